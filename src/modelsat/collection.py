@@ -1,0 +1,214 @@
+"""Everything collected from all sources, merged into one set of tables.
+
+The rule for the same (candidate, prompt, metric) found twice: equal scores are one row, counted; different scores of
+different harness versions leave the newest version; a difference that remains is a conflict, and both rows go among
+the rejects, named. The order in which files are listed never decides.
+"""
+
+import json
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat import atomic, contracts, readers, storage
+from modelsat.errors import InputError
+from modelsat.readers.harvest import Harvest, reject, rejects_table
+
+_TABLES = {
+    "scores": contracts.SCORES,
+    "prompts": contracts.PROMPTS,
+    "candidates": contracts.CANDIDATES,
+    "rejects": contracts.REJECTS,
+}
+SAME_SCORE = 1e-6
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The merged tables; `sources` are the locations they came from, `notes` sentences for a person."""
+
+    scores: pa.Table
+    prompts: pa.Table
+    candidates: pa.Table
+    rejects: pa.Table
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def rejected_share(self) -> float:
+        """Rejected rows as a share of all rows in [0, 1]; 1 where a whole file could not be read."""
+        if self.rejects.num_rows and self.rejects["source_row"].null_count:
+            return 1.0
+        return self.rejects.num_rows / max(1, self.rejects.num_rows + self.scores.num_rows)
+
+    def digest(self) -> str:
+        """Return a digest of what was collected, independent of when and from which paths."""
+        content = self.scores.select(["candidate", "prompt_id", "metric", "score"])
+        rows = zip(*(content[name].to_pylist() for name in content.column_names), strict=True)
+        prompts = zip(self.prompts["prompt_id"].to_pylist(), self.prompts["stem_digest"].to_pylist(), strict=True)
+        from modelsat.rendering import digest
+
+        return digest(json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())]))
+
+    def write(self, folder: Path) -> None:
+        """Write the tables into `folder`, completely or not at all."""
+        with atomic.atomic_folder(folder) as beside:
+            for name, schema in _TABLES.items():
+                contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
+            atomic.write_json(beside / "collection.json", {"sources": list(self.sources), "notes": list(self.notes)})
+
+    @classmethod
+    def read(cls, folder: Path) -> "Collection":
+        """Read what `write` wrote."""
+        facts = json.loads(storage.read(str(folder / "collection.json")))
+        tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
+        return cls(**tables, sources=tuple(facts["sources"]), notes=tuple(facts["notes"]))
+
+
+def collect(uris: Sequence[str]) -> Collection:
+    """Read all sources and merge them.
+
+    Args:
+        uris: Folders or `s3://` prefixes, each in a layout that a reader knows.
+
+    Raises:
+        InputError: A source is empty or nobody can read it.
+        ServiceError: S3 refused.
+    """
+    if not uris:
+        raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
+    harvests = []
+    with tempfile.TemporaryDirectory(prefix="modelsat-collect-") as scratch:
+        for i, uri in enumerate(uris):
+            into = Path(scratch) / str(i)
+            into.mkdir()
+            harvests += readers.read(uri, storage.snapshot(uri, into))
+    return merge(harvests, uris)
+
+
+def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collection:
+    """Merge harvests by the rule at the top of this module."""
+    notes = [note for harvest in harvests for note in harvest.notes]
+    rejects = [harvest.rejects for harvest in harvests]
+    prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in harvests])
+    scores, score_rejects, remarks = _merge_scores(pa.concat_tables([harvest.scores for harvest in harvests]))
+    candidates = _merge_candidates([harvest.candidates for harvest in harvests])
+    with_scores = set(pc.unique(scores["candidate"]).to_pylist())
+    for name in candidates["candidate"].to_pylist():
+        if name not in with_scores:
+            notes.append(
+                f"candidate {name!r} is listed in {', '.join(map(repr, sources)) or 'the sources'} but has no scores, "
+                "so it is left out; add its results or remove its row"
+            )
+    known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
+    return Collection(
+        scores,
+        prompts,
+        candidates.filter(known),
+        pa.concat_tables([*rejects, rejects_table(prompt_rejects), rejects_table(score_rejects)]),
+        tuple(sources),
+        tuple(notes + remarks),
+    )
+
+
+def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, object]]]:
+    table = pa.concat_tables(tables)
+    first: dict[str, int] = {}
+    keep, rejects = [], []
+    ids, stems = table["prompt_id"].to_pylist(), table["stem_digest"].to_pylist()
+    for i, prompt_id in enumerate(ids):
+        if prompt_id not in first:
+            first[prompt_id] = i
+            keep.append(i)
+        elif stems[first[prompt_id]] != stems[i]:
+            reason = f"prompt {prompt_id!r} stands twice with different questions; give each question its own prompt_id"
+            rejects.append(reject("prompts", reason, i + 1, "prompt_id", prompt_id))
+    order = pc.sort_indices(table.take(keep), sort_keys=[("prompt_id", "ascending")])
+    return table.take(keep).take(order), rejects
+
+
+def _merge_scores(table: pa.Table) -> tuple[pa.Table, list[dict[str, object]], list[str]]:
+    key_columns = ["candidate", "prompt_id", "metric"]
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in [*key_columns, "source_uri", "source_row"]])
+    table = table.take(order)
+    codes = np.column_stack(
+        [table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False) for name in key_columns]
+    )
+    starts = np.flatnonzero(np.r_[True, (codes[1:] != codes[:-1]).any(axis=1)]) if len(codes) else np.array([], int)
+    ends = np.r_[starts[1:], len(codes)]
+    doubled = np.flatnonzero(ends - starts > 1)
+    drop = np.zeros(len(codes), dtype=bool)
+    rejects: list[dict[str, object]] = []
+    counts: dict[tuple[str, str, str], int] = defaultdict(int)
+    for group in doubled:
+        rows = table.slice(starts[group], ends[group] - starts[group]).to_pylist()
+        kept, out, superseded = _settle(rows)
+        for i in set(range(len(rows))) - ({kept} if kept is not None else set()):
+            drop[starts[group] + i] = True
+        rejects += out
+        if kept is not None and superseded:
+            counts[rows[kept]["candidate"], superseded, str(rows[kept]["harness_version"])] += 1
+        elif kept is not None:
+            counts[rows[kept]["candidate"], "", ""] += 1
+    return table.filter(pa.array(~drop)), rejects, _remarks(counts)
+
+
+def _settle(rows: list[dict[str, object]]) -> tuple[int | None, list[dict[str, object]], str]:
+    """Choose one of several rows with one key: its index or None, rejects, and the version that gave way."""
+    newest = max(_version(row["harness_version"]) for row in rows)
+    current = [i for i, row in enumerate(rows) if _version(row["harness_version"]) == newest]
+    scores = [rows[i]["score"] for i in current]
+    if all(_same(score, scores[0]) for score in scores):
+        older = [str(row["harness_version"]) for i, row in enumerate(rows) if i not in current]
+        changed = any(not _same(row["score"], scores[0]) for row in rows)
+        return current[0], [], older[0] if older and changed else ""
+    where = " and ".join(f"{rows[i]['score']} in {rows[i]['source_uri']} row {rows[i]['source_row']}" for i in current[:3])
+    reason = (
+        f"candidate {rows[0]['candidate']!r} has different scores for prompt {rows[0]['prompt_id']!r} "
+        f"({where}); keep the right one"
+    )
+    out = [
+        reject(str(rows[i]["source_uri"]), reason, int(str(rows[i]["source_row"])), "score", rows[i]["score"])
+        for i in current
+    ]
+    return None, out, ""
+
+
+def _same(a: object, b: object) -> bool:
+    if a is None or b is None:
+        return a is b
+    left, right = float(str(a)), float(str(b))
+    return abs(left - right) <= SAME_SCORE or (left != left and right != right)
+
+
+def _version(text: object) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", str(text or "")))
+
+
+def _remarks(counts: dict[tuple[str, str, str], int]) -> list[str]:
+    remarks = []
+    for (candidate, older, newer), n in sorted(counts.items()):
+        if older:
+            remarks.append(
+                f"candidate {candidate!r} has scores of harness versions {older} and {newer} that differ on {n} prompts; "
+                f"those of {newer} are used, remove the older results to silence this"
+            )
+        else:
+            remarks.append(f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once")
+    return remarks
+
+
+def _merge_candidates(tables: list[pa.Table]) -> pa.Table:
+    rows: dict[str, dict[str, object]] = {}
+    for table in tables:
+        for row in table.to_pylist():
+            known = rows.setdefault(row["candidate"], {})
+            known.update({name: value for name, value in row.items() if known.get(name) is None})
+    return contracts.from_rows([rows[name] for name in sorted(rows)], contracts.CANDIDATES)

@@ -1,0 +1,39 @@
+"""Outcomes as a matrix: one row per prompt, one column per candidate, NaN where a candidate was not run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
+    """Spread a scores table over the given rows and columns.
+
+    Args:
+        scores: Table of the scores contract, one row per (candidate, prompt).
+        prompt_ids: Row order; other prompts are left out.
+        candidates: Column order; other candidates are left out.
+
+    Returns:
+        float32 array of shape (prompts, candidates) with values in [0, 1] or NaN.
+    """
+    out = np.full((len(prompt_ids), len(candidates)), np.nan, dtype=np.float32)
+    rows = _positions(scores["prompt_id"], prompt_ids)
+    columns = _positions(scores["candidate"], candidates)
+    known = (rows >= 0) & (columns >= 0)
+    values = scores["score"].to_numpy(zero_copy_only=False)
+    out[rows[known], columns[known]] = values[known]
+    return out
+
+
+def core_candidates(outcomes: np.ndarray, min_share: float = 0.95) -> np.ndarray:
+    """Return which columns were run on at least `min_share` of the rows, as a boolean array."""
+    if not len(outcomes):
+        return np.zeros(outcomes.shape[1], dtype=bool)
+    return np.asarray((~np.isnan(outcomes)).mean(axis=0) >= min_share)
+
+
+def _positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
+    positions = pc.index_in(column, value_set=pa.array(order, pa.string()))
+    return np.asarray(pc.fill_null(positions, -1).to_numpy(), dtype=np.int64)

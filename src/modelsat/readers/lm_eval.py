@@ -1,0 +1,5 @@
+"""Reader of lm-evaluation-harness outputs (being written)."""
+def claims(names):
+    return False
+def read(files):
+    raise NotImplementedError

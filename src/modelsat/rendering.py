@@ -1,0 +1,74 @@
+"""The one place where text is made: what a router reads, and what identifies a question.
+
+Training and serving call the same functions; a bundle carries `VERSION` and refuses to load under another.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+VERSION = 1
+
+INQUIRY = "Can this model handle the instruction? Yes or No"
+"""The performance inquiry that ends every capability instruction (Model-SAT, section 3)."""
+
+_SHORT_STEM = 40
+_NOT_A_WORD = re.compile(r"[\W_]+", re.UNICODE)
+
+
+def render_prompt(prompt: str, choices: Sequence[str] | None = None) -> str:
+    """Return the text a router sees: the prompt, then one lettered line per option.
+
+    Args:
+        prompt: The question or instruction as its source states it.
+        choices: Options of a multiple-choice question, in order; None or empty for an open one.
+    """
+    if not choices:
+        return prompt
+    return "\n".join([prompt, *(f"{option_letter(i)}. {choice}" for i, choice in enumerate(choices))])
+
+
+def option_letter(index: int) -> str:
+    """Return A for 0, B for 1, ... Z for 25, AA for 26."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def render_card_line(keywords: Sequence[str], accuracy: float) -> str:
+    """Return one entry of a capability representation: an accuracy in [0, 1] and the five keywords of its task."""
+    return f'accuracy {accuracy:.1%} on "{", ".join(keywords)}"'
+
+
+def render_card(lines: Sequence[str]) -> str:
+    """Return the whole capability representation in words; no candidate is named (Model-SAT, section 2.2)."""
+    return f"The model achieves {', '.join(lines)}."
+
+
+def stem_digest(prompt: str, choices: Sequence[str] | None = None) -> str:
+    """Return a digest that is equal for the same question in other typography.
+
+    Options count only where the stem is too short to tell questions apart, and then as a set.
+
+    Returns:
+        32 hexadecimal characters.
+    """
+    stem = _normalise(prompt)
+    if choices and len(stem) < _SHORT_STEM:
+        stem = "\n".join([stem, *sorted(_normalise(choice) for choice in choices)])
+    return digest(stem)
+
+
+def digest(text: str) -> str:
+    """Return the first 32 hexadecimal characters of the SHA-256 of `text`."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _normalise(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    words = _NOT_A_WORD.sub(" ", folded).strip()
+    return words or folded.strip()

@@ -1,0 +1,232 @@
+"""Files behind a URI: a folder on this machine or `s3://bucket/prefix` through boto3.
+
+Every object is verified by our own SHA-256 digests, since few S3 servers check theirs.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from modelsat.atomic import atomic_file
+from modelsat.errors import ConflictError, InputError, ServiceError
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a snapshot: where it came from, where it lies now, and what it held."""
+
+    uri: str
+    path: Path
+    name: str
+    digest: str
+
+
+def is_s3(uri: str) -> bool:
+    """Say whether `uri` names something in S3."""
+    return uri.startswith("s3://")
+
+
+def snapshot(uri: str, into: Path) -> list[SourceFile]:
+    """Bring every file below `uri` within reach, in the order of their names.
+
+    Args:
+        uri: A folder, a file, or `s3://bucket/prefix`.
+        into: Folder that receives copies of S3 objects; files on this machine are read where they lie.
+
+    Raises:
+        InputError: Nothing is there.
+        ServiceError: S3 refused, or an object changed while it was read.
+    """
+    files = _s3_snapshot(uri, into) if is_s3(uri) else _folder_snapshot(Path(uri))
+    if not files:
+        raise InputError(f"{uri!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results")
+    return sorted(files, key=lambda file: file.name)
+
+
+def join(uri: str, *names: str) -> str:
+    """Append path segments to a folder or S3 URI."""
+    return "/".join([uri.rstrip("/"), *names])
+
+
+def publish_folder(folder: Path, uri: str, last: str) -> None:
+    """Copy a folder to `uri`, file by file, the file named `last` at the end; what is there already stays.
+
+    Readers trust only what `last` (a manifest with digests) names, so a killed copy is invisible and a second
+    call completes it.
+    """
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in [*(name for name in names if name != last), last]:
+        target = join(uri, name)
+        if is_s3(uri):
+            with _naming_s3_faults(target):
+                _client().upload_file(str(folder / name), *_bucket_and_key(target))
+        else:
+            with atomic_file(target) as beside:
+                shutil.copyfile(folder / name, beside)
+
+
+def fetch_folder(uri: str, into: Path) -> None:
+    """Copy every file below `uri` into the existing folder `into`."""
+    for file in snapshot(uri, into):
+        if not is_s3(uri):
+            target = into / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.path, target)
+
+
+def names(uri: str) -> list[str]:
+    """Return the sorted names of the files directly below `uri`; empty where it does not exist."""
+    if is_s3(uri):
+        bucket, prefix = _bucket_and_key(uri)
+        listed = [key for key, _ in _list(bucket, prefix)]
+        return sorted(key for key in (key[len(prefix) :] for key in listed) if key and "/" not in key)
+    folder = Path(uri)
+    return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def read(uri: str) -> bytes:
+    """Return the content of one file.
+
+    Raises:
+        InputError: There is no such file.
+        ServiceError: S3 refused.
+    """
+    if is_s3(uri):
+        with _naming_s3_faults(uri):
+            bucket, key = _bucket_and_key(uri)
+            return bytes(_client().get_object(Bucket=bucket, Key=key)["Body"].read())
+    try:
+        return Path(uri).read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{uri!r} does not exist; check the path") from error
+
+
+def create(uri: str, content: bytes) -> None:
+    """Write a file that must not exist yet; of two writers exactly one succeeds.
+
+    Raises:
+        ConflictError: The file exists.
+        ServiceError: S3 refused, or ignores conditional writes.
+    """
+    if is_s3(uri):
+        bucket, key = _bucket_and_key(uri)
+        with _naming_s3_faults(uri):
+            _client().put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+        return
+    path = Path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content)
+    try:
+        os.link(beside, path)
+    except FileExistsError as error:
+        raise ConflictError(f"{uri!r} exists already; read it and decide again") from error
+    finally:
+        beside.unlink()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_snapshot(root: Path) -> list[SourceFile]:
+    if not root.exists():
+        raise InputError(f"{str(root)!r} does not exist; point SCORES at a folder or s3:// prefix")
+    paths = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    base = root.parent if root.is_file() else root
+    return [
+        SourceFile(str(path), path, path.relative_to(base).as_posix(), file_digest(path))
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(base).parts)
+    ]
+
+
+def _s3_snapshot(uri: str, into: Path) -> list[SourceFile]:
+    bucket, prefix = _bucket_and_key(uri)
+    files = []
+    for key, etag in _list(bucket, prefix):
+        name = key[len(prefix) :].lstrip("/") or PurePosixPath(key).name
+        if key.endswith("/") or any(part.startswith(".") for part in name.split("/")):
+            continue
+        where = f"s3://{bucket}/{key}"
+        path = into / name
+        if not path.resolve().is_relative_to(into.resolve()):
+            raise InputError(f"{where!r} would be written outside its folder; rename the object")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _naming_s3_faults(where), atomic_file(path) as beside:
+            body = _client().get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
+            with beside.open("wb") as out:
+                shutil.copyfileobj(body, out, 2**20)
+        files.append(SourceFile(where, path, name, file_digest(path)))
+    return files
+
+
+def _list(bucket: str, prefix: str) -> list[tuple[str, str]]:
+    """Return (key, etag) below the prefix; `a/b` names the object `a/b` and all below `a/b/`, never `a/bc`."""
+    found = []
+    with _naming_s3_faults(f"s3://{bucket}/{prefix}"):
+        for page in _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix.rstrip("/")):
+            found += [(item["Key"], item["ETag"]) for item in page.get("Contents", [])]
+    folder = prefix.rstrip("/") + "/" if prefix else ""
+    return [(key, etag) for key, etag in found if key.startswith(folder) or key == prefix.rstrip("/")]
+
+
+def _bucket_and_key(uri: str) -> tuple[str, str]:
+    parts = urlsplit(uri, allow_fragments=False)
+    if not parts.netloc:
+        raise InputError(f"{uri!r} names no bucket; write s3://bucket/prefix")
+    return parts.netloc, uri[len(f"s3://{parts.netloc}/") :]
+
+
+@functools.cache
+def _client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    # Rclone and older servers answer ranges and parts without checksums: ours are checked by digest.
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"max_attempts": 4, "mode": "standard"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _naming_s3_faults(uri: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    try:
+        yield
+    except NoCredentialsError as error:
+        raise InputError(
+            f"no S3 credentials for {uri!r}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        if status in (409, 412) and code != "OperationAborted":
+            raise ConflictError(f"{uri!r} exists already or has just changed ({code}); read it again") from error
+        if status == 404:
+            raise InputError(f"{uri!r} does not exist in S3 ({code}); check bucket, prefix and AWS_ENDPOINT_URL") from error
+        if status in (401, 403):
+            raise ServiceError(
+                f"S3 denies access to {uri!r} ({code}); grant s3:ListBucket, s3:GetObject and s3:PutObject "
+                "to these credentials"
+            ) from error
+        raise ServiceError(f"S3 failed at {uri!r} ({code}, HTTP {status}); try again later") from error
+    except BotoCoreError as error:
+        raise ServiceError(f"S3 did not answer for {uri!r} ({error}); check AWS_ENDPOINT_URL and the network") from error
