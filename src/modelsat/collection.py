@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat import atomic, contracts, readers, storage
+from modelsat import atomic, contracts, readers, rendering, storage
 from modelsat.errors import InputError
 from modelsat.readers.harvest import Harvest, reject, rejects_table
 
@@ -32,7 +32,8 @@ SAME_SCORE = 1e-6
 
 @dataclass(frozen=True)
 class Collection:
-    """The merged tables; `sources` are the locations they came from, `notes` sentences for a person."""
+    """The merged tables; `sources` are the locations they came from, `notes` sentences for a person,
+    `licences` what the sources say of their licence."""
 
     scores: pa.Table
     prompts: pa.Table
@@ -40,6 +41,7 @@ class Collection:
     rejects: pa.Table
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    licences: tuple[str, ...] = ()
 
     @property
     def rejected_share(self) -> float:
@@ -53,23 +55,24 @@ class Collection:
         content = self.scores.select(["candidate", "prompt_id", "metric", "score"])
         rows = zip(*(content[name].to_pylist() for name in content.column_names), strict=True)
         prompts = zip(self.prompts["prompt_id"].to_pylist(), self.prompts["stem_digest"].to_pylist(), strict=True)
-        from modelsat.rendering import digest
-
-        return digest(json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())]))
+        return rendering.digest(json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())]))
 
     def write(self, folder: Path) -> None:
         """Write the tables into `folder`, completely or not at all."""
         with atomic.atomic_folder(folder) as beside:
             for name, schema in _TABLES.items():
                 contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
-            atomic.write_json(beside / "collection.json", {"sources": list(self.sources), "notes": list(self.notes)})
+            atomic.write_json(
+                beside / "collection.json",
+                {"sources": list(self.sources), "notes": list(self.notes), "licences": list(self.licences)},
+            )
 
     @classmethod
     def read(cls, folder: Path) -> "Collection":
         """Read what `write` wrote."""
         facts = json.loads(storage.read(str(folder / "collection.json")))
         tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
-        return cls(**tables, sources=tuple(facts["sources"]), notes=tuple(facts["notes"]))
+        return cls(**tables, **{name: tuple(facts[name]) for name in ("sources", "notes", "licences")})
 
 
 def collect(uris: Sequence[str]) -> Collection:
@@ -115,6 +118,7 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
         pa.concat_tables([*rejects, rejects_table(prompt_rejects), rejects_table(score_rejects)]),
         tuple(sources),
         tuple(notes + remarks),
+        tuple(dict.fromkeys(line for harvest in harvests for line in harvest.licences)),
     )
 
 
@@ -189,7 +193,9 @@ def _same(a: object, b: object) -> bool:
 
 
 def _version(text: object) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", str(text or "")))
+    """Order dotted versions; a commit or nothing is older than any of them."""
+    dotted = re.match(r"\d+(\.\d+)+", str(text or ""))
+    return tuple(int(number) for number in dotted[0].split(".")) if dotted else ()
 
 
 def _remarks(counts: dict[tuple[str, str, str], int]) -> list[str]:

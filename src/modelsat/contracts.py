@@ -115,6 +115,15 @@ INSTRUCTIONS = _schema(
 )
 """One row per capability instruction; `target` in [0, 1], `split` train, validation or test."""
 
+PREDICTIONS = _schema(
+    "predictions",
+    _required("router", pa.string()),
+    _required("bundle_digest", pa.string()),
+    _required("prompt_id", pa.string()),
+    _required("success_probability", pa.list_(pa.float32())),
+)
+"""One row per (router, prompt): probabilities in the bundle's candidate order, made where the accelerator is."""
+
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Order, cast and complete the columns of `table` to `schema`; absent nullable columns become null.

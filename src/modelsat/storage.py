@@ -56,13 +56,15 @@ def join(uri: str, *names: str) -> str:
 
 
 def publish_folder(folder: Path, uri: str, last: str) -> None:
-    """Copy a folder to `uri`, file by file, the file named `last` at the end; what is there already stays.
+    """Copy a folder to a place that is its own, the file named `last` at the end; where that exists, nothing is done.
 
     Readers trust only what `last` (a manifest with digests) names, so a killed copy is invisible and a second
     call completes it.
     """
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    for name in [*(name for name in names if name != last), last]:
+    if last in names(uri):
+        return
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in [*(path for path in paths if path != last), last]:
         target = join(uri, name)
         if is_s3(uri):
             with _naming_s3_faults(target):

@@ -9,16 +9,20 @@ from modelsat import contracts
 
 @dataclass(frozen=True)
 class Harvest:
-    """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`; notes are sentences for a person."""
+    """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`; notes are sentences for a person,
+    licences what the source says of its licence."""
 
     scores: pa.Table
     prompts: pa.Table
     candidates: pa.Table
     rejects: pa.Table
     notes: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
 
 
-def reject(uri: str, reason: str, row: int | None = None, field: str | None = None, value: object = None) -> dict[str, object]:
+def reject(
+    uri: str, reason: str, row: int | None = None, field: str | None = None, value: object = None
+) -> dict[str, object]:
     """Describe one input row, or a whole file where `row` is None, that is not taken over."""
     shown = None if value is None else repr(value)[:200]
     return {"source_uri": uri, "source_row": row, "field": field, "value": shown, "reason": reason}

@@ -55,7 +55,17 @@ def read(files: list[SourceFile]) -> Harvest:
         [_scores(sheet, prompts, lengths, rejects) for sheet in sheets["scores"]] or [contracts.SCORES.empty_table()]
     )
     candidates = _candidates(sheets["models"], scores, rejects)
-    return Harvest(scores, prompts, candidates, rejects_table(rejects))
+    return Harvest(scores, prompts, candidates, rejects_table(rejects), licences=_licences(files))
+
+
+def _licences(files: list[SourceFile]) -> tuple[str, ...]:
+    """Return the lines of the README beside the tables that speak of licences: they travel with the question text."""
+    lines = []
+    for file in files:
+        if PurePosixPath(file.name).name.lower() == "readme.md":
+            text = file.path.read_text(encoding="utf-8", errors="replace")
+            lines += [line.strip("* \t") for line in text.splitlines() if re.search(r"licen[cs]e\b", line, re.IGNORECASE)]
+    return tuple(lines)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The edge to KServe: a predictor that answers routing requests, and the server around it."""

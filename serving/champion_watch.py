@@ -1,0 +1,76 @@
+"""Follows the champion record: fetches each new champion, verifies it and swaps it in while the old one serves."""
+
+import logging
+import tempfile
+import threading
+from pathlib import Path
+
+from modelsat import bundle, champions
+from modelsat.errors import InputError, ModelsatError
+from serving.predictor import Predictor
+
+logger = logging.getLogger("modelsat.serving")
+
+
+class ChampionWatch:
+    """Keeps a predictor at the newest champion.
+
+    Args:
+        predictor: Receives the bundles.
+        store: Folder or `s3://` prefix of the champion records.
+        poll_seconds: How long to wait between two looks, above 0.
+    """
+
+    def __init__(self, predictor: Predictor, store: str, poll_seconds: float = 1.0) -> None:
+        self.predictor = predictor
+        self.store = store
+        self.poll_seconds = poll_seconds
+        self.epoch = 0
+        self._refused = 0
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Watch in a daemon thread."""
+        threading.Thread(target=self._run, name="champion-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End the watch after the look in progress."""
+        self._stopped.set()
+
+    def look(self) -> bool:
+        """Look once; return whether a new champion serves.
+
+        A champion that cannot be fetched or is broken is reported once and left; the one before keeps serving.
+        """
+        champion = champions.current(self.store)
+        if champion is None or champion.epoch in (self.epoch, self._refused):
+            return False
+        try:
+            load(self.predictor, champion.bundle_uri, champion.bundle_digest)
+        except InputError as error:
+            self._refused = champion.epoch
+            logger.error("champion of epoch %d is refused, epoch %d keeps serving: %s", champion.epoch, self.epoch, error)
+            return False
+        self.epoch = champion.epoch
+        logger.info("champion of epoch %d serves: %s from %s", champion.epoch, champion.verdict, champion.bundle_uri)
+        return True
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.poll_seconds if self.epoch else 0.2):
+            try:
+                self.look()
+            except ModelsatError as error:
+                logger.warning("the champion record could not be read, trying again: %s", error)
+
+
+def load(predictor: Predictor, uri: str, expected_digest: str | None = None) -> None:
+    """Fetch, verify, load and probe a bundle, then serve it.
+
+    Raises:
+        InputError: The bundle is broken or is not the one that was promoted.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelsat-bundle-") as scratch:
+        loaded = bundle.read(bundle.fetch(uri, Path(scratch)))
+    if expected_digest is not None and loaded.digest != expected_digest:
+        raise InputError(f"bundle {uri!r} has digest {loaded.digest}, the champion record says {expected_digest}")
+    predictor.serve(loaded)

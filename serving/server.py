@@ -1,0 +1,74 @@
+"""The endpoint: KServe's model server with one router, bound to one address, following a champion or a fixed bundle.
+
+Run it with `modelsat serve --champions FOLDER` or `modelsat serve --bundle URI`. It is not ready before it can answer.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import torch
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from kserve import ModelServer
+from kserve import logging as kserve_logging
+from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
+from kserve.protocol.rest.server import RESTServer
+
+from serving.champion_watch import ChampionWatch, load
+from serving.predictor import Predictor
+
+MODEL_NAME = "router"
+# Anyone who reaches the port could unload the router for good through these routes of KServe.
+_CLOSED = "/v2/repository"
+
+
+def run(host: str, port: int, champions: str | None, bundle: str | None, threads: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        host: Address to bind, such as 127.0.0.1.
+        port: TCP port.
+        champions: Folder or `s3://` prefix of champion records to follow; None serves `bundle`.
+        bundle: Folder, `s3://` URI or `models:/name@alias` to serve for good.
+        threads: Processor threads of the router; one is best where other processes share the cores.
+    """
+    torch.set_num_threads(threads)
+    _quiet_logs()
+    predictor = Predictor(MODEL_NAME)
+    if bundle is not None:
+        load(predictor, bundle)
+    elif champions is not None:
+        ChampionWatch(predictor, champions).start()
+    server = ModelServer(http_port=port, enable_grpc=False, enable_latency_logging=False)
+    server.register_model(predictor)
+    rest = _Rest(FASTAPI_APP_IMPORT_STRING, server.dataplane, server.model_repository_extension, port)
+    rest.config.host = host
+    asyncio.run(rest.start())
+
+
+class _Rest(RESTServer):  # type: ignore[misc]
+    """KServe's REST server without the routes that let a stranger switch the router off."""
+
+    def create_application(self) -> None:
+        super().create_application()
+        application: FastAPI = app
+        application.router.routes = [
+            route for route in application.router.routes if not str(getattr(route, "path", "")).startswith(_CLOSED)
+        ]
+        application.add_exception_handler(RequestValidationError, _malformed)
+
+
+async def _malformed(_: Request, error: Any) -> JSONResponse:
+    """Answer the protocol's error object instead of FastAPI's, which would echo the prompt."""
+    where = ".".join(str(part) for part in error.errors()[0].get("loc", ()))
+    what = error.errors()[0].get("msg", "malformed")
+    return JSONResponse({"error": f"the request is malformed at {where!r}: {what}"}, status_code=400)
+
+
+def _quiet_logs() -> None:
+    kserve_logging.configure_logging()
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")

@@ -1,0 +1,207 @@
+"""The router bundle: what fine-tuning writes, MLflow stores and KServe loads, one format for every kind of router.
+
+    bundle.json             kind, versions, settings, calibration, lineage
+    candidates.parquet      the candidates with prices and dates
+    aptitude_test.parquet   the frozen questions
+    cards.parquet           what each candidate did on them
+    router.safetensors      tensors of the router; encoder/ its backbone and tokenizer
+    ATTRIBUTION.md          licences of the data behind it, since question text travels along
+    manifest.json           size and SHA-256 of every file, written last
+
+Nothing in it is executable: no pickle, no code.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat import contracts, rendering, storage
+from modelsat.atomic import atomic_folder, write_json, write_text
+from modelsat.errors import InputError
+from modelsat.routers.router import Progress, Router
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+_KINDS = {
+    "constant": "modelsat.routers.constant:Constant",
+    "knn": "modelsat.routers.knn:Knn",
+    "model-sat": "modelsat.routers.model_sat:ModelSat",
+    "mixture": "modelsat.routers.mixture:Mixture",
+}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling of log-odds, fitted on validation prompts: p' = sigmoid(slope * logit(p) + intercept)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Map probabilities in [0, 1] to calibrated ones; the order of candidates never changes."""
+        clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
+        logits = self.slope * np.log(clipped / (1 - clipped)) + self.intercept
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A router with everything that travels with it.
+
+    Attributes:
+        router: Scores prompts.
+        candidates: Table of the contract `CANDIDATES`, in the order of `router.candidates`.
+        aptitude_test: Table of the contract `APTITUDE_TEST`.
+        cards: Table of the contract `CARDS`.
+        calibration: Applied to the router's probabilities.
+        lineage: Facts on where it comes from: digests, run id, seed, recipe, training means.
+        attribution: Licence lines of the data, Markdown.
+        digest: SHA-256 over the manifest; empty before the bundle was written.
+    """
+
+    router: Router
+    candidates: pa.Table
+    aptitude_test: pa.Table
+    cards: pa.Table
+    calibration: Calibration = Calibration()
+    lineage: dict[str, Any] = field(default_factory=dict)
+    attribution: str = ""
+    digest: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the candidates in column order."""
+        return self.router.candidates
+
+    def success_probability(self, texts: list[str], progress: Progress | None = None) -> np.ndarray:
+        """Return calibrated success probabilities, float32 of shape (prompts, candidates)."""
+        return self.calibration(self.router.success_probability(texts, progress))
+
+    def write(self, folder: Path) -> "Bundle":
+        """Write the bundle, completely or not at all, and return it with its digest."""
+        if self.candidates["candidate"].to_pylist() != list(self.names):
+            raise InputError("the bundle's candidates table and its router name different candidates; rebuild both")
+        with atomic_folder(folder) as beside:
+            settings = self.router.save(beside)
+            contracts.write(self.candidates, beside / "candidates.parquet", contracts.CANDIDATES)
+            contracts.write(self.aptitude_test, beside / "aptitude_test.parquet", contracts.APTITUDE_TEST)
+            contracts.write(self.cards, beside / "cards.parquet", contracts.CARDS)
+            write_text(beside / "ATTRIBUTION.md", self.attribution)
+            write_json(
+                beside / "bundle.json",
+                {
+                    "format": FORMAT,
+                    "kind": self.router.kind,
+                    "renderer_version": rendering.VERSION,
+                    "candidates": list(self.names),
+                    "settings": settings,
+                    "calibration": {"slope": self.calibration.slope, "intercept": self.calibration.intercept},
+                    "lineage": self.lineage,
+                },
+            )
+            digest = _write_manifest(beside)
+        return replace(self, digest=digest)
+
+
+def read(folder: Path) -> Bundle:
+    """Load a bundle after checking every file against its manifest.
+
+    Raises:
+        InputError: A file is absent, changed or superfluous, or the bundle is of another format or renderer.
+    """
+    digest = verify(folder)
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    for name, expected in (("format", FORMAT), ("renderer_version", rendering.VERSION)):
+        if facts[name] != expected:
+            raise InputError(
+                f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; retrain the router"
+            )
+    names = tuple(facts["candidates"])
+    return Bundle(
+        router=load_router(folder, facts["kind"], names, facts["settings"]),
+        candidates=contracts.read(folder / "candidates.parquet", contracts.CANDIDATES),
+        aptitude_test=contracts.read(folder / "aptitude_test.parquet", contracts.APTITUDE_TEST),
+        cards=contracts.read(folder / "cards.parquet", contracts.CARDS),
+        calibration=Calibration(**facts["calibration"]),
+        lineage=facts["lineage"],
+        attribution=(folder / "ATTRIBUTION.md").read_text(encoding="utf-8"),
+        digest=digest,
+    )
+
+
+def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: dict[str, Any]) -> Router:
+    """Rebuild a router of a named kind from its files."""
+    if kind not in _KINDS:
+        raise InputError(f"bundle {str(folder)!r} holds a router of kind {kind!r}; this modelsat knows {sorted(_KINDS)}")
+    module, name = _KINDS[kind].split(":")
+    router: Router = getattr(import_module(module), name).load(folder, candidates, settings)
+    return router
+
+
+def verify(folder: Path) -> str:
+    """Check every file of a bundle against its manifest and return the bundle's digest.
+
+    Raises:
+        InputError: There is no manifest, or a file is absent, changed or not named in it.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files: dict[str, dict[str, Any]] = manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{str(folder)!r} is no complete router bundle: it has no readable {MANIFEST}") from error
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    for name in sorted(present ^ files.keys()):
+        state = "is missing" if name in files else "does not belong there"
+        raise InputError(f"{name!r} of bundle {str(folder)!r} {state}; fetch the bundle again")
+    for name, facts in sorted(files.items()):
+        path = folder / name
+        if path.stat().st_size != facts["size"] or storage.file_digest(path) != facts["sha256"]:
+            raise InputError(f"{name!r} of bundle {str(folder)!r} differs from its manifest; fetch the bundle again")
+    return _digest(files)
+
+
+def fetch(uri: str, into: Path) -> Path:
+    """Bring a bundle to this machine and verify it; a folder on this machine is used where it lies.
+
+    Args:
+        uri: A folder, `s3://...`, or `models:/name@alias` and `models:/name/version` of MLflow.
+        into: Empty folder for the copy.
+    """
+    if uri.startswith("models:/"):
+        from modelsat import registry
+
+        folder = registry.download_bundle(uri, into)
+    elif storage.is_s3(uri):
+        storage.fetch_folder(uri, into)
+        folder = into
+    else:
+        folder = Path(uri.removeprefix("file://"))
+    verify(folder)
+    return folder
+
+
+def publish(folder: Path, store: str) -> str:
+    """Copy a bundle to `store`, under its digest, the manifest last; return its URI. Publishing twice is harmless."""
+    uri = storage.join(store, verify(folder))
+    storage.publish_folder(folder, uri, last=MANIFEST)
+    return uri
+
+
+def _write_manifest(folder: Path) -> str:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {
+        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": storage.file_digest(path)}
+        for path in paths
+    }
+    write_json(folder / MANIFEST, {"files": files})
+    return _digest(files)
+
+
+def _digest(files: dict[str, dict[str, Any]]) -> str:
+    return rendering.digest(json.dumps(files, sort_keys=True))

@@ -1,0 +1,75 @@
+"""The capability encoder: a candidate's card becomes one vector in the space of the sentence encoder.
+
+A card line says two things: what its task is about, and how well the candidate does there. The encoder reads the first
+(the five keywords); of the second it sees next to nothing, since sentence encoders barely tell 10 % from 90 %. So the
+number enters as a number: each line's meaning is scaled by how far the accuracy lies from the zoo's mean, in logits,
+and the lines are summed. A linear connector can then read off how the candidate does on whatever a prompt resembles.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_LEAST, _MOST = 0.01, 0.99
+
+
+@dataclass(frozen=True)
+class CapabilityEncoder:
+    """Turns shrunken accuracies into capability vectors.
+
+    Attributes:
+        meanings: Unit vectors of the tasks' keywords, float32 (tasks, width).
+        zoo_mean: Mean logit accuracy of the training zoo per task, float32 (tasks,).
+        scale: Standard deviation of the zoo's logits around `zoo_mean`, above 0.
+    """
+
+    meanings: np.ndarray
+    zoo_mean: np.ndarray
+    scale: float
+
+    @property
+    def width(self) -> int:
+        """Return the length of a capability vector: one number for the level, then the profile."""
+        return 1 + int(self.meanings.shape[1])
+
+    def encode(self, accuracies: np.ndarray) -> np.ndarray:
+        """Encode cards.
+
+        Args:
+            accuracies: Shrunken accuracies (candidates, tasks), in [0, 1].
+
+        Returns:
+            float32 (candidates, width): the level over all tasks, then the meanings summed with what is left of each
+            task after the level. Each candidate's vector depends on its own card alone.
+        """
+        deviation = (_logit(accuracies) - self.zoo_mean) / self.scale
+        level = deviation.mean(axis=1, keepdims=True)
+        profile = (deviation - level) @ self.meanings / np.sqrt(len(self.zoo_mean))
+        return np.concatenate([level, profile], axis=1).astype(np.float32)
+
+
+def fit(accuracies: np.ndarray, meanings: np.ndarray) -> CapabilityEncoder:
+    """Measure the zoo's mean and spread.
+
+    Args:
+        accuracies: Shrunken accuracies of the training zoo (candidates, tasks).
+        meanings: Unit vectors of the tasks' keywords (tasks, width).
+    """
+    logits = _logit(accuracies)
+    mean = logits.mean(axis=0)
+    scale = float((logits - mean).std())
+    # Meanings share a large common part, which would drown what tells tasks apart.
+    distinct = meanings - meanings.mean(axis=0) if len(meanings) > 1 else meanings
+    distinct = distinct / np.maximum(np.linalg.norm(distinct, axis=1, keepdims=True), 1e-6)
+    return CapabilityEncoder(distinct.astype(np.float32), mean.astype(np.float32), max(scale, 1e-3))
+
+
+def describe(keywords: Sequence[Sequence[str]]) -> list[str]:
+    """Return the text by which each task is known to the sentence encoder."""
+    return [", ".join(words) for words in keywords]
+
+
+def _logit(accuracies: np.ndarray) -> np.ndarray:
+    clipped = np.clip(np.asarray(accuracies, dtype=np.float64), _LEAST, _MOST)
+    return np.log(clipped / (1 - clipped))

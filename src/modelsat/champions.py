@@ -1,0 +1,87 @@
+"""Who is champion: one record per epoch, created only if absent, in a folder or an S3 prefix.
+
+MLflow's alias has no compare-and-set, so it only mirrors this record; endpoints watch the records and follow.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from modelsat import storage
+from modelsat.errors import ConflictError, InputError
+
+_WIDTH = 6
+
+
+@dataclass(frozen=True)
+class Champion:
+    """One promotion.
+
+    Attributes:
+        epoch: 1 for the first promotion ever, then one more each time.
+        bundle_uri: Where the bundle lies, named by its digest.
+        bundle_digest: What a loader must find there.
+        model: Registered name and version, such as `modelsat-router/3`.
+        run_id: Which run promoted it; the key that makes promotion idempotent.
+        verdict: The gate's outcome: promoted, or do not route for a constant bundle.
+        promoted_at: UTC time in ISO 8601.
+    """
+
+    epoch: int
+    bundle_uri: str
+    bundle_digest: str
+    model: str
+    run_id: str
+    verdict: str
+    promoted_at: str
+
+
+def current(store: str) -> Champion | None:
+    """Return the champion of the newest epoch, or None before the first promotion.
+
+    Raises:
+        InputError: The newest record is damaged.
+    """
+    records = [name for name in storage.names(store) if name.endswith(".json") and name[:_WIDTH].isdigit()]
+    return _read(store, records[-1]) if records else None
+
+
+def promote(
+    store: str, bundle_uri: str, bundle_digest: str, model: str, run_id: str, verdict: str, against_epoch: int
+) -> Champion:
+    """Create the next epoch's record.
+
+    Args:
+        store: Folder or `s3://` prefix of the records.
+        bundle_uri: Where the bundle lies.
+        bundle_digest: Its digest.
+        model: Registered name and version.
+        run_id: Of the run that promotes; a second call with the same id returns the first one's record.
+        verdict: The gate's outcome.
+        against_epoch: Epoch of the champion that the gate compared with, 0 for none.
+
+    Raises:
+        ConflictError: Another run promoted since the comparison.
+    """
+    latest = current(store)
+    if latest is not None and latest.run_id == run_id:
+        return latest
+    epoch = latest.epoch if latest is not None else 0
+    if epoch != against_epoch:
+        raise ConflictError(
+            f"epoch {epoch} in {store!r} was promoted after this run compared with epoch {against_epoch}; "
+            "run the pipeline again to compare with the new champion"
+        )
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    champion = Champion(epoch + 1, bundle_uri, bundle_digest, model, run_id, verdict, now)
+    content = json.dumps(asdict(champion), indent=2).encode()
+    storage.create(storage.join(store, f"{champion.epoch:0{_WIDTH}d}.json"), content)
+    return champion
+
+
+def _read(store: str, name: str) -> Champion:
+    uri = storage.join(store, name)
+    try:
+        return Champion(**json.loads(storage.read(uri)))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"champion record {uri!r} is damaged ({error}); restore it from the registry's tags") from error

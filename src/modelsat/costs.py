@@ -1,0 +1,41 @@
+"""What a prompt is expected to cost at each candidate, in US dollars; missing prices stay missing."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+CHARACTERS_PER_TOKEN = 4.0
+DEFAULT_TOKENS_OUT = 200.0
+"""Assumed where no answer length was ever logged: about a paragraph."""
+
+
+def mean_tokens_out(scores: pa.Table, candidates: Sequence[str]) -> dict[str, float]:
+    """Return each candidate's mean logged answer length in tokens; where none was logged, the mean over all, or 200."""
+    grouped = scores.group_by("candidate").aggregate([("tokens_out", "mean")]).to_pydict()
+    means = dict(zip(grouped["candidate"], grouped["tokens_out_mean"], strict=True))
+    known = [value for value in means.values() if value is not None]
+    default = float(np.mean(known)) if known else DEFAULT_TOKENS_OUT
+    return {name: float(means[name]) if means.get(name) is not None else default for name in candidates}
+
+
+def expected(texts: Sequence[str], candidates: pa.Table, tokens_out: Mapping[str, float]) -> np.ndarray:
+    """Return expected costs in USD.
+
+    Args:
+        texts: Rendered prompts; a token is taken as four characters.
+        candidates: Table of the contract `CANDIDATES`.
+        tokens_out: Expected answer length per candidate, in tokens.
+
+    Returns:
+        float64 array of shape (prompts, candidates), NaN where a price is missing.
+    """
+    tokens_in = np.asarray([len(text) for text in texts], dtype=np.float64) / CHARACTERS_PER_TOKEN
+    price_in = _prices(candidates["price_in"])
+    price_out = _prices(candidates["price_out"])
+    answer = np.asarray([tokens_out.get(name, DEFAULT_TOKENS_OUT) for name in candidates["candidate"].to_pylist()])
+    return np.asarray((tokens_in[:, None] * price_in[None, :] + (answer * price_out)[None, :]) / 1e6)
+
+
+def _prices(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray([np.nan if value is None else value for value in column.to_pylist()], dtype=np.float64)

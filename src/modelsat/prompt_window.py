@@ -1,0 +1,16 @@
+"""Which part of a long prompt is read: its beginning and its end, where instructions and questions stand."""
+
+from collections.abc import Sequence
+
+
+def window(ids: Sequence[int], max_tokens: int) -> list[int]:
+    """Keep the first half and the last half of `max_tokens` token ids; shorter prompts are left as they are.
+
+    Args:
+        ids: Token ids with the special tokens at both ends.
+        max_tokens: At least 4.
+    """
+    if len(ids) <= max_tokens:
+        return list(ids)
+    head = max_tokens // 2
+    return [*ids[:head], *ids[len(ids) - (max_tokens - head) :]]

@@ -1,0 +1,85 @@
+"""What was collected: counts, the coverage map, what was rejected."""
+
+from pathlib import Path
+
+import numpy as np
+
+from modelsat import outcomes
+from modelsat.collection import Collection
+from modelsat.reports import figures, page
+from modelsat.reports.page import Row, Section
+
+
+def sentence(collection: Collection) -> str:
+    """Return the collection in one sentence."""
+    candidates = collection.candidates.num_rows
+    cells = candidates * collection.prompts.num_rows
+    missing = 1 - collection.scores.num_rows / cells if cells else 0.0
+    rejected = f", {collection.rejects.num_rows} rows rejected" if collection.rejects.num_rows else ""
+    return (
+        f"{collection.scores.num_rows:,} scores of {candidates} candidates on {collection.prompts.num_rows:,} prompts "
+        f"({100 * max(missing, 0.0):.0f} % not run){rejected}"
+    )
+
+
+def write(collection: Collection, path: Path | str) -> None:
+    """Write the page of the collect step."""
+    names = collection.candidates["candidate"].to_pylist()
+    benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=str)
+    columns = [str(name) for name in np.unique(benchmarks)]
+    table = outcomes.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), names)
+    asked = ~np.isnan(table)
+    shares = np.asarray([asked[benchmarks == column].mean(axis=0) for column in columns]).T.reshape(len(names), len(columns))
+    sections = []
+    if names and columns:
+        sections.append(
+            Section(
+                "Coverage",
+                "Share of each benchmark's prompts on which a candidate was run, in percent; red cells were not run at all.",
+                figures.coverage(names, columns, shares),
+            )
+        )
+    sections.append(_candidates(collection, table))
+    if collection.notes:
+        sections.append(Section("Remarks", rows=[Row((note,)) for note in collection.notes], heads=("what was noticed",)))
+    if collection.rejects.num_rows:
+        sections.append(rejects(collection))
+    page.write(path, "Collected benchmark scores", sentence(collection), sections, footer=f"sources: {', '.join(collection.sources)}")
+
+
+def rejects(collection: Collection) -> Section:
+    """Return the table of rejected rows with file, row and reason."""
+    shown = collection.rejects.slice(0, 50).to_pylist()
+    rows = [
+        Row((row["source_uri"], "whole file" if row["source_row"] is None else row["source_row"], row["value"] or "", row["reason"]), "bad")
+        for row in shown
+    ]
+    note = f"{collection.rejects.num_rows - 50} more" if collection.rejects.num_rows > 50 else ""
+    return Section("Rejected rows", heads=("file", "row", "value", "reason"), rows=rows, numeric=frozenset({1}), note=note)
+
+
+def _candidates(collection: Collection, table: np.ndarray) -> Section:
+    asked = ~np.isnan(table)
+    mean = np.where(asked, table, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
+    facts = collection.candidates.to_pylist()
+    order = np.argsort(-mean, kind="stable")
+    rows = [
+        Row(
+            (
+                facts[i]["candidate"],
+                facts[i]["released_at"] or "–",
+                page.dollars(facts[i]["price_in"]),
+                page.dollars(facts[i]["price_out"]),
+                f"{asked[:, i].sum():,}",
+                page.percent(float(mean[i])),
+            )
+        )
+        for i in order
+    ]
+    return Section(
+        "Candidates",
+        heads=("candidate", "released", "USD/M in", "USD/M out", "prompts", "mean score"),
+        rows=rows,
+        numeric=frozenset({2, 3, 4, 5}),
+        note="Means are over the prompts a candidate was run on, so they compare only where coverage is equal.",
+    )

@@ -1,0 +1,189 @@
+"""The verdict page: the sentence, the plane of cost and accuracy, the table, what changed for whom."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from modelsat import policy
+from modelsat.arena import Arena
+from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line
+from modelsat.gate import Outcome, Verdict
+from modelsat.reports import figures, page
+from modelsat.reports.page import Row, Section
+
+_COST_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+_FLIPS = 10
+_BINS = 10
+
+
+def write(
+    arena: Arena,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    predictions: Mapping[str, np.ndarray],
+    challenger: str,
+    path: Path | str,
+    footer: str = "",
+) -> None:
+    """Write the page of the evaluate step.
+
+    Args:
+        arena: Where the routers were compared.
+        evaluation: The table.
+        verdict: What the gate said.
+        predictions: Success probabilities (prompts, candidates) by router.
+        challenger: Which router the gate judged.
+        path: Where to.
+        footer: Versions, seed and digests.
+    """
+    probabilities = predictions[challenger]
+    sections = [
+        _plane(arena, evaluation, probabilities),
+        table(evaluation, challenger),
+        _by_label(arena, evaluation, challenger),
+        _traffic(arena, evaluation, challenger),
+        _flips(arena, evaluation, challenger),
+        _calibration(arena, evaluation, probabilities, challenger),
+    ]
+    tone = {Outcome.PROMOTED: "good", Outcome.KEPT: "", Outcome.DO_NOT_ROUTE: "bad"}[verdict.outcome]
+    page.write(path, "Evaluated router", sentence(verdict), [s for s in sections if s is not None], tone, footer)
+
+
+def sentence(verdict: Verdict) -> str:
+    """Return the verdict as one sentence."""
+    lead = {
+        Outcome.PROMOTED: "The challenger is promoted",
+        Outcome.KEPT: "The champion is kept",
+        Outcome.DO_NOT_ROUTE: "The advice is not to route, the best single candidate answers everything",
+    }[verdict.outcome]
+    return f"{lead}: {verdict.reason}."
+
+
+def table(evaluation: Evaluation, challenger: str) -> Section:
+    """Return the table of routers and reference lines."""
+    order = sorted(evaluation.lines, key=lambda line: (line.is_reference, -line.accuracy.value))
+    rows = [Row(_cells(line), "strong" if line.name == challenger else "") for line in order]
+    sets = ", ".join(f"{name} ({n:,})" for name, n in evaluation.sets.items())
+    return Section(
+        "Accuracy on held-out prompts",
+        f"{evaluation.prompts:,} prompts that no router was trained on, up to {evaluation.pool} candidates to choose from: {sets}.",
+        heads=("", "accuracy", "95 % interval", "gain over best single", "95 % interval", "USD per 1,000"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4, 5}),
+        note="Paired bootstrap over prompts. Best single is chosen on training prompts. Best per category knows each "
+        "prompt's true category, which no router is told. A gain whose interval holds 0 is not significant.",
+    )
+
+
+def _cells(line: Line) -> tuple[object, ...]:
+    return (
+        line.name,
+        page.percent(line.accuracy.value),
+        f"{100 * line.accuracy.low:.1f} to {100 * line.accuracy.high:.1f}",
+        page.points(line.gain.value),
+        f"{page.points(line.gain.low)} to {page.points(line.gain.high)}",
+        page.dollars(line.cost_usd_per_1k),
+    )
+
+
+def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray) -> Section | None:
+    if not evaluation.cost:
+        return None
+    everywhere = arena.pool.all(axis=0)
+    priced = everywhere & ~np.isnan(arena.cost).any(axis=0)
+    singles = [
+        (arena.candidates[i], float(arena.cost[:, i].mean() * 1000), float(arena.truth[:, i].mean()))
+        for i in np.flatnonzero(priced)
+    ]
+    marks = [
+        ("our router" if line.name in evaluation.choices else line.name, line.cost_usd_per_1k, line.accuracy.value)
+        for line in evaluation.lines
+        if line.cost_usd_per_1k is not None and line.name in (next(iter(evaluation.choices)), BEST_SINGLE, RANDOM)
+    ]
+    rows = np.arange(len(arena.truth))
+    dearest = np.nanmax(np.where(arena.pool, arena.cost, -np.inf), axis=1)
+    filled = np.where(np.isnan(arena.cost), dearest[:, None], arena.cost)
+    curve_cost, curve_accuracy = [], []
+    for weight in _COST_WEIGHTS:
+        choice = policy.choose(probabilities, arena.pool, np.where(arena.pool, arena.prior, 0.0), filled, weight)
+        curve_cost.append(float(filled[rows, choice].mean() * 1000))
+        curve_accuracy.append(float(arena.truth[rows, choice].mean()))
+    note = "Diamonds are routers and reference lines, grey points single candidates that have prices and were run on every prompt here."
+    return Section("Cost and accuracy", figure=figures.cost_accuracy(singles, marks, (curve_cost, curve_accuracy)), note=note)
+
+
+def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
+    benchmarks = np.asarray([label.split("/", 1)[0] for label in arena.labels])
+    groups = benchmarks if len(np.unique(benchmarks)) > 1 else arena.labels
+    mine, best, oracle = (evaluation.correct[name] for name in (challenger, BEST_SINGLE, ORACLE))
+    rows = []
+    for group in np.unique(groups):
+        inside = groups == group
+        difference = mine[inside] - best[inside]
+        margin = 1.96 * difference.std() / max(1.0, np.sqrt(inside.sum()))
+        cells = (
+            group,
+            f"{inside.sum():,}",
+            page.percent(mine[inside].mean()),
+            page.percent(best[inside].mean()),
+            page.points(difference.mean()),
+            f"± {100 * margin:.1f}",
+            page.percent(oracle[inside].mean()),
+        )
+        rows.append(Row(cells))
+    return Section(
+        "By benchmark or category",
+        heads=("", "prompts", "router", "best single", "gain", "95 %", "oracle"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4, 5, 6}),
+    )
+
+
+def _traffic(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
+    n = len(arena.truth)
+    after = np.bincount(evaluation.choices[challenger], minlength=len(arena.candidates)) / n
+    best = np.bincount(arena.best_single, minlength=len(arena.candidates)) / n
+    oracle = np.where(arena.pool, arena.truth, -1.0)
+    order = [i for i in np.argsort(-(after + best), kind="stable") if after[i] + best[i] > 0][:25]
+    shares = {"router": [after[i] for i in order], BEST_SINGLE: [best[i] for i in order]}
+    figure = figures.bars([arena.candidates[i] for i in order], shares, "share of prompts in %")
+    agree = float((oracle[np.arange(n), evaluation.choices[challenger]] == oracle.max(axis=1)).mean())
+    return Section("Who gets the traffic", figure=figure, note=f"On {100 * agree:.1f} % of the prompts no candidate would have scored higher than the chosen one.")
+
+
+def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
+    difference = evaluation.correct[challenger] - evaluation.correct[BEST_SINGLE]
+    rng = np.random.default_rng(0)
+    gains, losses = (rng.permutation(np.flatnonzero(part)) for part in (difference > 0, difference < 0))
+    size = min(_FLIPS, len(gains), len(losses))
+    rows = []
+    for kind, chosen in (("gain", gains[:size]), ("loss", losses[:size])):
+        for i in chosen:
+            text = " ".join(arena.texts[i].split())
+            cells = (
+                kind,
+                arena.candidates[evaluation.choices[challenger][i]],
+                arena.candidates[arena.best_single[i]],
+                text[:160] + ("…" if len(text) > 160 else ""),
+            )
+            rows.append(Row(cells, "good" if kind == "gain" else "bad"))
+    return Section(
+        "Prompts that flipped",
+        f"{len(gains):,} gains and {len(losses):,} losses against best single; equal numbers of each, drawn at random.",
+        heads=("", "chosen", "best single", "prompt"),
+        rows=rows,
+    )
+
+
+def _calibration(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, challenger: str) -> Section:
+    asked = ~np.isnan(arena.truth)
+    p, y = probabilities[asked], arena.truth[asked]
+    parts = [part for part in np.array_split(np.argsort(p, kind="stable"), _BINS) if len(part)]
+    predicted, observed = [float(p[part].mean()) for part in parts], [float(y[part].mean()) for part in parts]
+    return Section(
+        "Calibration",
+        figure=figures.calibration(predicted, observed),
+        note=f"Expected calibration error {evaluation.ece[challenger]:.3f} over all pairs in 15 bins of equal mass; "
+        f"area under the curve {evaluation.auc[challenger]:.3f}.",
+    )

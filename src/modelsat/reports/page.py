@@ -1,0 +1,75 @@
+"""The frame of every page: a title, one sentence that answers, and sections with tables, figures or text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+
+from modelsat.atomic import write_text
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of one table row; `tone` is strong, good, warn, bad or empty."""
+
+    cells: tuple[object, ...]
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading with what stands below it; empty parts are left out.
+
+    Attributes:
+        heading: A few words.
+        text: A paragraph before the rest.
+        figure: An SVG element.
+        heads: Column heads of the table.
+        rows: Its rows.
+        numeric: Which columns hold numbers, from 0.
+        pre: Text in a fixed pitch.
+        note: Small print after the rest.
+    """
+
+    heading: str
+    text: str = ""
+    figure: str = ""
+    heads: Sequence[str] = ()
+    rows: Sequence[Row] = ()
+    numeric: frozenset[int] = field(default_factory=frozenset)
+    pre: str = ""
+    note: str = ""
+
+
+def write(path: Path | str, title: str, sentence: str, sections: Sequence[Section], tone: str = "", footer: str = "") -> None:
+    """Write a page.
+
+    Args:
+        path: Where to.
+        title: What the page is about.
+        sentence: What a reader wants to know first.
+        sections: The rest, in order.
+        tone: good, bad or empty: the colour of the sentence.
+        footer: Versions, seeds and digests.
+    """
+    source = resources.files("modelsat.reports").joinpath("page.html").read_text(encoding="utf-8")
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(source)
+    html = template.render(title=title, sentence=sentence, sections=sections, tone=tone, footer=footer)
+    write_text(path, html)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Format a share in [0, 1] as a percentage."""
+    return f"{100 * value:.{digits}f} %"
+
+
+def points(value: float, digits: int = 1) -> str:
+    """Format a difference of shares as signed percentage points."""
+    return f"{100 * value:+.{digits}f}"
+
+
+def dollars(value: float | None) -> str:
+    """Format US dollars; a dash where unknown."""
+    return "–" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"

@@ -1,0 +1,101 @@
+"""The router that asks the neighbours: how did the candidates do on the most similar training prompts?
+
+Means over few neighbours are shrunk to the candidate's overall mean (peers.md, 6.12 and trap 3), so that a thin
+neighbourhood never wins by luck.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from modelsat.backbone_files import copy_backbone
+from modelsat.encoder import Encoder
+from modelsat.routers.router import Progress, Router
+
+PRIOR_NEIGHBOURS = 5.0
+
+
+class Knn(Router):
+    """Averages outcomes over the nearest training prompts by cosine.
+
+    Args:
+        candidates: Candidate names.
+        encoder: Encodes prompts.
+        embeddings: Unit vectors of the training prompts, float32 of shape (train, width).
+        outcomes: What the candidates scored there, float32 of shape (train, candidates), NaN where not run.
+        neighbours: How many neighbours count, at least 1.
+    """
+
+    kind = "knn"
+
+    def __init__(
+        self, candidates: Sequence[str], encoder: Encoder, embeddings: np.ndarray, outcomes: np.ndarray, neighbours: int
+    ) -> None:
+        self.candidates = tuple(candidates)
+        self.encoder = encoder
+        self.embeddings = embeddings.astype(np.float32)
+        self.outcomes = outcomes.astype(np.float32)
+        self.neighbours = neighbours
+        asked = ~np.isnan(self.outcomes)
+        right = np.where(asked, self.outcomes, 0.0).sum(axis=0)
+        self.mean = (right + 0.5) / (asked.sum(axis=0) + 1.0)
+
+    def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Encode the prompts and average over their neighbours."""
+        return self.from_embeddings(self.encoder.encode(texts, progress))
+
+    def from_embeddings(self, embeddings: np.ndarray) -> np.ndarray:
+        """Return success probabilities of prompts whose unit vectors (prompts, width) are known already."""
+        k = min(self.neighbours, len(self.embeddings))
+        out = np.empty((len(embeddings), len(self.candidates)), dtype=np.float32)
+        for start in range(0, len(embeddings), 512):
+            similarity = embeddings[start : start + 512] @ self.embeddings.T
+            nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
+            answers = self.outcomes[nearest]
+            asked = ~np.isnan(answers)
+            right = np.where(asked, answers, 0.0).sum(axis=1)
+            out[start : start + 512] = (right + PRIOR_NEIGHBOURS * self.mean) / (asked.sum(axis=1) + PRIOR_NEIGHBOURS)
+        return out
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the training prompts' vectors and outcomes, and the backbone."""
+        tensors = {"embeddings": self.embeddings, "outcomes": self.outcomes}
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
+        copy_backbone(self.encoder.folder, folder / "encoder")
+        return {"neighbours": self.neighbours, "max_tokens": self.encoder.max_tokens}
+
+    @classmethod
+    def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Knn":
+        """Rebuild from the folder."""
+        tensors = load_file(folder / "router.safetensors")
+        encoder = Encoder(folder / "encoder", settings["max_tokens"])
+        return cls(candidates, encoder, tensors["embeddings"], tensors["outcomes"], settings["neighbours"])
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which prompts are longer than the encoder reads."""
+        ids = self.encoder.tokenizer(list(texts))["input_ids"]
+        return np.asarray([len(row) > self.encoder.max_tokens for row in ids], dtype=bool)
+
+
+def choose_neighbours(
+    train: np.ndarray, outcomes: np.ndarray, held_out: np.ndarray, truth: np.ndarray, grid: Sequence[int] = (20, 50, 100, 200)
+) -> int:
+    """Choose how many neighbours route best on validation prompts; the larger number wins a tie.
+
+    Args:
+        train: Unit vectors of training prompts (train, width); `outcomes` are their scores (train, candidates).
+        held_out: Unit vectors of validation prompts; `truth` are their scores, NaN where not run.
+        grid: Numbers to try.
+    """
+    best, best_accuracy = grid[-1], -1.0
+    for neighbours in sorted(grid, reverse=True):
+        router = Knn([str(i) for i in range(outcomes.shape[1])], None, train, outcomes, neighbours)  # type: ignore[arg-type]
+        picked = np.where(np.isnan(truth), -1.0, router.from_embeddings(held_out)).argmax(axis=1)
+        answered = ~np.isnan(truth).all(axis=1)
+        accuracy = float(truth[np.arange(len(truth)), picked][answered].mean()) if answered.any() else 0.0
+        if accuracy > best_accuracy:
+            best, best_accuracy = neighbours, accuracy
+    return best

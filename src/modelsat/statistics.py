@@ -1,0 +1,119 @@
+"""The statistics of routing: paired bootstrap, calibration error, area under the curve."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the bounds of its two-sided 95 % bootstrap interval, in the unit of the estimate."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_means(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Resample rows with replacement and average.
+
+    Columns are resampled together, so differences of columns are paired.
+
+    Args:
+        values: Shape (prompts, columns), no NaN.
+        resamples: Number of resamples.
+        seed: Of the resampling.
+
+    Returns:
+        Shape (resamples, columns).
+    """
+    rng = np.random.default_rng(seed)
+    n = len(values)
+    means = np.empty((resamples, values.shape[1]))
+    for start in range(0, resamples, 200):
+        size = min(200, resamples - start)
+        counts = rng.multinomial(n, np.full(n, 1 / n), size=size)
+        means[start : start + size] = counts @ values / n
+    return means
+
+
+def interval(value: float, resampled: np.ndarray) -> Interval:
+    """Return the percentile interval of resampled estimates, shape (resamples,)."""
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Interval(float(value), float(low), float(high))
+
+
+def lower_bound(resampled: np.ndarray, confidence: float = 0.95) -> float:
+    """Return the one-sided lower confidence bound of resampled estimates, shape (resamples,)."""
+    return float(np.quantile(resampled, 1 - confidence))
+
+
+def expected_calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, bins: int = 15) -> float:
+    """Return the mean distance between predicted and observed success over bins of equal mass, in [0, 1].
+
+    Args:
+        probabilities: Predicted success, any shape, in [0, 1].
+        outcomes: Observed scores of the same shape, NaN where not run.
+        bins: Number of bins.
+    """
+    asked = ~np.isnan(outcomes)
+    p, y = probabilities[asked].astype(np.float64), outcomes[asked].astype(np.float64)
+    if not len(p):
+        return 0.0
+    order = np.argsort(p, kind="stable")
+    edges = np.linspace(0, len(p), bins + 1).astype(int)
+    error = 0.0
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        if end > start:
+            rows = order[start:end]
+            error += abs(p[rows].mean() - y[rows].mean()) * len(rows) / len(p)
+    return float(error)
+
+
+def area_under_curve(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
+    """Return how likely a right answer was ranked above a wrong one, in [0, 1]; 0.5 where only one kind occurs."""
+    asked = ~np.isnan(outcomes)
+    p, right = probabilities[asked], outcomes[asked] > 0.5
+    positives, negatives = int(right.sum()), int((~right).sum())
+    if not positives or not negatives:
+        return 0.5
+    order = np.argsort(p, kind="stable")
+    ranked = p[order]
+    # Tied predictions share the mean of their ranks.
+    first = np.searchsorted(ranked, p, side="left")
+    last = np.searchsorted(ranked, p, side="right")
+    ranks = (first + last + 1) / 2
+    return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def platt(probabilities: np.ndarray, outcomes: np.ndarray, steps: int = 50) -> tuple[float, float]:
+    """Fit sigmoid(slope * logit(p) + intercept) to outcomes by Newton's method.
+
+    Args:
+        probabilities: Predicted success, any shape, in [0, 1].
+        outcomes: Observed scores in [0, 1] of the same shape, NaN where not run.
+        steps: Most Newton steps.
+
+    Returns:
+        Slope (at least 0.05, so that the order of candidates stays) and intercept; (1, 0) where nothing was observed.
+    """
+    asked = ~np.isnan(outcomes)
+    p = np.clip(probabilities[asked].astype(np.float64), 1e-6, 1 - 1e-6)
+    y = outcomes[asked].astype(np.float64)
+    if not len(p):
+        return 1.0, 0.0
+    x = np.column_stack([np.log(p / (1 - p)), np.ones_like(p)])
+    weights = np.array([1.0, 0.0])
+    # One pseudo-observation pulls towards the identity, so that a handful of prompts cannot run away.
+    ridge, centre = np.eye(2), np.array([1.0, 0.0])
+    for _ in range(steps):
+        q = 1 / (1 + np.exp(-x @ weights))
+        gradient = x.T @ (q - y) + ridge @ (weights - centre)
+        hessian = (x * (q * (1 - q))[:, None]).T @ x + ridge
+        change = np.linalg.solve(hessian, gradient)
+        weights = weights - change
+        if np.abs(change).max() < 1e-8:
+            break
+    return float(max(weights[0], 0.05)), float(weights[1])

@@ -1,0 +1,1 @@
+"""The edge to DeepSpeed: fine-tuning of the Model-SAT network, started by torchrun."""

@@ -1,0 +1,57 @@
+"""The training recipe: every knob of fine-tuning with its unit, default and bounds, read from YAML."""
+
+from importlib import resources
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from modelsat.errors import InputError
+
+
+class Recipe(pydantic.BaseModel):
+    """Settings of one fine-tuning; unknown keys are an error."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    zero_stage: int = pydantic.Field(1, ge=0, le=3, description="DeepSpeed ZeRO stage")
+    seed: int = pydantic.Field(0, ge=0, description="of initialisation and order of the prompts")
+    max_tokens: int = pydantic.Field(192, ge=16, le=512, description="tokens read of a prompt: its beginning and its end")
+    entry_layer: int = pydantic.Field(4, ge=0, description="layer at which candidates join; layers below are frozen and run once")
+    soft_tokens: int = pydantic.Field(1, ge=1, le=16, description="soft tokens per candidate")
+    interaction: int = pydantic.Field(32, ge=1, description="rank of the product of prompt and soft tokens")
+    lora_rank: int = pydantic.Field(8, ge=1, description="rank of the adapters on query and value projections")
+    connector_epochs: float = pydantic.Field(20, ge=0, description="epochs of stage 1: only the connector and the head learn")
+    connector_batch: int = pydantic.Field(128, ge=1, description="prompts per step in stage 1, over all ranks")
+    connector_learning_rate: float = pydantic.Field(1e-3, gt=0, description="peak rate of stage 1")
+    epochs: float = pydantic.Field(1.0, ge=0, description="epochs of stage 2: everything learns")
+    batch: int = pydantic.Field(16, ge=1, description="prompts per step in stage 2, over all ranks; each with all candidates")
+    learning_rate: float = pydantic.Field(2e-4, gt=0, description="peak rate of the adapters in stage 2")
+    head_learning_rate: float = pydantic.Field(3e-4, gt=0, description="peak rate of connector and head in stage 2")
+    weight_decay: float = pydantic.Field(0.1, ge=0, description="of AdamW")
+    dropout: float = pydantic.Field(0.3, ge=0, lt=1, description="of the prompt's vector in stage 1")
+    warm_up: float = pydantic.Field(0.1, ge=0, lt=1, description="share of each stage's steps in which the rate rises")
+    clip: float = pydantic.Field(1.0, gt=0, description="largest norm of the gradient")
+    pointwise: float = pydantic.Field(1.0, ge=0, description="weight of the term that makes P(Yes) a probability")
+    across: float = pydantic.Field(0.3, ge=0, description="weight of the term that ranks candidates on one prompt")
+    within: float = pydantic.Field(0.0, ge=0, description="weight of the paper's term: prompts of one candidate against each other")
+    checkpoint_seconds: float = pydantic.Field(60, ge=0, description="time between checkpoints; 0 saves after every step")
+    threads: int = pydantic.Field(0, ge=0, description="processor threads per rank; 0 shares all cores between the ranks")
+
+
+def load(name: str) -> Recipe:
+    """Read a recipe by the name of a file in `training/recipes` or by a path.
+
+    Raises:
+        InputError: There is no such recipe, or a value is out of bounds; all faults are named at once.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = Path(str(resources.files("training").joinpath("recipes", f"{name}.yaml")))
+    if not path.is_file():
+        known = sorted(p.name.removesuffix(".yaml") for p in path.parent.glob("*.yaml"))
+        raise InputError(f"there is no recipe {name!r}; name one of {known} or a YAML file")
+    try:
+        return Recipe(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+    except (pydantic.ValidationError, yaml.YAMLError, TypeError) as error:
+        raise InputError(f"recipe {str(path)!r} is not usable: {error}") from error

@@ -1,0 +1,142 @@
+"""Prompts run through the frozen lower layers once, kept on disk: stage 2 starts there in every epoch.
+
+Held are the hidden states of the training prompts at the entry layer (float16, one row per token) and, of all prompts,
+the vector that the untouched language model gives them (float32), which stage 1 and the kNN router need.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from modelsat.atomic import write_json
+from modelsat.encoder import length_sorted_batches
+from modelsat.network import Network
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class States:
+    """What `encode` left on disk.
+
+    Attributes:
+        lengths: Tokens per training prompt (train,).
+        hidden: States at the entry layer, float16 (tokens of all training prompts, width).
+        vectors: Mean of the last hidden states of every prompt, float32 (prompts, width), training prompts first.
+    """
+
+    lengths: np.ndarray
+    hidden: np.ndarray
+    vectors: np.ndarray
+
+    def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return states (n, l, d) as float32 and mask (n, l) of training prompts; row -1 is a filler."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        filled = np.maximum(rows, 0)
+        longest = int(self.lengths[filled].max())
+        states = torch.zeros(len(rows), longest, self.hidden.shape[1])
+        mask = torch.zeros(len(rows), longest, dtype=torch.long)
+        for i, row in enumerate(filled):
+            size = self.lengths[row]
+            states[i, :size] = torch.from_numpy(self.hidden[offsets[row] : offsets[row + 1]].astype(np.float32))
+            mask[i, :size] = 1
+        return states, mask
+
+
+def encode(
+    network: Network,
+    ids: Sequence[Sequence[int]],
+    train: int,
+    folder: Path,
+    key: str,
+    rank: int = 0,
+    ranks: int = 1,
+    barrier: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] | None = None,
+) -> States:
+    """Encode prompts, every rank its share; what is there already under the same key is used.
+
+    Args:
+        network: With the adapters still neutral.
+        ids: Token ids of all prompts, training prompts first.
+        train: How many of them are training prompts.
+        folder: Where to keep the states.
+        key: Digest of texts, backbone and entry layer.
+        rank: Of this process.
+        ranks: Number of processes.
+        barrier: Waits for all ranks.
+        progress: Called with (prompts done, prompts of this rank).
+    """
+    lengths = np.asarray([len(row) for row in ids])
+    width = network.inquiry.shape[0]
+    tokens = int(lengths[:train].sum())
+    done_file = folder / "states.json"
+    if not _is_complete(done_file, key):
+        folder.mkdir(parents=True, exist_ok=True)
+        if rank == 0:
+            for name, dtype, rows in (("hidden.f16", np.float16, tokens), ("vectors.f32", np.float32, len(ids))):
+                np.memmap(folder / name, dtype=dtype, mode="w+", shape=(max(rows, 1), width)).flush()
+        barrier()
+        _fill(network, ids, lengths, train, folder, tokens, width, rank, ranks, progress)
+        barrier()
+        if rank == 0:
+            write_json(done_file, {"key": key})
+    hidden = np.memmap(folder / "hidden.f16", dtype=np.float16, mode="r", shape=(max(tokens, 1), width))
+    vectors = np.fromfile(folder / "vectors.f32", dtype=np.float32).reshape(-1, width)
+    return States(lengths[:train], hidden, vectors)
+
+
+def _is_complete(done_file: Path, key: str) -> bool:
+    try:
+        return bool(json.loads(done_file.read_text(encoding="utf-8"))["key"] == key)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _fill(
+    network: Network,
+    ids: Sequence[Sequence[int]],
+    lengths: np.ndarray,
+    train: int,
+    folder: Path,
+    tokens: int,
+    width: int,
+    rank: int,
+    ranks: int,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    hidden = np.memmap(folder / "hidden.f16", dtype=np.float16, mode="r+", shape=(max(tokens, 1), width))
+    vectors = np.memmap(folder / "vectors.f32", dtype=np.float32, mode="r+", shape=(len(ids), width))
+    offsets = np.concatenate([[0], np.cumsum(lengths[:train])])
+    mine = np.arange(rank, len(ids), ranks)
+    done = 0
+    with torch.inference_mode():
+        for part in length_sorted_batches(lengths[mine], _BATCH):
+            rows = mine[part]
+            input_ids, mask = _padded([ids[i] for i in rows])
+            states = network.enter(input_ids, mask)
+            vectors[rows] = network.last(states, mask).numpy()
+            for j, row in enumerate(rows):
+                if row < train:
+                    hidden[offsets[row] : offsets[row + 1]] = states[j, : lengths[row]].numpy()
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(mine))
+    hidden.flush()
+    vectors.flush()
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(len(row) for row in rows)
+    input_ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    for i, row in enumerate(rows):
+        input_ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = 1
+    return input_ids, mask
+
+
