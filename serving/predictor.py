@@ -17,7 +17,7 @@ from kserve.errors import InvalidInput, ModelNotReady
 from modelsat.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.rendering import render_prompt
-from modelsat.routing import Ranking, route
+from modelsat.routing import Ranking, route, rows
 
 MAX_PROMPTS = 1024
 
@@ -176,26 +176,15 @@ def _from_v1(body: Any) -> Question:
 
 
 def _to_v1(bundle: Bundle, ranking: Ranking) -> dict[str, Any]:
-    def plain(value: float) -> float | None:
-        return None if value != value else float(value)
-
     return {
         "predictions": [
             {
-                "model": ranking.model[i],
-                "candidates": [
-                    {
-                        "candidate": str(ranking.candidates[i, j]),
-                        "success_probability": plain(ranking.success_probability[i, j]),
-                        "expected_cost_usd": plain(ranking.expected_cost_usd[i, j]),
-                        "seen_in_training": bool(ranking.seen_in_training[i, j]),
-                    }
-                    for j in range(ranking.candidates.shape[1])
-                ],
+                "model": model,
+                "candidates": rows(ranking, i),
                 "truncated": bool(ranking.truncated[i]),
                 "router_version": version(bundle),
             }
-            for i in range(len(ranking.model))
+            for i, model in enumerate(ranking.model)
         ]
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelsat.atomic import write_json
+from modelsat.atomic import naming_full_disk, write_json
 from modelsat.storage import file_digest
 
 KEPT = 2
@@ -28,7 +28,8 @@ def save(engine: Any, folder: Path, step: int, progress: dict[str, Any], rank: i
         barrier: Waits for all ranks.
     """
     tag = f"step-{step:07d}"
-    engine.save_checkpoint(str(folder), tag=tag, save_latest=False, exclude_frozen_parameters=True)
+    with naming_full_disk(folder):
+        engine.save_checkpoint(str(folder), tag=tag, save_latest=False, exclude_frozen_parameters=True)
     barrier()
     if rank == 0:
         files = {

@@ -94,6 +94,8 @@ def main() -> None:
     try:
         finetune(arguments.instructions, arguments.backbone, arguments.work, recipe.load(arguments.recipe))
     except ModelsatError as error:
+        # torchrun turns every exit code into 1: the launcher reads the sentence from here.
+        write_json(arguments.work / "failed.json", {"sentence": str(error), "exit_code": error.exit_code})
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from error
 
@@ -241,7 +243,6 @@ def _train(engine: Any, settings: recipe.Recipe, ranks: Ranks, prompts: states.S
     steps = list(plan(len(targets), prompts.lengths, settings))
     start, history = _resume(engine, folder, ranks)
     line, saved, spent = time.monotonic(), time.monotonic(), 0
-    began = line
     for step in steps[start:]:
         rows = order.share(step.rows, ranks.rank, ranks.count)
         wanted = targets[np.maximum(rows, 0)].clone()
@@ -258,8 +259,8 @@ def _train(engine: Any, settings: recipe.Recipe, ranks: Ranks, prompts: states.S
         last = step.number == len(steps) - 1
         if now - line > _LINE_SECONDS or last or not history:
             value = _mean(loss, ranks)
-            history.append(_log(ranks, step, len(steps), value, spent / max(now - began, 1e-9), work))
-            line = now
+            history.append(_log(ranks, step, len(steps), value, spent / max(now - line, 1e-9), work))
+            line, spent = now, 0
         if _agree(now - saved >= settings.checkpoint_seconds or last, ranks):
             checkpoints.save(engine, folder, step.number + 1, {"history": history}, ranks.rank, ranks.barrier)
             saved = time.monotonic()

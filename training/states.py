@@ -5,6 +5,7 @@ the vector that the untouched language model gives them (float32), which stage 1
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modelsat.atomic import write_json
+from modelsat.atomic import naming_full_disk, write_json
 from modelsat.encoder import length_sorted_batches
 from modelsat.network import Network
 
@@ -78,8 +79,8 @@ def encode(
     if not _is_complete(done_file, key):
         folder.mkdir(parents=True, exist_ok=True)
         if rank == 0:
-            for name, dtype, rows in (("hidden.f16", np.float16, tokens), ("vectors.f32", np.float32, len(ids))):
-                np.memmap(folder / name, dtype=dtype, mode="w+", shape=(max(rows, 1), width)).flush()
+            _reserve(folder / "hidden.f16", max(tokens, 1) * width * 2)
+            _reserve(folder / "vectors.f32", len(ids) * width * 4)
         barrier()
         _fill(network, ids, lengths, train, folder, tokens, width, rank, ranks, progress)
         barrier()
@@ -88,6 +89,12 @@ def encode(
     hidden = np.memmap(folder / "hidden.f16", dtype=np.float16, mode="r", shape=(max(tokens, 1), width))
     vectors = np.fromfile(folder / "vectors.f32", dtype=np.float32).reshape(-1, width)
     return States(lengths[:train], hidden, vectors)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Allocate a file for good: a full disk is an error here and not a signal in the middle of a memory map."""
+    with naming_full_disk(path), path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _is_complete(done_file: Path, key: str) -> bool:

@@ -12,6 +12,8 @@ from typing import Any
 
 from modelsat.errors import ResourceError
 
+_NO_SPACE_BYTES = 2**16
+
 
 @contextlib.contextmanager
 def atomic_file(path: Path | str) -> Iterator[Path]:
@@ -26,7 +28,7 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
     os.close(handle)
     beside = Path(name)
     try:
-        with _naming_full_disk(path):
+        with naming_full_disk(path):
             yield beside
             _sync(beside)
             beside.chmod(0o644)
@@ -46,7 +48,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        with _naming_full_disk(path):
+        with naming_full_disk(path):
             yield beside
             beside.chmod(0o755)
             if path.exists():
@@ -72,13 +74,20 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def _naming_full_disk(path: Path) -> Iterator[None]:
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Turn the many ways in which libraries report a full disk at `path` into one sentence.
+
+    Raises:
+        ResourceError: The disk or the quota is full.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
-            raise
+    except (OSError, RuntimeError) as error:
         free = shutil.disk_usage(path.parent).free
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # Torch and Arrow lose the error number on the way.
+        if not full and "No space left" not in str(error) and free > _NO_SPACE_BYTES:
+            raise
         raise ResourceError(
             f"the disk is full: {str(path)!r} could not be written ({free // 2**20} MiB are free); "
             "free some space and run the same command again"

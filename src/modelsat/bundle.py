@@ -109,8 +109,13 @@ class Bundle:
         return replace(self, digest=digest)
 
 
-def read(folder: Path) -> Bundle:
+def read(folder: Path, with_router: bool = True) -> Bundle:
     """Load a bundle after checking every file against its manifest.
+
+    Args:
+        folder: Of the bundle.
+        with_router: Whether to load the router itself; without, a constant one stands in its place, which is fast
+            where only the tables are wanted.
 
     Raises:
         InputError: A file is absent, changed or superfluous, or the bundle is of another format or renderer.
@@ -123,8 +128,11 @@ def read(folder: Path) -> Bundle:
                 f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; retrain the router"
             )
     names = tuple(facts["candidates"])
+    kind, settings = facts["kind"], facts["settings"]
+    if not with_router:
+        kind, settings = "constant", {"probabilities": [0.0] * len(names)}
     return Bundle(
-        router=load_router(folder, facts["kind"], names, facts["settings"]),
+        router=load_router(folder, kind, names, settings),
         candidates=contracts.read(folder / "candidates.parquet", contracts.CANDIDATES),
         aptitude_test=contracts.read(folder / "aptitude_test.parquet", contracts.APTITUDE_TEST),
         cards=contracts.read(folder / "cards.parquet", contracts.CARDS),

@@ -79,6 +79,14 @@ def promote(
     return champion
 
 
+def page(champion: Champion) -> str:
+    """Return Markdown that says who is champion."""
+    return (
+        f"**Epoch {champion.epoch}: {champion.model}** ({champion.verdict}), promoted at {champion.promoted_at}\n\n"
+        f"- bundle `{champion.bundle_uri}`\n- run `{champion.run_id}`\n"
+    )
+
+
 def _read(store: str, name: str) -> Champion:
     uri = storage.join(store, name)
     try:

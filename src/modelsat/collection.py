@@ -50,6 +50,16 @@ class Collection:
             return 1.0
         return self.rejects.num_rows / max(1, self.rejects.num_rows + self.scores.num_rows)
 
+    def counts(self) -> dict[str, int]:
+        """Return how many scores, prompts, candidates, benchmarks and rejected rows there are."""
+        return {
+            "scores": self.scores.num_rows,
+            "prompts": self.prompts.num_rows,
+            "candidates": self.candidates.num_rows,
+            "benchmarks": len(pc.unique(self.prompts["benchmark"])),
+            "rejected_rows": self.rejects.num_rows,
+        }
+
     def digest(self) -> str:
         """Return a digest of what was collected, independent of when and from which paths."""
         content = self.scores.select(["candidate", "prompt_id", "metric", "score"])

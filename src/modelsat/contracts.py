@@ -160,6 +160,12 @@ def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
         pq.write_table(conform(table, schema), beside, compression="zstd")
 
 
+def write_plain(table: pa.Table, path: Path | str) -> None:
+    """Write a table that is for people and has no contract."""
+    with atomic_file(path) as beside:
+        pq.write_table(table, beside, compression="zstd")
+
+
 def read(path: Path | str, schema: pa.Schema) -> pa.Table:
     """Read a Parquet table written by `write`.
 

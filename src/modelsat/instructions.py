@@ -59,6 +59,18 @@ class Instructions:
         """Return the aptitude test."""
         return AptitudeTest(self.aptitude_test, self.facts["story"])
 
+    def counts(self) -> dict[str, int]:
+        """Return how many instructions, positives, candidates, tasks and aptitude questions there are."""
+        split = Counter(self.instructions["split"].to_pylist())
+        return {
+            "training_instructions": split[splits.TRAIN],
+            "validation_instructions": split[splits.VALIDATION],
+            "positive_instructions": int((self.instructions["target"].to_numpy() > 0.5).sum()),
+            "candidates": len(self.names),
+            "aptitude_tasks": len(self.test.tasks),
+            "aptitude_questions": self.aptitude_test.num_rows,
+        }
+
     def part(self, split: str) -> tuple[list[str], list[str], np.ndarray]:
         """Return prompt ids, rendered texts and targets (prompts, candidates), NaN where not run, of one split."""
         inside = pa.array(splits.assign(self.prompts["stem_digest"].to_pylist()) == split)

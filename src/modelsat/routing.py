@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,3 +81,35 @@ def _check(bundle: Bundle, texts: Sequence[str], candidates: Sequence[str] | Non
         if unknown or not candidates:
             known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
             raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
+
+
+def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:
+    """Return the ranking of one prompt as plain rows; numbers that are unknown are None."""
+
+    def plain(value: float) -> float | None:
+        return None if value != value else float(value)
+
+    return [
+        {
+            "candidate": str(ranking.candidates[prompt, j]),
+            "success_probability": plain(ranking.success_probability[prompt, j]),
+            "expected_cost_usd": plain(ranking.expected_cost_usd[prompt, j]),
+            "seen_in_training": bool(ranking.seen_in_training[prompt, j]),
+        }
+        for j in range(ranking.candidates.shape[1])
+    ]
+
+
+def reason(ranked: Sequence[dict[str, Any]], cost_weight: float) -> str:
+    """Say in one sentence why the first of the ranked rows was chosen."""
+    first = ranked[0]
+    if len(ranked) == 1:
+        return f"{first['candidate']}: the only candidate that was allowed."
+    second = ranked[1]
+    lead = 100 * (first["success_probability"] - second["success_probability"])
+    if lead >= 0:
+        return f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
+    return (
+        f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
+        f"but cheaper by more than that is worth at cost weight {cost_weight:.2f}."
+    )

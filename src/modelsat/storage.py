@@ -18,6 +18,9 @@ from modelsat.atomic import atomic_file
 from modelsat.errors import ConflictError, InputError, ServiceError
 
 
+_NO_FILES = "{!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results"
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a snapshot: where it came from, where it lies now, and what it held."""
@@ -46,8 +49,24 @@ def snapshot(uri: str, into: Path) -> list[SourceFile]:
     """
     files = _s3_snapshot(uri, into) if is_s3(uri) else _folder_snapshot(Path(uri))
     if not files:
-        raise InputError(f"{uri!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results")
+        raise InputError(_NO_FILES.format(uri))
     return sorted(files, key=lambda file: file.name)
+
+
+def count(uri: str) -> int:
+    """Return how many files lie below `uri`, without reading them.
+
+    Raises:
+        InputError: Nothing is there.
+        ServiceError: S3 refused.
+    """
+    if is_s3(uri):
+        files = len(_list(*_bucket_and_key(uri)))
+    else:
+        files = 1 if Path(uri).is_file() else sum(path.is_file() for path in Path(uri).rglob("*"))
+    if not files:
+        raise InputError(_NO_FILES.format(uri))
+    return files
 
 
 def join(uri: str, *names: str) -> str:

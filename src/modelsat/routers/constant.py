@@ -27,6 +27,10 @@ class Constant(Router):
         """Repeat the same row for each prompt."""
         return np.tile(self.probabilities, (len(texts), 1))
 
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Constant":  # noqa: ARG002
+        """Rank newcomers by their expected means."""
+        return Constant([*self.candidates, *newcomers], np.concatenate([self.probabilities, means]))
+
     def save(self, folder: Path) -> dict[str, Any]:
         """Everything fits into the settings."""
         return {"probabilities": [float(value) for value in self.probabilities]}

@@ -27,12 +27,20 @@ class Knn(Router):
         embeddings: Unit vectors of the training prompts, float32 of shape (train, width).
         outcomes: What the candidates scored there, float32 of shape (train, candidates), NaN where not run.
         neighbours: How many neighbours count, at least 1.
+        mean: What a candidate is expected to score before any neighbour is asked, (candidates,); None takes the mean
+            of its outcomes.
     """
 
     kind = "knn"
 
     def __init__(
-        self, candidates: Sequence[str], encoder: Encoder, embeddings: np.ndarray, outcomes: np.ndarray, neighbours: int
+        self,
+        candidates: Sequence[str],
+        encoder: Encoder,
+        embeddings: np.ndarray,
+        outcomes: np.ndarray,
+        neighbours: int,
+        mean: np.ndarray | None = None,
     ) -> None:
         self.candidates = tuple(candidates)
         self.encoder = encoder
@@ -41,7 +49,7 @@ class Knn(Router):
         self.neighbours = neighbours
         asked = ~np.isnan(self.outcomes)
         right = np.where(asked, self.outcomes, 0.0).sum(axis=0)
-        self.mean = (right + 0.5) / (asked.sum(axis=0) + 1.0)
+        self.mean = (right + 0.5) / (asked.sum(axis=0) + 1.0) if mean is None else mean.astype(np.float32)
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Encode the prompts and average over their neighbours."""
@@ -60,9 +68,17 @@ class Knn(Router):
             out[start : start + 512] = (right + PRIOR_NEIGHBOURS * self.mean) / (asked.sum(axis=1) + PRIOR_NEIGHBOURS)
         return out
 
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Knn":  # noqa: ARG002
+        """Expect of newcomers their mean everywhere: no neighbour knows them yet."""
+        unknown = np.full((len(self.outcomes), len(newcomers)), np.nan, dtype=np.float32)
+        outcomes = np.concatenate([self.outcomes, unknown], axis=1)
+        mean = np.concatenate([self.mean, means])
+        names = [*self.candidates, *newcomers]
+        return Knn(names, self.encoder, self.embeddings, outcomes, self.neighbours, mean)
+
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the training prompts' vectors and outcomes, and the backbone."""
-        tensors = {"embeddings": self.embeddings, "outcomes": self.outcomes}
+        tensors = {"embeddings": self.embeddings, "outcomes": self.outcomes, "mean": self.mean.astype(np.float32)}
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
         copy_backbone(self.encoder.folder, folder / "encoder")
         return {"neighbours": self.neighbours, "max_tokens": self.encoder.max_tokens}
@@ -72,7 +88,8 @@ class Knn(Router):
         """Rebuild from the folder."""
         tensors = load_file(folder / "router.safetensors")
         encoder = Encoder(folder / "encoder", settings["max_tokens"])
-        return cls(candidates, encoder, tensors["embeddings"], tensors["outcomes"], settings["neighbours"])
+        parts = (tensors["embeddings"], tensors["outcomes"], settings["neighbours"], tensors["mean"])
+        return cls(candidates, encoder, *parts)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the encoder reads."""

@@ -31,6 +31,10 @@ class Mixture(Router):
         used = [(member, weight) for member, weight in zip(self.members, self.weights, strict=True) if weight > 0]
         return mix([member.success_probability(texts, progress) for member, _ in used], [weight for _, weight in used])
 
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Mixture":
+        """Admit to every member."""
+        return Mixture([member.admit(newcomers, accuracies, means) for member in self.members], self.weights)
+
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts the first member reads only in part."""
         return self.members[0].truncated(texts)

@@ -76,8 +76,12 @@ class ModelSat(Router):
             [self.network(states, mask, part) for part in self._capability.split(_CANDIDATES_AT_ONCE)], dim=1
         )
 
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> ModelSat:  # noqa: ARG002
+        """Read the newcomers' cards as those of any other candidate."""
+        return self.with_cards([*self.candidates, *newcomers], np.concatenate([self.accuracies, accuracies]))
+
     def with_cards(self, candidates: Sequence[str], accuracies: np.ndarray) -> ModelSat:
-        """Return the same network for other candidates: this is how a newcomer becomes routable without training."""
+        """Return the same network for these candidates and cards instead."""
         return ModelSat(candidates, accuracies, self.encoder, self.network, self.backbone, self.max_tokens)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:

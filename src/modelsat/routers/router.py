@@ -35,6 +35,16 @@ class Router(ABC):
         """
 
     @abstractmethod
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Router":
+        """Return a router that knows further candidates, without training; columns of the old ones stay first.
+
+        Args:
+            newcomers: Names that are not among `candidates`.
+            accuracies: Shrunken accuracies of their cards, float32 (newcomers, tasks), in [0, 1].
+            means: Expected mean scores, (newcomers,), in [0, 1]: all that a router without cards can use.
+        """
+
+    @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:
         """Write tensors and tokenizer files into an existing folder and return the settings that `load` needs."""
 

@@ -1,0 +1,36 @@
+"""Component: read benchmark results from folders and S3."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.PIPELINE, install_kfp_package=False)
+def collect_scores(
+    sources: list,
+    scores: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+) -> str:
+    """Read all results, merge them, and keep what could not be read among the rejects.
+
+    Args:
+        sources: Folders or s3:// prefixes with benchmark results.
+        scores: Folder with the tables scores, prompts, candidates and rejects, Parquet.
+        report: What was collected, with the coverage map.
+        metrics: Counts of scores, prompts, candidates and rejected rows.
+
+    Returns:
+        The collection in one sentence.
+    """
+    from pathlib import Path
+
+    from modelsat import collection
+    from modelsat.reports import collected
+
+    found = collection.collect(sources)
+    found.write(Path(scores.path))
+    collected.write(found, report.path)
+    for name, value in found.counts().items():
+        metrics.log_metric(name, value)
+    return collected.sentence(found)

@@ -1,0 +1,1 @@
+"""The pipelines: graphs of components, their compiled YAML, and how to run them."""

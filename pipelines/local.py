@@ -1,0 +1,117 @@
+"""Runs the retrain pipeline on one machine with `kfp.local`: the same graph and components as on a cluster."""
+
+import contextlib
+import re
+import shutil
+import sys
+import uuid
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, local
+
+from modelsat import errors
+from modelsat.errors import ModelsatError
+from pipelines.retrain import retrain
+from pipelines.step_lines import StepLines
+
+_RAISED = re.compile(r"^modelsat\.errors\.(\w+): (.+)$")
+_HALTED = re.compile(r"^halted with (\d+): (.+)$")
+_RUNS_KEPT = 3
+_PAGES = {
+    "collect-scores": "collected.html",
+    "validate-scores": "validated.html",
+    "finetune-router": "trained.html",
+    "evaluate-router": "evaluated.html",
+}
+
+
+def run(folder: Path, arguments: Mapping[str, Any]) -> Path:
+    """Run the pipeline and return the folder with the outputs of its tasks.
+
+    Args:
+        folder: Where runs, logs and pages are kept.
+        arguments: Parameters of the pipeline.
+
+    Raises:
+        ModelsatError: A step failed or halted, with that step's sentence and exit code.
+    """
+    _drop_old(folder / "pipeline")
+    root = folder / "pipeline" / uuid.uuid4().hex[:12]
+    root.mkdir(parents=True)
+    (folder / "logs").mkdir(exist_ok=True)
+    log = folder / "logs" / f"pipeline-{root.name}.log"
+    lines = StepLines(_display_names(), sys.stdout, log)
+    with warnings.catch_warnings():
+        # The images are ours, and this runner uses the environment instead of them.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+        try:
+            with contextlib.redirect_stdout(lines):
+                retrain(**arguments)
+        except RuntimeError as error:
+            raise _failure(lines.said, log) from error
+        finally:
+            lines.close()
+            _keep_pages(root, folder / "pages")
+    return _tasks(root)
+
+
+def output(tasks: Path, task: str, name: str) -> Path:
+    """Return the path of one task's output artifact."""
+    return tasks / task / name
+
+
+def _drop_old(runs: Path) -> None:
+    """Keep the outputs of the newest runs only: each holds copies of a bundle."""
+    if runs.is_dir():
+        for old in sorted(runs.iterdir(), key=lambda path: path.stat().st_mtime)[: -(_RUNS_KEPT - 1)]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _tasks(root: Path) -> Path:
+    runs = [path for path in root.iterdir() if path.is_dir()]
+    return runs[0] if runs else root
+
+
+def _display_names() -> dict[str, str]:
+    names = {}
+    for dag in (retrain.pipeline_spec.root, *retrain.pipeline_spec.components.values()):
+        for task in dag.dag.tasks.values():
+            component = task.component_ref.name.removeprefix("comp-")
+            if not component.startswith(("halt", "condition")):
+                names[component] = task.task_info.name
+    return names
+
+
+def _failure(said: list[str], log: Path) -> ModelsatError:
+    for line in reversed(said):
+        raised, halted = _RAISED.match(line), _HALTED.match(line)
+        if raised and isinstance(getattr(errors, raised[1], None), type):
+            error: ModelsatError = getattr(errors, raised[1])(raised[2])
+            return error
+        if halted:
+            return _of_exit_code(int(halted[1]))(halted[2])
+    last = next((line for line in reversed(said) if line), "it printed nothing")
+    return ModelsatError(f"a step of the pipeline failed ({last}); {str(log)!r} holds its whole log")
+
+
+def _of_exit_code(code: int) -> type[ModelsatError]:
+    classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ModelsatError)]
+    return next((cls for cls in classes if cls.exit_code == code), ModelsatError)
+
+
+def _keep_pages(root: Path, pages: Path) -> None:
+    pages.mkdir(parents=True, exist_ok=True)
+    for task, name in _PAGES.items():
+        source = output(_tasks(root), task, "report")
+        if source.is_file():
+            shutil.copyfile(source, pages / name)
+
+
+def compile_to(path: Path) -> None:
+    """Write the pipeline as YAML that Kubeflow accepts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compiler.Compiler().compile(retrain, str(path))

@@ -1,0 +1,50 @@
+"""What the steps of every pipeline ask of a cluster: resources, GPU nodes, retries, caching rules, secrets."""
+
+from typing import Dict, List  # noqa: UP035
+
+from kfp import dsl, kubernetes
+
+
+def modest(task: dsl.PipelineTask, memory: str = "2G") -> None:
+    """Ask for what a step without a model needs."""
+    task.set_cpu_request("500m").set_cpu_limit("2").set_memory_request("1G").set_memory_limit(memory)
+
+
+def outside(task: dsl.PipelineTask, memory: str = "2G") -> None:
+    """Prepare a step that talks to S3 or MLflow: never from the cache, tried again, with credentials from secrets."""
+    modest(task, memory)
+    with_secrets(task)
+    task.set_caching_options(False)
+    task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
+
+
+def on_gpu_nodes(task: dsl.PipelineTask, gpus: str, node_selector: Dict, tolerations: List) -> None:  # noqa: UP006
+    """Prepare the fine-tuning step: GPUs, nodes and tolerations are run parameters; a killed pod goes on."""
+    task.set_cpu_request("2").set_cpu_limit("16").set_memory_request("4G").set_memory_limit("64G")
+    task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(gpus)
+    kubernetes.add_node_selector_json(task, node_selector)
+    kubernetes.add_toleration_json(task, tolerations)
+    with_secrets(task)
+    task.set_caching_options(False)
+    task.set_retry(num_retries=3, backoff_duration="60s", backoff_factor=2.0)
+
+
+def with_secrets(task: dsl.PipelineTask) -> None:
+    """Give a step the credentials of S3 and MLflow; both secrets are optional, and none is a pipeline parameter."""
+    kubernetes.use_secret_as_env(
+        task,
+        secret_name="modelsat-s3",
+        secret_key_to_env={
+            "access-key-id": "AWS_ACCESS_KEY_ID",
+            "secret-access-key": "AWS_SECRET_ACCESS_KEY",
+            "endpoint-url": "AWS_ENDPOINT_URL",
+            "region": "AWS_DEFAULT_REGION",
+        },
+        optional=True,
+    )
+    kubernetes.use_secret_as_env(
+        task,
+        secret_name="modelsat-mlflow",
+        secret_key_to_env={"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"},
+        optional=True,
+    )

@@ -1,0 +1,152 @@
+"""The retrain pipeline: from benchmark results to a promoted router.
+
+`modelsat compile` writes `pipelines/compiled/retrain.yaml`; the same definition runs on a cluster and, through
+`kfp.local`, on one machine.
+"""
+
+from typing import Dict, List  # noqa: UP035
+
+from kfp import dsl
+
+from components.build_instructions import build_instructions
+from components.check_prerequisites import check_prerequisites
+from components.collect_scores import collect_scores
+from components.evaluate_router import evaluate_router
+from components.finetune_router import finetune_router
+from components.halt import halt
+from components.promote_router import promote_router
+from components.register_router import register_router
+from components.validate_scores import validate_scores
+from pipelines.resources import modest, on_gpu_nodes, outside
+
+INPUT, INVALID = 2, 3
+
+
+@dsl.pipeline(name="retrain")
+def retrain(
+    collect_sources: List = ["s3://modelsat/scores"],  # noqa: B006, UP006
+    validate_max_rejected_share: float = 0.0,
+    validate_max_drift: float = 0.10,
+    instruct_tasks: int = 50,
+    instruct_questions: int = 1000,
+    train_recipe: str = "cpu",
+    train_ranks: int = 1,
+    train_backbone: str = "",
+    train_work_root: str = "/mnt/modelsat/work",
+    train_gpu_limit: str = "0",
+    train_node_selector: Dict = {},  # noqa: B006, UP006
+    train_tolerations: List = [],  # noqa: B006, UP006
+    gate_confidence: float = 0.95,
+    gate_margin: float = 0.01,
+    gate_saving: float = 0.20,
+    register_model_name: str = "modelsat-router",
+    register_experiment: str = "modelsat",
+    register_bundle_store: str = "s3://modelsat/bundles",
+    promote_champion_store: str = "s3://modelsat/champions",
+    mlflow_tracking_uri: str = "http://mlflow:5000",
+) -> None:
+    """Collect benchmark results, validate them, fine-tune a router, judge it, register it and promote it.
+
+    Args:
+        collect_sources: Folders or s3:// prefixes with benchmark results, as a JSON list.
+        validate_max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
+        validate_max_drift: Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].
+        instruct_tasks: Tasks of the aptitude test aimed at.
+        instruct_questions: Questions of the aptitude test aimed at, over all tasks.
+        train_recipe: Training recipe: the name of a file in training/recipes.
+        train_ranks: Training processes on the node; one per GPU where there are any.
+        train_backbone: Folder of the language model; empty takes the packaged MiniLM.
+        train_work_root: Folder for training states and checkpoints; a killed training goes on there.
+        train_gpu_limit: GPUs of the fine-tuning pod; 0 trains on the processor.
+        train_node_selector: Node labels of the fine-tuning pod, as a JSON object.
+        train_tolerations: Tolerations of the fine-tuning pod, as a JSON list.
+        gate_confidence: One-sided confidence of the gate, in (0.5, 1).
+        gate_margin: Accuracy that a cheaper challenger may lose, in [0, 1].
+        gate_saving: How much cheaper it has to be then, as a share in [0, 1].
+        register_model_name: Name of the registered model in MLflow.
+        register_experiment: MLflow experiment of the runs.
+        register_bundle_store: Folder or s3:// prefix of router bundles.
+        promote_champion_store: Folder or s3:// prefix of champion records, which endpoints follow.
+        mlflow_tracking_uri: MLflow tracking server.
+    """
+    run_key = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+
+    asked = check_prerequisites(
+        sources=collect_sources,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        champion_store=promote_champion_store,
+        bundle_store=register_bundle_store,
+        work_root=train_work_root,
+    ).set_display_name("Check prerequisites")
+    outside(asked)
+    ready = halt(holds=asked.outputs["ready"], sentence=asked.outputs["sentence"], exit_code=INPUT)
+    ready.set_display_name("Halt if something is missing").set_caching_options(False)
+
+    collected = collect_scores(sources=collect_sources).after(ready).set_display_name("Collect benchmark scores")
+    outside(collected)
+
+    validated = validate_scores(
+        scores=collected.outputs["scores"],
+        champion_store=promote_champion_store,
+        max_rejected_share=validate_max_rejected_share,
+        max_drift=validate_max_drift,
+    ).set_display_name("Validate scores")
+    outside(validated)
+    valid = halt(holds=validated.outputs["valid"], sentence=validated.outputs["sentence"], exit_code=INVALID)
+    valid.set_display_name("Halt if invalid").set_caching_options(False)
+
+    built = build_instructions(scores=collected.outputs["scores"], tasks=instruct_tasks, questions=instruct_questions)
+    built.after(valid).set_display_name("Build capability instructions")
+    modest(built)
+
+    trained = finetune_router(
+        instructions=built.outputs["instructions"],
+        recipe=train_recipe,
+        ranks=train_ranks,
+        backbone=train_backbone,
+        work_root=train_work_root,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        experiment=register_experiment,
+        run_key=run_key,
+    ).set_display_name("Fine-tune router")
+    on_gpu_nodes(trained, train_gpu_limit, train_node_selector, train_tolerations)
+
+    evaluated = evaluate_router(
+        scores=collected.outputs["scores"],
+        router=trained.outputs["router"],
+        predictions=trained.outputs["predictions"],
+        champion_store=promote_champion_store,
+        confidence=gate_confidence,
+        margin=gate_margin,
+        saving=gate_saving,
+    ).set_display_name("Evaluate router")
+    outside(evaluated, memory="4G")
+
+    registered = register_router(
+        router=trained.outputs["router"],
+        fallback=evaluated.outputs["fallback"],
+        report=evaluated.outputs["report"],
+        decisions=evaluated.outputs["decisions"],
+        result=evaluated.outputs["result"],
+        verdict=evaluated.outputs["verdict"],
+        model_name=register_model_name,
+        experiment=register_experiment,
+        bundle_store=register_bundle_store,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        run_key=run_key,
+    ).set_display_name("Register router")
+    outside(registered)
+
+    with dsl.If(evaluated.outputs["Output"] == True, name="a new champion"):  # noqa: E712
+        promoted = promote_router(
+            model_name=register_model_name,
+            version=registered.outputs["version"],
+            bundle_uri=registered.outputs["bundle_uri"],
+            bundle_digest=registered.outputs["bundle_digest"],
+            verdict=evaluated.outputs["verdict"],
+            against_epoch=evaluated.outputs["against_epoch"],
+            champion_store=promote_champion_store,
+            mlflow_tracking_uri=mlflow_tracking_uri,
+            run_key=run_key,
+        ).set_display_name("Promote router")
+        outside(promoted)

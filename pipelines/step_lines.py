@@ -1,0 +1,85 @@
+"""One line per pipeline step for whoever waits at a terminal: name, state, duration; the full log goes to a file.
+
+`kfp.local` says on stdout when a task starts and how it ends, and prints what the task prints in between.
+"""
+
+import io
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_STARTS = re.compile(r"Executing task '([\w-]+)'")
+_ENDS = re.compile(r"Task '([\w-]+)' finished with status (\w+)")
+_STAMP = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} - ")
+_ALIVE_SECONDS = 20.0
+_WIDTH = 34
+
+
+class StepLines(io.TextIOBase):
+    """A text stream that takes what `kfp.local` prints.
+
+    Args:
+        names: Display name by task name; steps without one are not shown.
+        terminal: Where the lines go.
+        log: File that receives everything.
+    """
+
+    def __init__(self, names: Mapping[str, str], terminal: TextIO, log: Path) -> None:
+        self.names = names
+        self.terminal = terminal
+        self.log = log.open("a", encoding="utf-8")
+        self.said: list[str] = []
+        self._rest = ""
+        self._task = ""
+        self._began = self._shown = 0.0
+
+    def write(self, text: str) -> int:
+        """Take a piece of output."""
+        self.log.write(_COLOURS.sub("", text))
+        self.log.flush()
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(_COLOURS.sub("", line).strip())
+        return len(text)
+
+    def close(self) -> None:
+        """Close the log."""
+        self.log.close()
+        super().close()
+
+    def _line(self, line: str) -> None:
+        started, ended = _STARTS.search(line), _ENDS.search(line)
+        if started:
+            self._task, self._began, self.said = started[1], time.monotonic(), []
+            self._shown = self._began
+        elif ended:
+            self._finish(ended[1], ended[2])
+        elif line and not _STAMP.match(line):
+            self.said.append(line)
+            self._alive(line)
+
+    def _finish(self, task: str, status: str) -> None:
+        if task in self.names:
+            state = "done" if status == "SUCCESS" else "failed"
+            self._print(f"{self.names[task]:<{_WIDTH}} {state:<7} {time.monotonic() - self._began:6.1f} s")
+
+    def _alive(self, line: str) -> None:
+        """Show that a long step lives: in place on a terminal, a line now and then elsewhere."""
+        name = self.names.get(self._task)
+        now = time.monotonic()
+        if name is None or line.startswith(("[KFP", "warning")):
+            return
+        if self.terminal.isatty():
+            self.terminal.write(f"\r\x1b[K{name:<{_WIDTH}} {line[:70]}")
+            self.terminal.flush()
+        elif now - self._shown > _ALIVE_SECONDS:
+            self._shown = now
+            self._print(f"{name:<{_WIDTH}} {line[:90]}")
+
+    def _print(self, line: str) -> None:
+        clear = "\r\x1b[K" if self.terminal.isatty() else ""
+        self.terminal.write(f"{clear}{line}\n")
+        self.terminal.flush()

@@ -1,0 +1,127 @@
+"""The whole loop on one machine: services up, pipeline run, endpoint asked, result shown."""
+
+import contextlib
+import json
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from modelsat import champions, contest, sample
+from modelsat.errors import ModelsatError, ServiceError
+from pipelines import local, services
+
+_QUESTION = "A train travels 180 km in 2.5 hours. What is its average speed in km/h?"
+_SWAP_SECONDS = 120
+
+
+def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
+    """Take benchmark results through the pipeline to a live endpoint and print what came of it.
+
+    Args:
+        folder: Where everything is kept: services, runs, bundles, champion records, pages.
+        scores: Sources; empty takes the synthetic sample.
+        recipe: Training recipe.
+        ranks: Training processes.
+
+    Raises:
+        ModelsatError: A step failed; the endpoint keeps serving what it served.
+    """
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    sources = [source if source.startswith("s3://") else str(Path(source).resolve()) for source in scores]
+    if not sources:
+        sample.write(folder / "sample")
+        sources = [str(folder / "sample")]
+        _say("No SCORES given: using the sample, synthetic questions answered by simulated candidates.\n")
+    mlflow = _timed("Start MLflow", lambda: services.mlflow(folder))
+    endpoint = _timed("Start endpoint", lambda: services.endpoint(folder))
+    try:
+        tasks = local.run(folder, _arguments(folder, sources, recipe, ranks, mlflow.url))
+    except ModelsatError:
+        _say(f"\nPages of the steps so far: {folder / 'pages'}")
+        raise
+    champion = champions.current(str(folder / "champions"))
+    if champion is None:
+        raise ServiceError(f"the pipeline ended without a champion; see {str(folder / 'logs')!r}")
+    _timed("Endpoint serves the champion", lambda: _await_champion(endpoint.url, champion.bundle_digest))
+    _show(local.output(tasks, "evaluate-router", "result"))
+    _say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
+    _say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
+    _say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
+    _ask(endpoint.url)
+    _say(f"\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route \"your question\"; make stop ends both servers.")
+
+
+def _arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:
+    return {
+        "collect_sources": sources,
+        "train_recipe": recipe,
+        "train_ranks": ranks,
+        "train_work_root": str(folder / "work"),
+        "register_bundle_store": str(folder / "bundles"),
+        "promote_champion_store": str(folder / "champions"),
+        "mlflow_tracking_uri": tracking_uri,
+    }
+
+
+def _await_champion(url: str, digest: str) -> None:
+    deadline = time.monotonic() + _SWAP_SECONDS
+    seen = "nothing"
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            seen = _infer(url, _QUESTION)["parameters"]["router_version"]
+            if digest.startswith(seen):
+                return
+        time.sleep(0.3)
+    raise ServiceError(f"the endpoint at {url} did not serve champion {digest[:12]} in {_SWAP_SECONDS} s, last it served {seen}")
+
+
+def _infer(url: str, prompt: str) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310
+        f"{url}/v2/models/router/infer", _body(prompt).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        decoded: dict[str, Any] = json.load(answer)
+    return decoded
+
+
+def _body(prompt: str) -> str:
+    return json.dumps({"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [prompt]}]})
+
+
+def _ask(url: str) -> None:
+    _say(f"$ curl -s {url}/v2/models/router/infer -H 'content-type: application/json' \\\n    -d '{_body(_QUESTION)}'")
+    answer = _infer(url, _QUESTION)
+    outputs = {output["name"]: output["data"] for output in answer["outputs"]}
+    top = list(zip(outputs["candidates"], outputs["success_probability"], strict=True))[:3]
+    shown = ", ".join(f"{name} {probability:.3f}" for name, probability in top)
+    _say(f"→ model: {outputs['model'][0]}   (router {answer['parameters']['router_version']}; {shown}, ...)")
+
+
+def _show(result: Path) -> None:
+    facts = json.loads(result.read_text(encoding="utf-8"))
+    rows = contest.summary_lines(facts)
+    width = max(len(row[0]) for row in rows)
+    sets = " + ".join(Path(name).name or name for name in facts["sets"])
+    _say(f"\n{sets}: {facts['prompts']:,} held-out prompts, up to {facts['pool']} candidates\n")
+    _say(f"  {'':<{width}}  {'accuracy':>8}   {'95 % interval':>14}   gain over best single, points")
+    for name, accuracy, interval, gain in rows:
+        mark = "›" if name == facts["challenger"] else " "
+        _say(f"{mark} {name:<{width}}  {accuracy:>8}   {interval:>14}   {gain}")
+    _say(f"\n{facts['verdict']['sentence']}")
+
+
+def _timed(name: str, work: Any) -> Any:
+    began = time.monotonic()
+    value = work()
+    _say(f"{name:<34} {'done':<7} {time.monotonic() - began:6.1f} s")
+    return value
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+

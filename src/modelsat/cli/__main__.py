@@ -1,0 +1,5 @@
+"""Lets `python -m modelsat.cli` do what `modelsat` does."""
+
+from modelsat.cli import main
+
+main()

@@ -1,0 +1,76 @@
+"""Verbs around a router: serve it, ask it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.errors import InputError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command()(route)
+    app.command()(serve)
+
+
+def route(
+    prompt: Annotated[str, typer.Argument(help="What the user asks.")],
+    bundle: Annotated[str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")] = "",
+    folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
+    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
+    cost_weight: Annotated[float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")] = 0.0,
+    top: Annotated[int, typer.Option(help="How many candidates to show.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show which candidate a prompt goes to and why; no tokens are spent.
+
+    Example: modelsat route "Prove that sqrt(2) is irrational"
+    """
+    import tempfile
+    import time
+
+    from modelsat import bundle as bundles
+    from modelsat import champions, routing
+
+    if not bundle:
+        champion = champions.current(str(folder / "champions"))
+        if champion is None:
+            raise InputError(f"{str(folder)!r} has no champion yet; run `modelsat run`, or name a router with --bundle")
+        bundle = champion.bundle_uri
+    with tempfile.TemporaryDirectory() as scratch:
+        router = bundles.read(bundles.fetch(bundle, Path(scratch)))
+        began = time.perf_counter()
+        ranking = routing.route(router, [prompt], candidates, cost_weight)
+    elapsed = 1000 * (time.perf_counter() - began)
+    rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
+    if as_json:
+        typer.echo(json.dumps({"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]}))
+        return
+    typer.echo(f"router {router.digest[:12]} · cost weight {cost_weight:.2f} · {elapsed:.0f} ms\n")
+    width = max(len(str(row["candidate"])) for row in rows[:top])
+    typer.echo(f"  {'model':<{width}}  success  USD/1,000 prompts")
+    for row in rows[:top]:
+        mark = "›" if row["candidate"] == ranking.model[0] else " "
+        cost = "–" if row["expected_cost_usd"] is None else f"{1000 * row['expected_cost_usd']:.3f}"
+        typer.echo(f"{mark} {row['candidate']:<{width}}  {row['success_probability']:>7.3f}  {cost:>17}")
+    typer.echo(f"\n{routing.reason(rows, cost_weight)}")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8080,
+    champions: Annotated[str | None, typer.Option(help="Folder or s3:// prefix of champion records to follow.")] = None,
+    bundle: Annotated[str | None, typer.Option(help="Folder, s3:// URI or models:/name@alias to serve for good.")] = None,
+    threads: Annotated[int, typer.Option(help="Processor threads of the router.")] = 1,
+) -> None:
+    """Serve routing decisions over KServe's protocols v1 and v2.
+
+    Example: modelsat serve --bundle models:/modelsat-router@champion
+    """
+    if (champions is None) == (bundle is None):
+        raise InputError("name either --champions to follow the champion or --bundle to serve one router")
+    from serving.server import run
+
+    run(host, port, champions, bundle, threads)

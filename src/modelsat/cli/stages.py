@@ -1,0 +1,79 @@
+"""Verbs for single stages: files in, files out, the same functions as in the pipeline."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from modelsat.errors import ValidationFailed
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command()(collect)
+    app.command()(validate)
+    app.command()(instruct)
+
+
+def collect(
+    scores: Annotated[list[str], typer.Argument(help="Folders or s3:// prefixes with benchmark results.")],
+    into: Annotated[Path, typer.Option(help="Folder for the collected tables.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read benchmark results, merge them, and show what was rejected.
+
+    Example: modelsat collect results/ s3://bucket/scores --into collected
+    """
+    from modelsat import collection
+    from modelsat.reports import collected
+
+    found = collection.collect(scores)
+    found.write(into)
+    collected.write(found, into.with_name(f"{into.name}.html"))
+    typer.echo(json.dumps(found.counts()) if as_json else collected.sentence(found))
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def validate(
+    collected: Annotated[Path, typer.Argument(help="Folder that `modelsat collect` wrote.")],
+    page: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check collected scores against the data contract; exit code 3 where they break it.
+
+    Example: modelsat validate collected --page validated.html
+    """
+    from modelsat import validation
+    from modelsat.collection import Collection
+    from modelsat.reports import validated
+
+    collection = Collection.read(collected)
+    outcome = validation.check(collection)
+    if page is not None:
+        validated.write(outcome, collection, page)
+    if as_json:
+        typer.echo(json.dumps({"passed": outcome.passed, "checks": validation.as_table(outcome).to_pylist()}))
+    if not outcome.passed:
+        raise ValidationFailed(outcome.sentence())
+    if not as_json:
+        typer.echo(outcome.sentence())
+
+
+def instruct(
+    collected: Annotated[Path, typer.Argument(help="Folder that `modelsat collect` wrote.")],
+    into: Annotated[Path, typer.Option(help="Folder for the capability instructions.")],
+) -> None:
+    """Choose the aptitude test, build cards and capability instructions, and show three of them.
+
+    Example: modelsat instruct collected --into instructions
+    """
+    from modelsat import instructions
+    from modelsat.collection import Collection
+
+    built = instructions.build(Collection.read(collected))
+    built.write(into)
+    typer.echo(instructions.preview(built))

@@ -1,0 +1,256 @@
+"""The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat import __version__, admission, bundle, champions, contracts, evaluation, gate
+from modelsat import arena as arenas
+from modelsat.arena import Arena
+from modelsat.atomic import write_json
+from modelsat.champions import Champion
+from modelsat.collection import Collection
+from modelsat.errors import InputError
+from modelsat.evaluation import BEST_SINGLE, Evaluation
+from modelsat.finetuning import CHALLENGER
+from modelsat.gate import Outcome, Rules, Verdict
+from modelsat.reports import evaluated
+from modelsat.routers.constant import Constant
+
+CHAMPION = "champion"
+_RESCORED = 8
+_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What came of it.
+
+    Attributes:
+        verdict: The gate's.
+        evaluation: The table.
+        arena: Where it took place.
+        predictions: Success probabilities by router.
+        against_epoch: Epoch of the champion that was compared with, 0 for none.
+        digest: Of the challenger's bundle.
+        data_digest: Of the collection.
+    """
+
+    verdict: Verdict
+    evaluation: Evaluation
+    arena: Arena
+    predictions: dict[str, np.ndarray]
+    against_epoch: int
+    digest: str
+    data_digest: str
+
+    @property
+    def promotes(self) -> bool:
+        """Say whether a new champion is to be recorded: the challenger, or the constant router of do not route."""
+        return self.verdict.outcome is not Outcome.KEPT
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence."""
+        return evaluated.sentence(self.verdict)
+
+
+def run(scores: Path, router: Path, predictions: Path, champion_store: str, rules: Rules = Rules()) -> Contest:
+    """Judge a challenger.
+
+    Args:
+        scores: Folder of the validated collection.
+        router: Folder of the challenger's bundle.
+        predictions: Its held-out predictions; a sample of them is scored anew.
+        champion_store: Champion records.
+        rules: Settings of the gate.
+
+    Raises:
+        InputError: The predictions are not those of the bundle.
+    """
+    collection = Collection.read(scores)
+    arena = arenas.build(collection)
+    challenger = bundle.read(router)
+    told = _predictions(contracts.read(predictions, contracts.PREDICTIONS), challenger, arena)
+    _rescore(challenger, told[CHALLENGER], arena)
+    champion = champions.current(champion_store)
+    opponent, against = BEST_SINGLE, "best single"
+    if champion is not None:
+        probabilities = _champion(champion, collection, arena)
+        if probabilities is not None:
+            told[CHAMPION] = probabilities
+            opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
+    table = evaluation.evaluate(arena, told)
+    verdict = gate.judge(
+        table.correct[CHALLENGER],
+        table.correct[opponent],
+        table.cost.get(CHALLENGER),
+        table.cost.get(opponent),
+        against,
+        opponent == CHAMPION,
+        rules,
+    )
+    epoch = champion.epoch if champion else 0
+    return Contest(verdict, table, arena, told, epoch, challenger.digest, challenger.lineage["data_digest"])
+
+
+def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> None:
+    """Write the bundle that is served where the advice is not to route: the best single candidate for every prompt."""
+    challenger = bundle.read(challenger_folder, with_router=False)
+    names = challenger.names
+    prior = np.asarray([challenger.lineage["mean_score"].get(name, 0.0) for name in names])
+    best = np.bincount(contest.arena.best_single, minlength=len(names)).argmax()
+    # The best single of the arena comes first whatever a patchy training mean says.
+    prior[best] = max(prior[best], prior.max() + 1e-6)
+    bundle.Bundle(
+        router=Constant(names, np.clip(prior, 0, 1)),
+        candidates=challenger.candidates,
+        aptitude_test=challenger.aptitude_test,
+        cards=challenger.cards,
+        lineage=challenger.lineage | {"reason": contest.verdict.reason},
+        attribution=challenger.attribution,
+    ).write(folder)
+
+
+def write_pages(contest: Contest, page: Path, decisions: Path, result: Path) -> None:
+    """Write the verdict page, the per-prompt decisions (Parquet) and the table (JSON)."""
+    footer = f"modelsat {__version__}, bundle {contest.digest}, data {contest.data_digest}, bootstrap seed 0"
+    evaluated.write(contest.arena, contest.evaluation, contest.verdict, contest.predictions, CHALLENGER, page, footer)
+    contracts.write_plain(decisions_table(contest), decisions)
+    write_json(result, as_json(contest))
+
+
+def decisions_table(contest: Contest) -> pa.Table:
+    """Return one row per held-out prompt: what was chosen by whom and whether it was right. It holds no prompt text."""
+    arena, table = contest.arena, contest.evaluation
+    rows = np.arange(len(arena.truth))
+    columns: dict[str, Any] = {"prompt_id": arena.prompt_ids, "set": arena.sets.tolist(), "label": arena.labels.tolist()}
+    for name in contest.predictions:
+        choice = table.choices[name]
+        columns[f"{name}: chosen"] = [arena.candidates[i] for i in choice]
+        columns[f"{name}: probability"] = contest.predictions[name][rows, choice].astype(np.float64)
+        columns[f"{name}: score"] = table.correct[name]
+    columns["best single"] = [arena.candidates[i] for i in arena.best_single]
+    columns["best single: score"] = table.correct[BEST_SINGLE]
+    return pa.table(columns)
+
+
+def as_json(contest: Contest) -> dict[str, Any]:
+    """Return the table and the verdict as JSON."""
+    return {
+        "verdict": asdict(contest.verdict) | {"sentence": contest.sentence()},
+        "prompts": contest.evaluation.prompts,
+        "pool": contest.evaluation.pool,
+        "sets": contest.evaluation.sets,
+        "challenger": CHALLENGER,
+        "lines": [asdict(line) for line in contest.evaluation.lines],
+        "metrics": metrics(contest),
+    }
+
+
+def metrics(contest: Contest) -> dict[str, float]:
+    """Return the scalars that KFP and MLflow show."""
+    values = contest.evaluation.metrics(CHALLENGER)
+    values["gain_over_opponent"] = contest.verdict.gain.value
+    values["gain_over_opponent_ci_low"] = contest.verdict.gain.low
+    values["gain_over_opponent_ci_high"] = contest.verdict.gain.high
+    return values
+
+
+def roc(contest: Contest, points: int = 100) -> tuple[list[float], list[float], list[float]]:
+    """Return false positive rates, true positive rates and finite thresholds of the challenger's success prediction."""
+    asked = ~np.isnan(contest.arena.truth)
+    p, right = contest.predictions[CHALLENGER][asked], contest.arena.truth[asked] > 0.5
+    thresholds = np.unique(np.quantile(p, np.linspace(0, 1, points)))[::-1]
+    false = [float((p[~right] >= t).mean()) if (~right).any() else 0.0 for t in thresholds]
+    true = [float((p[right] >= t).mean()) if right.any() else 0.0 for t in thresholds]
+    return false, true, [float(t) for t in thresholds]
+
+
+def confusion(contest: Contest, most: int = 12) -> tuple[list[str], list[list[int]]]:
+    """Return names and counts of chosen (columns) against best (rows) candidates, the rarest taken together."""
+    arena = contest.arena
+    chosen = contest.evaluation.choices[CHALLENGER]
+    tie_break = np.where(arena.pool, arena.prior, 0.0)
+    best = (np.where(arena.pool, arena.truth, -1.0) + 1e-6 * tie_break).argmax(axis=1)
+    counts = np.bincount(np.concatenate([chosen, best]), minlength=len(arena.candidates))
+    named = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] > 0]
+    shown = named[:most] if len(named) <= most else named[: most - 1]
+    place = {candidate: i for i, candidate in enumerate(shown)}
+    size = len(shown) + (len(named) > len(shown))
+    matrix = np.zeros((size, size), dtype=int)
+    for row, column in zip(best, chosen, strict=True):
+        matrix[place.get(int(row), size - 1), place.get(int(column), size - 1)] += 1
+    names = [arena.candidates[i] for i in shown] + (["other"] if size > len(shown) else [])
+    return names, matrix.tolist()
+
+
+def _predictions(table: pa.Table, challenger: bundle.Bundle, arena: Arena) -> dict[str, np.ndarray]:
+    if set(table["bundle_digest"].to_pylist()) != {challenger.digest}:
+        raise InputError("the predictions were made by another bundle than the challenger's; fine-tune again")
+    position = {prompt_id: i for i, prompt_id in enumerate(arena.prompt_ids)}
+    columns = _columns(challenger.names, arena)
+    routers = np.asarray(table["router"].to_pylist())
+    ids = np.asarray([position.get(prompt_id, -1) for prompt_id in table["prompt_id"].to_pylist()])
+    values = np.asarray(table["success_probability"].to_pylist(), dtype=np.float32)
+    told = {}
+    for name in dict.fromkeys(routers.tolist()):
+        mine = (routers == name) & (ids >= 0)
+        if mine.sum() != len(position):
+            raise InputError(f"router {name!r} predicted {mine.sum()} of {len(position)} held-out prompts; fine-tune again")
+        out = np.zeros(arena.truth.shape, dtype=np.float32)
+        out[np.ix_(ids[mine], columns[columns >= 0])] = values[mine][:, columns >= 0]
+        told[str(name)] = out
+    return told
+
+
+def _columns(names: tuple[str, ...], arena: Arena) -> np.ndarray:
+    place = {name: i for i, name in enumerate(arena.candidates)}
+    return np.asarray([place.get(name, -1) for name in names])
+
+
+def _rescore(challenger: bundle.Bundle, told: np.ndarray, arena: Arena) -> None:
+    """Score a few prompts with the bundle itself: what is judged must be what will be served."""
+    rows = np.random.default_rng(0).choice(len(arena.texts), min(_RESCORED, len(arena.texts)), replace=False)
+    again = challenger.success_probability([arena.texts[i] for i in rows])
+    columns = _columns(challenger.names, arena)
+    known = columns >= 0
+    difference = np.abs(again[:, known] - told[np.ix_(rows, columns[known])]).max()
+    if not difference <= _TOLERANCE:
+        raise InputError(
+            f"the challenger scores held-out prompts {difference:.3f} away from its predictions; fine-tune again"
+        )
+
+
+def _champion(champion: Champion, collection: Collection, arena: Arena) -> np.ndarray | None:
+    """Score the arena with the champion, newcomers admitted; None where it knows no candidate of the arena."""
+    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
+        loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
+        if not (_columns(loaded.names, arena) >= 0).any():
+            return None
+        loaded = admission.admit(loaded, collection)
+        columns = _columns(loaded.names, arena)
+        known = columns >= 0
+        out = np.zeros(arena.truth.shape, dtype=np.float32)
+        out[:, columns[known]] = loaded.success_probability(arena.texts)[:, known]
+    return out
+
+
+def summary_lines(lines: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the table as printable cells: name, accuracy, interval, gain; from `as_json`."""
+    rows = []
+    for line in sorted(lines["lines"], key=lambda line: (line["is_reference"], -line["accuracy"]["value"])):
+        accuracy, gain = line["accuracy"], line["gain"]
+        rows.append(
+            (
+                line["name"],
+                f"{100 * accuracy['value']:.1f} %",
+                f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
+                f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})",
+            )
+        )
+    return rows

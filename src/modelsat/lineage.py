@@ -1,0 +1,18 @@
+"""What the champion was trained on, read from its bundle without loading the router."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from modelsat import bundle, champions
+
+
+def champion_summary(champion_store: str) -> dict[str, Any] | None:
+    """Return [prompts, mean score] by candidate and benchmark of the champion's data, None where there is no champion."""
+    champion = champions.current(champion_store)
+    if champion is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
+        loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)), with_router=False)
+    summary: dict[str, Any] = loaded.lineage.get("summary", {})
+    return summary

@@ -1,0 +1,47 @@
+"""Every knob of the retrain pipeline with its unit, default and sentence: the one home of each.
+
+The pipeline's signature repeats names, defaults and sentences, since KFP makes its form from them; a test compares.
+"""
+
+import pydantic
+from pydantic import Field
+
+
+class RetrainSettings(pydantic.BaseModel):
+    """What a user may change per run, in the order of the pipeline."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    collect_sources: list[str] = Field(
+        ["s3://modelsat/scores"], description="Folders or s3:// prefixes with benchmark results, as a JSON list."
+    )
+    validate_max_rejected_share: float = Field(
+        0.0, ge=0, le=1, description="Largest tolerated share of rejected rows, in [0, 1]."
+    )
+    validate_max_drift: float = Field(
+        0.10,
+        ge=0,
+        le=1,
+        description="Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].",
+    )
+    instruct_tasks: int = Field(50, ge=1, description="Tasks of the aptitude test aimed at.")
+    instruct_questions: int = Field(1000, ge=1, description="Questions of the aptitude test aimed at, over all tasks.")
+    train_recipe: str = Field("cpu", description="Training recipe: the name of a file in training/recipes.")
+    train_ranks: int = Field(1, ge=1, description="Training processes on the node; one per GPU where there are any.")
+    train_backbone: str = Field("", description="Folder of the language model; empty takes the packaged MiniLM.")
+    train_work_root: str = Field(
+        "/mnt/modelsat/work", description="Folder for training states and checkpoints; a killed training goes on there."
+    )
+    train_gpu_limit: str = Field("0", description="GPUs of the fine-tuning pod; 0 trains on the processor.")
+    train_node_selector: dict[str, str] = Field({}, description="Node labels of the fine-tuning pod, as a JSON object.")
+    train_tolerations: list[dict[str, str]] = Field([], description="Tolerations of the fine-tuning pod, as a JSON list.")
+    gate_confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the gate, in (0.5, 1).")
+    gate_margin: float = Field(0.01, ge=0, le=1, description="Accuracy that a cheaper challenger may lose, in [0, 1].")
+    gate_saving: float = Field(0.20, ge=0, le=1, description="How much cheaper it has to be then, as a share in [0, 1].")
+    register_model_name: str = Field("modelsat-router", description="Name of the registered model in MLflow.")
+    register_experiment: str = Field("modelsat", description="MLflow experiment of the runs.")
+    register_bundle_store: str = Field("s3://modelsat/bundles", description="Folder or s3:// prefix of router bundles.")
+    promote_champion_store: str = Field(
+        "s3://modelsat/champions", description="Folder or s3:// prefix of champion records, which endpoints follow."
+    )
+    mlflow_tracking_uri: str = Field("http://mlflow:5000", description="MLflow tracking server.")

@@ -1,0 +1,112 @@
+"""Starts fine-tuning as processes of their own under torchrun, and follows them.
+
+The training code is reached by its module name only, so that this library never imports DeepSpeed.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelsat import errors
+from modelsat.errors import ModelsatError
+
+_SAID_ON_FAILURE = 15
+
+
+def launch(
+    instructions: Path,
+    backbone: Path,
+    work: Path,
+    recipe: str,
+    ranks: int,
+    on_step: Callable[[Mapping[str, float]], None] = lambda row: None,
+) -> dict[str, Any]:
+    """Train, or go on training, or return at once where the training in `work` is complete.
+
+    Args:
+        instructions: Folder written by `modelsat.instructions`.
+        backbone: Folder with the language model.
+        work: Folder of this training alone: states, checkpoints, result.
+        recipe: Name or path of the recipe.
+        ranks: Processes on this machine, at least 1; one per GPU where there are any.
+        on_step: Called with every logged step.
+
+    Returns:
+        What training leaves in `trained.json`.
+
+    Raises:
+        ModelsatError: Training failed; errors of ours keep their class.
+    """
+    done = work / "trained.json"
+    if not done.exists():
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "failed.json").unlink(missing_ok=True)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+        command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
+        command += ["--work", str(work), "--recipe", recipe]
+        _follow(command, work, on_step)
+    facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+    return facts
+
+
+def history(work: Path) -> list[dict[str, float]]:
+    """Return the logged steps of a training in order; a step that was repeated after a kill counts once."""
+    path = work / "history.jsonl"
+    if not path.exists():
+        return []
+    rows: dict[float, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            # The writer was killed in the middle of a line.
+            continue
+        rows[row["step"]] = row
+    return [rows[step] for step in sorted(rows)]
+
+
+def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
+    environment = {"OMP_NUM_THREADS": str(os.cpu_count() or 1), **os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    said: deque[str] = deque(maxlen=_SAID_ON_FAILURE)
+    seen = len(history(work))
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        for line in process.stdout or ():
+            said.append(line.rstrip())
+            print(line, end="", flush=True)  # noqa: T201
+            if " loss " in line:
+                rows = history(work)
+                for row in rows[seen:]:
+                    on_step(row)
+                seen = max(seen, len(rows))
+        process.wait()
+    finally:
+        # Whatever ends us, no rank may outlive this step.
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        raise _failure(work, process.returncode, list(said))
+
+
+def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
+    failed = work / "failed.json"
+    if failed.exists():
+        facts = json.loads(failed.read_text(encoding="utf-8"))
+        classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ModelsatError)]
+        for cls in classes:
+            if cls.exit_code == facts["exit_code"]:
+                return cls(facts["sentence"])
+    last = next((line for line in reversed(said) if line.strip()), "nothing was printed")
+    return ModelsatError(
+        f"fine-tuning ended with exit code {code} in {str(work)!r} ({last}); run the same command to go on from the "
+        "last checkpoint"
+    )
