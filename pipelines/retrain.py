@@ -50,7 +50,7 @@ def retrain(
     Args:
         collect_sources: Folders or s3:// prefixes with benchmark results, as a JSON list.
         validate_max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
-        validate_max_drift: Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].
+        validate_max_drift: Largest tolerated change of a candidate's mean since the champion's data, in [0, 1].
         instruct_tasks: Tasks of the aptitude test aimed at.
         instruct_questions: Questions of the aptitude test aimed at, over all tasks.
         train_recipe: Training recipe: the name of a file in training/recipes.

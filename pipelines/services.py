@@ -130,7 +130,9 @@ def _wait(service: Service, folder: Path, health: str) -> None:
         except OSError:
             pass
         time.sleep(0.2)
-    raise ServiceError(f"{service.name} did not answer {service.url}{health} in {_START_SECONDS} s; {str(log)!r} says why")
+    raise ServiceError(
+        f"{service.name} did not answer {service.url}{health} in {_START_SECONDS} s; {str(log)!r} says why"
+    )
 
 
 def _recorded(path: Path) -> Service | None:

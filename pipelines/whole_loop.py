@@ -52,7 +52,7 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
     _say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     _say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
     _ask(endpoint.url)
-    _say(f"\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route \"your question\"; make stop ends both servers.")
+    _say(f'\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route "your question", make stop.')
 
 
 def _arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:
@@ -76,7 +76,9 @@ def _await_champion(url: str, digest: str) -> None:
             if digest.startswith(seen):
                 return
         time.sleep(0.3)
-    raise ServiceError(f"the endpoint at {url} did not serve champion {digest[:12]} in {_SWAP_SECONDS} s, last it served {seen}")
+    raise ServiceError(
+        f"the endpoint at {url} did not serve champion {digest[:12]} in {_SWAP_SECONDS} s, last it served {seen}"
+    )
 
 
 def _infer(url: str, prompt: str) -> dict[str, Any]:
@@ -124,4 +126,3 @@ def _timed(name: str, work: Any) -> Any:
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-

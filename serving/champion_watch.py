@@ -49,7 +49,9 @@ class ChampionWatch:
             load(self.predictor, champion.bundle_uri, champion.bundle_digest)
         except InputError as error:
             self._refused = champion.epoch
-            logger.error("champion of epoch %d is refused, epoch %d keeps serving: %s", champion.epoch, self.epoch, error)
+            logger.error(
+                "champion of epoch %d is refused, epoch %d keeps serving: %s", champion.epoch, self.epoch, error
+            )
             return False
         self.epoch = champion.epoch
         logger.info("champion of epoch %d serves: %s from %s", champion.epoch, champion.verdict, champion.bundle_uri)

@@ -146,7 +146,9 @@ def _texts(tensor: InferInput) -> list[str]:
     data = tensor.data if tensor.data is not None else tensor.as_numpy()
     values = np.asarray(data, dtype=object).ravel().tolist()
     if list(tensor.shape) not in ([len(values)], [len(values), 1]):
-        raise InvalidInput(f"input 'prompt' says shape {list(tensor.shape)} and holds {len(values)} values; make them agree")
+        raise InvalidInput(
+            f"input 'prompt' says shape {list(tensor.shape)} and holds {len(values)} values; make them agree"
+        )
     try:
         texts = [value.decode("utf-8") if isinstance(value, bytes) else value for value in values]
     except UnicodeDecodeError as error:

@@ -16,7 +16,9 @@ from modelsat.storage import file_digest
 KEPT = 2
 
 
-def save(engine: Any, folder: Path, step: int, progress: dict[str, Any], rank: int, barrier: Callable[[], None]) -> None:
+def save(
+    engine: Any, folder: Path, step: int, progress: dict[str, Any], rank: int, barrier: Callable[[], None]
+) -> None:
     """Save the engine of every rank, then the manifest, then drop all but the newest complete checkpoints.
 
     Args:

@@ -1,6 +1,6 @@
-"""Fine-tune the Model-SAT network with DeepSpeed.
+r"""Fine-tune the Model-SAT network with DeepSpeed.
 
-    python -m torch.distributed.run --nproc_per_node 1 -m training.finetune \\
+    python -m torch.distributed.run --nproc_per_node 1 -m training.finetune \
         --instructions DIR --backbone DIR --work DIR --recipe cpu
 
 Stage 1 teaches connector and head while the language model rests; stage 2 teaches everything, adapters included
@@ -66,9 +66,12 @@ class Objective(torch.nn.Module):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.capability: torch.Tensor
         self.register_buffer("capability", capability, persistent=False)
 
-    def forward(self, states_or_vectors: torch.Tensor, mask: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, states_or_vectors: torch.Tensor, mask: torch.Tensor | None, targets: torch.Tensor
+    ) -> torch.Tensor:
         """Score a batch, in stage 1 (no mask) from the prompts' vectors, in stage 2 from their states."""
         if mask is None:
             vectors = functional.dropout(states_or_vectors, self.settings.dropout, self.training)
@@ -125,18 +128,28 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
 
 
 def _join(settings: recipe.Recipe) -> Ranks:
-    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "29511")):
+    for name, value in (
+        ("RANK", "0"),
+        ("LOCAL_RANK", "0"),
+        ("WORLD_SIZE", "1"),
+        ("MASTER_ADDR", "127.0.0.1"),
+        ("MASTER_PORT", "29511"),
+    ):
         os.environ.setdefault(name, value)
     # The shared-memory collective compiles for minutes at first use and buys nothing here.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     count = int(os.environ["WORLD_SIZE"])
-    torch.set_num_threads(settings.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", count))))
+    torch.set_num_threads(
+        settings.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", count)))
+    )
     torch.manual_seed(settings.seed)
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
     return Ranks(int(os.environ["RANK"]), count)
 
 
-def _build(instructions: Instructions, backbone: Path, settings: recipe.Recipe) -> tuple[Network, torch.Tensor, dict[str, Any]]:
+def _build(
+    instructions: Instructions, backbone: Path, settings: recipe.Recipe
+) -> tuple[Network, torch.Tensor, dict[str, Any]]:
     test = instructions.test
     accuracies = cards.accuracies(instructions.cards, instructions.names, test.tasks)
     encoder = fit(accuracies, Encoder(backbone).encode(describe(test.keywords)))
@@ -147,8 +160,14 @@ def _build(instructions: Instructions, backbone: Path, settings: recipe.Recipe) 
     network.eval()
     facts = {
         "shape": asdict(shape),
-        "capability": {"meanings": encoder.meanings.tolist(), "zoo_mean": encoder.zoo_mean.tolist(), "scale": encoder.scale},
-        "backbone": digest(repr(sorted((name, float(value.double().sum())) for name, value in network.lower.state_dict().items()))),
+        "capability": {
+            "meanings": encoder.meanings.tolist(),
+            "zoo_mean": encoder.zoo_mean.tolist(),
+            "scale": encoder.scale,
+        },
+        "backbone": digest(
+            repr(sorted((name, float(value.double().sum())) for name, value in network.lower.state_dict().items()))
+        ),
         "max_tokens": settings.max_tokens,
     }
     return network, torch.from_numpy(encoder.encode(accuracies)), facts
@@ -171,7 +190,9 @@ def _engine(objective: Objective, settings: recipe.Recipe) -> Any:
     lora = [value for name, value in parts.items() if value.requires_grad and "lora_" in name]
     ours = [value for name, value in parts.items() if value.requires_grad and "lora_" not in name]
     # ZeRO keeps the groups in this order; `_train` sets their rates before every step.
-    optimizer = torch.optim.AdamW([{"params": ours, "lr": 0.0}, {"params": lora, "lr": 0.0}], weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        [{"params": ours, "lr": 0.0}, {"params": lora, "lr": 0.0}], weight_decay=settings.weight_decay
+    )
     config = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,
@@ -237,7 +258,9 @@ def _steps(n: int, size: int, epochs: float) -> int:
     return int(np.ceil(n / size) * epochs)
 
 
-def _train(engine: Any, settings: recipe.Recipe, ranks: Ranks, prompts: states.States, targets: torch.Tensor, work: Path) -> None:
+def _train(
+    engine: Any, settings: recipe.Recipe, ranks: Ranks, prompts: states.States, targets: torch.Tensor, work: Path
+) -> None:
     folder = work / "checkpoints"
     vectors = torch.from_numpy(prompts.vectors)
     steps = list(plan(len(targets), prompts.lengths, settings))
@@ -295,7 +318,13 @@ def _agree(wish: bool, ranks: Ranks) -> bool:
 
 
 def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, work: Path) -> dict[str, float]:
-    row = {"step": step.number + 1, "stage": step.stage, "loss": loss, "learning_rate": step.rates[0], "examples_per_second": speed}
+    row = {
+        "step": step.number + 1,
+        "stage": step.stage,
+        "loss": loss,
+        "learning_rate": step.rates[0],
+        "examples_per_second": speed,
+    }
     ranks.say(f"stage {step.stage} step {step.number + 1:,}/{steps:,} loss {loss:.4f} {speed:,.0f} prompts/s")
     if ranks.rank == 0:
         with (work / "history.jsonl").open("a", encoding="utf-8") as file:
@@ -303,7 +332,9 @@ def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, work: 
     return row
 
 
-def _export(engine: Any, settings: recipe.Recipe, ranks: Ranks, backbone: Path, work: Path, facts: dict[str, Any]) -> None:
+def _export(
+    engine: Any, settings: recipe.Recipe, ranks: Ranks, backbone: Path, work: Path, facts: dict[str, Any]
+) -> None:
     """Gather the weights, merge the adapters, write the network and, last, `trained.json`."""
     state = engine._zero3_consolidated_16bit_state_dict() if settings.zero_stage == 3 else engine.module.state_dict()
     if ranks.rank == 0:

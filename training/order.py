@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def batches(n: int, size: int, seed: int, stage: int, epoch: int, lengths: np.ndarray | None = None) -> list[np.ndarray]:
+def batches(
+    n: int, size: int, seed: int, stage: int, epoch: int, lengths: np.ndarray | None = None
+) -> list[np.ndarray]:
     """Return the batches of one epoch: every prompt exactly once.
 
     Args:
@@ -28,7 +30,7 @@ def batches(n: int, size: int, seed: int, stage: int, epoch: int, lengths: np.nd
 
 
 def share(batch: np.ndarray, rank: int, ranks: int) -> np.ndarray:
-    """Return the part of a batch that one rank works on; all parts have the same size, short ones are filled up with -1."""
+    """Return the part of a batch that one rank works on; parts have one size, short ones are filled up with -1."""
     size = -(-len(batch) // ranks)
     filled = np.full(size * ranks, -1, dtype=np.int64)
     filled[: len(batch)] = batch

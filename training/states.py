@@ -145,5 +145,3 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         input_ids[i, : len(row)] = torch.tensor(row)
         mask[i, : len(row)] = 1
     return input_ids, mask
-
-

@@ -52,7 +52,9 @@ def _matched(test: AptitudeTest, collection: Collection) -> pa.Table:
         target = by_stem.get(stem)
         if target is not None and target not in here:
             names.setdefault(prompt_id, target)
-    scores = collection.scores.filter(pc.is_in(collection.scores["prompt_id"], value_set=pa.array(list(names), pa.string())))
+    scores = collection.scores.filter(
+        pc.is_in(collection.scores["prompt_id"], value_set=pa.array(list(names), pa.string()))
+    )
     renamed = pa.array([names[prompt_id] for prompt_id in scores["prompt_id"].to_pylist()], pa.string())
     return scores.set_column(scores.column_names.index("prompt_id"), "prompt_id", renamed)
 

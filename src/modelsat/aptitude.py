@@ -58,7 +58,9 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
     Raises:
         InputError: There are too few training prompts to choose from.
     """
-    prompts = collection.prompts.filter(pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN))
+    prompts = collection.prompts.filter(
+        pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN)
+    )
     prompts = _one_per_stem(prompts)
     budget = min(questions, int(prompts.num_rows * LARGEST_SHARE))
     if budget < 1:
@@ -104,7 +106,11 @@ def _topics(texts: Sequence[str]) -> _Topics:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(
-        stop_words="english", token_pattern=r"[^\W\d_][\w-]{2,}", max_features=20_000, sublinear_tf=True, dtype=np.float32
+        stop_words="english",
+        token_pattern=r"[^\W\d_][\w-]{2,}",
+        max_features=20_000,
+        sublinear_tf=True,
+        dtype=np.float32,
     )
     try:
         weights = vectorizer.fit_transform(texts)
@@ -126,7 +132,10 @@ _Group = tuple[str, np.ndarray]
 def _form_tasks(
     prompts: pa.Table, value: np.ndarray, topics: _Topics, wanted: int, budget: int
 ) -> tuple[list[_Group], str]:
-    pairs = [f"{b}/{t}" if b != t else b for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)]
+    pairs = [
+        f"{b}/{t}" if b != t else b
+        for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
+    ]
     labels = np.asarray(pairs, dtype=str)
     groups: list[_Group] = [(str(name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
     found = len(groups)
@@ -157,7 +166,13 @@ def _halve(group: _Group, space: np.ndarray) -> list[_Group]:
 
 
 def _freeze(
-    prompts: pa.Table, texts: list[str], groups: list[_Group], value: np.ndarray, topics: _Topics, budget: int, story: str
+    prompts: pa.Table,
+    texts: list[str],
+    groups: list[_Group],
+    value: np.ndarray,
+    topics: _Topics,
+    budget: int,
+    story: str,
 ) -> AptitudeTest:
     share = max(1, budget // len(groups))
     ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
@@ -172,7 +187,14 @@ def _freeze(
         keywords = _keywords(task, topics, members, overall)
         order = members[np.lexsort((tie[members], -value[members]))][:share]
         rows += [
-            {"task": task, "keywords": keywords, "position": len(rows) + j, "prompt_id": ids[i], "stem_digest": stems[i], "text": texts[i]}
+            {
+                "task": task,
+                "keywords": keywords,
+                "position": len(rows) + j,
+                "prompt_id": ids[i],
+                "stem_digest": stems[i],
+                "text": texts[i],
+            }
             for j, i in enumerate(order)
         ]
     version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in rows]))[:12]}"

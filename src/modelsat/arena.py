@@ -63,7 +63,9 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
     truth = outcomes.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
     sets = _sets(collection, truth)
-    labels = np.asarray([f"{b}/{t}" for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)])
+    labels = np.asarray(
+        [f"{b}/{t}" for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)]
+    )
     pool = np.zeros_like(truth, dtype=bool)
     prior = np.full(truth.shape, np.nan)
     label_prior = np.full(truth.shape, np.nan)

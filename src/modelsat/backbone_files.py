@@ -37,5 +37,7 @@ def halve_backbone(source: Path, target: Path) -> None:
     with atomic_folder(target) as beside:
         copy_backbone(source, beside)
         tensors = load_file(beside / WEIGHTS)
-        halved = {name: value.to(torch.bfloat16) if value.is_floating_point() else value for name, value in tensors.items()}
+        halved = {
+            name: value.to(torch.bfloat16) if value.is_floating_point() else value for name, value in tensors.items()
+        }
         save_file(halved, beside / WEIGHTS, metadata={"format": "pt"})

@@ -146,7 +146,9 @@ def read(folder: Path, with_router: bool = True) -> Bundle:
 def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: dict[str, Any]) -> Router:
     """Rebuild a router of a named kind from its files."""
     if kind not in _KINDS:
-        raise InputError(f"bundle {str(folder)!r} holds a router of kind {kind!r}; this modelsat knows {sorted(_KINDS)}")
+        raise InputError(
+            f"bundle {str(folder)!r} holds a router of kind {kind!r}; this modelsat knows {sorted(_KINDS)}"
+        )
     module, name = _KINDS[kind].split(":")
     router: Router = getattr(import_module(module), name).load(folder, candidates, settings)
     return router

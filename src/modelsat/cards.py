@@ -65,7 +65,7 @@ def fit_prior(accuracy: np.ndarray, n: np.ndarray) -> Prior:
 
 
 def count(test: AptitudeTest, scores: pa.Table, candidates: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return accuracy and number of answered questions, each of shape (candidates, tasks); accuracy is NaN where n is 0."""
+    """Return accuracy (NaN where nothing was answered) and number of answers, each (candidates, tasks)."""
     answers = outcomes.matrix(scores, test.table["prompt_id"].to_pylist(), candidates)
     tasks = test.tasks
     member = np.asarray([tasks.index(task) for task in test.table["task"].to_pylist()])
@@ -79,7 +79,9 @@ def count(test: AptitudeTest, scores: pa.Table, candidates: Sequence[str]) -> tu
     return np.where(n > 0, right / np.maximum(n, 1), np.nan), n
 
 
-def build(test: AptitudeTest, scores: pa.Table, candidates: Sequence[str], prior: Prior | None = None) -> tuple[pa.Table, Prior]:
+def build(
+    test: AptitudeTest, scores: pa.Table, candidates: Sequence[str], prior: Prior | None = None
+) -> tuple[pa.Table, Prior]:
     """Build the cards of all candidates.
 
     Args:

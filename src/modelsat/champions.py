@@ -92,4 +92,6 @@ def _read(store: str, name: str) -> Champion:
     try:
         return Champion(**json.loads(storage.read(uri)))
     except (ValueError, TypeError) as error:
-        raise InputError(f"champion record {uri!r} is damaged ({error}); restore it from the registry's tags") from error
+        raise InputError(
+            f"champion record {uri!r} is damaged ({error}); restore it from the registry's tags"
+        ) from error

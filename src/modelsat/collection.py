@@ -32,8 +32,17 @@ SAME_SCORE = 1e-6
 
 @dataclass(frozen=True)
 class Collection:
-    """The merged tables; `sources` are the locations they came from, `notes` sentences for a person,
-    `licences` what the sources say of their licence."""
+    """The merged tables.
+
+    Attributes:
+        scores: Of the contract `SCORES`, one row per (candidate, prompt, metric).
+        prompts: Of the contract `PROMPTS`.
+        candidates: Of the contract `CANDIDATES`, those that have scores.
+        rejects: Of the contract `REJECTS`.
+        sources: Locations that were read.
+        notes: Sentences for a person.
+        licences: What the sources say of their licence.
+    """
 
     scores: pa.Table
     prompts: pa.Table
@@ -65,7 +74,9 @@ class Collection:
         content = self.scores.select(["candidate", "prompt_id", "metric", "score"])
         rows = zip(*(content[name].to_pylist() for name in content.column_names), strict=True)
         prompts = zip(self.prompts["prompt_id"].to_pylist(), self.prompts["stem_digest"].to_pylist(), strict=True)
-        return rendering.digest(json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())]))
+        return rendering.digest(
+            json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())])
+        )
 
     def write(self, folder: Path) -> None:
         """Write the tables into `folder`, completely or not at all."""
@@ -150,10 +161,15 @@ def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, obj
 
 def _merge_scores(table: pa.Table) -> tuple[pa.Table, list[dict[str, object]], list[str]]:
     key_columns = ["candidate", "prompt_id", "metric"]
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in [*key_columns, "source_uri", "source_row"]])
+    order = pc.sort_indices(
+        table, sort_keys=[(name, "ascending") for name in [*key_columns, "source_uri", "source_row"]]
+    )
     table = table.take(order)
     codes = np.column_stack(
-        [table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False) for name in key_columns]
+        [
+            table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+            for name in key_columns
+        ]
     )
     starts = np.flatnonzero(np.r_[True, (codes[1:] != codes[:-1]).any(axis=1)]) if len(codes) else np.array([], int)
     ends = np.r_[starts[1:], len(codes)]
@@ -183,7 +199,9 @@ def _settle(rows: list[dict[str, object]]) -> tuple[int | None, list[dict[str, o
         older = [str(row["harness_version"]) for i, row in enumerate(rows) if i not in current]
         changed = any(not _same(row["score"], scores[0]) for row in rows)
         return current[0], [], older[0] if older and changed else ""
-    where = " and ".join(f"{rows[i]['score']} in {rows[i]['source_uri']} row {rows[i]['source_row']}" for i in current[:3])
+    where = " and ".join(
+        f"{rows[i]['score']} in {rows[i]['source_uri']} row {rows[i]['source_row']}" for i in current[:3]
+    )
     reason = (
         f"candidate {rows[0]['candidate']!r} has different scores for prompt {rows[0]['prompt_id']!r} "
         f"({where}); keep the right one"
@@ -213,8 +231,8 @@ def _remarks(counts: dict[tuple[str, str, str], int]) -> list[str]:
     for (candidate, older, newer), n in sorted(counts.items()):
         if older:
             remarks.append(
-                f"candidate {candidate!r} has scores of harness versions {older} and {newer} that differ on {n} prompts; "
-                f"those of {newer} are used, remove the older results to silence this"
+                f"candidate {candidate!r} has scores of harness versions {older} and {newer} that differ on {n} "
+                f"prompts; those of {newer} are used, remove the older results to silence this"
             )
         else:
             remarks.append(f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once")

@@ -128,7 +128,11 @@ def decisions_table(contest: Contest) -> pa.Table:
     """Return one row per held-out prompt: what was chosen by whom and whether it was right. It holds no prompt text."""
     arena, table = contest.arena, contest.evaluation
     rows = np.arange(len(arena.truth))
-    columns: dict[str, Any] = {"prompt_id": arena.prompt_ids, "set": arena.sets.tolist(), "label": arena.labels.tolist()}
+    columns: dict[str, Any] = {
+        "prompt_id": arena.prompt_ids,
+        "set": arena.sets.tolist(),
+        "label": arena.labels.tolist(),
+    }
     for name in contest.predictions:
         choice = table.choices[name]
         columns[f"{name}: chosen"] = [arena.candidates[i] for i in choice]
@@ -201,7 +205,9 @@ def _predictions(table: pa.Table, challenger: bundle.Bundle, arena: Arena) -> di
     for name in dict.fromkeys(routers.tolist()):
         mine = (routers == name) & (ids >= 0)
         if mine.sum() != len(position):
-            raise InputError(f"router {name!r} predicted {mine.sum()} of {len(position)} held-out prompts; fine-tune again")
+            raise InputError(
+                f"router {name!r} predicted {mine.sum()} of {len(position)} held-out prompts; fine-tune again"
+            )
         out = np.zeros(arena.truth.shape, dtype=np.float32)
         out[np.ix_(ids[mine], columns[columns >= 0])] = values[mine][:, columns >= 0]
         told[str(name)] = out

@@ -65,7 +65,9 @@ def load_language_model(folder: Path | str, dtype: torch.dtype | None = None) ->
         options: dict[str, Any] = {"local_files_only": True, "dtype": dtype or torch.float32, "use_safetensors": True}
         model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
     except OSError as error:
-        raise InputError(f"backbone {str(folder)!r} holds no model ({error}); name a folder with safetensors") from error
+        raise InputError(
+            f"backbone {str(folder)!r} holds no model ({error}); name a folder with safetensors"
+        ) from error
     return model.eval()
 
 
@@ -77,7 +79,7 @@ def load_tokenizer(folder: Path | str) -> Any:
         raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({error}); copy its files again") from error
 
 
-def length_sorted_batches(lengths: Sequence[int], size: int = BATCH) -> Iterator[np.ndarray]:
+def length_sorted_batches(lengths: Sequence[int] | np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
     """Yield row indices, longest first, so that a batch holds texts of about one length."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     for start in range(0, len(order), size):

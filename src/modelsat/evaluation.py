@@ -92,9 +92,7 @@ def evaluate(arena: Arena, predictions: Mapping[str, np.ndarray], seed: int = 0)
     """
     rows = np.arange(len(arena.truth))
     tie_break = np.where(arena.pool, arena.prior, 0.0)
-    choices = {
-        name: policy.choose(probabilities, arena.pool, tie_break) for name, probabilities in predictions.items()
-    }
+    choices = {name: policy.choose(probabilities, arena.pool, tie_break) for name, probabilities in predictions.items()}
     picked = {
         **choices,
         BEST_SINGLE: arena.best_single,

@@ -63,7 +63,7 @@ def run(
     page: Path,
     work_root: Path,
     settings: Settings = Settings(),
-    on_step: Callable[[Mapping[str, float]], None] = lambda row: None,
+    on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
 ) -> Trained:
     """Fine-tune and write the challenger's bundle.
 
@@ -123,7 +123,9 @@ def _routers(instructions: Instructions, facts: dict[str, Any], work: Path, back
     state = load_file(work / "network.safetensors")
     # A bundle holds the language model in bfloat16: what is judged here is what will be served.
     ours = ("connector", "inquiry", "head", "ability", "difficulty", "prompt_side", "candidate_side")
-    state = {name: value if name.startswith(ours) else value.to(torch.bfloat16).float() for name, value in state.items()}
+    state = {
+        name: value if name.startswith(ours) else value.to(torch.bfloat16).float() for name, value in state.items()
+    }
     network.load_state_dict(state)
     capability = facts["capability"]
     encoder = CapabilityEncoder(
@@ -134,7 +136,9 @@ def _routers(instructions: Instructions, facts: dict[str, Any], work: Path, back
     accuracies = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
     model_sat = ModelSat(instructions.names, accuracies, encoder, network, backbone, facts["max_tokens"])
     parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
-    vectors = np.fromfile(work / "states" / "vectors.f32", dtype=np.float32).reshape(sum(len(p[0]) for p in parts.values()), -1)
+    vectors = np.fromfile(work / "states" / "vectors.f32", dtype=np.float32).reshape(
+        sum(len(p[0]) for p in parts.values()), -1
+    )
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     ends = np.cumsum([len(part[0]) for part in parts.values()])[:-1]
     by_split = dict(zip(parts, np.split(vectors, ends), strict=True))

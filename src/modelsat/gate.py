@@ -90,7 +90,10 @@ def judge(
     points = f"{100 * gain.value:+.1f} points (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
     on = f"against {against} on {len(difference)} held-out prompts"
     if len(difference) < rules.min_prompts:
-        outcome, reason = refused, f"{len(difference)} held-out prompts are fewer than {rules.min_prompts}, too few to decide"
+        outcome, reason = (
+            refused,
+            f"{len(difference)} held-out prompts are fewer than {rules.min_prompts}, too few to decide",
+        )
     elif low > 0:
         outcome, reason = Outcome.PROMOTED, f"more accurate: {points} {on}"
     elif saving is not None and saving >= rules.saving and low >= -rules.margin:

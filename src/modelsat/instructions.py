@@ -118,8 +118,8 @@ def build(collection: Collection, tasks: int = aptitude.TASKS, questions: int = 
     counts = Counter(pairs["split"].to_pylist())
     if not counts[splits.TRAIN] or not counts[splits.VALIDATION]:
         raise InputError(
-            f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and {counts[splits.VALIDATION]} "
-            "validation pairs, too few to train a router; collect more prompts"
+            f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and "
+            f"{counts[splits.VALIDATION]} validation pairs, too few to train a router; collect more prompts"
         )
     facts = {
         "data_digest": collection.digest(),
@@ -134,7 +134,13 @@ def build(collection: Collection, tasks: int = aptitude.TASKS, questions: int = 
 
 
 def _pairs(collection: Collection) -> pa.Table:
-    stems = dict(zip(collection.prompts["prompt_id"].to_pylist(), splits.assign(collection.prompts["stem_digest"].to_pylist()), strict=True))
+    stems = dict(
+        zip(
+            collection.prompts["prompt_id"].to_pylist(),
+            splits.assign(collection.prompts["stem_digest"].to_pylist()),
+            strict=True,
+        )
+    )
     ids = collection.scores["prompt_id"].combine_chunks().dictionary_encode()
     split = pa.array([str(stems[prompt_id]) for prompt_id in ids.dictionary.to_pylist()], pa.string()).take(ids.indices)
     scores = collection.scores
@@ -166,7 +172,8 @@ def preview(instructions: Instructions, examples: int = 3) -> str:
         "",
         f"Aptitude test `{instructions.test.version}`: {instructions.test.story}.",
         "",
-        f"Prompt length in characters: median {np.median(lengths):.0f}, 95 % below {np.quantile(lengths, 0.95):.0f}, longest {lengths.max():,}.",
+        f"Prompt length in characters: median {np.median(lengths):.0f}, 95 % below {np.quantile(lengths, 0.95):.0f}, "
+        f"longest {lengths.max():,}.",
     ]
     rng = np.random.default_rng(0)
     for i in rng.choice(len(pairs), min(examples, len(pairs)), replace=False):

@@ -8,7 +8,7 @@ from modelsat import bundle, champions
 
 
 def champion_summary(champion_store: str) -> dict[str, Any] | None:
-    """Return [prompts, mean score] by candidate and benchmark of the champion's data, None where there is no champion."""
+    """Return [prompts, mean score] of the champion's data by candidate and benchmark; None without a champion."""
     champion = champions.current(champion_store)
     if champion is None:
         return None

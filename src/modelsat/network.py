@@ -53,7 +53,9 @@ class Network(nn.Module):
         width = int(language_model.config.hidden_size)
         layers = language_model.encoder.layer
         if not 0 <= shape.entry_layer < len(layers):
-            raise ValueError(f"entry_layer {shape.entry_layer} is outside the {len(layers)} layers of the language model")
+            raise ValueError(
+                f"entry_layer {shape.entry_layer} is outside the {len(layers)} layers of the language model"
+            )
         self.shape = shape
         self.embeddings = language_model.embeddings
         self.lower = nn.ModuleList(layers[: shape.entry_layer])
@@ -125,7 +127,7 @@ class Network(nn.Module):
         return self.interact(prompt, capability) + answer[..., YES] - answer[..., NO]
 
     def interact(self, prompt: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
-        """Score from what `last` made of the prompt (n, d) and capability vectors (m, capability_width): log-odds (n, m)."""
+        """Score from the prompts' vectors (n, d), as `last` makes them, and the candidates' (m, width): log-odds (n, m)."""
         soft = self.connector(capability)
         prompt = functional.layer_norm(prompt, prompt.shape[-1:])
         product = self.prompt_side(prompt) @ self.candidate_side(soft).T

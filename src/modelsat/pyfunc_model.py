@@ -16,7 +16,7 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.bundle = bundle.read(Path(context.artifacts["bundle"]))
 
     # MLflow reads type hints of these arguments as a schema; the signature is stored with the model instead.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Route prompts.
 
         Args:
@@ -31,7 +31,9 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
         texts = [str(text) for text in model_input["prompt"]]
         ranking = routing.route(self.bundle, texts, cost_weight=float((params or {}).get("cost_weight", 0.0)))
-        return pd.DataFrame({"model": ranking.model, "success_probability": ranking.success_probability[:, 0].astype(float)})
+        return pd.DataFrame(
+            {"model": ranking.model, "success_probability": ranking.success_probability[:, 0].astype(float)}
+        )
 
 
 mlflow.models.set_model(RouterModel())

@@ -1,4 +1,4 @@
-"""Registers what the gate decided to serve: evaluation and model in MLflow, the bundle under its digest in the store."""
+"""Registers what the gate decided to serve: evaluation and model in MLflow, the bundle in the store."""
 
 import json
 from dataclasses import dataclass
@@ -62,12 +62,19 @@ def register(files: Files, verdict: str, where: Where, run_key: str) -> Register
         files=[(files.report, "evaluation"), (files.result, "evaluation")],
     )
     run.log_table(pq.read_table(files.decisions).to_pydict(), "routing_decisions.json")
-    tags = {"verdict": verdict, "bundle_digest": made.digest, "bundle_uri": uri, "data_digest": made.lineage["data_digest"]}
+    tags = {
+        "verdict": verdict,
+        "bundle_digest": made.digest,
+        "bundle_uri": uri,
+        "data_digest": made.lineage["data_digest"],
+    }
     card = model_card(made, sentence, result)
     version = run.register(folder, where.model_name, card, tags)
     run.finish()
     link = f"{where.tracking_uri.rstrip('/')}/#/models/{where.model_name}/versions/{version}"
-    page = f"**{where.model_name} version {version}** ({verdict})\n\n{sentence}\n\n- [in MLflow]({link})\n- bundle `{uri}`\n"
+    page = (
+        f"**{where.model_name} version {version}** ({verdict})\n\n{sentence}\n\n- [MLflow]({link})\n- bundle `{uri}`\n"
+    )
     return Registered(version, uri, made.digest, page)
 
 
@@ -80,10 +87,10 @@ def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) ->
 
 {sentence}
 
-- Kind: `{made.router.kind if lineage.get('reason') else 'mixture of Model-SAT and kNN'}`, bundle `{made.digest}`
-- Data: {', '.join(lineage['sources'])}, digest `{lineage['data_digest']}`
-- Aptitude test: {lineage['aptitude_test']}
-- Candidates: {', '.join(made.names)}
+- Kind: `{made.router.kind if lineage.get("reason") else "mixture of Model-SAT and kNN"}`, bundle `{made.digest}`
+- Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
+- Aptitude test: {lineage["aptitude_test"]}
+- Candidates: {", ".join(made.names)}
 
 | held-out metric | value |
 |---|---|
@@ -91,5 +98,5 @@ def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) ->
 
 Limits: figures hold for prompts like those of the data above; scores are single answers, so part of every gap is luck.
 
-Load it with `mlflow.pyfunc.load_model("models:/NAME@champion")`, or serve the bundle with `modelsat serve --bundle URI`.
+Load it with `mlflow.pyfunc.load_model("models:/NAME@champion")`, or serve it with `modelsat serve --bundle URI`.
 """

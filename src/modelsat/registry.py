@@ -34,12 +34,13 @@ def check(tracking_uri: str) -> str:
         version = requests.get(f"{tracking_uri.rstrip('/')}/version", timeout=10).text
     except requests.RequestException as error:
         raise ServiceError(
-            f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); start it or correct MLFLOW_TRACKING_URI"
+            f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); "
+            "start it or correct MLFLOW_TRACKING_URI"
         ) from error
     if answer.status_code in (401, 403):
         raise ServiceError(
-            f"MLflow at {tracking_uri} refuses this client (HTTP {answer.status_code}); set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or add this host name to the server's --allowed-hosts"
+            f"MLflow at {tracking_uri} refuses this client (HTTP {answer.status_code}); set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or add this host name to the server's --allowed-hosts"
         )
     return version
 
@@ -78,7 +79,9 @@ class Run:
             with contextlib.suppress(Exception):
                 for name, value in row.items():
                     if name != "step":
-                        self.client.log_metric(self.id, f"train_{name}", value, step=int(row["step"]), synchronous=False)
+                        self.client.log_metric(
+                            self.id, f"train_{name}", value, step=int(row["step"]), synchronous=False
+                        )
 
         return log
 

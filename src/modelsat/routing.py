@@ -48,7 +48,9 @@ def route(
     """
     _check(bundle, texts, candidates, cost_weight)
     names = np.asarray(bundle.names, dtype=object)
-    allowed = np.isin(names.astype(str), list(candidates)) if candidates is not None else np.ones(len(names), dtype=bool)
+    allowed = (
+        np.isin(names.astype(str), list(candidates)) if candidates is not None else np.ones(len(names), dtype=bool)
+    )
     probability = np.where(allowed, bundle.success_probability(list(texts)), np.nan)
     cost = costs.expected(texts, bundle.candidates, bundle.lineage.get("tokens_out", {}))
     utility = probability.astype(np.float64)
@@ -108,7 +110,9 @@ def reason(ranked: Sequence[dict[str, Any]], cost_weight: float) -> str:
     second = ranked[1]
     lead = 100 * (first["success_probability"] - second["success_probability"])
     if lead >= 0:
-        return f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
+        return (
+            f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
+        )
     return (
         f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
         f"but cheaper by more than that is worth at cost weight {cost_weight:.2f}."

@@ -22,7 +22,7 @@ class RetrainSettings(pydantic.BaseModel):
         0.10,
         ge=0,
         le=1,
-        description="Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].",
+        description="Largest tolerated change of a candidate's mean since the champion's data, in [0, 1].",
     )
     instruct_tasks: int = Field(50, ge=1, description="Tasks of the aptitude test aimed at.")
     instruct_questions: int = Field(1000, ge=1, description="Questions of the aptitude test aimed at, over all tasks.")
@@ -34,10 +34,14 @@ class RetrainSettings(pydantic.BaseModel):
     )
     train_gpu_limit: str = Field("0", description="GPUs of the fine-tuning pod; 0 trains on the processor.")
     train_node_selector: dict[str, str] = Field({}, description="Node labels of the fine-tuning pod, as a JSON object.")
-    train_tolerations: list[dict[str, str]] = Field([], description="Tolerations of the fine-tuning pod, as a JSON list.")
+    train_tolerations: list[dict[str, str]] = Field(
+        [], description="Tolerations of the fine-tuning pod, as a JSON list."
+    )
     gate_confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the gate, in (0.5, 1).")
     gate_margin: float = Field(0.01, ge=0, le=1, description="Accuracy that a cheaper challenger may lose, in [0, 1].")
-    gate_saving: float = Field(0.20, ge=0, le=1, description="How much cheaper it has to be then, as a share in [0, 1].")
+    gate_saving: float = Field(
+        0.20, ge=0, le=1, description="How much cheaper it has to be then, as a share in [0, 1]."
+    )
     register_model_name: str = Field("modelsat-router", description="Name of the registered model in MLflow.")
     register_experiment: str = Field("modelsat", description="MLflow experiment of the runs.")
     register_bundle_store: str = Field("s3://modelsat/bundles", description="Folder or s3:// prefix of router bundles.")

@@ -1,6 +1,7 @@
 """The statistics of routing: paired bootstrap, calibration error, area under the curve."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,7 +66,7 @@ def expected_calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, 
     order = np.argsort(p, kind="stable")
     edges = np.linspace(0, len(p), bins + 1).astype(int)
     error = 0.0
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         if end > start:
             rows = order[start:end]
             error += abs(p[rows].mean() - y[rows].mean()) * len(rows) / len(p)

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from modelsat.atomic import atomic_file
 from modelsat.errors import ConflictError, InputError, ServiceError
 
-
 _NO_FILES = "{!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results"
 
 
@@ -233,16 +232,16 @@ def _naming_s3_faults(uri: str) -> Iterator[None]:
     try:
         yield
     except NoCredentialsError as error:
-        raise InputError(
-            f"no S3 credentials for {uri!r}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from error
+        raise InputError(f"no S3 credentials for {uri!r}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") from error
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         code = error.response.get("Error", {}).get("Code", "unknown")
         if status in (409, 412) and code != "OperationAborted":
             raise ConflictError(f"{uri!r} exists already or has just changed ({code}); read it again") from error
         if status == 404:
-            raise InputError(f"{uri!r} does not exist in S3 ({code}); check bucket, prefix and AWS_ENDPOINT_URL") from error
+            raise InputError(
+                f"{uri!r} does not exist in S3 ({code}); check bucket, prefix and AWS_ENDPOINT_URL"
+            ) from error
         if status in (401, 403):
             raise ServiceError(
                 f"S3 denies access to {uri!r} ({code}); grant s3:ListBucket, s3:GetObject and s3:PutObject "
@@ -250,4 +249,6 @@ def _naming_s3_faults(uri: str) -> Iterator[None]:
             ) from error
         raise ServiceError(f"S3 failed at {uri!r} ({code}, HTTP {status}); try again later") from error
     except BotoCoreError as error:
-        raise ServiceError(f"S3 did not answer for {uri!r} ({error}); check AWS_ENDPOINT_URL and the network") from error
+        raise ServiceError(
+            f"S3 did not answer for {uri!r} ({error}); check AWS_ENDPOINT_URL and the network"
+        ) from error

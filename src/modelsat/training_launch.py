@@ -25,7 +25,7 @@ def launch(
     work: Path,
     recipe: str,
     ranks: int,
-    on_step: Callable[[Mapping[str, float]], None] = lambda row: None,
+    on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train, or go on training, or return at once where the training in `work` is complete.
 
@@ -72,7 +72,12 @@ def history(work: Path) -> list[dict[str, float]]:
 
 
 def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
-    environment = {"OMP_NUM_THREADS": str(os.cpu_count() or 1), **os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     said: deque[str] = deque(maxlen=_SAID_ON_FAILURE)
     seen = len(history(work))
     process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """The data contract as Great Expectations suites, with guards against what that package lets pass.
 
-Great Expectations calls an empty table, an empty suite and NaN inside a range a success. So every suite counts its rows,
-every key and score must not be null, and an outcome with another number of results than expected is a failure.
+Great Expectations calls an empty table, an empty suite and NaN inside a range a success. So every suite counts its
+rows, every key and score must not be null, and an outcome with another number of results than expected is a failure.
 """
 
 import logging
@@ -77,13 +77,19 @@ class Outcome:
         broken = [check for check in self.checks if not check.passed and check.severity == CRITICAL]
         if not broken:
             warned = sum(not check.passed for check in self.checks)
-            return f"{len(self.checks)} checks passed" if not warned else f"{len(self.checks) - warned} checks passed, {warned} warnings"
+            return (
+                f"{len(self.checks)} checks passed"
+                if not warned
+                else f"{len(self.checks) - warned} checks passed, {warned} warnings"
+            )
         first = broken[0]
         row = first.rows[0] if first.rows else {}
         if "reason" in row:
             where = f"{_place(row)}{row['reason']}"
         else:
-            facts = ", ".join(f"{name} {value!r}" for name, value in row.items() if name not in ("source_uri", "source_row"))
+            facts = ", ".join(
+                f"{name} {value!r}" for name, value in row.items() if name not in ("source_uri", "source_row")
+            )
             where = f"{_place(row)}{facts}; {first.remedy}" if row else first.remedy
         more = "" if len(broken) == 1 else f" (and {len(broken) - 1} other checks failed)"
         return f"{first.title} does not hold for {first.unexpected} rows, such as {where}{more}"
@@ -152,16 +158,33 @@ def _scores_suite(collection: Collection) -> list[_Rule]:
     prompts = collection.prompts["prompt_id"].to_pylist()
     candidates = collection.candidates["candidate"].to_pylist()
     return [
-        _Rule("There are scores", "ExpectTableRowCountToBeBetween", {"min_value": 1, "max_value": 10**9}, "collect some results"),
-        _Rule("Every score is a number", "ExpectColumnValuesToNotBeNull", {"column": "score"}, "remove the row where a candidate was not run"),
+        _Rule(
+            "There are scores",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 1, "max_value": 10**9},
+            "collect some results",
+        ),
+        _Rule(
+            "Every score is a number",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "score"},
+            "remove the row where a candidate was not run",
+        ),
         _Rule(
             "Every score lies in [0, 1]",
             "ExpectColumnValuesToBeBetween",
             {"column": "score", "min_value": 0, "max_value": 1},
             "rescale percentages and points to [0, 1] before upload",
         ),
-        _Rule("Every score names its candidate", "ExpectColumnValuesToNotBeNull", {"column": "candidate"}, "name the candidate"),
-        _Rule("Every score names its prompt", "ExpectColumnValuesToNotBeNull", {"column": "prompt_id"}, "name the prompt"),
+        _Rule(
+            "Every score names its candidate",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "candidate"},
+            "name the candidate",
+        ),
+        _Rule(
+            "Every score names its prompt", "ExpectColumnValuesToNotBeNull", {"column": "prompt_id"}, "name the prompt"
+        ),
         _Rule(
             "Every score's prompt is known",
             "ExpectColumnValuesToBeInSet",
@@ -185,8 +208,18 @@ def _scores_suite(collection: Collection) -> list[_Rule]:
 
 def _prompts_suite(limits: Limits) -> list[_Rule]:
     return [
-        _Rule("There are prompts", "ExpectTableRowCountToBeBetween", {"min_value": 1, "max_value": 10**9}, "add the prompts table"),
-        _Rule("Every prompt stands once", "ExpectColumnValuesToBeUnique", {"column": "prompt_id"}, "give each prompt its own id"),
+        _Rule(
+            "There are prompts",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 1, "max_value": 10**9},
+            "add the prompts table",
+        ),
+        _Rule(
+            "Every prompt stands once",
+            "ExpectColumnValuesToBeUnique",
+            {"column": "prompt_id"},
+            "give each prompt its own id",
+        ),
         _Rule("Every prompt has a text", "ExpectColumnValuesToNotBeNull", {"column": "prompt"}, "add the text"),
         _Rule(
             f"No prompt is longer than {limits.longest_prompt:,} characters",
@@ -200,7 +233,12 @@ def _prompts_suite(limits: Limits) -> list[_Rule]:
 
 def _candidates_suite(limits: Limits) -> list[_Rule]:
     return [
-        _Rule("There are at least two candidates", "ExpectTableRowCountToBeBetween", {"min_value": 2, "max_value": 10**6}, "collect results of a second candidate"),
+        _Rule(
+            "There are at least two candidates",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 2, "max_value": 10**6},
+            "collect results of a second candidate",
+        ),
         _Rule(
             f"No candidate scores the same on {limits.enough_prompts} or more prompts",
             "ExpectColumnValuesToNotBeInSet",
@@ -213,7 +251,13 @@ def _candidates_suite(limits: Limits) -> list[_Rule]:
             {"column": "suspiciously_perfect", "value_set": [True]},
             "check for answers that leaked into the candidate or its scorer",
         ),
-        _Rule("Every candidate has prices", "ExpectColumnValuesToNotBeNull", {"column": "price"}, "add price_in and price_out; until then it counts as the dearest", WARNING),
+        _Rule(
+            "Every candidate has prices",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "price"},
+            "add price_in and price_out; until then it counts as the dearest",
+            WARNING,
+        ),
     ]
 
 
@@ -265,7 +309,13 @@ def _drift_frame(collection: Collection, previous: Mapping[str, Any], limits: Li
             before = previous.get(candidate, {}).get(benchmark)
             if before and min(n, before[0]) >= limits.enough_prompts:
                 rows.append(
-                    {"candidate": candidate, "benchmark": benchmark, "before": before[1], "now": mean, "change": mean - before[1]}
+                    {
+                        "candidate": candidate,
+                        "benchmark": benchmark,
+                        "before": before[1],
+                        "now": mean,
+                        "change": mean - before[1],
+                    }
                 )
     return pd.DataFrame(rows)
 
@@ -275,7 +325,9 @@ def _run(frame: Any, rules: Sequence[_Rule]) -> list[Check]:
     gx = _great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
-    batch = context.data_sources.add_pandas("frame").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    batch = (
+        context.data_sources.add_pandas("frame").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    )
     expectations = [
         getattr(gx.expectations, rule.kind)(**rule.arguments, severity=rule.severity, meta={"rule": i})
         for i, rule in enumerate(rules)
@@ -287,14 +339,18 @@ def _run(frame: Any, rules: Sequence[_Rule]) -> list[Check]:
         warnings.simplefilter("ignore")
         results = definition.run(batch_parameters={"dataframe": frame}, result_format="COMPLETE").results
     if len(results) != len(rules) or not rules:
-        raise ModelsatError(f"Great Expectations evaluated {len(results)} of {len(rules)} expectations; report this as a bug")
+        raise ModelsatError(
+            f"Great Expectations evaluated {len(results)} of {len(rules)} expectations; report this as a bug"
+        )
     by_rule = {result.expectation_config.meta["rule"]: result for result in results}
     return [_check(rule, by_rule[i], frame) for i, rule in enumerate(rules)]
 
 
 def _check(rule: _Rule, result: Any, frame: Any) -> Check:
     if result.exception_info and result.exception_info.get("raised_exception"):
-        raise ModelsatError(f"the expectation {rule.title!r} could not be evaluated: {result.exception_info['exception_message']}")
+        raise ModelsatError(
+            f"the expectation {rule.title!r} could not be evaluated: {result.exception_info['exception_message']}"
+        )
     index = result.result.get("unexpected_index_list") or []
     shown = frame.iloc[index[:20]].replace({np.nan: None}).to_dict("records")
     unexpected = len(index) if index else int(not result.success)
@@ -314,7 +370,13 @@ def as_table(outcome: Outcome) -> pa.Table:
     """Return one row per check, for MLflow and for scripts."""
     return pa.Table.from_pylist(
         [
-            {"check": c.title, "severity": c.severity, "passed": c.passed, "unexpected": c.unexpected, "remedy": c.remedy}
+            {
+                "check": c.title,
+                "severity": c.severity,
+                "passed": c.passed,
+                "unexpected": c.unexpected,
+                "remedy": c.remedy,
+            }
             for c in outcome.checks
         ]
     )

@@ -18,7 +18,8 @@ def add_to(app: typer.Typer) -> None:
 
 def run(
     scores: Annotated[
-        list[str] | None, typer.Argument(help="Folders or s3:// prefixes with benchmark results; none: a synthetic sample.")
+        list[str] | None,
+        typer.Argument(help="Folders or s3:// prefixes with benchmark results; none: a synthetic sample."),
     ] = None,
     folder: RunFolder = Path(".run"),
     recipe: Annotated[str, typer.Option(help="Training recipe.")] = "cpu",
@@ -44,7 +45,9 @@ def status(folder: RunFolder = Path(".run")) -> None:
     if champion is None:
         typer.echo("no champion yet; next: modelsat run")
     else:
-        typer.echo(f"champion   epoch {champion.epoch}, {champion.model}, {champion.verdict}, since {champion.promoted_at}")
+        typer.echo(
+            f"champion   epoch {champion.epoch}, {champion.model}, {champion.verdict}, since {champion.promoted_at}"
+        )
 
 
 def stop(folder: RunFolder = Path(".run")) -> None:

@@ -17,10 +17,14 @@ def add_to(app: typer.Typer) -> None:
 
 def route(
     prompt: Annotated[str, typer.Argument(help="What the user asks.")],
-    bundle: Annotated[str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")] = "",
+    bundle: Annotated[
+        str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")
+    ] = "",
     folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
     candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
-    cost_weight: Annotated[float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")] = 0.0,
+    cost_weight: Annotated[
+        float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")
+    ] = 0.0,
     top: Annotated[int, typer.Option(help="How many candidates to show.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -46,7 +50,9 @@ def route(
     elapsed = 1000 * (time.perf_counter() - began)
     rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
     if as_json:
-        typer.echo(json.dumps({"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]}))
+        typer.echo(
+            json.dumps({"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]})
+        )
         return
     typer.echo(f"router {router.digest[:12]} · cost weight {cost_weight:.2f} · {elapsed:.0f} ms\n")
     width = max(len(str(row["candidate"])) for row in rows[:top])
@@ -62,7 +68,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port.")] = 8080,
     champions: Annotated[str | None, typer.Option(help="Folder or s3:// prefix of champion records to follow.")] = None,
-    bundle: Annotated[str | None, typer.Option(help="Folder, s3:// URI or models:/name@alias to serve for good.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Folder, s3:// URI or models:/name@alias to serve for good.")
+    ] = None,
     threads: Annotated[int, typer.Option(help="Processor threads of the router.")] = 1,
 ) -> None:
     """Serve routing decisions over KServe's protocols v1 and v2.

@@ -9,7 +9,6 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from types import ModuleType
 
-
 from modelsat.errors import InputError
 from modelsat.readers import lm_eval, tidy
 from modelsat.readers.harvest import Harvest

@@ -9,8 +9,10 @@ from modelsat import contracts
 
 @dataclass(frozen=True)
 class Harvest:
-    """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`; notes are sentences for a person,
-    licences what the source says of its licence."""
+    """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`.
+
+    `notes` are sentences for a person, `licences` what the source says of its licence.
+    """
 
     scores: pa.Table
     prompts: pa.Table

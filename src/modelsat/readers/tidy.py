@@ -64,7 +64,9 @@ def _licences(files: list[SourceFile]) -> tuple[str, ...]:
     for file in files:
         if PurePosixPath(file.name).name.lower() == "readme.md":
             text = file.path.read_text(encoding="utf-8", errors="replace")
-            lines += [line.strip("* \t") for line in text.splitlines() if re.search(r"licen[cs]e\b", line, re.IGNORECASE)]
+            lines += [
+                line.strip("* \t") for line in text.splitlines() if re.search(r"licen[cs]e\b", line, re.IGNORECASE)
+            ]
     return tuple(lines)
 
 
@@ -132,7 +134,9 @@ def _prompts(sheets: list[_Sheet], rejects: list[dict[str, object]]) -> pa.Table
             options = _options(choices)
             if not prompt or not benchmark or options is _MALFORMED:
                 reason = "a prompt needs a benchmark, a text, and choices as a JSON list of strings or none"
-                rejects.append(reject(sheet.file.uri, reason, line, "choices" if options is _MALFORMED else "prompt", choices))
+                rejects.append(
+                    reject(sheet.file.uri, reason, line, "choices" if options is _MALFORMED else "prompt", choices)
+                )
                 continue
             rows.append(
                 {
@@ -184,7 +188,11 @@ def _scores(
     taken = np.asarray(ids, dtype=object)[rows]
     position = pc.index_in(pa.array(taken, pa.string()), value_set=prompts["prompt_id"].combine_chunks())
     size = len(rows)
-    tokens = [lengths.get((ids[row], usable[column])) for row, column in zip(rows, columns, strict=True)] if lengths else None
+    tokens = (
+        [lengths.get((ids[row], usable[column])) for row, column in zip(rows, columns, strict=True)]
+        if lengths
+        else None
+    )
     table = pa.table(
         {
             "candidate": pa.array(np.asarray(usable, dtype=object)[columns], pa.string()),
@@ -251,7 +259,9 @@ _MODEL_COLUMNS = {
 
 
 def _candidates(sheets: list[_Sheet], scores: pa.Table, rejects: list[dict[str, object]]) -> pa.Table:
-    rows: dict[str, dict[str, object]] = {name: {"candidate": name} for name in pc.unique(scores["candidate"]).to_pylist()}
+    rows: dict[str, dict[str, object]] = {
+        name: {"candidate": name} for name in pc.unique(scores["candidate"]).to_pylist()
+    }
     for sheet in sheets:
         names = sheet.columns.get("model", sheet.columns.get("candidate"))
         if names is None:

@@ -29,33 +29,53 @@ def write(collection: Collection, path: Path | str) -> None:
     columns = [str(name) for name in np.unique(benchmarks)]
     table = outcomes.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), names)
     asked = ~np.isnan(table)
-    shares = np.asarray([asked[benchmarks == column].mean(axis=0) for column in columns]).T.reshape(len(names), len(columns))
+    shares = np.asarray([asked[benchmarks == column].mean(axis=0) for column in columns]).T.reshape(
+        len(names), len(columns)
+    )
     sections = []
     if names and columns:
         sections.append(
             Section(
                 "Coverage",
-                "Share of each benchmark's prompts on which a candidate was run, in percent; red cells were not run at all.",
+                "Share of each benchmark's prompts on which a candidate was run, in percent; red: not run at all.",
                 figures.coverage(names, columns, shares),
             )
         )
     sections.append(_candidates(collection, table))
     if collection.notes:
-        sections.append(Section("Remarks", rows=[Row((note,)) for note in collection.notes], heads=("what was noticed",)))
+        sections.append(
+            Section("Remarks", rows=[Row((note,)) for note in collection.notes], heads=("what was noticed",))
+        )
     if collection.rejects.num_rows:
         sections.append(rejects(collection))
-    page.write(path, "Collected benchmark scores", sentence(collection), sections, footer=f"sources: {', '.join(collection.sources)}")
+    page.write(
+        path,
+        "Collected benchmark scores",
+        sentence(collection),
+        sections,
+        footer=f"sources: {', '.join(collection.sources)}",
+    )
 
 
 def rejects(collection: Collection) -> Section:
     """Return the table of rejected rows with file, row and reason."""
     shown = collection.rejects.slice(0, 50).to_pylist()
     rows = [
-        Row((row["source_uri"], "whole file" if row["source_row"] is None else row["source_row"], row["value"] or "", row["reason"]), "bad")
+        Row(
+            (
+                row["source_uri"],
+                "whole file" if row["source_row"] is None else row["source_row"],
+                row["value"] or "",
+                row["reason"],
+            ),
+            "bad",
+        )
         for row in shown
     ]
     note = f"{collection.rejects.num_rows - 50} more" if collection.rejects.num_rows > 50 else ""
-    return Section("Rejected rows", heads=("file", "row", "value", "reason"), rows=rows, numeric=frozenset({1}), note=note)
+    return Section(
+        "Rejected rows", heads=("file", "row", "value", "reason"), rows=rows, numeric=frozenset({1}), note=note
+    )
 
 
 def _candidates(collection: Collection, table: np.ndarray) -> Section:

@@ -67,7 +67,8 @@ def table(evaluation: Evaluation, challenger: str) -> Section:
     sets = ", ".join(f"{name} ({n:,})" for name, n in evaluation.sets.items())
     return Section(
         "Accuracy on held-out prompts",
-        f"{evaluation.prompts:,} prompts that no router was trained on, up to {evaluation.pool} candidates to choose from: {sets}.",
+        f"{evaluation.prompts:,} prompts that no router was trained on, up to {evaluation.pool} candidates to choose "
+        f"from: {sets}.",
         heads=("", "accuracy", "95 % interval", "gain over best single", "95 % interval", "USD per 1,000"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5}),
@@ -109,8 +110,12 @@ def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray) -> S
         choice = policy.choose(probabilities, arena.pool, np.where(arena.pool, arena.prior, 0.0), filled, weight)
         curve_cost.append(float(filled[rows, choice].mean() * 1000))
         curve_accuracy.append(float(arena.truth[rows, choice].mean()))
-    note = "Diamonds are routers and reference lines, grey points single candidates that have prices and were run on every prompt here."
-    return Section("Cost and accuracy", figure=figures.cost_accuracy(singles, marks, (curve_cost, curve_accuracy)), note=note)
+    note = (
+        "Diamonds are routers and reference lines, grey points single candidates with prices that ran on every prompt."
+    )
+    return Section(
+        "Cost and accuracy", figure=figures.cost_accuracy(singles, marks, (curve_cost, curve_accuracy)), note=note
+    )
 
 
 def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
@@ -149,7 +154,11 @@ def _traffic(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
     shares = {"router": [after[i] for i in order], BEST_SINGLE: [best[i] for i in order]}
     figure = figures.bars([arena.candidates[i] for i in order], shares, "share of prompts in %")
     agree = float((oracle[np.arange(n), evaluation.choices[challenger]] == oracle.max(axis=1)).mean())
-    return Section("Who gets the traffic", figure=figure, note=f"On {100 * agree:.1f} % of the prompts no candidate would have scored higher than the chosen one.")
+    return Section(
+        "Who gets the traffic",
+        figure=figure,
+        note=f"On {100 * agree:.1f} % of the prompts no candidate would have scored higher than the chosen one.",
+    )
 
 
 def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:

@@ -1,7 +1,7 @@
 """Figures as SVG text. Matplotlib is imported here and nowhere else."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ INK, ACCENT, MUTED, GOOD, BAD = "#1c2430", "#2563b0", "#9aa5b1", "#2e7d4f", "#b3
 
 
 def coverage(candidates: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
-    """Draw which share of each benchmark's prompts each candidate was run on; `shares` (candidates, columns) in [0, 1]."""
+    """Draw on which share of each benchmark candidates were run; `shares` (candidates, columns) in [0, 1]."""
     figure, axes = _canvas(9.2, 1.2 + 0.24 * len(candidates))
     image = axes.imshow(np.where(shares == 0, np.nan, shares), aspect="auto", cmap="Blues", vmin=0, vmax=1.25)
     image.cmap.set_bad("#f6e3e1")
@@ -18,13 +18,15 @@ def coverage(candidates: Sequence[str], columns: Sequence[str], shares: np.ndarr
     axes.set_yticks(range(len(candidates)), candidates)
     for i, row in enumerate(shares):
         for j, share in enumerate(row):
-            axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color="white" if share > 0.75 else INK)
+            axes.text(
+                j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color="white" if share > 0.75 else INK
+            )
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return _svg(figure)
 
 
-def lines(series: dict[str, tuple[Sequence[float], Sequence[float]]], x_label: str, y_label: str) -> str:
+def lines(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], x_label: str, y_label: str) -> str:
     """Draw named curves, each as (x, y)."""
     figure, axes = _canvas(9.2, 3.4)
     for (name, (x, y)), colour in zip(series.items(), [ACCENT, GOOD, BAD, MUTED], strict=False):
@@ -50,7 +52,9 @@ def cost_accuracy(
     """
     figure, axes = _canvas(9.2, 4.6)
     axes.scatter([s[1] for s in singles], [100 * s[2] for s in singles], s=26, color=MUTED, zorder=2)
-    axes.plot(curve[0], [100 * y for y in curve[1]], color=ACCENT, linewidth=1.6, zorder=3, label="router, by cost weight")
+    axes.plot(
+        curve[0], [100 * y for y in curve[1]], color=ACCENT, linewidth=1.6, zorder=3, label="router, by cost weight"
+    )
     for name, cost, accuracy in marks:
         axes.scatter([cost], [100 * accuracy], s=52, zorder=4, color=ACCENT if "router" in name else INK, marker="D")
     _label(axes, [*singles, *marks])
@@ -72,7 +76,7 @@ def calibration(predicted: Sequence[float], observed: Sequence[float]) -> str:
     return _svg(figure)
 
 
-def bars(names: Sequence[str], groups: dict[str, Sequence[float]], x_label: str) -> str:
+def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], x_label: str) -> str:
     """Draw horizontal bars: one row per name, one colour per group; values in [0, 1] shown in percent."""
     figure, axes = _canvas(9.2, 0.8 + 0.3 * len(names))
     height = 0.8 / len(groups)
@@ -112,7 +116,9 @@ def _canvas(width: float, height: float) -> tuple[Any, Any]:
 def _svg(figure: Any) -> str:
     import matplotlib
 
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "svg.hashsalt": "modelsat"}):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "svg.hashsalt": "modelsat"}
+    ):
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()

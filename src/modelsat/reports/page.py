@@ -43,7 +43,9 @@ class Section:
     note: str = ""
 
 
-def write(path: Path | str, title: str, sentence: str, sections: Sequence[Section], tone: str = "", footer: str = "") -> None:
+def write(
+    path: Path | str, title: str, sentence: str, sections: Sequence[Section], tone: str = "", footer: str = ""
+) -> None:
     """Write a page.
 
     Args:
@@ -55,7 +57,9 @@ def write(path: Path | str, title: str, sentence: str, sections: Sequence[Sectio
         footer: Versions, seeds and digests.
     """
     source = resources.files("modelsat.reports").joinpath("page.html").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(source)
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
+        source
+    )
     html = template.render(title=title, sentence=sentence, sections=sections, tone=tone, footer=footer)
     write_text(path, html)
 

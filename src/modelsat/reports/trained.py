@@ -25,7 +25,11 @@ def write(history: Sequence[Mapping[str, float]], facts: Mapping[str, Any], path
         sections.append(Section("Learning rate", figure=figures.lines(rates, "step", "learning rate")))
     rows = [Row((name.replace("_", " "), _shown(value))) for name, value in facts.items()]
     sections.append(Section("What was trained", heads=("fact", "value"), rows=rows))
-    sentence = f"loss {losses[0]:.4f} to {losses[-1]:.4f} in {int(steps[-1]):,} steps" if history else "nothing was left to train"
+    sentence = (
+        f"loss {losses[0]:.4f} to {losses[-1]:.4f} in {int(steps[-1]):,} steps"
+        if history
+        else "nothing was left to train"
+    )
     page.write(path, "Fine-tuned router", sentence, sections)
 
 

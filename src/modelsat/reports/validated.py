@@ -19,7 +19,10 @@ def write(outcome: Outcome, collection: Collection, path: Path | str) -> None:
         Section(
             "All checks",
             heads=("result", "expectation", "rows"),
-            rows=[Row((_state(check), check.title, check.unexpected or ""), _tone(check)) for check in [*broken, *(c for c in outcome.checks if c.passed)]],
+            rows=[
+                Row((_state(check), check.title, check.unexpected or ""), _tone(check))
+                for check in [*broken, *(c for c in outcome.checks if c.passed)]
+            ],
             numeric=frozenset({2}),
         )
     )

@@ -27,7 +27,7 @@ class Constant(Router):
         """Repeat the same row for each prompt."""
         return np.tile(self.probabilities, (len(texts), 1))
 
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Constant":  # noqa: ARG002
+    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Constant":
         """Rank newcomers by their expected means."""
         return Constant([*self.candidates, *newcomers], np.concatenate([self.probabilities, means]))
 

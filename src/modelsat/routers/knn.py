@@ -98,13 +98,19 @@ class Knn(Router):
 
 
 def choose_neighbours(
-    train: np.ndarray, outcomes: np.ndarray, held_out: np.ndarray, truth: np.ndarray, grid: Sequence[int] = (20, 50, 100, 200)
+    train: np.ndarray,
+    outcomes: np.ndarray,
+    held_out: np.ndarray,
+    truth: np.ndarray,
+    grid: Sequence[int] = (20, 50, 100, 200),
 ) -> int:
     """Choose how many neighbours route best on validation prompts; the larger number wins a tie.
 
     Args:
-        train: Unit vectors of training prompts (train, width); `outcomes` are their scores (train, candidates).
-        held_out: Unit vectors of validation prompts; `truth` are their scores, NaN where not run.
+        train: Unit vectors of training prompts (train, width).
+        outcomes: Their scores (train, candidates), NaN where not run.
+        held_out: Unit vectors of validation prompts (held_out, width).
+        truth: Their scores (held_out, candidates), NaN where not run.
         grid: Numbers to try.
     """
     best, best_accuracy = grid[-1], -1.0

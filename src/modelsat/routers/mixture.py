@@ -65,7 +65,9 @@ def mix(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     return np.asarray(sum(weight * part for weight, part in zip(weights, parts, strict=True)), dtype=np.float32)
 
 
-def choose_weight(first: np.ndarray, second: np.ndarray, truth: np.ndarray, grid: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)) -> float:
+def choose_weight(
+    first: np.ndarray, second: np.ndarray, truth: np.ndarray, grid: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
+) -> float:
     """Choose the weight of the first of two routers by log-loss on validation prompts.
 
     Args:

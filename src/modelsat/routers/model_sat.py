@@ -73,7 +73,7 @@ class ModelSat(Router):
     def _score(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         states = self.network.enter(input_ids, mask)
         return torch.cat(
-            [self.network(states, mask, part) for part in self._capability.split(_CANDIDATES_AT_ONCE)], dim=1
+            [self.network(states, mask, part) for part in torch.split(self._capability, _CANDIDATES_AT_ONCE)], dim=1
         )
 
     def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> ModelSat:  # noqa: ARG002
@@ -95,7 +95,9 @@ class ModelSat(Router):
         copy_backbone(self.backbone, folder / "encoder", weights=False)
         entry = self.network.shape.entry_layer
         language_model = _to_language_model(state, entry)
-        save_torch({name: value.to(torch.bfloat16) for name, value in language_model.items()}, folder / "encoder" / WEIGHTS)
+        save_torch(
+            {name: value.to(torch.bfloat16) for name, value in language_model.items()}, folder / "encoder" / WEIGHTS
+        )
         ours = {name: value.numpy() for name, value in state.items() if not name.startswith(_LANGUAGE_MODEL)}
         ours |= {
             "cards.accuracies": self.accuracies,
@@ -103,7 +105,11 @@ class ModelSat(Router):
             "capability.zoo_mean": self.encoder.zoo_mean,
         }
         save_file({name: np.ascontiguousarray(value) for name, value in ours.items()}, folder / "router.safetensors")
-        return {"shape": asdict(self.network.shape), "max_tokens": self.max_tokens, "capability_scale": self.encoder.scale}
+        return {
+            "shape": asdict(self.network.shape),
+            "max_tokens": self.max_tokens,
+            "capability_scale": self.encoder.scale,
+        }
 
     @classmethod
     def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> ModelSat:

