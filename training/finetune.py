@@ -33,7 +33,7 @@ from modelsat.atomic import atomic_file, write_json
 from modelsat.capability import describe, fit
 from modelsat.encoder import Encoder, load_language_model, load_tokenizer
 from modelsat.errors import ModelsatError
-from modelsat.instructions import Instructions
+from modelsat.instructions import Instructions, Part
 from modelsat.network import Network, Shape
 from modelsat.prompt_window import window
 from modelsat.rendering import INQUIRY, digest
@@ -62,27 +62,34 @@ class Ranks:
 class Objective(torch.nn.Module):
     """The module that DeepSpeed wraps: batch in, loss out."""
 
-    def __init__(self, network: Network, settings: recipe.Recipe, capability: torch.Tensor) -> None:
+    def __init__(
+        self, network: Network, settings: recipe.Recipe, capability: torch.Tensor, membership: torch.Tensor
+    ) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
         self.capability: torch.Tensor
+        self.membership: torch.Tensor
         self.register_buffer("capability", capability, persistent=False)
+        self.register_buffer("membership", membership, persistent=False)
 
     def forward(
-        self, states_or_vectors: torch.Tensor, mask: torch.Tensor | None, targets: torch.Tensor
+        self, prompts: torch.Tensor, mask: torch.Tensor | None, targets: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
         """Score a batch, in stage 1 (no mask) from the prompts' vectors, in stage 2 from their states."""
-        if mask is None:
-            vectors = functional.dropout(states_or_vectors, self.settings.dropout, self.training)
-            logits = self.network.interact(vectors, self.capability)
-        else:
-            logits = self.network(states_or_vectors, mask, self.capability)
         settings = self.settings
+        if mask is None:
+            vectors = functional.dropout(prompts, settings.dropout, self.training)
+            logits = self.network.read_card(vectors, self.capability)
+            found = losses.category(self.network.attention(vectors), self.membership, labels)
+        else:
+            logits = self.network(prompts, mask, self.capability)
+            found = logits.new_zeros(())
         return (
             settings.pointwise * losses.pointwise(logits, targets)
             + settings.across * losses.across(logits, targets)
             + settings.within * losses.within(logits, targets)
+            + settings.category * found
         )
 
 
@@ -111,19 +118,22 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     """
     ranks = _join(settings)
     instructions = Instructions.read(instructions_folder)
-    _, texts, targets = instructions.part(splits.TRAIN)
-    others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split)[1]]
+    train = instructions.part(splits.TRAIN)
+    others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]
     network, capability, facts = _build(instructions, backbone, settings)
-    ids = _tokenise(backbone, [*texts, *others], settings.max_tokens)
-    key = digest(json.dumps([texts, others, str(settings.max_tokens), settings.entry_layer, facts["backbone"]]))
+    ids = _tokenise(backbone, [*train.texts, *others], settings.max_tokens)
+    key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
     bar = Bar(ranks, "encoding prompts")
-    prompts = states.encode(network, ids, len(texts), work / "states", key, ranks.rank, ranks.count, ranks.barrier, bar)
+    prompts = states.encode(
+        network, ids, len(train.texts), work / "states", key, ranks.rank, ranks.count, ranks.barrier, bar
+    )
     with torch.no_grad():
         network.inquiry.copy_(_inquiry(network, backbone))
     adapters.inject(network, settings.lora_rank, settings.seed)
-    engine = _engine(Objective(network, settings, capability), settings)
-    facts |= _announce(network, settings, ranks, targets)
-    _train(engine, settings, ranks, prompts, torch.from_numpy(targets), work)
+    membership, labels = _categories(instructions, train)
+    engine = _engine(Objective(network, settings, capability, membership), settings)
+    facts |= _announce(network, settings, ranks, train.targets)
+    _train(engine, settings, ranks, prompts, torch.from_numpy(train.targets), labels, work)
     _export(engine, settings, ranks, backbone, work, facts)
 
 
@@ -153,7 +163,7 @@ def _build(
     test = instructions.test
     accuracies = cards.accuracies(instructions.cards, instructions.names, test.tasks)
     encoder = fit(accuracies, Encoder(backbone).encode(describe(test.keywords)))
-    shape = Shape(encoder.width, settings.entry_layer, settings.soft_tokens, settings.interaction)
+    shape = Shape(encoder.tasks, encoder.width, settings.entry_layer, settings.soft_tokens)
     torch.manual_seed(settings.seed)
     network = Network(load_language_model(backbone), shape)
     # Dropout inside the frozen language model doubles the time of a step and regularises nothing that learns.
@@ -171,6 +181,17 @@ def _build(
         "max_tokens": settings.max_tokens,
     }
     return network, torch.from_numpy(encoder.encode(accuracies)), facts
+
+
+def _categories(instructions: Instructions, train: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return which task belongs to which category (tasks, categories), and each prompt's category or -1 (prompts,)."""
+    categories = instructions.test.categories
+    names = sorted(set(categories))
+    membership = torch.zeros(len(categories), len(names))
+    for task, name in enumerate(categories):
+        membership[task, names.index(name)] = 1.0
+    place = {name: i for i, name in enumerate(names)}
+    return membership, torch.tensor([place.get(name, -1) for name in train.categories])
 
 
 def _tokenise(backbone: Path, texts: list[str], max_tokens: int) -> list[list[int]]:
@@ -218,8 +239,8 @@ def _announce(network: Network, settings: recipe.Recipe, ranks: Ranks, targets: 
         "training_pairs": int((~np.isnan(targets)).sum()),
         "trainable_parameters": trainable,
         "parameters": total,
-        "steps_of_stage_1": _steps(len(targets), settings.connector_batch, settings.connector_epochs),
-        "steps_of_stage_2": _steps(len(targets), settings.batch, settings.epochs),
+        "steps_of_stage_1": settings.connector_steps,
+        "steps_of_stage_2": _steps_of_stage_2(len(targets), settings),
     }
     for name, value in facts.items():
         ranks.say(f"{name.replace('_', ' ')}: {value:,}")
@@ -239,12 +260,18 @@ class Step:
 def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[Step]:
     """Yield every step of both stages in order; the same settings always give the same plan."""
     number = 0
+    ours = settings.connector_learning_rate
     stages = (
-        (1, settings.connector_epochs, settings.connector_batch, None, (settings.connector_learning_rate, 0.0)),
-        (2, settings.epochs, settings.batch, lengths, (settings.head_learning_rate, settings.learning_rate)),
+        (1, settings.connector_steps, settings.connector_batch, None, (ours, 0.0)),
+        (
+            2,
+            _steps_of_stage_2(n, settings),
+            settings.batch,
+            lengths,
+            (settings.head_learning_rate, settings.learning_rate),
+        ),
     )
-    for stage, epochs, size, by_length, peaks in stages:
-        steps = _steps(n, size, epochs)
+    for stage, steps, size, by_length, peaks in stages:
         done, epoch = 0, 0
         while done < steps:
             for rows in order.batches(n, size, settings.seed, stage, epoch, by_length)[: steps - done]:
@@ -254,12 +281,18 @@ def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[Step]
             epoch += 1
 
 
-def _steps(n: int, size: int, epochs: float) -> int:
-    return int(np.ceil(n / size) * epochs)
+def _steps_of_stage_2(n: int, settings: recipe.Recipe) -> int:
+    return int(np.ceil(n / settings.batch) * settings.epochs)
 
 
 def _train(
-    engine: Any, settings: recipe.Recipe, ranks: Ranks, prompts: states.States, targets: torch.Tensor, work: Path
+    engine: Any,
+    settings: recipe.Recipe,
+    ranks: Ranks,
+    prompts: states.States,
+    targets: torch.Tensor,
+    labels: torch.Tensor,
+    work: Path,
 ) -> None:
     folder = work / "checkpoints"
     vectors = torch.from_numpy(prompts.vectors)
@@ -268,13 +301,15 @@ def _train(
     line, saved, spent = time.monotonic(), time.monotonic(), 0
     for step in steps[start:]:
         rows = order.share(step.rows, ranks.rank, ranks.count)
-        wanted = targets[np.maximum(rows, 0)].clone()
-        wanted[torch.from_numpy(rows < 0)] = torch.nan
+        filled = torch.from_numpy(np.maximum(rows, 0))
+        filler = torch.from_numpy(rows < 0)
+        wanted = targets[filled].masked_fill(filler[:, None], torch.nan)
+        about = labels[filled].masked_fill(filler, -1)
         for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
             group["lr"] = value
-        batch = (vectors[np.maximum(rows, 0)], None) if step.stage == 1 else prompts.batch(rows)
+        batch = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
         # Fillers of an uneven batch are counted in the loss's constant, so the loss is scaled back.
-        loss = engine(*batch, wanted) * (len(rows) * ranks.count / len(step.rows))
+        loss = engine(*batch, wanted, about) * (len(rows) * ranks.count / len(step.rows))
         engine.backward(loss)
         engine.step()
         spent += len(step.rows)

@@ -1,4 +1,4 @@
-"""The training objective: three terms over the log-odds of a batch of prompts and all candidates.
+"""The training objective: four terms over the log-odds of a batch of prompts and all candidates.
 
 Every term divides by constants of the batch's shape, never by what happened to be observed in it, so that averaging
 over ranks gives the loss of the whole batch. Targets may be soft; NaN means not run and never counts.
@@ -32,6 +32,20 @@ def across(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     log_share = functional.log_softmax(logits.masked_fill(~asked, -1e4), dim=1)
     losses = -(score / total.clamp(min=1e-6) * log_share.masked_fill(~asked, 0.0)).sum(1)
     return (losses * decides).sum() / len(logits)
+
+
+def category(attention: torch.Tensor, membership: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of reading the card lines of the prompt's own category, averaged over prompts.
+
+    Args:
+        attention: Log attention over card lines (prompts, tasks).
+        membership: 1 where a task belongs to a category, else 0, (tasks, categories).
+        labels: Category of each prompt (prompts,), -1 where the test has none for it; those give 0.
+    """
+    known = labels >= 0
+    share = torch.log((attention.exp() @ membership).clamp(min=1e-9))
+    losses = functional.nll_loss(share, labels.clamp(min=0), reduction="none")
+    return (losses * known).sum() / len(labels)
 
 
 def within(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -23,13 +23,12 @@ class Recipe(pydantic.BaseModel):
         4, ge=0, description="layer at which candidates join; layers below are frozen and run once"
     )
     soft_tokens: int = pydantic.Field(1, ge=1, le=16, description="soft tokens per candidate")
-    interaction: int = pydantic.Field(32, ge=1, description="rank of the product of prompt and soft tokens")
     lora_rank: int = pydantic.Field(8, ge=1, description="rank of the adapters on query and value projections")
-    connector_epochs: float = pydantic.Field(
-        20, ge=0, description="epochs of stage 1: only the connector and the head learn"
+    connector_steps: int = pydantic.Field(
+        1000, ge=0, description="steps of stage 1: the language model rests, only what reads cards learns"
     )
     connector_batch: int = pydantic.Field(128, ge=1, description="prompts per step in stage 1, over all ranks")
-    connector_learning_rate: float = pydantic.Field(1e-3, gt=0, description="peak rate of stage 1")
+    connector_learning_rate: float = pydantic.Field(2e-3, gt=0, description="peak rate of stage 1")
     epochs: float = pydantic.Field(1.0, ge=0, description="epochs of stage 2: everything learns")
     batch: int = pydantic.Field(
         16, ge=1, description="prompts per step in stage 2, over all ranks; each with all candidates"
@@ -37,11 +36,12 @@ class Recipe(pydantic.BaseModel):
     learning_rate: float = pydantic.Field(2e-4, gt=0, description="peak rate of the adapters in stage 2")
     head_learning_rate: float = pydantic.Field(3e-4, gt=0, description="peak rate of connector and head in stage 2")
     weight_decay: float = pydantic.Field(0.1, ge=0, description="of AdamW")
-    dropout: float = pydantic.Field(0.3, ge=0, lt=1, description="of the prompt's vector in stage 1")
+    dropout: float = pydantic.Field(0.4, ge=0, lt=1, description="of the prompt's vector in stage 1")
     warm_up: float = pydantic.Field(0.1, ge=0, lt=1, description="share of each stage's steps in which the rate rises")
     clip: float = pydantic.Field(1.0, gt=0, description="largest norm of the gradient")
     pointwise: float = pydantic.Field(1.0, ge=0, description="weight of the term that makes P(Yes) a probability")
     across: float = pydantic.Field(0.3, ge=0, description="weight of the term that ranks candidates on one prompt")
+    category: float = pydantic.Field(1.0, ge=0, description="weight of the term that finds the card lines of a prompt")
     within: float = pydantic.Field(
         0.0, ge=0, description="weight of the paper's term: prompts of one candidate against each other"
     )

@@ -41,10 +41,20 @@ class AptitudeTest:
         return list(dict.fromkeys(self.table["task"].to_pylist()))
 
     @property
+    def categories(self) -> list[str]:
+        """Return the category that each task is, or is a part of, in the order of `tasks`."""
+        return list(dict(zip(self.table["task"].to_pylist(), self.table["category"].to_pylist(), strict=True)).values())
+
+    @property
     def keywords(self) -> list[list[str]]:
         """Return five keywords per task, in the order of `tasks`."""
         rows = zip(self.table["task"].to_pylist(), self.table["keywords"].to_pylist(), strict=True)
         return list(dict(rows).values())
+
+
+def category_of(benchmark: str, task: str) -> str:
+    """Return how a (benchmark, category) pair is called as a task."""
+    return benchmark if benchmark == task else f"{benchmark}/{task}"
 
 
 def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTIONS) -> AptitudeTest:
@@ -132,11 +142,8 @@ _Group = tuple[str, np.ndarray]
 def _form_tasks(
     prompts: pa.Table, value: np.ndarray, topics: _Topics, wanted: int, budget: int
 ) -> tuple[list[_Group], str]:
-    pairs = [
-        f"{b}/{t}" if b != t else b
-        for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
-    ]
-    labels = np.asarray(pairs, dtype=str)
+    pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
+    labels = np.asarray([category_of(benchmark, task) for benchmark, task in pairs], dtype=str)
     groups: list[_Group] = [(str(name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
     found = len(groups)
     if found > wanted:
@@ -189,6 +196,7 @@ def _freeze(
         rows += [
             {
                 "task": task,
+                "category": name,
                 "keywords": keywords,
                 "position": len(rows) + j,
                 "prompt_id": ids[i],

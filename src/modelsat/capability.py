@@ -1,9 +1,8 @@
-"""The capability encoder: a candidate's card becomes one vector in the space of the sentence encoder.
+"""The capability encoder: a candidate's card becomes numbers and vectors that the network reads.
 
-A card line says two things: what its task is about, and how well the candidate does there. The encoder reads the first
-(the five keywords); of the second it sees next to nothing, since sentence encoders barely tell 10 % from 90 %. So the
-number enters as a number: each line's meaning is scaled by how far the accuracy lies from the zoo's mean, in logits,
-and the lines are summed. A linear connector can then read off how the candidate does on whatever a prompt resembles.
+A card line says two things: what its task is about, and how well the candidate does there. The sentence encoder reads
+the first (the five keywords); of the second it sees next to nothing, since sentence encoders barely tell 10 % from
+90 %. So the number enters as a number: how far the accuracy lies from the zoo's mean, in logits.
 """
 
 from collections.abc import Sequence
@@ -29,9 +28,14 @@ class CapabilityEncoder:
     scale: float
 
     @property
+    def tasks(self) -> int:
+        """Return the number of card lines."""
+        return int(self.meanings.shape[0])
+
+    @property
     def width(self) -> int:
-        """Return the length of a capability vector: one number for the level, then the profile."""
-        return 1 + int(self.meanings.shape[1])
+        """Return the length of a capability vector: the level, one number per card line, the profile."""
+        return 1 + self.tasks + int(self.meanings.shape[1])
 
     def encode(self, accuracies: np.ndarray) -> np.ndarray:
         """Encode cards.
@@ -40,13 +44,15 @@ class CapabilityEncoder:
             accuracies: Shrunken accuracies (candidates, tasks), in [0, 1].
 
         Returns:
-            float32 (candidates, width): the level over all tasks, then the meanings summed with what is left of each
-            task after the level. Each candidate's vector depends on its own card alone.
+            float32 (candidates, width). First the level: the mean deviation over all tasks. Then each line's deviation
+            from the level. Then the profile: the lines' meanings, each scaled by its deviation, summed. A candidate's
+            vector depends on its own card alone.
         """
         deviation = (_logit(accuracies) - self.zoo_mean) / self.scale
         level = deviation.mean(axis=1, keepdims=True)
-        profile = (deviation - level) @ self.meanings / np.sqrt(len(self.zoo_mean))
-        return np.concatenate([level, profile], axis=1).astype(np.float32)
+        lines = deviation - level
+        profile = lines @ self.meanings / np.sqrt(self.tasks)
+        return np.concatenate([level, lines, profile], axis=1).astype(np.float32)
 
 
 def fit(accuracies: np.ndarray, meanings: np.ndarray) -> CapabilityEncoder:

@@ -86,6 +86,7 @@ APTITUDE_TEST = _schema(
     "aptitude_test",
     _required("version", pa.string()),
     _required("task", pa.string()),
+    _required("category", pa.string()),
     _required("keywords", pa.list_(pa.string())),
     _required("position", pa.int32()),
     _required("prompt_id", pa.string()),

@@ -25,7 +25,7 @@ from modelsat.rendering import digest
 from modelsat.reports import trained
 from modelsat.routers.knn import Knn, choose_neighbours
 from modelsat.routers.mixture import Mixture, choose_weight, mix
-from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.model_sat import LANGUAGE_MODEL, ModelSat
 from modelsat.statistics import platt
 
 CHALLENGER, MODEL_SAT, KNN = "modelsat router", "Model-SAT alone", "kNN alone"
@@ -122,9 +122,9 @@ def _routers(instructions: Instructions, facts: dict[str, Any], work: Path, back
     network = Network(load_language_model(backbone), Shape(**facts["shape"]))
     state = load_file(work / "network.safetensors")
     # A bundle holds the language model in bfloat16: what is judged here is what will be served.
-    ours = ("connector", "inquiry", "head", "ability", "difficulty", "prompt_side", "candidate_side")
     state = {
-        name: value if name.startswith(ours) else value.to(torch.bfloat16).float() for name, value in state.items()
+        name: value.to(torch.bfloat16).float() if name.startswith(LANGUAGE_MODEL) else value
+        for name, value in state.items()
     }
     network.load_state_dict(state)
     capability = facts["capability"]
@@ -137,12 +137,12 @@ def _routers(instructions: Instructions, facts: dict[str, Any], work: Path, back
     model_sat = ModelSat(instructions.names, accuracies, encoder, network, backbone, facts["max_tokens"])
     parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
     vectors = np.fromfile(work / "states" / "vectors.f32", dtype=np.float32).reshape(
-        sum(len(p[0]) for p in parts.values()), -1
+        sum(len(p.ids) for p in parts.values()), -1
     )
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    ends = np.cumsum([len(part[0]) for part in parts.values()])[:-1]
+    ends = np.cumsum([len(part.ids) for part in parts.values()])[:-1]
     by_split = dict(zip(parts, np.split(vectors, ends), strict=True))
-    targets, truth = parts[splits.TRAIN][2], parts[splits.VALIDATION][2]
+    targets, truth = parts[splits.TRAIN].targets, parts[splits.VALIDATION].targets
     neighbours = choose_neighbours(by_split[splits.TRAIN], targets, by_split[splits.VALIDATION], truth)
     knn = Knn(instructions.names, Encoder(backbone, facts["max_tokens"]), by_split[splits.TRAIN], targets, neighbours)
     return _Routers(model_sat, knn, by_split)
@@ -151,12 +151,13 @@ def _routers(instructions: Instructions, facts: dict[str, Any], work: Path, back
 def _challenger(
     instructions: Instructions, routers: _Routers, facts: dict[str, Any], settings: Settings
 ) -> tuple[bundle.Bundle, float]:
-    _, texts, truth = instructions.part(splits.VALIDATION)
-    learned = routers.model_sat.success_probability(texts, _Line("scoring validation prompts"))
+    held_out = instructions.part(splits.VALIDATION)
+    truth = held_out.targets
+    learned = routers.model_sat.success_probability(held_out.texts, _Line("scoring validation prompts"))
     neighbours = routers.knn.from_embeddings(routers.vectors[splits.VALIDATION])
     weight = choose_weight(learned, neighbours, truth)
     slope, intercept = platt(mix([learned, neighbours], [weight, 1 - weight]), truth)
-    _, _, targets = instructions.part(splits.TRAIN)
+    targets = instructions.part(splits.TRAIN).targets
     asked = ~np.isnan(targets)
     mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
     lineage = {
@@ -188,7 +189,8 @@ def _challenger(
 def _predict(
     instructions: Instructions, routers: _Routers, challenger: bundle.Bundle, weight: float, path: Path
 ) -> None:
-    ids, texts, _ = instructions.part(splits.TEST)
+    test = instructions.part(splits.TEST)
+    ids, texts = test.ids, test.texts
     learned = routers.model_sat.success_probability(texts, _Line("scoring held-out prompts"))
     neighbours = routers.knn.from_embeddings(routers.vectors[splits.TEST])
     rows = {

@@ -30,6 +30,23 @@ _TABLES = {
 
 
 @dataclass(frozen=True)
+class Part:
+    """The prompts of one split.
+
+    Attributes:
+        ids: Prompt ids, length n.
+        texts: What a router reads, length n.
+        targets: Scores, float32 (n, candidates), NaN where not run; all NaN for held-out prompts.
+        categories: What the source says each prompt is about, (n,); supervision in training, never an input.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    targets: np.ndarray
+    categories: np.ndarray
+
+
+@dataclass(frozen=True)
 class Instructions:
     """What fine-tuning reads.
 
@@ -71,8 +88,8 @@ class Instructions:
             "aptitude_questions": self.aptitude_test.num_rows,
         }
 
-    def part(self, split: str) -> tuple[list[str], list[str], np.ndarray]:
-        """Return prompt ids, rendered texts and targets (prompts, candidates), NaN where not run, of one split."""
+    def part(self, split: str) -> "Part":
+        """Return the prompts of one split; training and validation prompts only where somebody answered them."""
         inside = pa.array(splits.assign(self.prompts["stem_digest"].to_pylist()) == split)
         prompts = self.prompts.filter(inside)
         ids = prompts["prompt_id"].to_pylist()
@@ -84,7 +101,9 @@ class Instructions:
             for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
         ]
         keep = np.flatnonzero(answered)
-        return [ids[i] for i in keep], [texts[i] for i in keep], targets[keep]
+        pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
+        categories = np.asarray([aptitude.category_of(benchmark, task) for benchmark, task in pairs], dtype=object)
+        return Part([ids[i] for i in keep], [texts[i] for i in keep], targets[keep], categories[keep])
 
     def write(self, folder: Path) -> None:
         """Write all tables, completely or not at all."""

@@ -1,11 +1,15 @@
 """The network of Model-SAT on a bidirectional language model: prompt once, then a few tokens per candidate.
 
-Legend for the shapes in comments: n prompts, l prompt tokens, m candidates, b = soft tokens + 1, d width.
+Legend for the shapes in comments: n prompts, l prompt tokens, m candidates, t card lines, b = soft tokens + 1, d width.
 
-The prompt runs through the language model alone. At layer `entry_layer` every candidate joins with its own block: the
-soft tokens that the connector makes from its capability vector, and the performance inquiry. A block sees the prompt
-and itself, never another block, and the prompt sees no block; so one pass equals one pass per candidate. P(Yes) is read
-from a two-way head at the inquiry token, helped by a low-rank product of prompt and soft token.
+Two readings of a card are added. The prompt, pooled, decides which lines of the card concern it and takes what they
+say: an attention over the lines, whose values are the line's own deviation and a correction read off the soft tokens
+that the connector makes from the capability vector. And the candidate joins the language model itself: at layer
+`entry_layer` every candidate enters with its own block, those soft tokens and the performance inquiry; a two-way head
+at the inquiry token answers.
+
+A block sees the prompt and itself, never another block, and the prompt sees no block; so one pass equals one pass per
+candidate. P(Yes) is the sigmoid of what the network returns.
 """
 
 from __future__ import annotations
@@ -28,16 +32,16 @@ class Shape:
     """What has to be known to rebuild a network.
 
     Attributes:
+        tasks: Lines of a card.
         capability_width: Length of a capability vector.
         entry_layer: At which layer of the language model candidates join, from 0.
         soft_tokens: Tokens per candidate, at least 1.
-        interaction: Rank of the product of prompt and soft tokens, at least 1.
     """
 
+    tasks: int
     capability_width: int
     entry_layer: int = 4
     soft_tokens: int = 1
-    interaction: int = 32
 
 
 class Network(nn.Module):
@@ -60,25 +64,24 @@ class Network(nn.Module):
         self.embeddings = language_model.embeddings
         self.lower = nn.ModuleList(layers[: shape.entry_layer])
         self.upper = nn.ModuleList(layers[shape.entry_layer :])
+        self.reader = nn.Linear(width, shape.tasks)
+        self.trust = nn.Parameter(torch.full((1,), 0.5))
+        self.ability = nn.Linear(1, 1)
+        self.difficulty = nn.Linear(width, 1)
         self.connector = nn.Linear(shape.capability_width, width * shape.soft_tokens)
+        self.correction = nn.Linear(width * shape.soft_tokens, shape.tasks, bias=False)
         self.inquiry = nn.Parameter(torch.zeros(width))
         self.head = nn.Linear(width, 2)
-        self.ability = nn.Linear(shape.capability_width, 1)
-        self.difficulty = nn.Linear(width, 1)
-        self.prompt_side = nn.Linear(width, shape.interaction)
-        self.candidate_side = nn.Linear(width * shape.soft_tokens, shape.interaction, bias=False)
         self._start_neutral()
 
     def _start_neutral(self) -> None:
-        """Start where only the level of a candidate counts: everything else has to earn its place."""
-        for layer in (self.head, self.difficulty, self.candidate_side):
+        """Start where the card alone speaks: everything that is learned has to earn its place."""
+        nn.init.zeros_(self.correction.weight)
+        for layer in (self.head, self.difficulty):
             nn.init.zeros_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.ability.weight)
+            nn.init.zeros_(layer.bias)
+        nn.init.ones_(self.ability.weight)
         nn.init.zeros_(self.ability.bias)
-        with torch.no_grad():
-            self.ability.weight[0, 0] = 1.0
 
     def enter(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Run prompts through the layers below the entry, which candidates never touch.
@@ -122,16 +125,23 @@ class Network(nn.Module):
         for layer in self.upper:
             joined = layer(joined, hidden)
         prompt = mean_pool(joined[:, :length], mask)
-        asked = joined[:, length + b - 1 :: b]  # (n, m, d): the inquiry token of every block
-        answer = self.head(asked)
-        return self.interact(prompt, capability) + answer[..., YES] - answer[..., NO]
+        answer = self.head(joined[:, length + b - 1 :: b])  # (n, m, 2) at the inquiry token of every block
+        return self.read_card(prompt, capability) + answer[..., YES] - answer[..., NO]
 
-    def interact(self, prompt: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
-        """Score from the prompts' vectors (n, d), as `last` makes them, and the candidates' (m, width): log-odds (n, m)."""
-        soft = self.connector(capability)
-        prompt = functional.layer_norm(prompt, prompt.shape[-1:])
-        product = self.prompt_side(prompt) @ self.candidate_side(soft).T
-        return product + self.ability(capability).T + self.difficulty(prompt)
+    def read_card(self, prompt: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
+        """Score from the prompts' vectors (n, d), as `last` makes them, and capability vectors (m, width) alone.
+
+        Returns:
+            Log-odds of Yes, (n, m).
+        """
+        level, lines = capability[:, :1], capability[:, 1 : 1 + self.shape.tasks]
+        values = self.trust * lines + self.correction(self.connector(capability))  # (m, t)
+        told = self.attention(prompt).exp() @ values.T
+        return told + self.ability(level).T + self.difficulty(_normalised(prompt))
+
+    def attention(self, prompt: torch.Tensor) -> torch.Tensor:
+        """Return the logarithm of how much each card line concerns each prompt, (n, t)."""
+        return functional.log_softmax(self.reader(_normalised(prompt)), dim=-1)
 
     def _blocks(self, capability: torch.Tensor) -> torch.Tensor:
         soft = self.connector(capability).view(len(capability), self.shape.soft_tokens, -1)
@@ -153,3 +163,7 @@ class Network(nn.Module):
 
 def _additive(sight: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return torch.zeros(sight.shape, dtype=dtype, device=sight.device).masked_fill(~sight, _HIDDEN)
+
+
+def _normalised(vectors: torch.Tensor) -> torch.Tensor:
+    return functional.layer_norm(vectors, vectors.shape[-1:])

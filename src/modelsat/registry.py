@@ -40,7 +40,7 @@ def check(tracking_uri: str) -> str:
     if answer.status_code in (401, 403):
         raise ServiceError(
             f"MLflow at {tracking_uri} refuses this client (HTTP {answer.status_code}); set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or add this host name to the server's --allowed-hosts"
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
         )
     return version
 

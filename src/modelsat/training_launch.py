@@ -5,6 +5,7 @@ The training code is reached by its module name only, so that this library never
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any
 from modelsat import errors
 from modelsat.errors import ModelsatError
 
-_SAID_ON_FAILURE = 15
+_SAID_ON_FAILURE = 300
 
 
 def launch(
@@ -110,7 +111,8 @@ def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
         for cls in classes:
             if cls.exit_code == facts["exit_code"]:
                 return cls(facts["sentence"])
-    last = next((line for line in reversed(said) if line.strip()), "nothing was printed")
+    raised = [line for line in said if re.search(r"\w(Error|Exception|Interrupt)\b: ", line)]
+    last = (raised or [line for line in said if line.strip()] or ["nothing was printed"])[-1]
     return ModelsatError(
         f"fine-tuning ended with exit code {code} in {str(work)!r} ({last}); run the same command to go on from the "
         "last checkpoint"

@@ -12,14 +12,14 @@ INK, ACCENT, MUTED, GOOD, BAD = "#1c2430", "#2563b0", "#9aa5b1", "#2e7d4f", "#b3
 def coverage(candidates: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
     """Draw on which share of each benchmark candidates were run; `shares` (candidates, columns) in [0, 1]."""
     figure, axes = _canvas(9.2, 1.2 + 0.24 * len(candidates))
-    image = axes.imshow(np.where(shares == 0, np.nan, shares), aspect="auto", cmap="Blues", vmin=0, vmax=1.25)
+    image = axes.imshow(np.where(shares == 0, np.nan, shares), aspect="auto", cmap="Blues", vmin=0, vmax=1.6)
     image.cmap.set_bad("#f6e3e1")
     axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(candidates)), candidates)
     for i, row in enumerate(shares):
         for j, share in enumerate(row):
             axes.text(
-                j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color="white" if share > 0.75 else INK
+                j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=INK
             )
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -87,7 +87,7 @@ def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], x_label: s
     axes.invert_yaxis()
     axes.set_xlabel(x_label)
     if len(groups) > 1:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="lower right")
     return _svg(figure)
 
 

@@ -76,4 +76,4 @@ def points(value: float, digits: int = 1) -> str:
 
 def dollars(value: float | None) -> str:
     """Format US dollars; a dash where unknown."""
-    return "–" if value is None else f"{value:,.3f}" if value < 1 else f"{value:,.2f}"
+    return "–" if value is None else f"{value:,.3f}" if value < 0.1 else f"{value:,.2f}"

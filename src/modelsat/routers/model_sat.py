@@ -98,7 +98,7 @@ class ModelSat(Router):
         save_torch(
             {name: value.to(torch.bfloat16) for name, value in language_model.items()}, folder / "encoder" / WEIGHTS
         )
-        ours = {name: value.numpy() for name, value in state.items() if not name.startswith(_LANGUAGE_MODEL)}
+        ours = {name: value.numpy() for name, value in state.items() if not name.startswith(LANGUAGE_MODEL)}
         ours |= {
             "cards.accuracies": self.accuracies,
             "capability.meanings": self.encoder.meanings,
@@ -123,13 +123,13 @@ class ModelSat(Router):
         missing, unexpected = network.load_state_dict(
             {name: torch.from_numpy(value) for name, value in tensors.items()}, strict=False
         )
-        strangers = [name for name in missing if not name.startswith(_LANGUAGE_MODEL)] + list(unexpected)
+        strangers = [name for name in missing if not name.startswith(LANGUAGE_MODEL)] + list(unexpected)
         if strangers:
             raise ValueError(f"router.safetensors of {str(folder)!r} does not fit its settings: {strangers[:3]}")
         return cls(candidates, accuracies, encoder, network, folder / "encoder", settings["max_tokens"])
 
 
-_LANGUAGE_MODEL = ("embeddings.", "lower.", "upper.")
+LANGUAGE_MODEL = ("embeddings.", "lower.", "upper.")
 
 
 def _to_language_model(state: dict[str, torch.Tensor], entry_layer: int) -> dict[str, torch.Tensor]:
