@@ -1,0 +1,194 @@
+"""Newcomers are admitted to a bundle by their answers to its frozen test, without training."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from modelsat import admission, contracts
+from modelsat.bundle import Bundle
+from modelsat.collection import Collection
+from modelsat.rendering import stem_digest
+
+NAN = float("nan")
+QUESTIONS = ["What is 1 + 1?", "What is 2 + 2?", "Spell the word cat", "Spell the word dog"]
+IDS = ["s1", "s2", "w1", "w2"]
+MakeCollection = Callable[..., Collection]
+
+
+@pytest.fixture
+def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """Two candidates with cards of mean 0.8 and 0.4 and mean scores of 0.7 and 0.3."""
+    cards = [
+        ("ada", "sums", 1.0, 0.9),
+        ("ada", "words", 0.5, 0.7),
+        ("bob", "sums", 0.5, 0.6),
+        ("bob", "words", 0.0, 0.2),
+    ]
+    return make_bundle(
+        {"ada": 0.7, "bob": 0.3},
+        aptitude_test=[
+            {
+                "version": "apt-1",
+                "task": task,
+                "category": task,
+                "keywords": [task] * 5,
+                "position": i,
+                "prompt_id": IDS[i],
+                "stem_digest": stem_digest(QUESTIONS[i]),
+                "text": QUESTIONS[i],
+            }
+            for i, task in enumerate(["sums", "sums", "words", "words"])
+        ],
+        cards=[
+            {
+                "candidate": name,
+                "test_version": "apt-1",
+                "task": task,
+                "accuracy": accuracy,
+                "n": 2,
+                "shrunken_accuracy": shrunken,
+            }
+            for name, task, accuracy, shrunken in cards
+        ],
+        lineage={"mean_score": {"ada": 0.7, "bob": 0.3}, "trained_on": ["ada", "bob"]},
+        digest="digest",
+    )
+
+
+def answers(
+    make: MakeCollection, scores: list[list[float]], names: tuple[str, ...] = ("new",), ids: list[str] = IDS
+) -> Collection:
+    return make(scores, QUESTIONS, names, prompt_ids=ids, prices=[5.0] * len(names))
+
+
+def card(bundle: Bundle, name: str) -> list[tuple[str, float | None, int]]:
+    return [(r["task"], r["accuracy"], r["n"]) for r in bundle.cards.to_pylist() if r["candidate"] == name]
+
+
+def test_newcomer_stands_behind_those_that_were_known(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[1], [1], [0], [1]]))
+
+    assert admitted.names == ("ada", "bob", "new")
+    assert admitted.candidates["candidate"].to_pylist() == ["ada", "bob", "new"]
+    assert admitted.candidates["price_in"].to_pylist() == [None, None, 5.0]
+    assert card(admitted, "new") == [("sums", 1.0, 2), ("words", 0.5, 2)]
+    assert card(admitted, "ada") == card(bundle, "ada")
+
+
+def test_columns_of_the_old_candidates_do_not_change(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[1], [1], [0], [1]]))
+
+    np.testing.assert_array_equal(admitted.success_probability(["x"])[:, :2], bundle.success_probability(["x"]))
+
+
+def test_admitted_bundle_is_another_bundle(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[1], [1], [0], [1]]))
+
+    assert (bundle.digest, admitted.digest) == ("digest", "")
+    assert admitted.lineage["trained_on"] == ["ada", "bob"]
+    assert admitted.aptitude_test is bundle.aptitude_test
+
+
+def test_nobody_new_changes_nothing(bundle: Bundle, make_collection: MakeCollection) -> None:
+    assert admission.admit(bundle, answers(make_collection, [[0], [0], [0], [0]], ("ada",))) is bundle
+
+
+def test_known_candidate_keeps_its_card_whatever_was_collected(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[0, 1]] * 4, ("ada", "new")))
+
+    assert card(admitted, "ada") == [("sums", 1.0, 2), ("words", 0.5, 2)]
+    assert admitted.names == ("ada", "bob", "new")
+
+
+def test_newcomer_without_answers_gets_the_card_that_the_zoo_makes_likely(
+    bundle: Bundle, make_collection: MakeCollection
+) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[NAN]] * 4))
+
+    shrunken = [row["shrunken_accuracy"] for row in admitted.cards.to_pylist() if row["candidate"] == "new"]
+    assert card(admitted, "new") == [("sums", None, 0), ("words", None, 0)]
+    assert shrunken == pytest.approx([(3 + 0.5) / 5, (1 + 0.5) / 5])
+
+
+def test_expected_mean_is_read_off_the_zoo(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[NAN]] * 4))
+
+    level = (0.7 + 0.3) / 2
+    expected = 0.5 + 1.0 * (level - (0.8 + 0.4) / 2)
+    assert admitted.lineage["mean_score"] == pytest.approx({"ada": 0.7, "bob": 0.3, "new": expected})
+    assert admitted.success_probability(["x"])[0, 2] == pytest.approx(expected)
+
+
+def test_better_answers_are_expected_to_score_more(bundle: Bundle, make_collection: MakeCollection) -> None:
+    scores = [[1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 0, 0]]
+
+    admitted = admission.admit(bundle, answers(make_collection, scores, ("best", "middle", "worst")))
+
+    mean = admitted.lineage["mean_score"]
+    assert 0 <= mean["worst"] < mean["middle"] < mean["best"] <= 1
+
+
+def test_answers_are_found_by_their_question_where_ids_differ(bundle: Bundle, make_collection: MakeCollection) -> None:
+    scores = [[1], [1], [0], [1]]
+
+    by_id = admission.admit(bundle, answers(make_collection, scores))
+    by_question = admission.admit(bundle, answers(make_collection, scores, ids=["a", "b", "c", "d"]))
+
+    assert by_question.cards.equals(by_id.cards)
+
+
+def test_answers_to_other_questions_do_not_count(bundle: Bundle, make_collection: MakeCollection) -> None:
+    collection = make_collection([[1], [1]], ["What is 9 + 9?", QUESTIONS[0]], ("new",), prompt_ids=["x", "s1"])
+
+    assert card(admission.admit(bundle, collection), "new") == [("sums", 1.0, 1), ("words", None, 0)]
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="admission._matched: an id of the test counts even where it now names another question, which happens with "
+    "ids such as q1 of another folder: cards would rest on wrong questions without a word. Match by stem_digest first, "
+    "and by id only where the stems agree",
+)
+def test_id_of_another_question_does_not_count(bundle: Bundle, make_collection: MakeCollection) -> None:
+    collection = make_collection([[1]], ["Who painted the Mona Lisa, and in which year?"], ("new",), prompt_ids=["s1"])
+
+    assert card(admission.admit(bundle, collection), "new") == [("sums", None, 0), ("words", None, 0)]
+
+
+def test_order_of_newcomers_in_the_collection_is_kept(bundle: Bundle, make_collection: MakeCollection) -> None:
+    collection = answers(make_collection, [[1, 0]] * 4, ("zoe", "abe"))
+
+    admitted = admission.admit(bundle, collection)
+
+    assert admitted.names == ("ada", "bob", "zoe", "abe")
+    assert admitted.candidates["candidate"].to_pylist() == list(admitted.names)
+
+
+def test_admitting_one_by_one_or_together_gives_the_same_cards(bundle: Bundle, make_collection: MakeCollection) -> None:
+    together = admission.admit(bundle, answers(make_collection, [[1, 0], [1, 1], [0, 1], [1, 0]], ("new", "other")))
+
+    alone = admission.admit(bundle, answers(make_collection, [[1], [1], [0], [1]]))
+
+    assert card(alone, "new") == card(together, "new")
+    assert alone.lineage["mean_score"]["new"] == pytest.approx(together.lineage["mean_score"]["new"])
+
+
+def test_bundle_of_one_candidate_expects_the_mean_of_the_card(
+    bundle: Bundle, make_collection: MakeCollection, make_bundle: Callable[..., Bundle]
+) -> None:
+    single = make_bundle({"ada": 0.7}, lineage={"mean_score": {"ada": 0.7}})
+    single = replace(single, aptitude_test=bundle.aptitude_test, cards=bundle.cards.slice(0, 2))
+
+    admitted = admission.admit(single, answers(make_collection, [[NAN]] * 4))
+
+    shrunken = [row["shrunken_accuracy"] for row in admitted.cards.to_pylist() if row["candidate"] == "new"]
+    assert admitted.lineage["mean_score"]["new"] == pytest.approx(sum(shrunken) / 2)
+
+
+def test_admitted_bundle_follows_the_contracts(bundle: Bundle, make_collection: MakeCollection) -> None:
+    admitted = admission.admit(bundle, answers(make_collection, [[1], [1], [0], [1]]))
+
+    assert contracts.conform(admitted.cards, contracts.CARDS).equals(admitted.cards)
+    assert contracts.conform(admitted.candidates, contracts.CANDIDATES).equals(admitted.candidates)

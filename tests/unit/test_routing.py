@@ -1,0 +1,176 @@
+"""One routing request: who may be chosen, what a cost weight does, and which requests are refused."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsat import routing
+from modelsat.bundle import Bundle
+from modelsat.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def three(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """`strong` is a little better than `cheap` and ten times its price; `weak` has no price."""
+    return make_bundle(
+        {"cheap": 0.70, "strong": 0.80, "weak": 0.30},
+        prices={"cheap": 1.0, "strong": 10.0},
+        lineage={"trained_on": ["cheap", "strong"], "tokens_out": {"cheap": 90.0, "strong": 90.0}},
+    )
+
+
+def test_candidates_are_ranked_by_success(three: Bundle) -> None:
+    ranking = routing.route(three, ["x" * 40, "y" * 4])
+
+    assert ranking.model == ["strong", "strong"]
+    assert ranking.candidates.tolist() == [["strong", "cheap", "weak"]] * 2
+    np.testing.assert_allclose(ranking.success_probability, [[0.8, 0.7, 0.3]] * 2, rtol=1e-5)
+
+
+def test_costs_go_with_their_candidates(three: Bundle) -> None:
+    ranking = routing.route(three, ["x" * 40])
+
+    np.testing.assert_allclose(ranking.expected_cost_usd, [[1000e-6, 100e-6, np.nan]])
+
+
+def test_newcomers_are_marked(three: Bundle) -> None:
+    assert routing.route(three, ["x"]).seen_in_training.tolist() == [[True, True, False]]
+
+
+def test_constant_router_reads_every_prompt_whole(three: Bundle) -> None:
+    assert routing.route(three, ["x" * 100_000]).truncated.tolist() == [False]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "model"), [(["cheap", "weak"], "cheap"), (["weak"], "weak"), (["weak", "strong", "weak"], "strong")]
+)
+def test_only_allowed_candidates_are_chosen(three: Bundle, allowed: list[str], model: str) -> None:
+    ranking = routing.route(three, ["x"], allowed)
+
+    k = len(set(allowed))
+    assert ranking.model == [model]
+    assert set(ranking.candidates[0][:k]) == set(allowed)
+    assert np.isnan(ranking.success_probability[0]).tolist() == [False] * k + [True] * (3 - k)
+
+
+@pytest.mark.parametrize(("weight", "model"), [(0.0, "strong"), (0.11, "strong"), (0.12, "cheap"), (1.0, "cheap")])
+def test_cost_weight_trades_success_for_money(three: Bundle, weight: float, model: str) -> None:
+    assert routing.route(three, ["x" * 40], cost_weight=weight).model == [model]
+
+
+def test_excluded_candidate_never_decides_what_is_dear(three: Bundle) -> None:
+    ranking = routing.route(three, ["x" * 40], ["cheap", "weak"], cost_weight=0.5)
+
+    assert ranking.model == ["cheap"]
+
+
+def test_tie_goes_to_the_better_mean(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle({"a": 0.5, "b": 0.5}, lineage={"mean_score": {"a": 0.4, "b": 0.6}})
+
+    assert routing.route(bundle, ["x"]).model == ["b"]
+
+
+def test_tie_without_means_goes_to_the_first(make_bundle: Callable[..., Bundle]) -> None:
+    assert routing.route(make_bundle({"a": 0.5, "b": 0.5}), ["x"]).model == ["a"]
+
+
+@given(
+    st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=4),
+    st.sets(st.sampled_from(["cheap", "strong", "weak"]), min_size=1),
+    st.floats(0, 1),
+)
+def test_every_ranking_is_complete_and_starts_with_an_allowed_candidate(
+    three: Bundle, texts: list[str], allowed: set[str], weight: float
+) -> None:
+    ranking = routing.route(three, texts, sorted(allowed), weight)
+
+    assert len(ranking.model) == len(texts)
+    for i, model in enumerate(ranking.model):
+        assert model == ranking.candidates[i, 0]
+        assert model in allowed
+        assert set(ranking.candidates[i]) == {"cheap", "strong", "weak"}
+
+
+@pytest.mark.parametrize("texts", [[""], ["fine", " \n\t"]])
+def test_empty_prompt_is_refused_with_its_place(three: Bundle, texts: list[str]) -> None:
+    with pytest.raises(InputError, match=rf"prompt {len(texts) - 1} is empty; send the text to be routed"):
+        routing.route(three, texts)
+
+
+def test_request_without_prompts_is_refused(three: Bundle) -> None:
+    with pytest.raises(InputError, match="the request holds no prompt; send at least one"):
+        routing.route(three, [])
+
+
+@pytest.mark.parametrize("weight", [-0.01, 1.01, float("nan"), float("inf")])
+def test_cost_weight_outside_the_range_is_refused(three: Bundle, weight: float) -> None:
+    with pytest.raises(InputError, match=r"cost_weight .* is outside \[0, 1\]; 0 ignores costs"):
+        routing.route(three, ["x"], cost_weight=weight)
+
+
+@pytest.mark.parametrize("candidates", [["nobody"], ["cheap", "nobody"]])
+def test_unknown_candidate_is_refused_with_those_that_are_known(three: Bundle, candidates: list[str]) -> None:
+    with pytest.raises(
+        InputError, match=r"candidates \['nobody'\] are unknown to this router; it knows cheap, strong, weak"
+    ):
+        routing.route(three, ["x"], candidates)
+
+
+def test_empty_choice_of_candidates_is_refused(three: Bundle) -> None:
+    with pytest.raises(InputError, match="it knows cheap, strong, weak"):
+        routing.route(three, ["x"], [])
+
+
+def test_long_list_of_known_candidates_is_cut(make_bundle: Callable[..., Bundle]) -> None:
+    bundle = make_bundle({f"m{i}": 0.5 for i in range(30)})
+
+    with pytest.raises(InputError, match=r"m19, \.\.\.$"):
+        routing.route(bundle, ["x"], ["nobody"])
+
+
+def test_rows_are_plain_and_unknown_numbers_are_none(three: Bundle) -> None:
+    rows = routing.rows(routing.route(three, ["x" * 40], ["cheap", "weak"]))
+
+    assert [(row["candidate"], row["expected_cost_usd"]) for row in rows] == [
+        ("cheap", pytest.approx(100e-6)),
+        ("weak", None),
+        ("strong", pytest.approx(1000e-6)),
+    ]
+    assert [row["success_probability"] for row in rows] == [pytest.approx(0.7), pytest.approx(0.3), None]
+    assert [row["seen_in_training"] for row in rows] == [True, False, True]
+
+
+def test_reason_names_the_lead(three: Bundle) -> None:
+    rows = routing.rows(routing.route(three, ["x" * 40]))
+
+    assert routing.reason(rows, 0.0) == "strong: 10.0 points more likely to succeed than cheap, the next best."
+
+
+def test_reason_of_a_cheaper_choice_names_the_price_of_it(three: Bundle) -> None:
+    rows = routing.rows(routing.route(three, ["x" * 40], cost_weight=0.2))
+
+    assert routing.reason(rows, 0.2) == (
+        "cheap: 10.0 points less likely to succeed than strong, but cheaper by more than that is worth at cost weight "
+        "0.20."
+    )
+
+
+def test_reason_for_the_only_candidate(three: Bundle) -> None:
+    rows = routing.rows(routing.route(three, ["x"], ["weak"]))[:1]
+
+    assert routing.reason(rows, 0.0) == "weak: the only candidate that was allowed."
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=TypeError,
+    reason="routing.reason: rows() also returns excluded candidates, with success None, and reason() subtracts it; "
+    "the command line filters them first, another caller would not. Leave them out in reason(), or in rows()",
+)
+def test_reason_may_be_asked_of_all_rows(three: Bundle) -> None:
+    rows = routing.rows(routing.route(three, ["x"], ["weak"]))
+
+    assert routing.reason(rows, 0.0) == "weak: the only candidate that was allowed."
