@@ -8,8 +8,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from modelsat import champions, contest, sample
+from modelsat import champions, sample
 from modelsat.errors import ModelsatError, ServiceError
+from modelsat.reports import terminal
 from pipelines import local, services
 
 _QUESTION = "A train travels 180 km in 2.5 hours. What is its average speed in km/h?"
@@ -47,7 +48,8 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
     if champion is None:
         raise ServiceError(f"the pipeline ended without a champion; see {str(folder / 'logs')!r}")
     _timed("Endpoint serves the champion", lambda: _await_champion(endpoint.url, champion.bundle_digest))
-    _show(local.output(tasks, "evaluate-router", "result"))
+    result = local.output(tasks, "evaluate-router", "result").read_text(encoding="utf-8")
+    _say(f"\n{terminal.result(json.loads(result))}")
     _say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
     _say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     _say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
@@ -101,19 +103,6 @@ def _ask(url: str) -> None:
     top = list(zip(outputs["candidates"], outputs["success_probability"], strict=True))[:3]
     shown = ", ".join(f"{name} {probability:.3f}" for name, probability in top)
     _say(f"→ model: {outputs['model'][0]}   (router {answer['parameters']['router_version']}; {shown}, ...)")
-
-
-def _show(result: Path) -> None:
-    facts = json.loads(result.read_text(encoding="utf-8"))
-    rows = contest.summary_lines(facts)
-    width = max(len(row[0]) for row in rows)
-    sets = " + ".join(Path(name).name or name for name in facts["sets"])
-    _say(f"\n{sets}: {facts['prompts']:,} held-out prompts, up to {facts['pool']} candidates\n")
-    _say(f"  {'':<{width}}  {'accuracy':>8}   {'95 % interval':>14}   gain over best single, points")
-    for name, accuracy, interval, gain in rows:
-        mark = "›" if name == facts["challenger"] else " "
-        _say(f"{mark} {name:<{width}}  {accuracy:>8}   {interval:>14}   {gain}")
-    _say(f"\n{facts['verdict']['sentence']}")
 
 
 def _timed(name: str, work: Any) -> Any:

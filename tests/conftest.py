@@ -250,8 +250,11 @@ def use_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
             monkeypatch.delenv(name, raising=False)
         storage._client.cache_clear()
 
+    storage._prove_conditional_writes.cache_clear()
+
     yield use
     storage._client.cache_clear()
+    storage._prove_conditional_writes.cache_clear()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from modelsat import cards, splits
 from modelsat.atomic import atomic_file, write_json
+from modelsat.backbone_files import halve_backbone
 from modelsat.capability import describe, fit
 from modelsat.encoder import Encoder, load_language_model, load_tokenizer
 from modelsat.errors import ModelsatError
@@ -117,6 +118,10 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
         InputError: The instructions or the backbone are not usable.
     """
     ranks = _join(settings)
+    if ranks.rank == 0:
+        halve_backbone(backbone, work / "backbone")
+    ranks.barrier()
+    backbone = work / "backbone"
     instructions = Instructions.read(instructions_folder)
     train = instructions.part(splits.TRAIN)
     others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]

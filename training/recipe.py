@@ -1,5 +1,11 @@
-"""The training recipe: every knob of fine-tuning with its unit, default and bounds, read from YAML."""
+"""The training recipe: every knob of fine-tuning with its unit, default and bounds, read from YAML.
 
+`python -m training.recipe NAME` prints what a recipe comes to.
+"""
+
+import hashlib
+import json
+import sys
 from importlib import resources
 from pathlib import Path
 
@@ -53,6 +59,16 @@ class Recipe(pydantic.BaseModel):
     )
 
 
+def code_digest() -> str:
+    """Return a digest of everything that decides what training makes of its inputs: this code and the library's."""
+    digest = hashlib.sha256()
+    for package in ("modelsat", "training"):
+        root = Path(str(resources.files(package)))
+        for path in sorted(root.rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
 def load(name: str) -> Recipe:
     """Read a recipe by the name of a file in `training/recipes` or by a path.
 
@@ -69,3 +85,17 @@ def load(name: str) -> Recipe:
         return Recipe(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
     except (pydantic.ValidationError, yaml.YAMLError, TypeError) as error:
         raise InputError(f"recipe {str(path)!r} is not usable: {error}") from error
+
+
+def main() -> None:
+    """Print a recipe's settings and the digest of the code as JSON."""
+    try:
+        settings = load(sys.argv[1])
+    except InputError as error:
+        sys.stderr.write(f"{error}\n".replace("\n", " ").strip() + "\n")
+        raise SystemExit(error.exit_code) from error
+    sys.stdout.write(json.dumps({"settings": settings.model_dump(), "code": code_digest()}))
+
+
+if __name__ == "__main__":
+    main()

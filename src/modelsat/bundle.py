@@ -162,16 +162,16 @@ def verify(folder: Path) -> str:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        files: dict[str, dict[str, Any]] = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        files = {str(name): (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{str(folder)!r} is no complete router bundle: it has no readable {MANIFEST}") from error
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     for name in sorted(present ^ files.keys()):
         state = "is missing" if name in files else "does not belong there"
         raise InputError(f"{name!r} of bundle {str(folder)!r} {state}; fetch the bundle again")
-    for name, facts in sorted(files.items()):
+    for name, (size, digest) in sorted(files.items()):
         path = folder / name
-        if path.stat().st_size != facts["size"] or storage.file_digest(path) != facts["sha256"]:
+        if path.stat().st_size != size or storage.file_digest(path) != digest:
             raise InputError(f"{name!r} of bundle {str(folder)!r} differs from its manifest; fetch the bundle again")
     return _digest(files)
 
@@ -205,13 +205,13 @@ def publish(folder: Path, store: str) -> str:
 
 def _write_manifest(folder: Path) -> str:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": storage.file_digest(path)}
-        for path in paths
-    }
-    write_json(folder / MANIFEST, {"files": files})
+    files = {path.relative_to(folder).as_posix(): (path.stat().st_size, storage.file_digest(path)) for path in paths}
+    write_json(
+        folder / MANIFEST,
+        {"files": {name: {"size": size, "sha256": digest} for name, (size, digest) in files.items()}},
+    )
     return _digest(files)
 
 
-def _digest(files: dict[str, dict[str, Any]]) -> str:
-    return rendering.digest(json.dumps(files, sort_keys=True))
+def _digest(files: dict[str, tuple[int, str]]) -> str:
+    return rendering.digest(json.dumps(sorted((name, size, digest) for name, (size, digest) in files.items())))

@@ -38,7 +38,8 @@ class Prior:
 
         Returns:
             Shape (candidates, tasks), in [0, 1]. A task that was not asked gets the zoo's mean, moved by how much the
-            candidate differs from the zoo on the tasks that it was asked: missing its hardest task never flatters it.
+            candidate differs from the zoo on the tasks that it was asked: skipping a task that is hard for everybody
+            does not flatter it. A weakness of its own that was never asked for stays unknown.
         """
         right = np.where(n > 0, accuracy * n, 0.0)
         expected = n @ self.task_mean

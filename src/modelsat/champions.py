@@ -42,7 +42,7 @@ def current(store: str) -> Champion | None:
     Raises:
         InputError: The newest record is damaged.
     """
-    records = [name for name in storage.names(store) if name.endswith(".json") and name[:_WIDTH].isdigit()]
+    records = _records(store)
     return _read(store, records[-1]) if records else None
 
 
@@ -63,9 +63,10 @@ def promote(
     Raises:
         ConflictError: Another run promoted since the comparison.
     """
+    mine = _of_run(store, run_id, against_epoch)
+    if mine is not None:
+        return mine
     latest = current(store)
-    if latest is not None and latest.run_id == run_id:
-        return latest
     epoch = latest.epoch if latest is not None else 0
     if epoch != against_epoch:
         raise ConflictError(
@@ -74,9 +75,33 @@ def promote(
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     champion = Champion(epoch + 1, bundle_uri, bundle_digest, model, run_id, verdict, now)
-    content = json.dumps(asdict(champion), indent=2).encode()
-    storage.create(storage.join(store, f"{champion.epoch:0{_WIDTH}d}.json"), content)
+    try:
+        storage.create(_uri(store, champion.epoch), json.dumps(asdict(champion), indent=2).encode())
+    except ConflictError:
+        # The answer to our own write may have been lost, and its repetition refused.
+        mine = _of_run(store, run_id, against_epoch)
+        if mine is None:
+            raise
+        return mine
     return champion
+
+
+def _of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:
+    """Return what a run promoted after the epoch that it compared with, if it did."""
+    for name in _records(store):
+        if int(name[:_WIDTH]) > after_epoch:
+            champion = _read(store, name)
+            if champion.run_id == run_id:
+                return champion
+    return None
+
+
+def _records(store: str) -> list[str]:
+    return [name for name in storage.names(store) if name.endswith(".json") and name[:_WIDTH].isdigit()]
+
+
+def _uri(store: str, epoch: int) -> str:
+    return storage.join(store, f"{epoch:0{_WIDTH}d}.json")
 
 
 def page(champion: Champion) -> str:

@@ -1,8 +1,8 @@
 """Everything collected from all sources, merged into one set of tables.
 
-The rule for the same (candidate, prompt, metric) found twice: equal scores are one row, counted; different scores of
-different harness versions leave the newest version; a difference that remains is a conflict, and both rows go among
-the rejects, named. The order in which files are listed never decides.
+The rule for the same (candidate, prompt, metric) found twice: equal scores are one row, counted; of different scores
+the newest harness version stays, then the file with more results of that candidate; a difference that remains is a
+conflict, and both rows go among the rejects, named. The order in which files are listed never decides.
 """
 
 import json
@@ -108,6 +108,7 @@ def collect(uris: Sequence[str]) -> Collection:
     """
     if not uris:
         raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
+    uris = [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
     harvests = []
     with tempfile.TemporaryDirectory(prefix="modelsat-collect-") as scratch:
         for i, uri in enumerate(uris):
@@ -123,7 +124,7 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
     rejects = [harvest.rejects for harvest in harvests]
     prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in harvests])
     scores, score_rejects, remarks = _merge_scores(pa.concat_tables([harvest.scores for harvest in harvests]))
-    candidates = _merge_candidates([harvest.candidates for harvest in harvests])
+    candidates, contradictions = _merge_candidates([harvest.candidates for harvest in harvests])
     with_scores = set(pc.unique(scores["candidate"]).to_pylist())
     for name in candidates["candidate"].to_pylist():
         if name not in with_scores:
@@ -138,25 +139,28 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
         candidates.filter(known),
         pa.concat_tables([*rejects, rejects_table(prompt_rejects), rejects_table(score_rejects)]),
         tuple(sources),
-        tuple(notes + remarks),
+        tuple(notes + remarks + contradictions),
         tuple(dict.fromkeys(line for harvest in harvests for line in harvest.licences)),
     )
 
 
 def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, object]]]:
+    """Keep one row per prompt id; of two spellings the smaller text, of two questions none."""
     table = pa.concat_tables(tables)
-    first: dict[str, int] = {}
+    by_text = [("prompt_id", "ascending"), ("stem_digest", "ascending"), ("prompt", "ascending")]
+    table = table.take(pc.sort_indices(table, sort_keys=[*by_text, ("benchmark", "ascending"), ("task", "ascending")]))
+    ids, stems, texts = (table[name].to_pylist() for name in ("prompt_id", "stem_digest", "prompt"))
+    stems_of: dict[str, set[str]] = defaultdict(set)
+    for prompt_id, stem in zip(ids, stems, strict=True):
+        stems_of[prompt_id].add(stem)
     keep, rejects = [], []
-    ids, stems = table["prompt_id"].to_pylist(), table["stem_digest"].to_pylist()
     for i, prompt_id in enumerate(ids):
-        if prompt_id not in first:
-            first[prompt_id] = i
+        if len(stems_of[prompt_id]) > 1:
+            reason = f"prompt id {prompt_id!r} names different questions; give each question an id of its own"
+            rejects.append(reject("the prompts tables", reason, i + 1, "prompt", texts[i]))
+        elif i == 0 or ids[i - 1] != prompt_id:
             keep.append(i)
-        elif stems[first[prompt_id]] != stems[i]:
-            reason = f"prompt {prompt_id!r} stands twice with different questions; give each question its own prompt_id"
-            rejects.append(reject("prompts", reason, i + 1, "prompt_id", prompt_id))
-    order = pc.sort_indices(table.take(keep), sort_keys=[("prompt_id", "ascending")])
-    return table.take(keep).take(order), rejects
+    return table.take(pa.array(keep, pa.int64())), rejects
 
 
 def _merge_scores(table: pa.Table) -> tuple[pa.Table, list[dict[str, object]], list[str]]:
@@ -177,28 +181,33 @@ def _merge_scores(table: pa.Table) -> tuple[pa.Table, list[dict[str, object]], l
     drop = np.zeros(len(codes), dtype=bool)
     rejects: list[dict[str, object]] = []
     counts: dict[tuple[str, str, str], int] = defaultdict(int)
+    sizes = _sizes(table) if len(doubled) else {}
     for group in doubled:
         rows = table.slice(starts[group], ends[group] - starts[group]).to_pylist()
-        kept, out, superseded = _settle(rows)
+        kept, out, superseded = _settle(rows, sizes)
         for i in set(range(len(rows))) - ({kept} if kept is not None else set()):
             drop[starts[group] + i] = True
         rejects += out
         if kept is not None and superseded:
-            counts[rows[kept]["candidate"], superseded, str(rows[kept]["harness_version"])] += 1
+            counts[rows[kept]["candidate"], superseded, _origin(rows[kept])] += 1
         elif kept is not None:
             counts[rows[kept]["candidate"], "", ""] += 1
     return table.filter(pa.array(~drop)), rejects, _remarks(counts)
 
 
-def _settle(rows: list[dict[str, object]]) -> tuple[int | None, list[dict[str, object]], str]:
-    """Choose one of several rows with one key: its index or None, rejects, and the version that gave way."""
+def _settle(
+    rows: list[dict[str, object]], sizes: dict[tuple[object, object, object], int]
+) -> tuple[int | None, list[dict[str, object]], str]:
+    """Choose one of several rows with one key: its index or None, rejects, and the origin that gave way."""
     newest = max(_version(row["harness_version"]) for row in rows)
     current = [i for i, row in enumerate(rows) if _version(row["harness_version"]) == newest]
-    scores = [rows[i]["score"] for i in current]
-    if all(_same(score, scores[0]) for score in scores):
-        older = [str(row["harness_version"]) for i, row in enumerate(rows) if i not in current]
-        changed = any(not _same(row["score"], scores[0]) for row in rows)
-        return current[0], [], older[0] if older and changed else ""
+    if not _agree(rows, current):
+        n = [sizes.get((rows[i]["candidate"], rows[i]["benchmark"], rows[i]["source_uri"]), 0) for i in current]
+        current = [i for i, size in zip(current, n, strict=True) if size == max(n)]
+    if _agree(rows, current):
+        chosen = rows[current[0]]
+        beaten = [row for i, row in enumerate(rows) if i not in current and not _same(row["score"], chosen["score"])]
+        return current[0], [], _origin(beaten[0]) if beaten else ""
     where = " and ".join(
         f"{rows[i]['score']} in {rows[i]['source_uri']} row {rows[i]['source_row']}" for i in current[:3]
     )
@@ -211,6 +220,22 @@ def _settle(rows: list[dict[str, object]]) -> tuple[int | None, list[dict[str, o
         for i in current
     ]
     return None, out, ""
+
+
+def _agree(rows: list[dict[str, object]], chosen: list[int]) -> bool:
+    return all(_same(rows[i]["score"], rows[chosen[0]]["score"]) for i in chosen)
+
+
+def _sizes(table: pa.Table) -> dict[tuple[object, object, object], int]:
+    """Return how many rows each (candidate, benchmark, file) has."""
+    keys = ["candidate", "benchmark", "source_uri"]
+    grouped = table.group_by(keys).aggregate([("score", "count")]).to_pydict()
+    return dict(zip(zip(*(grouped[key] for key in keys), strict=True), grouped["score_count"], strict=True))
+
+
+def _origin(row: dict[str, object]) -> str:
+    version = row["harness_version"]
+    return f"{row['harness']} {version}" if version else str(row["source_uri"])
 
 
 def _same(a: object, b: object) -> bool:
@@ -228,21 +253,33 @@ def _version(text: object) -> tuple[int, ...]:
 
 def _remarks(counts: dict[tuple[str, str, str], int]) -> list[str]:
     remarks = []
-    for (candidate, older, newer), n in sorted(counts.items()):
-        if older:
+    for (candidate, beaten, kept), n in sorted(counts.items()):
+        if beaten:
             remarks.append(
-                f"candidate {candidate!r} has scores of harness versions {older} and {newer} that differ on {n} "
-                f"prompts; those of {newer} are used, remove the older results to silence this"
+                f"candidate {candidate!r} has scores of {beaten} and of {kept} that differ on {n} prompts; "
+                f"those of {kept} are used, remove the others to silence this"
             )
         else:
             remarks.append(f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once")
     return remarks
 
 
-def _merge_candidates(tables: list[pa.Table]) -> pa.Table:
-    rows: dict[str, dict[str, object]] = {}
+def _merge_candidates(tables: list[pa.Table]) -> tuple[pa.Table, list[str]]:
+    """Unite what the sources know of a candidate; where they contradict each other, nothing is known."""
+    told: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
     for table in tables:
         for row in table.to_pylist():
-            known = rows.setdefault(row["candidate"], {})
-            known.update({name: value for name, value in row.items() if known.get(name) is None})
-    return contracts.from_rows([rows[name] for name in sorted(rows)], contracts.CANDIDATES)
+            for name, value in row.items():
+                if value is not None and value not in told[row["candidate"]][name]:
+                    told[row["candidate"]][name].append(value)
+    rows, remarks = [], []
+    for candidate in sorted(told):
+        facts = told[candidate]
+        for name in sorted(name for name, values in facts.items() if len(values) > 1):
+            shown = " and ".join(sorted(map(str, facts[name])))
+            remarks.append(
+                f"the sources give candidate {candidate!r} different values of {name} ({shown}), so none is used; "
+                "correct one of them"
+            )
+        rows.append({name: values[0] for name, values in facts.items() if len(values) == 1})
+    return contracts.from_rows(rows, contracts.CANDIDATES), remarks

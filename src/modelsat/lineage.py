@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat import bundle, champions
+from modelsat.errors import InputError
 
 
 def champion_summary(champion_store: str) -> dict[str, Any] | None:
@@ -13,6 +14,10 @@ def champion_summary(champion_store: str) -> dict[str, Any] | None:
     if champion is None:
         return None
     with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
-        loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)), with_router=False)
+        try:
+            loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)), with_router=False)
+        except InputError:
+            # The evaluation says so; there is nothing to measure drift against.
+            return None
     summary: dict[str, Any] = loaded.lineage.get("summary", {})
     return summary

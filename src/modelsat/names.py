@@ -28,4 +28,5 @@ def fault_in_candidate(name: object) -> str | None:
 def suggest_candidate(name: str) -> str:
     """Return the nearest usable name."""
     parts = [re.sub(r"[^A-Za-z0-9._:@+-]+", "-", part).strip("-._:@+") for part in name.split("/")]
-    return "/".join([part for part in parts if part][:4]) or "candidate"
+    joined = "/".join([part for part in parts if part][:4])
+    return joined[:_LONGEST].rstrip("/") or "candidate"

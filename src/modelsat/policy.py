@@ -24,7 +24,8 @@ def choose(
     """
     utility = probabilities.astype(np.float64)
     if cost_weight and costs is not None:
-        utility = utility - cost_weight * relative_costs(costs)
+        considered = costs if allowed is None else np.where(allowed, costs, np.nan)
+        utility = utility - cost_weight * relative_costs(considered)
     if tie_break is not None:
         # Far below any real difference: it only decides between equal probabilities.
         utility = utility + 1e-9 * tie_break

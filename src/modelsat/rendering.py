@@ -14,7 +14,6 @@ INQUIRY = "Can this model handle the instruction? Yes or No"
 """The performance inquiry that ends every capability instruction (Model-SAT, section 3)."""
 
 _SHORT_STEM = 40
-_NOT_A_WORD = re.compile(r"[\W_]+", re.UNICODE)
 
 
 def render_prompt(prompt: str, choices: Sequence[str] | None = None) -> str:
@@ -69,6 +68,32 @@ def digest(text: str) -> str:
 
 
 def _normalise(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    words = _NOT_A_WORD.sub(" ", folded).strip()
+    """Reduce a question to its words, numbers and operators: case, spacing and punctuation are typography."""
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_TYPOGRAPHY)
+    words = " ".join(_TOKENS.findall(folded))
     return words or folded.strip()
+
+
+class _Typography(dict[int, str]):
+    """Maps every character to itself, to a plain minus, or to a space; decided once per character."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kind = unicodedata.category(character)
+        if character in "\u2212\u2013\u2010\u2011":
+            self[code] = "-"
+        elif kind[0] in "LNM" or kind == "Sm" or character in _OPERATORS:
+            self[code] = character
+        else:
+            self[code] = " "
+        return self[code]
+
+
+_OPERATORS = "-*/^%!&+<>=|~"
+_TYPOGRAPHY = _Typography()
+# A minus or star is an operator beside a digit, a hyphen or emphasis elsewhere; ! and % count after digits.
+_TOKENS = re.compile(
+    r"[^\s\-*/^%!&+<>=|~\u00ac-\u00d7\u00f7\u2190-\u2bff]+"
+    r"|[+<>=|~^/&\u00ac\u00b1\u00d7\u00f7\u2190-\u2bff]+"
+    r"|(?<=[\d ])[-*](?=\s?\d)|(?<=\d)\s?[-*%!]+"
+)

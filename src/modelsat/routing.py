@@ -104,6 +104,7 @@ def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:
 
 def reason(ranked: Sequence[dict[str, Any]], cost_weight: float) -> str:
     """Say in one sentence why the first of the ranked rows was chosen."""
+    ranked = [row for row in ranked if row["success_probability"] is not None]
     first = ranked[0]
     if len(ranked) == 1:
         return f"{first['candidate']}: the only candidate that was allowed."

@@ -63,6 +63,7 @@ def expected_calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, 
     p, y = probabilities[asked].astype(np.float64), outcomes[asked].astype(np.float64)
     if not len(p):
         return 0.0
+    y = mean_over_ties(p, y)
     order = np.argsort(p, kind="stable")
     edges = np.linspace(0, len(p), bins + 1).astype(int)
     error = 0.0
@@ -71,6 +72,12 @@ def expected_calibration_error(probabilities: np.ndarray, outcomes: np.ndarray, 
             rows = order[start:end]
             error += abs(p[rows].mean() - y[rows].mean()) * len(rows) / len(p)
     return float(error)
+
+
+def mean_over_ties(probabilities: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
+    """Replace each outcome by the mean over all outcomes of the same prediction, so that no order of rows matters."""
+    _, group, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    return np.asarray((np.bincount(group.ravel(), weights=outcomes) / counts)[group.ravel()])
 
 
 def area_under_curve(probabilities: np.ndarray, outcomes: np.ndarray) -> float:
@@ -106,14 +113,22 @@ def platt(probabilities: np.ndarray, outcomes: np.ndarray, steps: int = 50) -> t
     if not len(p):
         return 1.0, 0.0
     x = np.column_stack([np.log(p / (1 - p)), np.ones_like(p)])
-    weights = np.array([1.0, 0.0])
     # One pseudo-observation pulls towards the identity, so that a handful of prompts cannot run away.
-    ridge, centre = np.eye(2), np.array([1.0, 0.0])
+    centre = np.array([1.0, 0.0])
+
+    def loss(weights: np.ndarray) -> float:
+        logits = x @ weights
+        return float((np.logaddexp(0, logits) - y * logits).sum() + ((weights - centre) ** 2).sum() / 2)
+
+    weights = centre
     for _ in range(steps):
-        q = 1 / (1 + np.exp(-x @ weights))
-        gradient = x.T @ (q - y) + ridge @ (weights - centre)
-        hessian = (x * (q * (1 - q))[:, None]).T @ x + ridge
+        q = 1 / (1 + np.exp(-np.clip(x @ weights, -500, 500)))
+        gradient = x.T @ (q - y) + weights - centre
+        hessian = (x * (q * (1 - q))[:, None]).T @ x + np.eye(2)
         change = np.linalg.solve(hessian, gradient)
+        # Newton's full step overshoots where confident predictions are wrong.
+        while loss(weights - change) > loss(weights) + 1e-9 and np.abs(change).max() > 1e-9:
+            change = change / 2
         weights = weights - change
         if np.abs(change).max() < 1e-8:
             break

@@ -8,13 +8,15 @@ import functools
 import hashlib
 import os
 import shutil
+import tempfile
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from modelsat.atomic import atomic_file
+from modelsat.atomic import atomic_file, naming_full_disk
 from modelsat.errors import ConflictError, InputError, ServiceError
 
 _NO_FILES = "{!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results"
@@ -60,9 +62,12 @@ def count(uri: str) -> int:
         ServiceError: S3 refused.
     """
     if is_s3(uri):
-        files = len(_list(*_bucket_and_key(uri)))
+        bucket, prefix = _bucket_and_key(uri)
+        found = [key[len(prefix) :] for key, _ in _list(bucket, prefix)]
+        files = sum(not any(part.startswith(".") for part in name.split("/")) for name in found)
     else:
-        files = 1 if Path(uri).is_file() else sum(path.is_file() for path in Path(uri).rglob("*"))
+        root = Path(uri)
+        files = 1 if root.is_file() else len(_visible(root))
     if not files:
         raise InputError(_NO_FILES.format(uri))
     return files
@@ -85,8 +90,9 @@ def publish_folder(folder: Path, uri: str, last: str) -> None:
     for name in [*(path for path in paths if path != last), last]:
         target = join(uri, name)
         if is_s3(uri):
-            with _naming_s3_faults(target):
-                _client().upload_file(str(folder / name), *_bucket_and_key(target))
+            bucket, key = _bucket_and_key(target)
+            with _naming_s3_faults(target), (folder / name).open("rb") as file:
+                _client().put_object(Bucket=bucket, Key=key, Body=file)
         else:
             with atomic_file(target) as beside:
                 shutil.copyfile(folder / name, beside)
@@ -105,8 +111,9 @@ def names(uri: str) -> list[str]:
     """Return the sorted names of the files directly below `uri`; empty where it does not exist."""
     if is_s3(uri):
         bucket, prefix = _bucket_and_key(uri)
-        listed = [key for key, _ in _list(bucket, prefix)]
-        return sorted(key for key in (key[len(prefix) :] for key in listed) if key and "/" not in key)
+        below = f"{prefix.rstrip('/')}/" if prefix else ""
+        found = [key[len(below) :] for key, _ in _list(bucket, prefix) if key.startswith(below)]
+        return sorted(key for key in found if key and "/" not in key)
     folder = Path(uri)
     return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
@@ -137,19 +144,47 @@ def create(uri: str, content: bytes) -> None:
     """
     if is_s3(uri):
         bucket, key = _bucket_and_key(uri)
+        _prove_conditional_writes(bucket, key.rpartition("/")[0])
         with _naming_s3_faults(uri):
             _client().put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
         return
     path = Path(uri)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_bytes(content)
-    try:
-        os.link(beside, path)
-    except FileExistsError as error:
-        raise ConflictError(f"{uri!r} exists already; read it and decide again") from error
-    finally:
-        beside.unlink()
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).chmod(0o644)
+            os.link(beside, path)
+        except FileExistsError as error:
+            raise ConflictError(f"{uri!r} exists already; read it and decide again") from error
+        finally:
+            Path(beside).unlink(missing_ok=True)
+
+
+@functools.cache
+def _prove_conditional_writes(bucket: str, prefix: str) -> None:
+    """Write a probe twice: a server that lets the second write pass would let two promotions pass, too."""
+    key = f"{prefix}/.probe-{uuid.uuid4().hex}".lstrip("/")
+    with _naming_s3_faults(f"s3://{bucket}/{prefix}"):
+        try:
+            for _ in range(2):
+                _client().put_object(Bucket=bucket, Key=key, Body=b"", IfNoneMatch="*")
+        except _client().exceptions.ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (409, 412):
+                return
+            raise
+        finally:
+            # Whoever may write need not be allowed to delete; readers skip hidden names.
+            with contextlib.suppress(Exception):
+                _client().delete_object(Bucket=bucket, Key=key)
+    raise ServiceError(
+        f"the S3 server of bucket {bucket!r} ignores If-None-Match, so two promotions could both succeed; "
+        "keep champion records on a server with conditional writes"
+    )
 
 
 def file_digest(path: Path) -> str:
@@ -161,33 +196,44 @@ def file_digest(path: Path) -> str:
 def _folder_snapshot(root: Path) -> list[SourceFile]:
     if not root.exists():
         raise InputError(f"{str(root)!r} does not exist; point SCORES at a folder or s3:// prefix")
-    paths = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    paths = [root] if root.is_file() else _visible(root)
     base = root.parent if root.is_file() else root
+    return [SourceFile(str(path), path, path.relative_to(base).as_posix(), file_digest(path)) for path in paths]
+
+
+def _visible(root: Path) -> list[Path]:
+    """Return the files below a folder, without hidden ones and what lies in hidden folders."""
     return [
-        SourceFile(str(path), path, path.relative_to(base).as_posix(), file_digest(path))
-        for path in paths
-        if not any(part.startswith(".") for part in path.relative_to(base).parts)
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]
 
 
 def _s3_snapshot(uri: str, into: Path) -> list[SourceFile]:
     bucket, prefix = _bucket_and_key(uri)
-    files = []
+    files: dict[str, SourceFile] = {}
     for key, etag in _list(bucket, prefix):
         name = key[len(prefix) :].lstrip("/") or PurePosixPath(key).name
-        if key.endswith("/") or any(part.startswith(".") for part in name.split("/")):
-            continue
         where = f"s3://{bucket}/{key}"
-        path = into / name
-        if not path.resolve().is_relative_to(into.resolve()):
+        parts = name.split("/")
+        if ".." in parts or (into / name).resolve() == into.resolve():
             raise InputError(f"{where!r} would be written outside its folder; rename the object")
+        if key.endswith("/") or any(part.startswith(".") for part in parts):
+            continue
+        path = into / PurePosixPath(name)
+        if str(path) in files or path.exists() or any(parent.is_file() for parent in path.parents):
+            raise InputError(f"{where!r} and another object would be the same file; rename one of them")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _naming_s3_faults(where), atomic_file(path) as beside:
-            body = _client().get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
-            with beside.open("wb") as out:
-                shutil.copyfileobj(body, out, 2**20)
-        files.append(SourceFile(where, path, name, file_digest(path)))
-    return files
+        try:
+            with _naming_s3_faults(where), atomic_file(path) as beside:
+                body = _client().get_object(Bucket=bucket, Key=key, IfMatch=etag)["Body"]
+                with beside.open("wb") as out:
+                    shutil.copyfileobj(body, out, 2**20)
+        except ConflictError as error:
+            raise ServiceError(f"{where!r} changed while it was read; run again when nothing writes there") from error
+        files[str(path)] = SourceFile(where, path, name, file_digest(path))
+    return list(files.values())
 
 
 def _list(bucket: str, prefix: str) -> list[tuple[str, str]]:

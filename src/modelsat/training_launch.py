@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat import errors
-from modelsat.errors import ModelsatError
+from modelsat.errors import InputError, ModelsatError
 
 _SAID_ON_FAILURE = 300
 
@@ -56,6 +56,20 @@ def launch(
     return facts
 
 
+def resolve(recipe: str) -> dict[str, Any]:
+    """Return the settings of a recipe and the digest of the code that would train with them.
+
+    Raises:
+        InputError: There is no such recipe, or a value is out of bounds.
+    """
+    command = [sys.executable, "-m", "training.recipe", recipe]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise InputError((answer.stderr.strip() or f"recipe {recipe!r} is not usable").splitlines()[-1])
+    resolved: dict[str, Any] = json.loads(answer.stdout)
+    return resolved
+
+
 def history(work: Path) -> list[dict[str, float]]:
     """Return the logged steps of a training in order; a step that was repeated after a kill counts once."""
     path = work / "history.jsonl"
@@ -74,6 +88,10 @@ def history(work: Path) -> list[dict[str, float]]:
 
 def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
     environment = {
+        # Tensors of ever new shapes would leave the heap full of holes.
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+        "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20),
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
         **os.environ,
         "PYTHONUNBUFFERED": "1",

@@ -200,8 +200,8 @@ def _scores_suite(collection: Collection) -> list[_Rule]:
         _Rule(
             "A candidate has one score per prompt",
             "ExpectCompoundColumnsToBeUnique",
-            {"column_list": ["candidate", "prompt_id", "metric"]},
-            "keep one of the rows",
+            {"column_list": ["candidate", "prompt_id"]},
+            "keep one of the rows, or one metric of the benchmark",
         ),
     ]
 
@@ -220,11 +220,16 @@ def _prompts_suite(limits: Limits) -> list[_Rule]:
             {"column": "prompt_id"},
             "give each prompt its own id",
         ),
-        _Rule("Every prompt has a text", "ExpectColumnValuesToNotBeNull", {"column": "prompt"}, "add the text"),
+        _Rule(
+            "Every prompt has a text",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "characters", "min_value": 1},
+            "add the text",
+        ),
         _Rule(
             f"No prompt is longer than {limits.longest_prompt:,} characters",
             "ExpectColumnValuesToBeBetween",
-            {"column": "characters", "min_value": 1, "max_value": limits.longest_prompt},
+            {"column": "characters", "max_value": limits.longest_prompt},
             "the router reads only a part of it; shorten it or leave it out if that misleads",
             WARNING,
         ),
@@ -250,6 +255,12 @@ def _candidates_suite(limits: Limits) -> list[_Rule]:
             "ExpectColumnValuesToNotBeInSet",
             {"column": "suspiciously_perfect", "value_set": [True]},
             "check for answers that leaked into the candidate or its scorer",
+        ),
+        _Rule(
+            "Every price is a number of at least 0",
+            "ExpectColumnValuesToNotBeInSet",
+            {"column": "impossible_price", "value_set": [True]},
+            "correct price_in or price_out; leave it empty where it is not known",
         ),
         _Rule(
             "Every candidate has prices",
@@ -287,8 +298,10 @@ def _candidates_frame(collection: Collection, limits: Limits) -> Any:
     stats = collection.scores.group_by("candidate").aggregate(
         [("score", "mean"), ("score", "min"), ("score", "max"), ("score", "count"), ("source_uri", "min")]
     )
-    prices = collection.candidates.select(["candidate", "price_in", "price_out"])
-    frame = prices.join(stats, "candidate").sort_by("candidate").to_pandas()
+    prices, shown = ["price_in", "price_out"], ["source_uri", "candidate", "prompts", "mean_score"]
+    frame = (
+        collection.candidates.select(["candidate", *prices]).join(stats, "candidate").sort_by("candidate").to_pandas()
+    )
     enough = frame["score_count"] >= limits.enough_prompts
     return frame.assign(
         source_uri=frame["source_uri_min"],
@@ -297,7 +310,8 @@ def _candidates_frame(collection: Collection, limits: Limits) -> Any:
         constant=enough & (frame["score_min"] == frame["score_max"]),
         suspiciously_perfect=enough & (frame["score_mean"] >= limits.perfect_score),
         price=frame["price_in"] + frame["price_out"],
-    )[["source_uri", "candidate", "prompts", "mean_score", "constant", "suspiciously_perfect", "price"]]
+        impossible_price=(frame[prices] < 0).any(axis=1) | np.isinf(frame[prices].astype(float)).any(axis=1),
+    )[[*shown, "constant", "suspiciously_perfect", "price", "impossible_price"]]
 
 
 def _drift_frame(collection: Collection, previous: Mapping[str, Any], limits: Limits) -> Any:
@@ -347,10 +361,11 @@ def _run(frame: Any, rules: Sequence[_Rule]) -> list[Check]:
 
 
 def _check(rule: _Rule, result: Any, frame: Any) -> Check:
-    if result.exception_info and result.exception_info.get("raised_exception"):
-        raise ModelsatError(
-            f"the expectation {rule.title!r} could not be evaluated: {result.exception_info['exception_message']}"
-        )
+    told = result.exception_info or {}
+    # Great Expectations puts what went wrong under the name of each metric, or at the top.
+    faults = [fault for fault in (told, *told.values()) if isinstance(fault, dict) and fault.get("raised_exception")]
+    if faults:
+        raise ModelsatError(f"the expectation {rule.title!r} could not be evaluated: {faults[0]['exception_message']}")
     index = result.result.get("unexpected_index_list") or []
     shown = frame.iloc[index[:20]].replace({np.nan: None}).to_dict("records")
     unexpected = len(index) if index else int(not result.success)

@@ -145,12 +145,6 @@ def test_answers_to_other_questions_do_not_count(bundle: Bundle, make_collection
     assert card(admission.admit(bundle, collection), "new") == [("sums", 1.0, 1), ("words", None, 0)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="admission._matched: an id of the test counts even where it now names another question, which happens with "
-    "ids such as q1 of another folder: cards would rest on wrong questions without a word. Match by stem_digest first, "
-    "and by id only where the stems agree",
-)
 def test_id_of_another_question_does_not_count(bundle: Bundle, make_collection: MakeCollection) -> None:
     collection = make_collection([[1]], ["Who painted the Mona Lisa, and in which year?"], ("new",), prompt_ids=["s1"])
 

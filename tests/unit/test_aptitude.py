@@ -176,12 +176,6 @@ def test_task_without_words_is_known_by_its_name(make_collection: MakeCollection
     assert len(words) == 5
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeWarning,
-    reason="aptitude._topics: texts that share all their words have no variance, and TruncatedSVD divides by "
-    "it; skip the decomposition where every row is equal",
-)
 def test_texts_of_the_same_words_are_no_fault(make_collection: MakeCollection) -> None:
     texts = [f"Compute sum {i} {i * 7}" for i in range(100)]
 
@@ -236,11 +230,6 @@ def test_order_in_which_files_are_read_never_changes_the_test(two_benchmarks: Co
     assert one.table.equals(other.table)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="aptitude.choose: the decomposition depends on the order of the rows, so the same prompts in another "
-    "order (another prompt_id scheme, say) give another test; sort prompts by stem_digest first",
-)
 def test_order_of_the_rows_never_changes_the_test(two_benchmarks: Collection) -> None:
     order = np.random.default_rng(0).permutation(600)
 

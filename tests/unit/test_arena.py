@@ -165,11 +165,6 @@ def test_prompts_on_which_nobody_can_be_compared_are_refused(
         arena.build(make_collection(scores, texts, ("a", "b")[: len(scores[0])]))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="arena._sets: a prompt that two sources hold counts to the one listed first, so the order of sources "
-    "decides pools, references and the verdict, under one data digest; sort the roots by name",
-)
 def test_order_of_sources_never_decides_the_pools(two_sources: Collection) -> None:
     also_left = two_sources.scores.slice(0, 10).to_pylist()
     shared = [row | {"source_uri": "right/scores.csv", "candidate": "c"} for row in also_left]
@@ -197,12 +192,6 @@ def test_order_of_prompts_only_orders_the_arena(golden: Collection, order: list[
         np.testing.assert_array_equal(getattr(other, name)[place], getattr(one, name))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="arena._root with storage._folder_snapshot: a source './left' is recorded as 'left/scores.csv' and is "
-    "recognised no more, so all its prompts count to the first source and pools are wrong or empty. Let collect() "
-    "normalise sources once (str(Path(uri))), or record which source a row came from",
-)
 def test_source_given_as_a_relative_path_is_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, texts_in: TextsIn
 ) -> None:

@@ -181,11 +181,6 @@ def test_full_disk_leaves_the_old_folder(mount_disk: Callable[[str], Path]) -> N
     assert everything(disk) == ["target"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="atomic_file and atomic_folder: mkdir, mkstemp and mkdtemp stand outside naming_full_disk, so a disk "
-    "without inodes raises a bare OSError",
-)
 @pytest.mark.parametrize("write", [atomic.atomic_file, atomic.atomic_folder], ids=["file", "folder"])
 def test_disk_without_room_for_another_name_is_named_too(
     mount_disk: Callable[[str], Path], write: Callable[[Path], AbstractContextManager[Path]]

@@ -154,12 +154,6 @@ def test_bundle_without_a_manifest_is_refused(folder: Path, content: str | None)
         bundle.read(folder)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(AttributeError, KeyError, TypeError),
-    reason="bundle.verify: the shape of the manifest is not checked where it is read: bare AttributeError or "
-    "KeyError; ask for a dict of dicts with size and sha256 inside the try",
-)
 @pytest.mark.parametrize(
     "files",
     [[], None, {name: {} for name in FILES}, dict.fromkeys(FILES)],

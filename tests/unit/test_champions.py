@@ -72,24 +72,12 @@ def test_epoch_that_never_was_is_a_conflict(store: str) -> None:
         promote(store, "run-1", against=3)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="storage.names (see test_storage): in S3 nobody is ever found to be champion, unless the store's URI "
-    "ends with a slash, which the default s3://modelsat/champions does not",
-)
 def test_champion_in_s3_is_found_without_a_slash_at_the_end(bucket: str) -> None:
     made = promote(f"s3://{bucket}/champions", "run-1", against=0)
 
     assert champions.current(f"s3://{bucket}/champions") == made
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ConflictError,
-    reason="champions.promote: only the newest record is compared with the run's id, so the repeated step of a run "
-    "that did promote fails once another run has promoted after it; look through the epochs after against_epoch",
-)
 def test_repeated_promotion_is_harmless_after_another_run_promoted(tmp_path: Path) -> None:
     store = str(tmp_path)
     first = promote(store, "run-1", against=0)
@@ -98,12 +86,6 @@ def test_repeated_promotion_is_harmless_after_another_run_promoted(tmp_path: Pat
     assert promote(store, "run-1", against=0) == first
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=ConflictError,
-    reason="champions.promote: where the answer to a write is lost, boto3 writes again and is refused by the record "
-    "that it has just made; on ConflictError read the record and return it where its run_id is ours",
-)
 def test_promotion_whose_answer_is_lost_is_still_ours(s3_that_answers: Callable[..., None]) -> None:
     objects: dict[str, bytes] = {}
 
@@ -153,7 +135,6 @@ def test_of_16_runs_at_once_exactly_one_is_promoted_in_s3(bucket: str) -> None:
     assert champions.current(store) == made[0]
 
 
-@pytest.mark.xfail(strict=True, reason="storage.create (see test_storage): threads of one process share a file")
 def test_of_16_runs_at_once_exactly_one_is_promoted_in_a_folder(
     tmp_path: Path, link_together: Callable[[int], None]
 ) -> None:

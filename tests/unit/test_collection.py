@@ -118,7 +118,8 @@ def test_two_of_three_agreeing_do_not_outvote_the_third() -> None:
 
 
 def test_conflict_on_one_prompt_leaves_the_others() -> None:
-    merged = merge([harvest(score(1.0, "x"), score(1.0, "x", prompt_id="q")), harvest(score(0.0, "y"))])
+    one = harvest(score(1.0, "x"), score(1.0, "x", prompt_id="q"))
+    merged = merge([one, harvest(score(0.0, "y"), score(1.0, "y", prompt_id="q"))])
 
     assert kept(merged) == [("a", "q", 1.0, "x")]
 
@@ -152,8 +153,8 @@ def test_older_scores_that_differ_are_noted_with_their_versions() -> None:
     )
 
     assert merged.notes == (
-        "candidate 'a' has scores of harness versions 0.4.2 and 0.4.3 that differ on 2 prompts; those of 0.4.3 are "
-        "used, remove the older results to silence this",
+        "candidate 'a' has scores of by hand 0.4.2 and of by hand 0.4.3 that differ on 2 prompts; those of "
+        "by hand 0.4.3 are used, remove the others to silence this",
     )
 
 
@@ -172,11 +173,6 @@ def test_conflict_within_the_newest_version_is_out_whatever_the_older_says() -> 
     assert sorted(merged.rejects["source_uri"].to_pylist()) == ["x", "y"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="collection._settle: design section 10 says newest harness, then larger n, else both out; n is not "
-    "looked at. Build it, or say in the design that it was dropped",
-)
 def test_of_one_version_the_run_over_more_prompts_wins() -> None:
     whole = harvest(score(1.0, "whole"), score(1.0, "whole", prompt_id="q"))
     partial = harvest(score(0.0, "partial"))
@@ -184,11 +180,6 @@ def test_of_one_version_the_run_over_more_prompts_wins() -> None:
     assert kept(merge([whole, partial])) == [("a", "p", 1.0, "whole"), ("a", "q", 1.0, "whole")]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="collection._settle and _remarks: a source without a version is called 'harness versions None' in the "
-    "remark",
-)
 def test_remark_on_a_source_without_a_version_is_readable() -> None:
     merged = merge([harvest(score(1.0, "x", "0.4.3")), harvest(score(0.0, "y"))])
 
@@ -230,12 +221,6 @@ def test_facts_on_a_candidate_complete_each_other() -> None:
     assert (row["price_in"], row["family"], row["price_out"]) == (2.0, "f", None)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="collection._merge_candidates: of two prices the one read first stays, without a remark, so the order of "
-    "sources decides what a candidate costs; choose by rule (say the source with the newest harness, else null) and "
-    "note it",
-)
 def test_order_of_sources_never_decides_a_price() -> None:
     cheap = harvest(score(1.0, "x"), candidates=({"candidate": "a", "price_in": 1.0},))
     dear = harvest(score(1.0, "y"), candidates=({"candidate": "a", "price_in": 9.0},))
@@ -260,26 +245,16 @@ def test_prompt_that_stands_twice_in_other_typography_is_one_prompt() -> None:
 def test_prompt_id_of_two_questions_is_rejected_and_named() -> None:
     merged = merge([harvest(score(1.0, "x")), harvest(score(1.0, "y"), prompts={"p": "Why is snow white?"})])
 
-    assert reasons(merged) == ["prompt 'p' stands twice with different questions; give each question its own prompt_id"]
+    assert reasons(merged) == ["prompt id 'p' names different questions; give each question an id of its own"] * 2
     assert merged.rejected_share > 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="collection._merge_prompts: of two questions with one prompt_id the one read first stays, so the order of "
-    "sources decides the tables and the digest; put both out, with the scores on them, as for scores",
-)
 def test_order_of_sources_never_decides_which_question_stays() -> None:
     one, other = harvest(score(1.0, "x")), harvest(score(1.0, "y"), prompts={"p": "Why is snow white?"})
 
     assert merge([one, other]).digest() == merge([other, one]).digest()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="collection._merge_prompts: of two spellings of one question the text read first stays, so two orders "
-    "train on different texts under one digest; choose by rule, say the smallest text",
-)
 def test_order_of_sources_never_decides_which_spelling_stays() -> None:
     one, other = harvest(score(1.0, "x")), harvest(score(1.0, "y"), prompts={"p": "why is the SKY blue"})
 
@@ -374,12 +349,6 @@ def test_no_scores_are_an_empty_collection() -> None:
     assert merged.rejected_share == 0.0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pa.ArrowNotImplementedError,
-    reason="collection._merge_prompts: taking an empty list of rows is a null index to Arrow, so a source whose "
-    "prompts are missing or damaged crashes collect instead of being reported; take(pa.array(keep, pa.int64()))",
-)
 def test_source_without_prompts_is_collected_so_that_it_can_be_reported(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", "prompt_id,a\np,1\n", prompts="prompt_id\np\n")
 

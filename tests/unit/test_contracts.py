@@ -91,12 +91,6 @@ def test_value_that_does_not_fit_its_type_is_refused(card: pa.Table, values: lis
         contracts.conform(broken, contracts.CARDS)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pa.ArrowNotImplementedError,
-    reason="contracts.conform: a cast that Arrow does not know raises ArrowNotImplementedError, which is no "
-    "ArrowInvalid; catch pa.ArrowException",
-)
 def test_type_that_cannot_be_cast_at_all_is_refused() -> None:
     table = pa.table({"candidate": ["model"], "aliases": ["one string instead of a list"]})
 
@@ -122,11 +116,6 @@ def test_rows_must_hold_what_is_required() -> None:
         contracts.from_rows([{"family": "x"}], contracts.CANDIDATES)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pa.ArrowTypeError,
-    reason="contracts.from_rows: Table.from_pylist raises a bare Arrow error for a value of another type",
-)
 def test_row_with_a_value_of_another_type_is_refused() -> None:
     with pytest.raises(InputError, match="candidate"):
         contracts.from_rows([{"candidate": 7}], contracts.CANDIDATES)
@@ -199,13 +188,6 @@ def test_truncated_file_is_refused(written: Path, share: float) -> None:
         contracts.read(written, contracts.CANDIDATES)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=OSError,
-    reason="contracts.read: Arrow reports a damaged column as OSError, which is not caught; catch OSError beside "
-    "ArrowInvalid, and write with write_page_checksum=True and read with page_checksum_verification=True, since about "
-    "half of the flipped bytes are read without complaint",
-)
 def test_flipped_byte_in_the_data_is_refused(written: Path) -> None:
     content = bytearray(written.read_bytes())
     content[40] ^= 0xFF

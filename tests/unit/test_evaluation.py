@@ -92,7 +92,7 @@ def test_area_under_the_curve_by_hand(result: Evaluation) -> None:
 
 
 def test_calibration_error_by_hand(result: Evaluation) -> None:
-    assert result.ece["perfect"] == pytest.approx((8 * 0.1 + 4 * 0.5) / 12)
+    assert result.ece["perfect"] == pytest.approx((8 * 0.1 + 4 * 0.0) / 12)
 
 
 def test_sizes_are_counted(result: Evaluation) -> None:

@@ -84,7 +84,6 @@ def test_suggested_name_is_usable_where_separators_abound(name: str) -> None:
     assert fault_in_candidate(suggest_candidate(name)) is None
 
 
-@pytest.mark.xfail(strict=True, reason="names.suggest_candidate: the suggestion is not cut to 200 characters")
 def test_suggestion_for_a_long_name_is_usable() -> None:
     assert fault_in_candidate(suggest_candidate("two words " * 30)) is None
 

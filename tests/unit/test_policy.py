@@ -123,12 +123,6 @@ def test_relative_costs_lie_in_the_unit_interval(costs: np.ndarray) -> None:
     assert ((relative >= 0) & (relative <= 1)).all()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="policy.choose: the dearest is sought among all candidates, so one that may not be chosen changes who is; "
-    "routing.route masks costs before, the curve of reports/evaluated does not, so the page's curve is not what is "
-    "served. Mask costs by `allowed` in choose()",
-)
 def test_excluded_candidate_never_changes_the_choice() -> None:
     probabilities, allowed = np.array([[0.50, 0.55, 0.90]]), np.array([True, True, False])
 

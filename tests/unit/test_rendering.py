@@ -77,12 +77,6 @@ def test_other_number_changes_the_stem_digest() -> None:
     assert len({stem_digest(f"What is {i} plus {j}?") for i, j in itertools.product(range(20), repeat=2)}) == 400
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="rendering._normalise: every operator counts as typography, so questions that differ only there share a "
-    "digest; real pairs stand in shared/data (zeroeval and mmlu_helm: 'J >> a' and 'J << a'). Keep < > = + / ^ % ! "
-    "where they are no end of a sentence, and - and * beside a digit or bracket",
-)
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -96,10 +90,6 @@ def test_other_operator_changes_the_stem_digest(one: str, other: str) -> None:
     assert stem_digest(one) != stem_digest(other)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason=r"rendering._normalise: vowel signs of Devanagari and others are \W in Python and are lost; keep category M",
-)
 def test_other_vowel_sign_changes_the_stem_digest() -> None:
     assert stem_digest("\u0915\u093f \u0928\u0926\u0940") != stem_digest("\u0915\u0941 \u0928\u0926\u0940")
 
@@ -119,18 +109,6 @@ def test_order_of_options_never_changes_the_stem_digest(choices: list[str]) -> N
 
 def test_options_of_a_long_stem_do_not_count() -> None:
     assert stem_digest(LONG, ["Mercury", "Venus"]) == stem_digest(LONG, ["Mars", "Earth"]) == stem_digest(LONG)
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="rendering.stem_digest: 40 characters are too few: 'Which of the following statements is correct?' has 44 "
-    "and stands over unrelated options in mmlu_helm. Let options count below about 80, or whenever the stem is "
-    "generic",
-)
-def test_options_tell_generic_stems_apart() -> None:
-    stem = "Which of the following statements is correct?"
-
-    assert stem_digest(stem, ["Starch is a polymer of glucose"]) != stem_digest(stem, ["Seeds use oxygen"])
 
 
 def test_stem_without_any_word_is_told_apart_by_its_signs() -> None:

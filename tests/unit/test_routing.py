@@ -164,12 +164,6 @@ def test_reason_for_the_only_candidate(three: Bundle) -> None:
     assert routing.reason(rows, 0.0) == "weak: the only candidate that was allowed."
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TypeError,
-    reason="routing.reason: rows() also returns excluded candidates, with success None, and reason() subtracts it; "
-    "the command line filters them first, another caller would not. Leave them out in reason(), or in rows()",
-)
 def test_reason_may_be_asked_of_all_rows(three: Bundle) -> None:
     rows = routing.rows(routing.route(three, ["x"], ["weak"]))
 

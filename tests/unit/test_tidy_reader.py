@@ -179,22 +179,12 @@ def test_truncated_last_line_is_rejected(read: Read) -> None:
     assert set(cells(harvest)) == {("ada", "p1"), ("bob", "p1")}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tidy._open_csv: outside strict mode a quote that is never closed ends with the file, so half a prompt is "
-    "taken for whole where the text is the last column; csv.reader(..., strict=True) raises csv.Error",
-)
 def test_file_cut_off_within_quotes_is_rejected(read: Read) -> None:
     harvest = read(prompts__csv='prompt_id,benchmark,prompt\np1,b,whole\np2,b,"cut o', scores__csv=SCORES)
 
     assert len(rejected(harvest)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tidy._open_csv: the test for an empty row comes after the test for its number of fields and is never "
-    "reached, so a blank line, such as at the end of many files, is a rejected row and halts the run",
-)
 def test_blank_lines_are_no_rows(read: Read) -> None:
     harvest = read(prompts__csv=PROMPTS + "\n", scores__csv=SCORES + "\n")
 
@@ -344,12 +334,6 @@ def test_answer_and_scorer_are_kept_where_they_are_known(read: Read) -> None:
     assert harvest.prompts["scorer"].to_pylist() == ["number", None]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pa.ArrowTypeError,
-    reason="tidy._prompts: numbers of a Parquet file go into text columns as they are, which crashes collect; also 0 "
-    "counts as absent for `or`. Write str(value) unless it is None or empty (for answer and scorer too)",
-)
 @pytest.mark.parametrize("column", ["prompt_id", "answer"])
 def test_numbers_of_parquet_prompts_are_read_as_text(read: Read, column: str) -> None:
     prompts = {"prompt_id": ["0", "1"], "benchmark": ["b", "b"], "prompt": ["Why?", "How?"], column: [0, 1]}
@@ -377,11 +361,6 @@ def test_answer_lengths_are_missing_where_nobody_logged_them(read: Read) -> None
     assert harvest.scores["tokens_out"].null_count == 4
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tidy._lengths: only cells of type float count, so lengths from CSV (text) and from Parquet columns without "
-    "gaps (integers) are ignored without a word, and costs fall back to 200 tokens; read them as _numbers does",
-)
 @pytest.mark.parametrize(
     "lengths",
     [
@@ -427,12 +406,6 @@ def test_unreadable_fact_is_rejected_with_its_line(read: Read, column: str, cell
     assert "a fact about 'ada' is not readable" in the_reason(harvest)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=(OverflowError, pa.ArrowInvalid),
-    reason="tidy._facts: int('99999999999') does not fit int32 and round(inf) overflows, neither of which "
-    "is a ValueError there: collect crashes",
-)
 @pytest.mark.parametrize(("column", "cell"), [("n_params_b", "inf"), ("context_length", "99999999999")])
 def test_fact_that_is_too_large_is_rejected_with_its_line(read: Read, column: str, cell: str) -> None:
     harvest = read(prompts__csv=PROMPTS, scores__csv=SCORES, models__csv=f"model,{column}\nada,{cell}\n")
@@ -440,11 +413,6 @@ def test_fact_that_is_too_large_is_rejected_with_its_line(read: Read, column: st
     assert rejected(harvest) == [("models.csv", 2)]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tidy._facts: Parquet writes a column of whole numbers with gaps as floats, and int('8192.0') fails: "
-    "the row is rejected. Read it as int(float(...))",
-)
 def test_whole_numbers_that_parquet_holds_as_floats_are_read(read: Read) -> None:
     models = pa.table({"model": ["ada", "bob"], "context_length": [8192.0, None]})
 
@@ -459,11 +427,6 @@ def test_models_without_a_name_column_are_rejected_as_a_file(read: Read) -> None
     assert the_reason(harvest) == "the models have no column model; add it"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="tidy._open_csv: of two columns with one name the last silently replaces the first, so conflicting results "
-    "of one candidate pass unnoticed; reject the file, or the candidate",
-)
 def test_candidate_with_two_columns_is_named(read: Read) -> None:
     harvest = read(prompts__csv=PROMPTS, scores__csv="prompt_id,ada,ada\np1,1,0\n")
 
@@ -478,11 +441,6 @@ def test_licence_lines_of_the_readme_travel_along(read: Read) -> None:
     assert harvest.licences == ("Licence: MIT (questions by Hendrycks et al.)", "LICENSE: CC-BY-4.0")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason=r"tidy._licences: 'licences' and 'licensed' end beyond \b, so the README of shared/data/ci_mini yields no "
-    r"attribution at all though its MMLU-Redux part is CC-BY-4.0; search licen[cs]e without \b",
-)
 @pytest.mark.parametrize("line", ["see there for licences (MMLU-Redux CC-BY-4.0)", "Licensed under Apache-2.0"])
 def test_other_forms_of_the_word_licence_count_too(read: Read, line: str) -> None:
     assert read(prompts__csv=PROMPTS, scores__csv=SCORES, README__md=line).licences == (line,)

@@ -64,9 +64,7 @@ def _licences(files: list[SourceFile]) -> tuple[str, ...]:
     for file in files:
         if PurePosixPath(file.name).name.lower() == "readme.md":
             text = file.path.read_text(encoding="utf-8", errors="replace")
-            lines += [
-                line.strip("* \t") for line in text.splitlines() if re.search(r"licen[cs]e\b", line, re.IGNORECASE)
-            ]
+            lines += [line.strip("* \t") for line in text.splitlines() if re.search(r"licen[cs]e", line, re.IGNORECASE)]
     return tuple(lines)
 
 
@@ -86,7 +84,7 @@ def _open(file: SourceFile, rejects: list[dict[str, object]]) -> "_Sheet | None"
             columns = {name: table[name].to_pylist() for name in table.column_names}
             return _Sheet(file, columns, list(range(1, table.num_rows + 1)))
         return _open_csv(file, rejects)
-    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
         rejects.append(
             reject(file.uri, f"the file is damaged or not what its name says ({error}); copy it again from its source")
         )
@@ -99,17 +97,24 @@ def _open_csv(file: SourceFile, rejects: list[dict[str, object]]) -> _Sheet:
         raw = gzip.decompress(raw)
     text = raw.decode("utf-8-sig", "surrogateescape")
     csv.field_size_limit(2**30)
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header = next(reader, [])
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        reason = f"the columns {', '.join(map(repr, twice))} stand twice; keep the right one"
+        rejects.append(reject(file.uri, reason, 1, twice[0]))
+        return _Sheet(file, {}, [])
     rows, numbers, first_line = [], [], 2
     for row in reader:
         line, first_line = first_line, reader.line_num + 1
+        if not row:
+            continue
         if len(row) != len(header):
             reason = f"the row has {len(row)} of {len(header)} fields; the file may be cut off, copy it again"
             rejects.append(reject(file.uri, reason, line))
         elif any(not _is_unicode(cell) for cell in row):
             rejects.append(reject(file.uri, "the row is not UTF-8; save the file as UTF-8", line))
-        elif row:
+        else:
             rows.append(row)
             numbers.append(line)
     return _Sheet(file, {name: [row[i] for row in rows] for i, name in enumerate(header)}, numbers)
@@ -120,7 +125,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _prompts(sheets: list[_Sheet], rejects: list[dict[str, object]]) -> pa.Table:
-    rows = []
+    rows: list[dict[str, object]] = []
     for sheet in sheets:
         missing = {"benchmark", "prompt"} - sheet.columns.keys()
         if missing:
@@ -140,17 +145,21 @@ def _prompts(sheets: list[_Sheet], rejects: list[dict[str, object]]) -> pa.Table
                 continue
             rows.append(
                 {
-                    "prompt_id": prompt_id or digest(f"{benchmark}\n{task}\n{prompt}\n{choices}"),
+                    "prompt_id": _text(prompt_id) or digest(f"{benchmark}\n{task}\n{prompt}\n{choices}"),
                     "stem_digest": stem_digest(str(prompt), options),
-                    "benchmark": benchmark,
-                    "task": task or benchmark,
-                    "prompt": prompt,
+                    "benchmark": _text(benchmark),
+                    "task": _text(task) or _text(benchmark),
+                    "prompt": _text(prompt),
                     "choices": options,
-                    "answer": answer or None,
-                    "scorer": scorer or None,
+                    "answer": _text(answer),
+                    "scorer": _text(scorer),
                 }
             )
     return contracts.from_rows(rows, contracts.PROMPTS)
+
+
+def _text(cell: object) -> str | None:
+    return None if cell is None or cell == "" else str(cell)
 
 
 _MALFORMED: list[str] = ["malformed"]
@@ -240,9 +249,18 @@ def _lengths(sheets: list[_Sheet]) -> dict[tuple[str, str], float]:
         for name, cells in sheet.columns.items():
             if name != "prompt_id":
                 for prompt_id, cell in zip(ids, cells, strict=True):
-                    if isinstance(cell, float) and cell == cell:
-                        lengths[str(prompt_id), name] = cell
+                    length = _length(cell)
+                    if length is not None:
+                        lengths[str(prompt_id), name] = length
     return lengths
+
+
+def _length(cell: object) -> float | None:
+    try:
+        length = float(str(cell))
+    except ValueError:
+        return None
+    return length if 0 <= length < 1e9 else None
 
 
 _MODEL_COLUMNS = {
@@ -272,7 +290,7 @@ def _candidates(sheets: list[_Sheet], scores: pa.Table, rejects: list[dict[str, 
             fault = fault_in_candidate(name)
             try:
                 facts = _facts(cells)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 fault = f"a fact about {name!r} is not readable ({error}); correct it or leave the cell empty"
             if fault is None:
                 rows.setdefault(str(name), {"candidate": name}).update(facts)
@@ -291,9 +309,23 @@ def _facts(cells: dict[str, object]) -> dict[str, object]:
             elif field == "released_at":
                 facts[field] = datetime.fromisoformat(str(cell)).date()
             elif field == "context_length":
-                facts[field] = int(str(cell))
+                facts[field] = _whole(cell, 2**31)
             else:
                 facts[field] = str(cell)
     if "n_params_b" in cells:
-        facts["n_params"] = round(float(str(cells["n_params_b"])) * 1e9)
+        facts["n_params"] = round(_finite(cells["n_params_b"]) * 1e9)
     return facts
+
+
+def _finite(cell: object) -> float:
+    value = float(str(cell))
+    if value != value or abs(value) > 1e9:
+        raise ValueError(f"{cell!r} is out of range")
+    return value
+
+
+def _whole(cell: object, below: int) -> int:
+    value = int(float(str(cell)))
+    if not 0 <= value < below:
+        raise ValueError(f"{cell!r} is out of range")
+    return value

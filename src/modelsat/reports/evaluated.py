@@ -11,6 +11,7 @@ from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line
 from modelsat.gate import Outcome, Verdict
 from modelsat.reports import figures, page
 from modelsat.reports.page import Row, Section
+from modelsat.statistics import mean_over_ties
 
 _COST_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 _FLIPS = 10
@@ -103,7 +104,7 @@ def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray) -> S
         if line.cost_usd_per_1k is not None and line.name in (next(iter(evaluation.choices)), BEST_SINGLE, RANDOM)
     ]
     rows = np.arange(len(arena.truth))
-    dearest = np.nanmax(np.where(arena.pool, arena.cost, -np.inf), axis=1)
+    dearest = np.nanmax(np.where(arena.pool & ~np.isnan(arena.cost), arena.cost, 0.0), axis=1)
     filled = np.where(np.isnan(arena.cost), dearest[:, None], arena.cost)
     curve_cost, curve_accuracy = [], []
     for weight in _COST_WEIGHTS:
@@ -187,7 +188,8 @@ def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
 
 def _calibration(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, challenger: str) -> Section:
     asked = ~np.isnan(arena.truth)
-    p, y = probabilities[asked], arena.truth[asked]
+    p = probabilities[asked]
+    y = mean_over_ties(p, arena.truth[asked])
     parts = [part for part in np.array_split(np.argsort(p, kind="stable"), _BINS) if len(part)]
     predicted, observed = [float(p[part].mean()) for part in parts], [float(y[part].mean()) for part in parts]
     return Section(

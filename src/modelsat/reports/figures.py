@@ -6,21 +6,23 @@ from typing import Any
 
 import numpy as np
 
+_LONGEST_NAME = 40
 INK, ACCENT, MUTED, GOOD, BAD = "#1c2430", "#2563b0", "#9aa5b1", "#2e7d4f", "#b3372f"
 
 
 def coverage(candidates: Sequence[str], columns: Sequence[str], shares: np.ndarray) -> str:
     """Draw on which share of each benchmark candidates were run; `shares` (candidates, columns) in [0, 1]."""
-    figure, axes = _canvas(9.2, 1.2 + 0.24 * len(candidates))
-    image = axes.imshow(np.where(shares == 0, np.nan, shares), aspect="auto", cmap="Blues", vmin=0, vmax=1.6)
-    image.cmap.set_bad("#f6e3e1")
-    axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(candidates)), candidates)
+    import matplotlib
+
+    labels = [_name(column) for column in columns]
+    figure, axes = _canvas(9.2, 0.8 + 0.24 * len(candidates) + 0.06 * max(map(len, labels)))
+    colours = matplotlib.colormaps["Blues"].with_extremes(bad="#f6e3e1")
+    axes.imshow(np.where(shares == 0, np.nan, shares), aspect="auto", cmap=colours, vmin=0, vmax=1.6)
+    axes.set_xticks(range(len(columns)), labels, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(candidates)), [_name(candidate) for candidate in candidates])
     for i, row in enumerate(shares):
         for j, share in enumerate(row):
-            axes.text(
-                j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=INK
-            )
+            axes.text(j, i, f"{100 * share:.0f}", ha="center", va="center", fontsize=7, color=INK)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return _svg(figure)
@@ -83,12 +85,18 @@ def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], x_label: s
     rows = np.arange(len(names))
     for i, ((group, values), colour) in enumerate(zip(groups.items(), [ACCENT, MUTED], strict=False)):
         axes.barh(rows + i * height, [100 * v for v in values], height=height, color=colour, label=group)
-    axes.set_yticks(rows + 0.4 - height / 2, names)
+    axes.set_yticks(rows + 0.4 - height / 2, [_name(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlabel(x_label)
     if len(groups) > 1:
         axes.legend(frameon=False, loc="lower right")
     return _svg(figure)
+
+
+def _name(text: str) -> str:
+    """Prepare a name that is not ours for matplotlib: shortened, and a dollar sign is no mathematics."""
+    short = text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def _label(axes: Any, marks: Sequence[tuple[str, float, float]]) -> None:
@@ -99,7 +107,7 @@ def _label(axes: Any, marks: Sequence[tuple[str, float, float]]) -> None:
     for name, x, y in sorted(marks, key=lambda mark: ("router" not in mark[0] and mark in marks, -mark[2])):
         at = ((x - left) / (right - left), (100 * y - low) / (high - low))
         if all(abs(at[0] - other[0]) > 0.2 or abs(at[1] - other[1]) > 0.035 for other in taken):
-            axes.annotate(name, (x, 100 * y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=INK)
+            axes.annotate(_name(name), (x, 100 * y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=INK)
             taken.append(at)
 
 

