@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 from modelsat import bundle, champions
-from modelsat.errors import InputError, ModelsatError
+from modelsat.errors import InputError
 from serving.predictor import Predictor
 
 logger = logging.getLogger("modelsat.serving")
@@ -64,8 +64,9 @@ class ChampionWatch:
         while not self._stopped.wait(self.poll_seconds if self.epoch else 0.2):
             try:
                 self.look()
-            except ModelsatError as error:
-                logger.warning("the champion record could not be read, trying again: %s", error)
+            except Exception as error:
+                # Whatever a store or a bundle does, the watch goes on: nobody else would ever swap again.
+                logger.warning("the champion could not be followed, trying again: %s", error)
 
 
 def load(predictor: Predictor, uri: str, expected_digest: str | None = None) -> None:

@@ -13,7 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve import ModelServer
 from kserve import logging as kserve_logging
+from kserve.errors import ModelNotReady, ServerNotReady
 from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
+from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
 from serving.champion_watch import ChampionWatch, load
@@ -43,9 +45,18 @@ def run(host: str, port: int, champions: str | None, bundle: str | None, threads
         ChampionWatch(predictor, champions).start()
     server = ModelServer(http_port=port, enable_grpc=False, enable_latency_logging=False)
     server.register_model(predictor)
-    rest = _Rest(FASTAPI_APP_IMPORT_STRING, server.dataplane, server.model_repository_extension, port)
+    dataplane = _ReadyWithItsModel(model_registry=server.registered_models)
+    rest = _Rest(FASTAPI_APP_IMPORT_STRING, dataplane, server.model_repository_extension, port)
     rest.config.host = host
     asyncio.run(rest.start())
+
+
+class _ReadyWithItsModel(DataPlane):  # type: ignore[misc]
+    """KServe's data plane, whose server readiness is true before there is anything to answer with."""
+
+    async def ready(self) -> bool:
+        """Say whether the router can answer."""
+        return bool(await self.model_registry.is_model_ready(MODEL_NAME))
 
 
 class _Rest(RESTServer):  # type: ignore[misc]
@@ -58,6 +69,8 @@ class _Rest(RESTServer):  # type: ignore[misc]
             route for route in application.router.routes if not str(getattr(route, "path", "")).startswith(_CLOSED)
         ]
         application.add_exception_handler(RequestValidationError, _malformed)
+        for kind in (ServerNotReady, ModelNotReady):
+            application.add_exception_handler(kind, _not_ready)
 
 
 async def _malformed(_: Request, error: Any) -> JSONResponse:
@@ -65,6 +78,12 @@ async def _malformed(_: Request, error: Any) -> JSONResponse:
     where = ".".join(str(part) for part in error.errors()[0].get("loc", ()))
     what = error.errors()[0].get("msg", "malformed")
     return JSONResponse({"error": f"the request is malformed at {where!r}: {what}"}, status_code=400)
+
+
+async def _not_ready(_: Request, __: Any) -> JSONResponse:
+    """Answer probes without a traceback in the log: waiting for the first champion is no fault."""
+    sentence = "the router has no bundle yet; promote one, or wait for it to load"
+    return JSONResponse({"error": sentence}, status_code=503, headers={"retry-after": "1"})
 
 
 def _quiet_logs() -> None:

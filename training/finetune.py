@@ -19,12 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("DS_ACCELERATOR", "cpu")
+import torch
+
+os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import deepspeed
 import numpy as np
-import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
@@ -49,6 +50,7 @@ class Ranks:
 
     rank: int
     count: int
+    device: torch.device
 
     def barrier(self) -> None:
         """Wait for all ranks."""
@@ -126,6 +128,7 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     train = instructions.part(splits.TRAIN)
     others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]
     network, capability, facts = _build(instructions, backbone, settings)
+    network.to(ranks.device)
     ids = _tokenise(backbone, [*train.texts, *others], settings.max_tokens)
     key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
     bar = Bar(ranks, "encoding prompts")
@@ -158,8 +161,12 @@ def _join(settings: recipe.Recipe) -> Ranks:
         settings.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", count)))
     )
     torch.manual_seed(settings.seed)
-    deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
-    return Ranks(int(os.environ["RANK"]), count)
+    device = torch.device("cpu")
+    if os.environ["DS_ACCELERATOR"] == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    deepspeed.init_distributed("nccl" if device.type == "cuda" else "gloo", verbose=False)
+    return Ranks(int(os.environ["RANK"]), count, device)
 
 
 def _build(
@@ -206,7 +213,7 @@ def _tokenise(backbone: Path, texts: list[str], max_tokens: int) -> list[list[in
 
 def _inquiry(network: Network, backbone: Path) -> torch.Tensor:
     """Return the performance inquiry as the language model understands it at the entry layer: one vector (d,)."""
-    batch = load_tokenizer(backbone)([INQUIRY], return_tensors="pt")
+    batch = load_tokenizer(backbone)([INQUIRY], return_tensors="pt").to(network.inquiry.device)
     states = network.enter(batch["input_ids"], batch["attention_mask"])
     return states[0].mean(dim=0)
 
@@ -314,7 +321,8 @@ def _train(
             group["lr"] = value
         batch = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
         # Fillers of an uneven batch are counted in the loss's constant, so the loss is scaled back.
-        loss = engine(*batch, wanted, about) * (len(rows) * ranks.count / len(step.rows))
+        inputs = [None if part is None else part.to(ranks.device) for part in (*batch, wanted, about)]
+        loss = engine(*inputs) * (len(rows) * ranks.count / len(step.rows))
         engine.backward(loss)
         engine.step()
         spent += len(step.rows)
@@ -352,7 +360,7 @@ def _agree(wish: bool, ranks: Ranks) -> bool:
     """Let rank 0 decide for all: clocks differ, and a checkpoint needs every rank."""
     if ranks.count == 1:
         return wish
-    value = torch.tensor([int(wish)])
+    value = torch.tensor([int(wish)], device=ranks.device)
     torch.distributed.broadcast(value, src=0)
     return bool(value.item())
 
@@ -382,7 +390,9 @@ def _export(
         network = Network(load_language_model(backbone), Shape(**facts["shape"]))
         adapters.inject(network, settings.lora_rank, settings.seed)
         network.load_state_dict(state)
-        tensors = {name: value.detach().contiguous() for name, value in adapters.merged(network).state_dict().items()}
+        tensors = {
+            name: value.detach().cpu().contiguous() for name, value in adapters.merged(network).state_dict().items()
+        }
         with atomic_file(work / "network.safetensors") as beside:
             save_file(tensors, beside)
         write_json(work / "trained.json", facts)

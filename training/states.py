@@ -124,9 +124,10 @@ def _fill(
     with torch.inference_mode():
         for part in length_sorted_batches(lengths[mine], _BATCH):
             rows = mine[part]
-            input_ids, mask = _padded([ids[i] for i in rows])
+            input_ids, mask = (part.to(network.inquiry.device) for part in _padded([ids[i] for i in rows]))
             states = network.enter(input_ids, mask)
-            vectors[rows] = network.last(states, mask).numpy()
+            vectors[rows] = network.last(states, mask).cpu().numpy()
+            states = states.cpu()
             for j, row in enumerate(rows):
                 if row < train:
                     hidden[offsets[row] : offsets[row + 1]] = states[j, : lengths[row]].numpy()

@@ -150,7 +150,12 @@ def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: 
             f"bundle {str(folder)!r} holds a router of kind {kind!r}; this modelsat knows {sorted(_KINDS)}"
         )
     module, name = _KINDS[kind].split(":")
-    router: Router = getattr(import_module(module), name).load(folder, candidates, settings)
+    try:
+        router: Router = getattr(import_module(module), name).load(folder, candidates, settings)
+    except (TypeError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the {kind} router of bundle {str(folder)!r} was made by another version of modelsat ({error}); retrain it"
+        ) from error
     return router
 
 

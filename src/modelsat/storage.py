@@ -259,7 +259,7 @@ def _client() -> Any:
     from botocore.config import Config
 
     # Rclone and older servers answer ranges and parts without checksums: ours are checked by digest.
-    return boto3.client(
+    return boto3.Session().client(
         "s3",
         config=Config(
             connect_timeout=5,
