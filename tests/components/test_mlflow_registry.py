@@ -1,0 +1,327 @@
+"""Runs, models and aliases on a real MLflow server: each effect happens once per run, whatever is tried again."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+
+from modelsat import bundle, registry, rendering
+from modelsat.bundle import Bundle
+from modelsat.errors import InputError, ServiceError
+from modelsat.registry import Run
+
+PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+PICKLE_SUFFIXES = {".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth", ".bin"}
+
+
+@pytest.fixture(autouse=True)
+def _own_tracking_uri(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Name of an experiment and of a model that no other test uses."""
+    return f"router-{rendering.digest(request.node.nodeid)[:12]}"
+
+
+@pytest.fixture
+def client(mlflow_server: str) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(mlflow_server, mlflow_server)
+
+
+@pytest.fixture
+def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
+    """Bundle that prefers `small`, unless cost does not matter: `large` is a little better and much dearer."""
+    make_bundle({"small": 0.70, "large": 0.75}, prices={"small": 0.1, "large": 10.0}).write(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def registered(mlflow_server: str, name: str, folder: Path) -> str:
+    """Version of the bundle, registered under the test's name."""
+    return Run(mlflow_server, name, "run-1").register(folder, name, "card", {"verdict": "promoted"})
+
+
+def wait_for(question: Callable[[], Any], seconds: float = 10) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.05)
+    return question()
+
+
+def test_run_is_found_again_by_its_key(mlflow_server: str, name: str) -> None:
+    first, again, other = (Run(mlflow_server, name, key).id for key in ("key-1", "key-1", "key-2"))
+
+    assert first == again
+    assert other != first
+
+
+def test_same_key_in_another_experiment_is_another_run(mlflow_server: str, name: str) -> None:
+    assert Run(mlflow_server, name, "key-1").id != Run(mlflow_server, f"{name}-b", "key-1").id
+
+
+def test_logging_the_same_facts_twice_is_harmless(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "page.html").write_text("<p>page")
+    for _ in range(2):
+        run = Run(mlflow_server, name, "key-1")
+        run.log(
+            parameters={"rank": 8, "recipe": "cpu", "long": "x" * 600},
+            metrics={"accuracy": 0.5},
+            tags={"verdict": "kept"},
+            files=[(tmp_path / "page.html", "evaluation")],
+            dataset=("/data/scores", "0123456789abcdef0123456789abcdef"),
+        )
+        run.log_table({"prompt_id": ["p", "q"], "score": [0.0, 1.0]}, "decisions.json")
+        run.finish()
+
+    logged = client.get_run(run.id)
+    assert logged.data.params == {"rank": "8", "recipe": "cpu", "long": "x" * 500}
+    assert logged.data.metrics == {"accuracy": 0.5}
+    assert logged.data.tags["verdict"] == "kept"
+    assert logged.info.status == "FINISHED"
+    assert [file.path for file in client.list_artifacts(run.id, "evaluation")] == ["evaluation/page.html"]
+    assert len(logged.inputs.dataset_inputs) == 1
+    table = json.loads(Path(mlflow.artifacts.download_artifacts(f"runs:/{run.id}/decisions.json")).read_text())
+    assert table == {"columns": ["prompt_id", "score"], "data": [["p", 0.0], ["q", 1.0]]}
+
+
+def test_data_behind_a_run_is_named_with_its_digest_and_place(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient
+) -> None:
+    run = Run(mlflow_server, name, "key-1")
+    run.log(dataset=("s3://bucket/scores", "0123456789abcdef0123456789abcdef"))
+
+    (found,) = client.get_run(run.id).inputs.dataset_inputs
+    assert found.dataset.digest == "0123456789abcdef0123456789abcdef"
+    assert found.dataset.source_type == "s3"
+    assert json.loads(found.dataset.source) == {"uri": "s3://bucket/scores"}
+
+
+def test_live_metrics_appear_while_the_run_is_going_on(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient
+) -> None:
+    run = Run(mlflow_server, name, "key-1")
+    log = run.live()
+    for step in (1, 2, 3):
+        log({"step": step, "loss": 1.0 / step, "learning_rate": 0.001})
+
+    history = wait_for(lambda: len(h := client.get_metric_history(run.id, "train_loss")) == 3 and h)
+    assert history
+    assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 0.5), (3, 1.0 / 3)]
+    assert client.get_run(run.id).info.status == "RUNNING"
+
+
+def test_live_metrics_never_stop_training(mlflow_server: str, name: str) -> None:
+    run = Run(mlflow_server, name, "key-1")
+
+    run.live()({"loss": 1.0})
+
+
+def test_registering_twice_gives_one_version_with_the_alias_challenger(
+    mlflow_server: str, name: str, folder: Path, client: mlflow.MlflowClient
+) -> None:
+    tags = {"verdict": "promoted", "bundle_digest": bundle.verify(folder)}
+
+    versions = [Run(mlflow_server, name, "run-1").register(folder, name, "the card", tags) for _ in range(2)]
+
+    assert versions == ["1", "1"]
+    (found,) = client.search_model_versions(f"name = '{name}'")
+    assert found.description == "the card"
+    assert found.tags == {**tags, registry.RUN_KEY: "run-1"}
+    assert client.get_model_version_by_alias(name, "challenger").version == "1"
+
+
+def test_registration_that_was_cut_off_is_completed(
+    mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
+) -> None:
+    client.delete_registered_model_alias(name, "challenger")
+    client.delete_model_version_tag(name, registered, registry.RUN_KEY)
+
+    assert Run(mlflow_server, name, "run-1").register(folder, name, "card", {}) == registered
+    found = client.get_model_version_by_alias(name, "challenger")
+    assert (found.version, found.tags[registry.RUN_KEY]) == (registered, "run-1")
+
+
+def test_challenger_is_the_version_of_the_newest_run(
+    mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
+) -> None:
+    assert Run(mlflow_server, name, "run-2").register(folder, name, "card", {}) == "2"
+    assert client.get_model_version_by_alias(name, "challenger").version == "2"
+
+
+def test_champion_alias_follows_the_record(
+    mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
+) -> None:
+    second = Run(mlflow_server, name, "run-2").register(folder, name, "card", {})
+
+    for version, epoch in ((registered, 1), (second, 2), (second, 2)):
+        registry.mirror_champion(mlflow_server, name, version, epoch)
+        found = client.get_model_version_by_alias(name, "champion")
+        assert (found.version, found.tags["modelsat.epoch"]) == (version, str(epoch))
+
+
+@pytest.mark.parametrize("which", ["@challenger", "/1"])
+def test_bundle_comes_back_by_alias_and_by_version(
+    name: str, folder: Path, registered: str, tmp_path: Path, which: str
+) -> None:
+    (tmp_path / "copy").mkdir()
+
+    found = bundle.fetch(f"models:/{name}{which}", tmp_path / "copy")
+
+    assert tmp_path / "copy" in found.parents
+    assert bundle.verify(found) == bundle.verify(folder)
+
+
+@pytest.mark.parametrize("which", ["@nobody", "/7"])
+def test_alias_or_version_that_does_not_exist_is_named(name: str, registered: str, tmp_path: Path, which: str) -> None:
+    with pytest.raises(InputError, match=r"MLflow at http://127.0.0.1:\d+ does not know what was asked for: .*"):
+        registry.download_bundle(f"models:/{name}{which}", tmp_path)
+
+
+def test_model_that_does_not_exist_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=name):
+        registry.download_bundle(f"models:/{name}@champion", tmp_path)
+
+
+def test_registry_is_asked_for_where_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+    with pytest.raises(InputError, match=r"'models:/router@champion' needs a registry; set MLFLOW_TRACKING_URI"):
+        registry.download_bundle("models:/router@champion", tmp_path)
+
+
+def test_model_that_is_no_router_is_refused(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    run = Run(mlflow_server, name, "run-1")
+    (tmp_path / "weights.txt").write_text("somebody else's model")
+    client.log_artifact(run.id, str(tmp_path / "weights.txt"), "model")
+    client.create_registered_model(name)
+    client.create_model_version(name, f"{client.get_run(run.id).info.artifact_uri}/model", run.id)
+
+    with pytest.raises(InputError, match="holds no router bundle; register one with the retrain pipeline"):
+        registry.download_bundle(f"models:/{name}/1", tmp_path / "copy")
+
+
+def test_registered_model_answers_with_and_without_a_weight_on_cost(name: str, registered: str) -> None:
+    model = mlflow.pyfunc.load_model(f"models:/{name}@challenger")
+    prompts = pd.DataFrame({"prompt": ["What is 17 * 23?", "Spell 'rhythm'"]})
+
+    free, dear = model.predict(prompts), model.predict(prompts, params={"cost_weight": 0.5})
+
+    assert free["model"].tolist() == ["large", "large"]
+    assert free["success_probability"].tolist() == pytest.approx([0.75, 0.75])
+    assert dear["model"].tolist() == ["small", "small"]
+    assert dear["success_probability"].tolist() == pytest.approx([0.70, 0.70])
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="pyfunc_model turns whatever it is given into text, so a list of prompts or a missing one is routed as if "
+    "its Python spelling were the question",
+)
+@pytest.mark.parametrize("prompts", [{"prompt": ["What is 17 * 23?", "Spell 'rhythm'"]}, {"prompt": [None]}])
+def test_registered_model_never_routes_the_spelling_of_what_is_no_text(
+    name: str, registered: str, prompts: dict[str, list[str | None]]
+) -> None:
+    model = mlflow.pyfunc.load_model(f"models:/{name}@challenger")
+
+    try:
+        answers = len(model.predict(prompts))
+    except (InputError, mlflow.MlflowException):
+        return
+    assert answers == 2
+
+
+def test_registered_model_says_what_goes_in_and_what_comes_out(name: str, registered: str) -> None:
+    signature = mlflow.models.get_model_info(f"models:/{name}@challenger").signature
+
+    assert [(column.name, column.type.name) for column in signature.inputs] == [("prompt", "string")]
+    assert [(column.name, column.type.name) for column in signature.outputs] == [
+        ("model", "string"),
+        ("success_probability", "double"),
+    ]
+    assert [(p.name, p.dtype.name, p.default) for p in signature.params] == [("cost_weight", "double", 0.0)]
+
+
+def test_nothing_that_the_server_keeps_is_a_pickle(registered: str, mlflow_folder: Path) -> None:
+    kept = [path for path in (mlflow_folder / "mlflow-artifacts").rglob("*") if path.is_file()]
+
+    assert any(path.name == "MLmodel" for path in kept)
+    assert [path for path in kept if path.suffix in PICKLE_SUFFIXES] == []
+    assert [path for path in kept if path.read_bytes()[:2] in PICKLES] == []
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+        stop = threading.Event()
+
+        def hold() -> None:
+            server.settimeout(0.1)
+            while not stop.is_set():
+                try:
+                    held.append(server.accept()[0])
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=hold, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+@pytest.fixture
+def nobody() -> str:
+    """Address at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.timeout(30)
+def test_run_cannot_be_opened_where_the_server_is_down(nobody: str) -> None:
+    with pytest.raises(ServiceError, match=f"MLflow at {nobody} does not answer .*; start it or correct MLFLOW_TRACK"):
+        Run(nobody, "modelsat", "key")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(30)
+def test_run_cannot_be_opened_where_the_server_hangs(silent_server: str) -> None:
+    with pytest.raises(ServiceError, match=f"MLflow at {silent_server} does not answer"):
+        Run(silent_server, "modelsat", "key")
+
+
+@pytest.mark.timeout(30)
+def test_alias_cannot_be_set_where_the_server_is_down(nobody: str) -> None:
+    with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
+        registry.mirror_champion(nobody, "modelsat-router", "1", 1)
+
+
+@pytest.mark.timeout(30)
+def test_bundle_cannot_be_fetched_where_the_server_is_down(
+    nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody)
+
+    with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
+        registry.download_bundle("models:/modelsat-router@champion", tmp_path)
+    assert list(tmp_path.iterdir()) == []

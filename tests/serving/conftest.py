@@ -1,0 +1,96 @@
+"""Fixtures of the serving tier: server processes that always end, and bundles that serve in milliseconds."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from endpoint_process import Endpoint
+
+from modelsat.backbone_files import WEIGHTS, copy_backbone, default_backbone
+from modelsat.bundle import Bundle
+
+TRAINED = (
+    "Add 17 and 25.",
+    "Multiply 12 by 7.",
+    "What is 90 divided by 6?",
+    "Subtract 8 from 31.",
+    "Spell the word rhythm backwards.",
+    "Which word rhymes with orange?",
+    "Translate 'good morning' into French.",
+    "Write a haiku about autumn.",
+)
+
+
+@pytest.fixture(scope="module")
+def start_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Endpoint]]:
+    """Return a function that starts `modelsat serve` with arguments; the servers end with the module."""
+    yield from _endpoints(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory, three: tuple[Path, Bundle]) -> Iterator[Endpoint]:
+    """Endpoint that serves `three` for good, for all tests that only ask."""
+    for start in _endpoints(tmp_path_factory):
+        yield start("--bundle", str(three[0]))
+
+
+def _endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Endpoint]]:
+    started: list[Endpoint] = []
+
+    def start(*arguments: str, environment: dict[str, str] | None = None) -> Endpoint:
+        endpoint = Endpoint(tmp_path_factory.mktemp("endpoint") / "log", arguments, environment)
+        started.append(endpoint)
+        endpoint.wait_until_live()
+        return endpoint
+
+    try:
+        yield start
+    finally:
+        for endpoint in started:
+            endpoint.stop()
+
+
+@pytest.fixture(scope="session")
+def three(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Bundle]) -> tuple[Path, Bundle]:
+    """Folder and bundle: `strong` is a little better than `cheap` and ten times its price; `weak` is new, unpriced."""
+    folder = tmp_path_factory.mktemp("bundles") / "three"
+    bundle = make_bundle(
+        {"cheap": 0.70, "strong": 0.80, "weak": 0.30},
+        prices={"cheap": 1.0, "strong": 10.0},
+        lineage={"trained_on": ["cheap", "strong"], "tokens_out": {"cheap": 90.0, "strong": 90.0}},
+    )
+    return folder, bundle.write(folder)
+
+
+@pytest.fixture(scope="session")
+def write_neighbours(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Bundle]) -> Callable[..., Bundle]:
+    """Return a function that writes a kNN router over a tiny random BERT; each prompt gets other probabilities."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+
+    from modelsat.encoder import Encoder
+    from modelsat.routers.knn import Knn
+
+    backbone = tmp_path_factory.mktemp("backbone")
+    copy_backbone(default_backbone(), backbone, weights=False)
+    torch.manual_seed(0)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=512
+    )
+    model = BertModel(config, add_pooling_layer=False)
+    # Not save_pretrained, which imports deepspeed for nothing.
+    save_file(model.state_dict(), backbone / WEIGHTS, metadata={"format": "pt"})
+    config.to_json_file(backbone / "config.json", use_diff=False)
+    encoder = Encoder(backbone, max_tokens=64)
+    embeddings = encoder.encode(TRAINED)
+
+    def write(folder: Path, copies: int = 1, seed: int = 0) -> Bundle:
+        rng = np.random.default_rng(seed)
+        outcomes = rng.integers(0, 2, (len(TRAINED), 3)).astype(np.float32)
+        router = Knn(("a", "b", "c"), encoder, np.tile(embeddings, (copies, 1)), np.tile(outcomes, (copies, 1)), 2)
+        constant = make_bundle({"a": 0.5, "b": 0.5, "c": 0.5}, prices={"a": 1.0, "b": 2.0})
+        return Bundle(router, constant.candidates, constant.aptitude_test, constant.cards).write(folder)
+
+    return write

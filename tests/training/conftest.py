@@ -1,0 +1,148 @@
+"""Fixtures of the training tier: a random language model of three thin layers stands in for MiniLM."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from modelsat import capability, cards, sample
+from modelsat import instructions as capability_instructions
+from modelsat.collection import Collection, collect
+from modelsat.encoder import Encoder, load_language_model
+from modelsat.instructions import Instructions
+from modelsat.network import Network, Shape
+from modelsat.routers.model_sat import ModelSat
+from modelsat.sample.questions import draw
+
+WIDTH, LAYERS, HEADS = 32, 3, 4
+SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Give torch one thread: layers this thin only wait for a second one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random BERT: three layers, width 32, four heads, words and letters of the sample as vocabulary.
+
+    Words are loud against positions, so that the mean over the tokens of a prompt says what the prompt is about.
+    """
+    folder = tmp_path_factory.mktemp("backbone")
+    words = Counter(word for question in draw(0, 480) for word in re.findall(r"[a-z]{2,}", question.prompt.lower()))
+    signs = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    common = [word for word, n in sorted(words.items(), key=lambda pair: (-pair[1], pair[0])) if n > 2]
+    tokens = [*SPECIAL.values(), *signs, *(f"##{sign}" for sign in signs), *common]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    facts = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, **SPECIAL}
+    (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+    config = BertConfig(
+        vocab_size=len(tokens),
+        hidden_size=WIDTH,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=2 * WIDTH,
+        architectures=["BertModel"],
+    )
+    (folder / "config.json").write_text(config.to_json_string())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        state = BertModel(config, add_pooling_layer=False).state_dict()
+    state["embeddings.word_embeddings.weight"] *= 100
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """The sample at a tenth of its size: 240 prompts, twelve candidates."""
+    folder = tmp_path_factory.mktemp("scores") / "sample"
+    sample.write(folder, prompts=240)
+    return collect([str(folder)])
+
+
+@pytest.fixture(scope="session")
+def instructions(collection: Collection) -> Instructions:
+    return capability_instructions.build(collection)
+
+
+@pytest.fixture(scope="session")
+def instructions_folder(instructions: Instructions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("instructions") / "instructions"
+    instructions.write(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Zoo:
+    """The candidates' names and cards, float32 (candidates, tasks), and the encoder that was fitted to them."""
+
+    names: tuple[str, ...]
+    accuracies: np.ndarray
+    encoder: capability.CapabilityEncoder
+
+
+@pytest.fixture(scope="session")
+def zoo(instructions: Instructions, backbone: Path) -> Zoo:
+    accuracies = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
+    meanings = Encoder(backbone).encode(capability.describe(instructions.test.keywords))
+    return Zoo(instructions.names, accuracies, capability.fit(accuracies, meanings))
+
+
+@pytest.fixture(scope="session")
+def make_network(backbone: Path) -> Callable[..., Network]:
+    """Return a function that makes a network, by default one in which everything that can be learned is lively."""
+
+    def make(shape: Shape, lively: bool = True) -> Network:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            network = Network(load_language_model(backbone), shape)
+            if lively:
+                for name in ("correction", "head", "difficulty", "reader"):
+                    nn.init.normal_(getattr(network, name).weight, std=0.3)
+                nn.init.normal_(network.inquiry)
+        return network.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_router(backbone: Path, zoo: Zoo, make_network: Callable[..., Network]) -> Callable[..., ModelSat]:
+    """Return a function that makes the router of the zoo, its weights rounded as a bundle rounds them."""
+
+    def make(max_tokens: int = 64, soft_tokens: int = 1, rounded: bool = True) -> ModelSat:
+        shape = Shape(zoo.encoder.tasks, zoo.encoder.width, entry_layer=1, soft_tokens=soft_tokens)
+        network = make_network(shape)
+        if rounded:
+            round_language_model(network)
+        return ModelSat(zoo.names, zoo.accuracies, zoo.encoder, network, backbone, max_tokens)
+
+    return make
+
+
+def round_language_model(network: Network) -> None:
+    with torch.no_grad():
+        for part in (network.embeddings, network.lower, network.upper):
+            for value in part.parameters():
+                value.copy_(value.to(torch.bfloat16).float())
