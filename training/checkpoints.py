@@ -68,5 +68,5 @@ def _agrees(folder: Path, manifest: Path) -> bool:
             and file_digest(folder / manifest.stem / name) == facts["sha256"]
             for name, facts in files.items()
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -37,8 +37,9 @@ from modelsat.encoder import Encoder, load_language_model, load_tokenizer
 from modelsat.errors import ModelsatError
 from modelsat.instructions import Instructions, Part
 from modelsat.network import Network, Shape
-from modelsat.prompt_window import window
+from modelsat.prompt_window import token_ids
 from modelsat.rendering import INQUIRY, digest
+from modelsat.storage import file_digest
 from training import adapters, checkpoints, losses, order, recipe, states
 
 _LINE_SECONDS = 5.0
@@ -129,7 +130,7 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]
     network, capability, facts = _build(instructions, backbone, settings)
     network.to(ranks.device)
-    ids = _tokenise(backbone, [*train.texts, *others], settings.max_tokens)
+    ids = token_ids(load_tokenizer(backbone), [*train.texts, *others], settings.max_tokens)
     key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
     bar = Bar(ranks, "encoding prompts")
     prompts = states.encode(
@@ -204,11 +205,6 @@ def _categories(instructions: Instructions, train: Part) -> tuple[torch.Tensor, 
         membership[task, names.index(name)] = 1.0
     place = {name: i for i, name in enumerate(names)}
     return membership, torch.tensor([place.get(name, -1) for name in train.categories])
-
-
-def _tokenise(backbone: Path, texts: list[str], max_tokens: int) -> list[list[int]]:
-    tokenizer = load_tokenizer(backbone)
-    return [window(row, max_tokens) for row in tokenizer(texts, add_special_tokens=True)["input_ids"]]
 
 
 def _inquiry(network: Network, backbone: Path) -> torch.Tensor:
@@ -319,6 +315,8 @@ def _train(
         about = labels[filled].masked_fill(filler, -1)
         for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
             group["lr"] = value
+        # Dropout is a function of the step, so that a resumed training draws what an uninterrupted one draws.
+        torch.manual_seed((settings.seed * len(steps) + step.number) * ranks.count + ranks.rank)
         batch = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
         # Fillers of an uneven batch are counted in the loss's constant, so the loss is scaled back.
         inputs = [None if part is None else part.to(ranks.device) for part in (*batch, wanted, about)]
@@ -395,7 +393,8 @@ def _export(
         }
         with atomic_file(work / "network.safetensors") as beside:
             save_file(tensors, beside)
-        write_json(work / "trained.json", facts)
+        network_digest = file_digest(work / "network.safetensors")
+        write_json(work / "trained.json", facts | {"network_digest": network_digest})
     ranks.barrier()
 
 

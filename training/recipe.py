@@ -18,7 +18,7 @@ from modelsat.errors import InputError
 class Recipe(pydantic.BaseModel):
     """Settings of one fine-tuning; unknown keys are an error."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     zero_stage: int = pydantic.Field(1, ge=0, le=3, description="DeepSpeed ZeRO stage")
     seed: int = pydantic.Field(0, ge=0, description="of initialisation and order of the prompts")
@@ -83,8 +83,11 @@ def load(name: str) -> Recipe:
         raise InputError(f"there is no recipe {name!r}; name one of {known} or a YAML file")
     try:
         return Recipe(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
-    except (pydantic.ValidationError, yaml.YAMLError, TypeError) as error:
-        raise InputError(f"recipe {str(path)!r} is not usable: {error}") from error
+    except pydantic.ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise InputError(f"recipe {str(path)!r} is not usable: {faults}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
+        raise InputError(f"recipe {str(path)!r} is not usable: {' '.join(str(error).split())}") from error
 
 
 def main() -> None:
@@ -92,7 +95,7 @@ def main() -> None:
     try:
         settings = load(sys.argv[1])
     except InputError as error:
-        sys.stderr.write(f"{error}\n".replace("\n", " ").strip() + "\n")
+        sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from error
     sys.stdout.write(json.dumps({"settings": settings.model_dump(), "code": code_digest()}))
 

@@ -76,11 +76,16 @@ def encode(
     width = network.inquiry.shape[0]
     tokens = int(lengths[:train].sum())
     done_file = folder / "states.json"
-    if not _is_complete(done_file, key):
+    sizes = {"hidden.f16": max(tokens, 1) * width * 2, "vectors.f32": len(ids) * width * 4}
+    complete = _is_complete(done_file, key, sizes)
+    # Nobody touches the files before everybody has looked: ranks that disagree would wait for each other forever.
+    barrier()
+    if not complete:
         folder.mkdir(parents=True, exist_ok=True)
         if rank == 0:
-            _reserve(folder / "hidden.f16", max(tokens, 1) * width * 2)
-            _reserve(folder / "vectors.f32", len(ids) * width * 4)
+            done_file.unlink(missing_ok=True)
+            for name, size in sizes.items():
+                _reserve(folder / name, size)
         barrier()
         _fill(network, ids, lengths, train, folder, tokens, width, rank, ranks, progress)
         barrier()
@@ -97,10 +102,11 @@ def _reserve(path: Path, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def _is_complete(done_file: Path, key: str) -> bool:
+def _is_complete(done_file: Path, key: str, sizes: dict[str, int]) -> bool:
     try:
-        return bool(json.loads(done_file.read_text(encoding="utf-8"))["key"] == key)
-    except (OSError, ValueError, KeyError):
+        same = json.loads(done_file.read_text(encoding="utf-8"))["key"] == key
+        return same and all((done_file.parent / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

@@ -16,6 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from modelsat.errors import InputError
+from modelsat.prompt_window import token_ids
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -33,8 +34,9 @@ def load_language_model(folder: Path | str) -> nn.Module:
         options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32, "use_safetensors": True}
         model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
     except OSError as error:
+        fault = str(error).splitlines()[0]
         raise InputError(
-            f"backbone {str(folder)!r} holds no model ({error}); name a folder with safetensors"
+            f"backbone {str(folder)!r} holds no model ({fault}); name a folder with safetensors"
         ) from error
     return model.eval()
 
@@ -43,8 +45,9 @@ def load_tokenizer(folder: Path | str) -> Any:
     """Load the tokenizer of a backbone from its folder."""
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except OSError as error:
-        raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({error}); copy its files again") from error
+    except (OSError, ValueError) as error:
+        fault = str(error).splitlines()[0]
+        raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({fault}); copy its files again") from error
 
 
 def length_sorted_batches(lengths: Sequence[int] | np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
@@ -59,7 +62,7 @@ class Encoder:
 
     Args:
         folder: Backbone with tokenizer.
-        max_tokens: Longer texts are cut at the end.
+        max_tokens: Longer texts are cut in the middle (`prompt_window`), as Model-SAT cuts them.
     """
 
     def __init__(self, folder: Path | str, max_tokens: int = 256) -> None:
@@ -72,9 +75,7 @@ class Encoder:
         """Return float32 vectors of shape (texts, width), each of length 1."""
         width = int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
         out = np.zeros((len(texts), width), dtype=np.float32)
-        if not len(texts):
-            return out
-        ids = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        ids = token_ids(self.tokenizer, texts, self.max_tokens)
         done = 0
         with torch.inference_mode():
             for rows in length_sorted_batches([len(row) for row in ids]):

@@ -1,12 +1,13 @@
 """Asks every party outside for a sign of life before anything costly starts, and names all faults at once."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from modelsat import champions, registry, storage
-from modelsat.errors import ModelsatError, ResourceError
+from modelsat import champions, registry, settings, storage
+from modelsat.errors import InputError, ModelsatError, ResourceError
 
 _NEEDED_BYTES = 2 * 2**30
 
@@ -21,19 +22,26 @@ class Prerequisite:
 
 
 def check(
-    sources: Sequence[str], tracking_uri: str, champion_store: str, bundle_store: str, work_root: str
+    chosen: Mapping[str, Any],
+    sources: Sequence[str],
+    tracking_uri: str,
+    champion_store: str,
+    bundle_store: str,
+    work_root: str,
 ) -> tuple[Prerequisite, ...]:
-    """Check sources, MLflow, stores and disk.
+    """Check settings, sources, MLflow, stores and disk.
 
     Args:
+        chosen: Settings of the run by name (`modelsat.settings`), those that have bounds.
         sources: Folders or `s3://` prefixes with results.
         tracking_uri: MLflow server.
         champion_store: Champion records.
         bundle_store: Router bundles.
         work_root: Folder for training.
     """
-    checks: list[tuple[str, Callable[[], str]]] = [(f"results at {source}", _source(source)) for source in sources]
-    checks += [
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: f"{len(settings.check(chosen))} within their bounds"),
+        *((f"results at {source}", _source(source)) for source in sources),
         (f"MLflow at {tracking_uri}", lambda: f"version {registry.check(tracking_uri)}"),
         (f"champion records at {champion_store}", _champion(champion_store)),
         (f"bundle store at {bundle_store}", lambda: f"{len(storage.names(bundle_store))} files at the top"),
@@ -76,7 +84,12 @@ def _champion(store: str) -> Callable[[], str]:
 def _disk(work_root: str) -> Callable[[], str]:
     def ask() -> str:
         folder = Path(work_root)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the folder {work_root!r} cannot be made ({error.strerror}); name another one for training"
+            ) from error
         free = shutil.disk_usage(folder).free
         if free < _NEEDED_BYTES:
             raise ResourceError(f"{work_root!r} has {free // 2**20} MiB free, training needs 2048; free some space")

@@ -6,6 +6,7 @@ from typing import Any
 import mlflow
 
 from modelsat import bundle, routing
+from modelsat.errors import InputError
 
 
 class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -26,10 +27,16 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
         Returns:
             Data frame with the columns `model` and `success_probability`.
+
+        Raises:
+            InputError: A prompt is no text.
         """
         import pandas as pd
 
-        texts = [str(text) for text in model_input["prompt"]]
+        texts = list(model_input["prompt"])
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"the prompt of row {row} is {type(text).__name__}, not text; give one text per row")
         ranking = routing.route(self.bundle, texts, cost_weight=float((params or {}).get("cost_weight", 0.0)))
         return pd.DataFrame(
             {"model": ranking.model, "success_probability": ranking.success_probability[:, 0].astype(float)}

@@ -7,6 +7,7 @@ mirror the champion record (`modelsat.champions`), since they have no compare-an
 import contextlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -17,13 +18,14 @@ from modelsat.errors import InputError, ServiceError
 
 RUN_KEY = "modelsat.run_key"
 CHAMPION, CHALLENGER = "champion", "challenger"
+_VERSION = re.compile(r"\d+\.\d+[\w.]*")
 
 
 def check(tracking_uri: str) -> str:
     """Ask the server for a sign of life and return its version.
 
     Raises:
-        ServiceError: It does not answer, or refuses this host name.
+        ServiceError: It does not answer, refuses this host name, or is something else than MLflow.
     """
     if not tracking_uri.startswith(("http://", "https://")):
         return "local store"
@@ -42,6 +44,10 @@ def check(tracking_uri: str) -> str:
             f"MLflow at {tracking_uri} refuses this client (HTTP {answer.status_code}); set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
         )
+    if answer.status_code >= 500:
+        raise ServiceError(f"MLflow at {tracking_uri} is broken (HTTP {answer.status_code}); see its own log")
+    if not _VERSION.fullmatch(version):
+        raise ServiceError(f"what answers at {tracking_uri} is not MLflow; correct MLFLOW_TRACKING_URI")
     return version
 
 

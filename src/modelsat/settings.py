@@ -3,8 +3,13 @@
 The pipeline's signature repeats names, defaults and sentences, since KFP makes its form from them; a test compares.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import pydantic
 from pydantic import Field
+
+from modelsat.errors import InputError
 
 
 class RetrainSettings(pydantic.BaseModel):
@@ -49,3 +54,27 @@ class RetrainSettings(pydantic.BaseModel):
         "s3://modelsat/champions", description="Folder or s3:// prefix of champion records, which endpoints follow."
     )
     mlflow_tracking_uri: str = Field("http://mlflow:5000", description="MLflow tracking server.")
+
+
+def check(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings that may be used as they are.
+
+    Args:
+        chosen: Values by name; those left out have their defaults.
+
+    Raises:
+        InputError: A value is out of its bounds or of another kind, or there is no such setting.
+    """
+    try:
+        RetrainSettings(**chosen)
+    except pydantic.ValidationError as error:
+        raise InputError("; ".join(map(_sentence, error.errors()))) from error
+    return chosen
+
+
+def _sentence(fault: Any) -> str:
+    name = str(fault["loc"][0])
+    field = RetrainSettings.model_fields.get(name)
+    if field is None:
+        return f"there is no setting {name!r}"
+    return f"{name} is {fault['input']!r}, but: {fault['msg'].lower()} ({field.description})"

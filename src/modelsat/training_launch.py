@@ -16,8 +16,11 @@ from typing import Any
 
 from modelsat import errors
 from modelsat.errors import InputError, ModelsatError
+from modelsat.storage import file_digest
 
 _SAID_ON_FAILURE = 300
+# More than the half minute that torchrun gives its ranks.
+_SECONDS_TO_END = 40
 
 
 def launch(
@@ -44,15 +47,17 @@ def launch(
     Raises:
         ModelsatError: Training failed; errors of ours keep their class.
     """
-    done = work / "trained.json"
-    if not done.exists():
+    facts = _finished(work)
+    if facts is None:
         work.mkdir(parents=True, exist_ok=True)
         (work / "failed.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
         command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
         command += ["--work", str(work), "--recipe", recipe]
         _follow(command, work, on_step)
-    facts: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        facts = _finished(work)
+    if facts is None:
+        raise ModelsatError(f"fine-tuning left no complete network in {str(work)!r}; run the same command again")
     return facts
 
 
@@ -86,6 +91,15 @@ def history(work: Path) -> list[dict[str, float]]:
     return [rows[step] for step in sorted(rows)]
 
 
+def _finished(work: Path) -> dict[str, Any] | None:
+    """Return what training left behind; None where it is not complete, or not any more."""
+    try:
+        facts: dict[str, Any] = json.loads((work / "trained.json").read_text(encoding="utf-8"))
+        return facts if file_digest(work / "network.safetensors") == facts["network_digest"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
     environment = {
         # Tensors of ever new shapes would leave the heap full of holes.
@@ -113,10 +127,16 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
                 seen = max(seen, len(rows))
         process.wait()
     finally:
-        # Whatever ends us, no rank may outlive this step.
+        # Whatever ends us, no rank may outlive this step; torchrun gives each a session of its own and ends it itself.
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.terminate()
+            try:
+                process.wait(_SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
     if process.returncode:
         raise _failure(work, process.returncode, list(said))
 
@@ -130,7 +150,9 @@ def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
             if cls.exit_code == facts["exit_code"]:
                 return cls(facts["sentence"])
     raised = [line for line in said if re.search(r"\w(Error|Exception|Interrupt)\b: ", line)]
-    last = (raised or [line for line in said if line.strip()] or ["nothing was printed"])[-1]
+    # When one rank is killed the others raise too; torchrun names the first cause last.
+    killed = [f"a rank was ended by {name}" for line in said for name in re.findall(r"Signal \d+ \((SIG\w+)\)", line)]
+    last = (killed or raised or [line for line in said if line.strip()] or ["nothing was printed"])[-1]
     return ModelsatError(
         f"fine-tuning ended with exit code {code} in {str(work)!r} ({last}); run the same command to go on from the "
         "last checkpoint"

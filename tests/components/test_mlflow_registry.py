@@ -228,11 +228,6 @@ def test_registered_model_answers_with_and_without_a_weight_on_cost(name: str, r
     assert dear["success_probability"].tolist() == pytest.approx([0.70, 0.70])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="pyfunc_model turns whatever it is given into text, so a list of prompts or a missing one is routed as if "
-    "its Python spelling were the question",
-)
 @pytest.mark.parametrize("prompts", [{"prompt": ["What is 17 * 23?", "Spell 'rhythm'"]}, {"prompt": [None]}])
 def test_registered_model_never_routes_the_spelling_of_what_is_no_text(
     name: str, registered: str, prompts: dict[str, list[str | None]]

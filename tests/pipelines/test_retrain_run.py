@@ -28,8 +28,6 @@ from modelsat import bundle, champions, sample
 from modelsat.errors import InputError, ModelsatError, ServiceError, ValidationFailed
 from pipelines import local
 
-pytestmark = pytest.mark.filterwarnings("ignore:Task .* have no effect in the current local runner:UserWarning")
-
 RECIPE = """
 entry_layer: 1
 max_tokens: 32
@@ -378,7 +376,7 @@ def missing(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_missing_prerequisites_end_the_run_with_all_of_them(missing: Ran) -> None:
     assert isinstance(missing.error, InputError), missing.error
     assert missing.error.exit_code == 2
-    for part in ("nowhere' does not exist", "nothing", "MLflow at http://127.0.0.1:1 does not answer"):
+    for part in ("nowhere' holds no files", "nothing", "MLflow at http://127.0.0.1:1 does not answer"):
         assert part in str(missing.error)
     assert missing.steps() == {"Check prerequisites": "done"}
 
@@ -387,10 +385,6 @@ def test_outputs_of_old_runs_make_room(missing: Ran) -> None:
     assert len(list((missing.folder / "pipeline").iterdir())) == 3
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="local.run silences only RuntimeWarning, while kfp 2.17 tells of settings without effect as UserWarning",
-)
 def test_run_warns_of_nothing_that_a_user_could_change(missing: Ran) -> None:
     assert missing.warned == []
 
@@ -410,20 +404,10 @@ def test_error_of_a_step_keeps_its_class_and_sentence(unreadable: Ran) -> None:
     assert "letters' holds no benchmark results that modelsat can read" in str(unreadable.error)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="kfp.local obeys the retry policy that is meant for pods: a folder without results is read three times with "
-    "30 and 60 s of sleep between, and an unusable recipe is tried for seven minutes",
-)
 def test_step_that_fails_for_good_is_not_waited_for_on_one_machine(unreadable: Ran) -> None:
     assert unreadable.slept == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="nothing checks the parameters against RetrainSettings, so a bad one is found where it is used: after the "
-    "training, or never",
-)
 @pytest.mark.parametrize(
     ("name", "value"), [("gate_confidence", 2.0), ("train_ranks", 0), ("validate_max_drift", -1.0)]
 )

@@ -25,7 +25,7 @@ def route(
     cost_weight: Annotated[
         float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")
     ] = 0.0,
-    top: Annotated[int, typer.Option(help="How many candidates to show.")] = 8,
+    top: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show which candidate a prompt goes to and why; no tokens are spent.

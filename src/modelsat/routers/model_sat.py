@@ -15,7 +15,7 @@ from modelsat.backbone_files import WEIGHTS, copy_backbone
 from modelsat.capability import CapabilityEncoder
 from modelsat.encoder import length_sorted_batches, load_language_model, load_tokenizer
 from modelsat.network import Network, Shape
-from modelsat.prompt_window import window
+from modelsat.prompt_window import token_ids
 from modelsat.routers.router import Progress, Router
 
 _CANDIDATES_AT_ONCE = 64
@@ -57,8 +57,7 @@ class ModelSat(Router):
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Score prompts in batches of about one length."""
-        ids = self.tokenizer(list(texts), add_special_tokens=True)["input_ids"] if len(texts) else []
-        ids = [window(row, self.max_tokens) for row in ids]
+        ids = token_ids(self.tokenizer, texts, self.max_tokens)
         out = np.zeros((len(texts), len(self._capability)), dtype=np.float32)
         done = 0
         with torch.inference_mode():

@@ -1,0 +1,51 @@
+"""Texts to unit vectors, read as Model-SAT reads them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modelsat.backbone_files import default_backbone
+from modelsat.encoder import Encoder
+from modelsat.errors import InputError
+
+LONG = "Once upon a time " + "the river ran on and on " * 20 + "who came to the door at last?"
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(default_backbone(), max_tokens=16)
+
+
+def test_vectors_have_length_one(encoder: Encoder) -> None:
+    vectors = encoder.encode(["What is 17 * 23?", LONG])
+
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (2, 384)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1])
+
+
+def test_no_text_gives_no_vector(encoder: Encoder) -> None:
+    assert encoder.encode([]).shape == (0, 384)
+
+
+def test_company_does_not_change_a_vector(encoder: Encoder) -> None:
+    alone, beside = encoder.encode(["Spell 'rhythm'"])[0], encoder.encode([LONG, "Spell 'rhythm'"])[1]
+
+    assert beside == pytest.approx(alone, abs=1e-6)
+
+
+def test_of_a_long_text_beginning_and_end_are_read(encoder: Encoder) -> None:
+    ids = encoder.tokenizer(LONG)["input_ids"]
+    read = torch.tensor([[*ids[:8], *ids[-8:]]])
+    with torch.inference_mode():
+        mean = encoder.model(input_ids=read).last_hidden_state[0].mean(0).numpy()
+
+    assert encoder.encode([LONG])[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+    assert encoder.encode([LONG.replace("last", "noon")])[0] != pytest.approx(encoder.encode([LONG])[0])
+
+
+def test_folder_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no"):
+        Encoder(tmp_path)
