@@ -52,9 +52,8 @@ class ChampionWatch:
             load(self.predictor, champion.bundle_uri, champion.bundle_digest)
         except InputError as error:
             self._refused = champion.epoch
-            logger.error(
-                "champion of epoch %d is refused, epoch %d keeps serving: %s", champion.epoch, self.epoch, error
-            )
+            kept = f"epoch {self.epoch} keeps serving" if self.epoch else "none serves yet"
+            logger.error("champion of epoch %d is refused, %s: %s", champion.epoch, kept, error)
             return False
         self.epoch = champion.epoch
         logger.info("champion of epoch %d serves: %s from %s", champion.epoch, champion.verdict, champion.bundle_uri)

@@ -131,6 +131,7 @@ def _from_v2(request: InferRequest) -> Question:
         raise InvalidInput("the request needs exactly one input named 'prompt' of datatype BYTES and shape [n]")
     parameters = request.parameters or {}
     names = _parameter(parameters, "candidates")
+    _require_characters(request.id or "")
     return Question(
         texts=_bounded(_texts(prompts[0])),
         candidates=None if names is None else [name.strip() for name in str(names).split(",") if name.strip()],
@@ -155,7 +156,16 @@ def _texts(tensor: InferInput) -> list[str]:
         raise InvalidInput("input 'prompt' holds bytes that are not UTF-8") from error
     if not all(isinstance(text, str) for text in texts):
         raise InvalidInput("input 'prompt' holds values that are not strings")
+    _require_characters("".join(texts))
     return texts
+
+
+def _require_characters(text: str) -> None:
+    """Refuse half a surrogate pair, which JSON can spell and no tokenizer or answer can."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidInput("the request holds half a surrogate pair; send whole Unicode characters") from None
 
 
 def _from_v1(body: Any) -> Question:
@@ -204,7 +214,10 @@ def _weight(value: Any) -> float:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"cost_weight {value!r} is not a number in [0, 1]")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidInput("cost_weight is too large; send a number in [0, 1]") from None
 
 
 def _bounded(texts: list[str]) -> list[str]:

@@ -5,6 +5,8 @@ Run it with `modelsat serve --champions FOLDER` or `modelsat serve --bundle URI`
 
 import asyncio
 import logging
+import signal
+import sys
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve import ModelServer
 from kserve import logging as kserve_logging
-from kserve.errors import ModelNotReady, ServerNotReady
+from kserve.errors import InvalidInput, ModelNotReady, ServerNotReady
 from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
@@ -36,6 +38,8 @@ def run(host: str, port: int, champions: str | None, bundle: str | None, threads
         bundle: Folder, `s3://` URI or `models:/name@alias` to serve for good.
         threads: Processor threads of the router; one is best where other processes share the cores.
     """
+    # uvicorn stops in order and then raises the signal again; unhandled, an orderly end would look like a crash.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     torch.set_num_threads(threads)
     _quiet_logs()
     predictor = Predictor(MODEL_NAME)
@@ -58,19 +62,37 @@ class _ReadyWithItsModel(DataPlane):  # type: ignore[misc]
         """Say whether the router can answer."""
         return bool(await self.model_registry.is_model_ready(MODEL_NAME))
 
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        """Read a request; KServe takes the lengths and bytes of binary tensors on trust and stumbles over wrong ones.
+
+        Raises:
+            InvalidInput: It cannot be read, which is the sender's fault.
+        """
+        try:
+            return super().decode(*args, **kwargs)
+        except InvalidInput:
+            raise
+        except Exception as error:
+            fault = f"the request cannot be decoded ({type(error).__name__}); check its binary tensors and their sizes"
+            # Not `from error`: its text may quote the prompt, and KServe logs the chain.
+            raise InvalidInput(fault) from None
+
 
 class _Rest(RESTServer):  # type: ignore[misc]
     """KServe's REST server without the routes that let a stranger switch the router off."""
 
     def create_application(self) -> None:
-        super().create_application()
         application: FastAPI = app
-        application.router.routes = [
-            route for route in application.router.routes if not str(getattr(route, "path", "")).startswith(_CLOSED)
-        ]
+        # Registered before KServe's routes, so that it wins however FastAPI keeps them.
+        application.add_api_route(f"{_CLOSED}/{{rest:path}}", _closed, methods=["GET", "POST"], include_in_schema=False)
+        super().create_application()
         application.add_exception_handler(RequestValidationError, _malformed)
         for kind in (ServerNotReady, ModelNotReady):
             application.add_exception_handler(kind, _not_ready)
+
+
+async def _closed(rest: str) -> JSONResponse:  # noqa: ARG001
+    return JSONResponse({"error": "this endpoint has no model repository; promote a champion instead"}, status_code=404)
 
 
 async def _malformed(_: Request, error: Any) -> JSONResponse:

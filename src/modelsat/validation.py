@@ -80,7 +80,7 @@ class Outcome:
             return (
                 f"{len(self.checks)} checks passed"
                 if not warned
-                else f"{len(self.checks) - warned} checks passed, {warned} warnings"
+                else f"{len(self.checks) - warned} checks passed, {warned} {'warning' if warned == 1 else 'warnings'}"
             )
         first = broken[0]
         row = first.rows[0] if first.rows else {}
@@ -92,7 +92,8 @@ class Outcome:
             )
             where = f"{_place(row)}{facts}; {first.remedy}" if row else first.remedy
         more = "" if len(broken) == 1 else f" (and {len(broken) - 1} other checks failed)"
-        return f"{first.title} does not hold for {first.unexpected} rows, such as {where}{more}"
+        rows = "1 row," if first.unexpected == 1 else f"{first.unexpected:,} rows, such as"
+        return f"{first.title} does not hold for {rows} {where}{more}"
 
 
 def _place(row: Mapping[str, Any]) -> str:

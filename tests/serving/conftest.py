@@ -35,6 +35,17 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, three: tuple[Path, Bundle
         yield start("--bundle", str(three[0]))
 
 
+@pytest.fixture(scope="session")
+def reader(
+    tmp_path_factory: pytest.TempPathFactory, write_neighbours: Callable[..., Bundle]
+) -> Iterator[tuple[Endpoint, Bundle]]:
+    """Endpoint and bundle of a router that reads the prompt, for all tests that only ask."""
+    folder = tmp_path_factory.mktemp("reader") / "bundle"
+    bundle = write_neighbours(folder)
+    for start in _endpoints(tmp_path_factory):
+        yield start("--bundle", str(folder)), bundle
+
+
 def _endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Endpoint]]:
     started: list[Endpoint] = []
 
@@ -64,7 +75,9 @@ def three(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., B
 
 
 @pytest.fixture(scope="session")
-def write_neighbours(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Bundle]) -> Callable[..., Bundle]:
+def write_neighbours(
+    tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Bundle]
+) -> Callable[..., Bundle]:
     """Return a function that writes a kNN router over a tiny random BERT; each prompt gets other probabilities."""
     import torch
     from safetensors.torch import save_file

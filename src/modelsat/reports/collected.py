@@ -15,7 +15,8 @@ def sentence(collection: Collection) -> str:
     candidates = collection.candidates.num_rows
     cells = candidates * collection.prompts.num_rows
     missing = 1 - collection.scores.num_rows / cells if cells else 0.0
-    rejected = f", {collection.rejects.num_rows} rows rejected" if collection.rejects.num_rows else ""
+    lost = collection.rejects.num_rows
+    rejected = f", {lost:,} {'row' if lost == 1 else 'rows'} rejected" if lost else ""
     return (
         f"{collection.scores.num_rows:,} scores of {candidates} candidates on {collection.prompts.num_rows:,} prompts "
         f"({100 * max(missing, 0.0):.0f} % not run){rejected}"
