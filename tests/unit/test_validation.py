@@ -153,7 +153,7 @@ def test_broken_score_is_told_with_file_row_and_remedy(clean: Collection) -> Non
     outcome = validation.check(set_score(1.4)(clean))
 
     assert outcome.sentence() == (
-        "Every score lies in [0, 1] does not hold for 1 rows, such as source/scores.csv row 1: candidate 'ada', "
+        "Every score lies in [0, 1] does not hold for 1 row, source/scores.csv row 1: candidate 'ada', "
         "prompt_id 'p0000', metric 'score', score 1.4; rescale percentages and points to [0, 1] before upload"
     )
 
@@ -162,7 +162,7 @@ def test_rejected_row_is_told_with_its_own_reason(clean: Collection) -> None:
     outcome = validation.check(reject_a_row(clean))
 
     assert outcome.sentence() == (
-        "At most 0.0% of the rows are rejected does not hold for 1 rows, such as s3://b/scores.csv row 7: "
+        "At most 0.0% of the rows are rejected does not hold for 1 row, s3://b/scores.csv row 7: "
         "the score is no number; fix it"
     )
 
