@@ -20,6 +20,8 @@ from modelsat.rendering import render_prompt
 from modelsat.routing import Ranking, route, rows
 
 MAX_PROMPTS = 1024
+# The last belongs to the protocol's binary extension, and an answer in JSON is within it.
+_PARAMETERS = {"candidates", "cost_weight", "binary_data_output"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _from_v2(request: InferRequest) -> Question:
     prompts = [tensor for tensor in request.inputs or [] if tensor.name == "prompt"]
     if len(prompts) != 1:
         raise InvalidInput("the request needs exactly one input named 'prompt' of datatype BYTES and shape [n]")
-    parameters = request.parameters or {}
+    parameters = _known(request.parameters or {})
     names = _parameter(parameters, "candidates")
     _require_characters(request.id or "")
     return Question(
@@ -184,7 +186,7 @@ def _from_v1(body: Any) -> Question:
     names = parameters.get("candidates") if isinstance(parameters, Mapping) else "?"
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise InvalidInput('"parameters" is an object in which "candidates" is a list of names')
-    return Question(_bounded(texts), names, _weight(parameters.get("cost_weight")), v2=False, id=None)
+    return Question(_bounded(texts), names, _weight(_known(parameters).get("cost_weight")), v2=False, id=None)
 
 
 def _to_v1(bundle: Bundle, ranking: Ranking) -> dict[str, Any]:
@@ -199,6 +201,14 @@ def _to_v1(bundle: Bundle, ranking: Ranking) -> dict[str, Any]:
             for i, model in enumerate(ranking.model)
         ]
     }
+
+
+def _known(parameters: Any) -> Any:
+    """Refuse what would be ignored: a misspelt parameter changes no answer and nobody would notice."""
+    unknown = sorted(set(parameters) - _PARAMETERS)
+    if unknown:
+        raise InvalidInput(f"unknown parameter {str(unknown[0])[:80]!r}; this router knows candidates and cost_weight")
+    return parameters
 
 
 def _parameter(parameters: Any, name: str) -> Any:

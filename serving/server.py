@@ -6,6 +6,7 @@ Run it with `modelsat serve --champions FOLDER` or `modelsat serve --bundle URI`
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from typing import Any
 
@@ -20,6 +21,7 @@ from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
+from modelsat.errors import InputError
 from serving.champion_watch import ChampionWatch, load
 from serving.predictor import Predictor
 
@@ -37,9 +39,13 @@ def run(host: str, port: int, champions: str | None, bundle: str | None, threads
         champions: Folder or `s3://` prefix of champion records to follow; None serves `bundle`.
         bundle: Folder, `s3://` URI or `models:/name@alias` to serve for good.
         threads: Processor threads of the router; one is best where other processes share the cores.
+
+    Raises:
+        InputError: The port is taken, or the bundle cannot be used.
     """
     # uvicorn stops in order and then raises the signal again; unhandled, an orderly end would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _require_free(host, port)
     torch.set_num_threads(threads)
     _quiet_logs()
     predictor = Predictor(MODEL_NAME)
@@ -53,6 +59,19 @@ def run(host: str, port: int, champions: str | None, bundle: str | None, threads
     rest = _Rest(FASTAPI_APP_IMPORT_STRING, dataplane, server.model_repository_extension, port)
     rest.config.host = host
     asyncio.run(rest.start())
+
+
+def _require_free(host: str, port: int) -> None:
+    """Say that a port is taken before minutes go into loading a router."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} of {host!r} cannot be bound ({error.strerror}); choose another with --port"
+            ) from error
 
 
 class _ReadyWithItsModel(DataPlane):  # type: ignore[misc]

@@ -140,6 +140,7 @@ def test_v2_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[s
             {"instances": ["x"], "parameters": {"cost_weight": "low"}}, "is not a number", id="weight as text"
         ),
         pytest.param({"instances": ["x"], "parameters": {"cost_weight": -0.1}}, "outside [0, 1]", id="negative weight"),
+        pytest.param({"instances": ["x"], "parameters": {"weight": 1}}, "unknown parameter 'weight'", id="misspelt"),
     ],
 )
 def test_v1_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[str, Any], said: str) -> None:
@@ -164,6 +165,11 @@ def test_v1_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[s
         pytest.param(among("cheap,gpt"), "['gpt'] are unknown", id="stranger among others"),
         pytest.param(among(""), "it knows cheap, strong, weak", id="nobody"),
         pytest.param(among(7), "['7'] are unknown", id="number as name"),
+        pytest.param(
+            tensor() | {"parameters": {"cost_wieght": 0.5}},
+            "unknown parameter 'cost_wieght'; this router knows candidates and cost_weight",
+            id="misspelt parameter",
+        ),
         pytest.param(among(["cheap"]), "candidates", id="list where v2 allows none"),
     ],
 )

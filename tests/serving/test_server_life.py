@@ -166,8 +166,8 @@ def test_port_in_use_ends_the_server_with_a_sentence(
 ) -> None:
     code, said = run_to_the_end("--bundle", str(three[0]), "--port", str(endpoint.port))
 
-    assert code != 0
-    assert f"('127.0.0.1', {endpoint.port}): address already in use" in said
+    assert code == 2
+    assert f"port {endpoint.port} of '127.0.0.1' cannot be bound (Address already in use); choose another" in said
     assert "Traceback" not in said
     assert endpoint.infer([FORTY]).status == 200
 
