@@ -34,7 +34,7 @@ from modelsat.atomic import atomic_file, write_json
 from modelsat.backbone_files import halve_backbone
 from modelsat.capability import describe, fit
 from modelsat.encoder import Encoder, load_language_model, load_tokenizer
-from modelsat.errors import ModelsatError
+from modelsat.errors import InputError, ModelsatError
 from modelsat.instructions import Instructions, Part
 from modelsat.network import Network, Shape
 from modelsat.prompt_window import token_ids
@@ -178,7 +178,10 @@ def _build(
     encoder = fit(accuracies, Encoder(backbone).encode(describe(test.keywords)))
     shape = Shape(encoder.tasks, encoder.width, settings.entry_layer, settings.soft_tokens)
     torch.manual_seed(settings.seed)
-    network = Network(load_language_model(backbone), shape)
+    try:
+        network = Network(load_language_model(backbone), shape)
+    except ValueError as error:
+        raise InputError(f"the recipe does not fit the backbone: {error}; change one of them") from error
     # Dropout inside the frozen language model doubles the time of a step and regularises nothing that learns.
     network.eval()
     facts = {

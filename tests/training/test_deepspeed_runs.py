@@ -1,0 +1,476 @@
+"""Real DeepSpeed processes, started as the pipeline starts them: alone, in company, killed and gone on."""
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, load_file
+
+from modelsat import bundle, contracts, finetuning, splits, training_launch
+from modelsat.errors import InputError, ModelsatError
+from modelsat.evaluation import CHALLENGER, KNN, MODEL_SAT
+from modelsat.finetuning import Trained
+from modelsat.instructions import Instructions
+from training import checkpoints
+
+STEPS = 53
+RECIPE = {
+    "entry_layer": 1,
+    "max_tokens": 32,
+    "lora_rank": 2,
+    "connector_steps": 20,
+    "connector_batch": 51,
+    "epochs": 3,
+    "batch": 15,
+    "learning_rate": 0.003,
+    "dropout": 0.0,
+    "checkpoint_seconds": 0,
+    "threads": 1,
+}
+LINE_UPS = {
+    "one rank, ZeRO 1": (1, 1),
+    "one rank, ZeRO 0": (1, 0),
+    "two ranks, ZeRO 1": (2, 1),
+    "two ranks, ZeRO 2, one of them lost on the way": (2, 2),
+    "two ranks, ZeRO 3": (2, 3),
+}
+REFERENCE, BEREFT = "one rank, ZeRO 1", "two ranks, ZeRO 2, one of them lost on the way"
+each_line_up = pytest.mark.parametrize("line_up", LINE_UPS)
+# The first test of all waits for every launch.
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training: its folder, what it announced, and the loss at every logged step."""
+
+    work: Path
+    announced: dict[str, Any]
+    losses: dict[int, float]
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return tensors_of(self.work)
+
+
+def write_recipe(folder: Path, **changes: Any) -> str:
+    settings = RECIPE | changes
+    path = folder / f"recipe-{settings.get('zero_stage', 1)}-{settings['dropout']}.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+    return str(path)
+
+
+def launch(instructions: Path, backbone: Path, work: Path, recipe: str, ranks: int) -> Run:
+    facts = training_launch.launch(instructions, backbone, work, recipe, ranks)
+    return Run(work, facts["announced"], losses_of(work))
+
+
+def tensors_of(work: Path) -> dict[str, torch.Tensor]:
+    return load((work / "network.safetensors").read_bytes())
+
+
+def losses_of(work: Path) -> dict[int, float]:
+    return {int(row["step"]): row["loss"] for row in training_launch.history(work)}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a call said: on screen, and in the end."""
+
+    printed: str
+    result: Any
+
+
+class Screen(threading.local):
+    """What each thread printed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __call__(self, line: str, end: str = "\n", **_: object) -> None:
+        self.text += line + end
+
+    def listen(self, call: Callable[[], Any]) -> Told:
+        self.text = ""
+        try:
+            result = call()
+        except ModelsatError as error:
+            result = error
+        return Told(self.text, result)
+
+
+def processes(work: Path) -> dict[int, str]:
+    """Return the processes that work in a folder or in one below it: their ids, and their ranks where they have one."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().decode().split("\0")
+            if any(word == str(work) or word.startswith(f"{work}/") for word in words):
+                settings = dict(pair.split("=", 1) for pair in _environment(entry) if "=" in pair)
+                found[int(entry.name)] = "" if "torch.distributed.run" in words else settings.get("RANK", "")
+    return found
+
+
+def _environment(entry: Path) -> list[str]:
+    return (entry / "environ").read_bytes().decode().split("\0")
+
+
+@contextlib.contextmanager
+def killing(rank: int, work_root: Path, after: int) -> Iterator[list[int]]:
+    """Kill one rank as soon as a checkpoint of step `after` or a later one is complete; yield whom it killed."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            tags = [int(path.stem.removeprefix("step-")) for path in work_root.rglob("checkpoints/step-*.json")]
+            if max(tags, default=0) >= after:
+                for pid, found in processes(work_root).items():
+                    if found == str(rank):
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                            killed.append(pid)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        watcher.join()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A training that lost one of its two ranks, and what it said before and after; `left` are its orphans."""
+
+    killed: Told
+    left: dict[int, str]
+    resumed: Told
+
+
+@dataclass(frozen=True)
+class Story:
+    """A fine-tuning that was killed, run again, run once more, and run after its result was spoilt."""
+
+    after: int
+    killed: Told
+    left: dict[int, str]
+    resumed: Told
+    repeated: Told
+    retrained: Told
+    losses: tuple[dict[int, float], dict[int, float]]
+    networks: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
+    out: Path
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where everything is launched."""
+
+    instructions: Path
+    backbone: Path
+    folder: Path
+    screen: Screen
+
+    def train(self, line_up: str) -> Run:
+        ranks, stage = LINE_UPS[line_up]
+        recipe = write_recipe(self.folder, zero_stage=stage)
+        return launch(self.instructions, self.backbone, self.folder / line_up, recipe, ranks)
+
+    def lose_a_rank(self, after: int) -> Loss:
+        with killing(1, self.folder / BEREFT, after) as pids:
+            killed = self.screen.listen(lambda: self.train(BEREFT))
+        assert len(pids) == 1
+        left = processes(self.folder / BEREFT)
+        return Loss(killed, left, self.screen.listen(lambda: self.train(BEREFT)))
+
+    def refuse(self) -> Told:
+        bare = self.folder / "bare"
+        bare.mkdir()
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+            (bare / name).write_bytes((self.backbone / name).read_bytes())
+        recipe = write_recipe(self.folder)
+        return self.screen.listen(lambda: launch(self.instructions, bare, self.folder / "refused", recipe, 1))
+
+    def tell(self, after: int) -> Story:
+        settings = finetuning.Settings(write_recipe(self.folder, dropout=0.4), 1, str(self.backbone))
+        root, out = self.folder / "trainings", self.folder / "out"
+
+        def run(name: str) -> Told:
+            into = out / name
+            into.mkdir(parents=True)
+            files = (into / "router", into / "predictions.parquet", into / "page.html")
+            return self.screen.listen(lambda: finetuning.run(self.instructions, *files, root, settings))
+
+        with killing(0, root, after) as pids:
+            killed = run("killed")
+        assert len(pids) == 1
+        left = processes(root)
+        resumed = run("resumed")
+        (work,) = root.iterdir()
+        network = work / "network.safetensors"
+        first = losses_of(work), tensors_of(work)
+        repeated = run("repeated")
+        content = bytearray(network.read_bytes())
+        content[-1] ^= 1
+        network.write_bytes(content)
+        (work / "history.jsonl").unlink()
+        retrained = run("retrained")
+        losses, networks = zip(first, (losses_of(work), tensors_of(work)), strict=True)
+        return Story(after, killed, left, resumed, repeated, retrained, losses, networks, out)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The outcome of every launch."""
+
+    trained: dict[str, Run]
+    loss: Loss
+    story: Story
+    refused: Told
+
+
+@pytest.fixture(scope="module")
+def seen(instructions_folder: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    """Launch everything once, two at a time: most of each launch is imports on one core."""
+    folder, screen = tmp_path_factory.mktemp("runs"), Screen()
+    stage = Stage(instructions_folder, backbone, folder, screen)
+    steps = random.randint(1, 25), random.randint(1, 25)
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setenv("DS_ACCELERATOR", "cpu")
+        patch.setattr(training_launch, "print", screen, raising=False)
+        story, loss = pool.submit(stage.tell, steps[0]), pool.submit(stage.lose_a_rank, steps[1])
+        others = {name: pool.submit(stage.train, name) for name in LINE_UPS if name != BEREFT}
+        refused = pool.submit(stage.refuse)
+        trained = {BEREFT: loss.result().resumed.result} | {name: run.result() for name, run in others.items()}
+        yield Seen(trained, loss.result(), story.result(), refused.result())
+    assert processes(folder) == {}
+
+
+@pytest.fixture(scope="module")
+def trained(seen: Seen) -> dict[str, Run]:
+    return seen.trained
+
+
+@pytest.fixture(scope="module")
+def story(seen: Seen) -> Story:
+    return seen.story
+
+
+@each_line_up
+def test_losses_are_the_same_on_any_number_of_ranks_and_in_any_zero_stage(
+    trained: dict[str, Run], line_up: str
+) -> None:
+    losses, reference = trained[line_up].losses, trained[REFERENCE].losses
+
+    both = sorted(losses.keys() & reference.keys())
+    assert both[0] == 1
+    assert both[-1] == STEPS
+    assert [losses[step] for step in both] == pytest.approx([reference[step] for step in both], abs=1e-3)
+
+
+@each_line_up
+def test_networks_are_the_same_on_any_number_of_ranks_and_in_any_zero_stage(
+    trained: dict[str, Run], line_up: str
+) -> None:
+    found, reference = trained[line_up].tensors, trained[REFERENCE].tensors
+
+    assert found.keys() == reference.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, reference[name], atol=5e-3, rtol=0, msg=lambda text, name=name: name + text)
+
+
+@each_line_up
+def test_run_announces_what_it_is(trained: dict[str, Run], line_up: str, instructions: Instructions) -> None:
+    announced = trained[line_up].announced
+
+    ranks, stage = LINE_UPS[line_up]
+    prompts = len(instructions.part(splits.TRAIN).ids)
+    assert (announced["ranks"], announced["zero_stage"], announced["threads_per_rank"]) == (ranks, stage, 1)
+    assert (announced["training_prompts"], announced["candidates"]) == (prompts, 12)
+    assert announced["steps_of_stage_1"] + announced["steps_of_stage_2"] == STEPS
+
+
+def test_training_learns_and_leaves_the_lower_layers_as_they_were(trained: dict[str, Run]) -> None:
+    run = trained[REFERENCE]
+    before = load_file(run.work / "backbone" / "model.safetensors")
+
+    moved = {
+        name: not torch.equal(value, before[_in_backbone(name)].to(value.dtype))
+        for name, value in run.tensors.items()
+        if name.startswith(("embeddings.", "lower.", "upper."))
+    }
+
+    assert run.losses[STEPS] < 0.5 * run.losses[1]
+    assert {name for name, other in moved.items() if other} == {
+        f"upper.{layer}.attention.self.{part}.weight" for layer in (0, 1) for part in ("query", "value")
+    }
+
+
+def _in_backbone(name: str) -> str:
+    part, _, rest = name.partition(".")
+    if part == "embeddings":
+        return name
+    layer, _, inner = rest.partition(".")
+    return f"encoder.layer.{int(layer) + (part == 'upper')}.{inner}"
+
+
+def test_the_two_newest_checkpoints_are_left(trained: dict[str, Run]) -> None:
+    for run in trained.values():
+        assert checkpoints.complete(run.work / "checkpoints") == [f"step-{STEPS - 1:07d}", f"step-{STEPS:07d}"]
+
+
+def test_killed_training_ends_in_a_sentence_and_leaves_no_process(story: Story) -> None:
+    assert isinstance(story.killed.result, ModelsatError)
+    assert "a rank was ended by SIGKILL" in str(story.killed.result)
+    assert str(story.killed.result).endswith("run the same command to go on from the last checkpoint")
+    assert story.left == {}
+    assert list((story.out / "killed").iterdir()) == []
+
+
+def test_training_run_again_goes_on_from_the_last_checkpoint(story: Story) -> None:
+    lines = [line for line in story.resumed.printed.splitlines() if line.startswith("resuming after step ")]
+
+    assert isinstance(story.resumed.result, Trained)
+    assert len(lines) == 1
+    assert story.after <= int(lines[0].rsplit(" ", 1)[1]) < STEPS
+
+
+def test_resumed_training_ends_as_an_uninterrupted_one(story: Story) -> None:
+    (resumed, uninterrupted), (found, expected) = story.losses, story.networks
+
+    assert resumed[1] == pytest.approx(uninterrupted[1], abs=1e-3)
+    assert resumed[STEPS] == pytest.approx(uninterrupted[STEPS], abs=1e-3)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-3, rtol=0, msg=lambda text, name=name: name + text)
+
+
+def test_finished_training_is_not_done_again(story: Story) -> None:
+    assert "training prompts" in story.resumed.printed
+    assert "training prompts" not in story.repeated.printed
+    assert story.repeated.result == story.resumed.result
+    first, second = (bundle.read(story.out / name / "router").digest for name in ("resumed", "repeated"))
+    assert first == second
+
+
+def test_training_whose_network_was_spoilt_is_done_again(story: Story) -> None:
+    assert isinstance(story.retrained.result, Trained)
+    assert f"step {STEPS}/{STEPS}" in story.retrained.printed
+    assert "resuming" not in story.retrained.printed
+    assert story.retrained.result.metrics["final_loss"] == story.losses[1][STEPS]
+
+
+def test_bundle_scores_held_out_prompts_as_predicted(story: Story, instructions: Instructions) -> None:
+    test = instructions.part(splits.TEST)
+
+    table = contracts.read(story.out / "resumed" / "predictions.parquet", contracts.PREDICTIONS)
+    router = bundle.read(story.out / "resumed" / "router")
+    scored = router.success_probability(test.texts)
+
+    rows = [row for row in table.to_pylist() if row["router"] == CHALLENGER]
+    assert [row["prompt_id"] for row in rows] == test.ids
+    np.testing.assert_allclose(np.asarray([row["success_probability"] for row in rows]), scored, atol=1e-5)
+    assert set(table["router"].to_pylist()) == {CHALLENGER, MODEL_SAT, KNN}
+    assert set(table["bundle_digest"].to_pylist()) == {router.digest}
+
+
+def test_trained_reports_the_loss_and_what_it_was_trained_with(story: Story, instructions: Instructions) -> None:
+    told = story.resumed.result
+
+    final = story.losses[0][STEPS]
+    assert told.metrics["final_loss"] == final
+    assert told.sentence.startswith(f"loss {final:.3f} after {STEPS} steps, Model-SAT weighs ")
+    assert {name: told.parameters[name] for name in RECIPE} == RECIPE | {"dropout": 0.4}
+    assert told.dataset[1] == instructions.facts["data_digest"]
+    assert (story.out / "resumed" / "page.html").stat().st_size > 0
+
+
+def test_training_that_lost_one_of_two_ranks_ends_in_a_sentence_and_goes_on_when_run_again(seen: Seen) -> None:
+    assert isinstance(seen.loss.killed.result, ModelsatError)
+    assert "a rank was ended by SIGKILL" in str(seen.loss.killed.result)
+    assert seen.loss.left == {}
+    assert "resuming after step " in seen.loss.resumed.printed
+
+
+def test_error_of_ours_keeps_its_class_and_its_sentence_across_processes(seen: Seen) -> None:
+    assert isinstance(seen.refused.result, InputError)
+    assert str(seen.refused.result).endswith(
+        "/bare' has no model.safetensors; convert it to one safetensors file first"
+    )
+
+
+def test_instructions_that_are_not_there_are_named_before_anything_is_started(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="absent"):
+        finetuning.run(
+            tmp_path / "absent", tmp_path / "router", tmp_path / "predictions", tmp_path / "page", tmp_path / "work"
+        )
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipe_that_is_not_there_is_named_before_anything_is_started(
+    instructions_folder: Path, tmp_path: Path
+) -> None:
+    settings = finetuning.Settings(recipe="gpu9")
+
+    with pytest.raises(InputError, match=r"^there is no recipe 'gpu9'; name one of \["):
+        finetuning.run(instructions_folder, tmp_path / "r", tmp_path / "p", tmp_path / "h", tmp_path / "work", settings)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+SLEEPER = """
+import os, sys, time
+from pathlib import Path
+
+if os.environ["RANK"] == "0":
+    (Path(sys.argv[1]) / "history.jsonl").write_text('{"step": 1, "loss": 3.0}\\n')
+    print("step 1 loss 3.0", flush=True)
+time.sleep(100)
+"""
+
+
+def test_no_rank_outlives_a_launcher_that_is_interrupted(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    seen: list[float] = []
+
+    def interrupt(row: Mapping[str, float]) -> None:
+        seen.append(row["loss"])
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            training_launch._follow([*command, str(tmp_path / "sleeper.py"), str(tmp_path)], tmp_path, interrupt)
+
+        assert seen == [3.0]
+        assert processes(tmp_path) == {}
+    finally:
+        for pid in processes(tmp_path):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_line_that_was_cut_off_in_the_history_is_left_out_and_a_repeated_step_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "history.jsonl").write_text(
+        '{"step": 1, "loss": 3.0}\n{"step": 9, "loss": 2.0}\n{"step": 5, "loss": 2.5}\n{"step": 9, "loss": 1.0}\n{"ste'
+    )
+
+    assert training_launch.history(tmp_path) == [
+        {"step": 1, "loss": 3.0},
+        {"step": 5, "loss": 2.5},
+        {"step": 9, "loss": 1.0},
+    ]
+    assert training_launch.history(tmp_path / "absent") == []
