@@ -1,7 +1,8 @@
 """The training objective: four terms over the log-odds of a batch of prompts and all candidates.
 
 Every term divides by constants of the batch's shape, never by what happened to be observed in it, so that averaging
-over ranks gives the loss of the whole batch. Targets may be soft; NaN means not run and never counts.
+over ranks gives the loss of the whole batch; `within` alone compares the prompts of one rank's share. Targets may be
+soft; NaN means not run and never counts.
 """
 
 import torch

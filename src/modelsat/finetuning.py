@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from modelsat import contracts, training_launch
-from modelsat.backbone_files import default_backbone
+from modelsat.backbone_files import WEIGHTS, default_backbone
 from modelsat.instructions import Instructions
 from modelsat.rendering import digest
 from modelsat.reports import trained
+from modelsat.storage import file_digest
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ def run(
     """
     instructions = Instructions.read(source)
     recipe = training_launch.resolve(settings.recipe)
-    inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, asdict(settings))
-    work = work_root / digest(repr(inputs))
     backbone = Path(settings.backbone) if settings.backbone else default_backbone()
+    weights = file_digest(backbone / WEIGHTS) if (backbone / WEIGHTS).is_file() else ""
+    inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, asdict(settings), weights)
+    work = work_root / digest(repr(inputs))
     facts = training_launch.launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
     history = training_launch.history(work)
     # Checkpoints and states served the training that is now complete; they are large.

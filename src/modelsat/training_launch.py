@@ -3,6 +3,8 @@
 The training code is reached by its module name only, so that this library never imports DeepSpeed.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -10,12 +12,12 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from modelsat import errors
-from modelsat.errors import InputError, ModelsatError
+from modelsat.errors import ConflictError, InputError, ModelsatError
 from modelsat.storage import file_digest
 
 _SAID_ON_FAILURE = 300
@@ -45,16 +47,17 @@ def launch(
         What training leaves in `trained.json`.
 
     Raises:
+        ConflictError: Another process trains in `work`.
         ModelsatError: Training failed; errors of ours keep their class.
     """
     facts = _finished(work)
     if facts is None:
         work.mkdir(parents=True, exist_ok=True)
-        (work / "failed.json").unlink(missing_ok=True)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
         command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
         command += ["--work", str(work), "--recipe", recipe]
-        _follow(command, work, on_step)
+        with _alone(work):
+            _follow(command, work, on_step)
         facts = _finished(work)
     if facts is None:
         raise ModelsatError(f"fine-tuning left no complete network in {str(work)!r}; run the same command again")
@@ -98,6 +101,18 @@ def _finished(work: Path) -> dict[str, Any] | None:
         return facts if file_digest(work / "network.safetensors") == facts["network_digest"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+@contextlib.contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep a second launch out of a folder; the lock goes with the process that holds it, however that ends."""
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConflictError(f"another process trains in {str(work)!r}; wait for it or stop it") from error
+        (work / "failed.json").unlink(missing_ok=True)
+        yield
 
 
 def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:

@@ -35,6 +35,7 @@ connector_steps: 40
 connector_batch: 64
 epochs: 0.25
 lora_rank: 2
+threads: 1
 """
 ANY_GAIN = {"gate_margin": 1.0, "gate_saving": 0.0}
 NO_GAIN = {"gate_confidence": 0.999, "gate_margin": 0.0, "gate_saving": 1.0}

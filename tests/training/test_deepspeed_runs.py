@@ -1,6 +1,7 @@
 """Real DeepSpeed processes, started as the pipeline starts them: alone, in company, killed and gone on."""
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import load, load_file
 
 from modelsat import bundle, contracts, finetuning, splits, training_launch
-from modelsat.errors import InputError, ModelsatError
+from modelsat.errors import ConflictError, InputError, ModelsatError
 from modelsat.evaluation import CHALLENGER, KNN, MODEL_SAT
 from modelsat.finetuning import Trained
 from modelsat.instructions import Instructions
@@ -410,6 +411,15 @@ def test_error_of_ours_keeps_its_class_and_its_sentence_across_processes(seen: S
     assert str(seen.refused.result).endswith(
         "/bare' has no model.safetensors; convert it to one safetensors file first"
     )
+
+
+def test_folder_in_which_another_process_trains_is_left_alone(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConflictError, match=f"another process trains in '{tmp_path}'; wait for it or stop it"):
+            training_launch.launch(tmp_path, tmp_path, tmp_path, "tiny", 1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
 def test_instructions_that_are_not_there_are_named_before_anything_is_started(tmp_path: Path) -> None:
