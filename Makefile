@@ -9,10 +9,10 @@ TESTS ?= tests
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run stop test check compile clean
+.PHONY: help run stop test check bench-quality compile clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(READY) ## Results to a live endpoint; SCORES="folder s3://..." uses other results than the sample
 	@$(BIN)/modelsat run $(SCORES)
@@ -28,6 +28,10 @@ check: $(READY) ## Format, lint, types, architecture
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-quality: $(READY) ## Rivals on the real sets, cross-validated, into docs/results.md; a stopped run goes on
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/results_page.py
 
 compile: $(READY) ## Write the compiled pipelines
 	$(BIN)/modelsat compile

@@ -3,7 +3,8 @@
     python benchmarks/cards_matter.py --bundle .run/bundles/DIGEST --scores ../shared/data/mmlupro
 
 Flat: every line of a candidate's card is replaced by the card's own mean. Shuffled: cards change hands at random. Both
-leave the network as it is, so the difference is what the router takes from the lines.
+leave the network as it is, so the difference is what the router takes from the lines: in choices, which are few and
+noisy, and in the log-loss of all its predictions.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from modelsat import bundle as bundles
 from modelsat import collection, evaluation
 from modelsat.routers.mixture import Mixture
 from modelsat.routers.model_sat import ModelSat
-from modelsat.statistics import bootstrap_means, interval
+from modelsat.statistics import Interval, bootstrap_means, interval
 
 
 def main() -> None:
@@ -37,13 +38,25 @@ def main() -> None:
         print(f"scored {len(arena.texts):,} prompts with {name}", flush=True)
     table = evaluation.evaluate(arena, told)
     truth = table.correct["true cards"]
-    print(f"\n{'':<16} {'accuracy':>9}  {'loss against true cards, points':<32} {'AUC':>6} {'ECE':>6}")
+    print(f"\n{'':<16} {'accuracy':>9}  {'points lost':<24} {'bits lost per prediction':<28} {'AUC':>6} {'ECE':>6}")
     for name in told:
-        difference = truth - table.correct[name]
-        lost = interval(difference.mean(), bootstrap_means(difference[:, None])[:, 0])
+        lost = paired(truth - table.correct[name])
+        bits = paired(surprise(told[name], arena) - surprise(told["true cards"], arena))
         span = f"{100 * lost.value:+.2f} ({100 * lost.low:+.2f} to {100 * lost.high:+.2f})"
+        more = f"{bits.value:+.4f} ({bits.low:+.4f} to {bits.high:+.4f})"
         accuracy = table.correct[name].mean()
-        print(f"{name:<16} {accuracy:>9.1%}  {span:<32} {table.auc[name]:>6.3f} {table.ece[name]:>6.3f}")
+        print(f"{name:<16} {accuracy:>9.1%}  {span:<24} {more:<28} {table.auc[name]:>6.3f} {table.ece[name]:>6.3f}")
+
+
+def surprise(probabilities: np.ndarray, arena: arenas.Arena) -> np.ndarray:
+    """Return the mean log-loss of each prompt over its pool, in bits."""
+    p = np.clip(probabilities, 1e-6, 1 - 1e-6)
+    losses = -arena.truth * np.log2(p) - (1 - arena.truth) * np.log2(1 - p)
+    return np.where(arena.pool, losses, 0.0).sum(axis=1) / arena.pool.sum(axis=1)
+
+
+def paired(differences: np.ndarray) -> Interval:
+    return interval(differences.mean(), bootstrap_means(differences[:, None])[:, 0])
 
 
 if __name__ == "__main__":

@@ -26,12 +26,13 @@ class States:
 
     Attributes:
         lengths: Tokens per training prompt (train,).
-        hidden: States at the entry layer, float16 (tokens of all training prompts, width).
+        hidden: File of the states at the entry layer, float16 (tokens of all training prompts, width). It is read
+            and not mapped: a mapping would count as this process's memory, a gigabyte for 6,000 long prompts.
         vectors: Mean of the last hidden states of every prompt, float32 (prompts, width), training prompts first.
     """
 
     lengths: np.ndarray
-    hidden: np.ndarray
+    hidden: Path
     vectors: np.ndarray
 
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,11 +40,13 @@ class States:
         offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         filled = np.maximum(rows, 0)
         longest = int(self.lengths[filled].max())
-        states = torch.zeros(len(rows), longest, self.hidden.shape[1])
+        width = self.vectors.shape[1]
+        states = torch.zeros(len(rows), longest, width)
         mask = torch.zeros(len(rows), longest, dtype=torch.long)
         for i, row in enumerate(filled):
             size = self.lengths[row]
-            states[i, :size] = torch.from_numpy(self.hidden[offsets[row] : offsets[row + 1]].astype(np.float32))
+            read = np.fromfile(self.hidden, np.float16, int(size) * width, offset=2 * int(offsets[row]) * width)
+            states[i, :size] = torch.from_numpy(read.reshape(size, width).astype(np.float32))
             mask[i, :size] = 1
         return states, mask
 
@@ -87,13 +90,12 @@ def encode(
             for name, size in sizes.items():
                 _reserve(folder / name, size)
         barrier()
-        _fill(network, ids, lengths, train, folder, tokens, width, rank, ranks, progress)
+        _fill(network, ids, lengths, train, folder, width, rank, ranks, progress)
         barrier()
         if rank == 0:
             write_json(done_file, {"key": key})
-    hidden = np.memmap(folder / "hidden.f16", dtype=np.float16, mode="r", shape=(max(tokens, 1), width))
     vectors = np.fromfile(folder / "vectors.f32", dtype=np.float32).reshape(-1, width)
-    return States(lengths[:train], hidden, vectors)
+    return States(lengths[:train], folder / "hidden.f16", vectors)
 
 
 def _reserve(path: Path, size: int) -> None:
@@ -116,18 +118,16 @@ def _fill(
     lengths: np.ndarray,
     train: int,
     folder: Path,
-    tokens: int,
     width: int,
     rank: int,
     ranks: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    hidden = np.memmap(folder / "hidden.f16", dtype=np.float16, mode="r+", shape=(max(tokens, 1), width))
     vectors = np.memmap(folder / "vectors.f32", dtype=np.float32, mode="r+", shape=(len(ids), width))
     offsets = np.concatenate([[0], np.cumsum(lengths[:train])])
     mine = np.arange(rank, len(ids), ranks)
     done = 0
-    with torch.inference_mode():
+    with torch.inference_mode(), (folder / "hidden.f16").open("r+b") as hidden:
         for part in length_sorted_batches(lengths[mine], _BATCH):
             rows = mine[part]
             input_ids, mask = (part.to(network.inquiry.device) for part in _padded([ids[i] for i in rows]))
@@ -136,11 +136,11 @@ def _fill(
             states = states.cpu()
             for j, row in enumerate(rows):
                 if row < train:
-                    hidden[offsets[row] : offsets[row + 1]] = states[j, : lengths[row]].numpy()
+                    hidden.seek(2 * int(offsets[row]) * width)
+                    hidden.write(states[j, : lengths[row]].half().numpy().tobytes())
             done += len(rows)
             if progress is not None:
                 progress(done, len(mine))
-    hidden.flush()
     vectors.flush()
 
 

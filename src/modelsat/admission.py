@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from modelsat import cards
 from modelsat.aptitude import AptitudeTest
+from modelsat.arena import Arena
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection
 
@@ -39,6 +40,21 @@ def admit(bundle: Bundle, collection: Collection) -> Bundle:
         lineage=bundle.lineage | {"mean_score": mean_score},
         digest="",
     )
+
+
+def score(bundle: Bundle, collection: Collection, arena: Arena) -> np.ndarray:
+    """Score an arena with a bundle, to which the candidates of a collection are admitted first.
+
+    Returns:
+        Success probabilities (prompts, candidates) in the arena's order; 0 for a candidate that is in neither.
+    """
+    admitted = admit(bundle, collection)
+    place = {name: i for i, name in enumerate(arena.candidates)}
+    columns = np.asarray([place.get(name, -1) for name in admitted.names])
+    known = columns >= 0
+    out = np.zeros(arena.truth.shape, dtype=np.float32)
+    out[:, columns[known]] = admitted.success_probability(arena.texts)[:, known]
+    return out
 
 
 def _matched(test: AptitudeTest, collection: Collection) -> pa.Table:

@@ -63,9 +63,7 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
     truth = outcomes.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
     sets = _sets(collection, truth)
-    labels = np.asarray(
-        [f"{b}/{t}" for b, t in zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)]
-    )
+    labels = labels_of(collection)
     pool = np.zeros_like(truth, dtype=bool)
     prior = np.full(truth.shape, np.nan)
     label_prior = np.full(truth.shape, np.nan)
@@ -79,21 +77,15 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
             continue
         usable |= complete
         pool[np.ix_(complete, core)] = True
-        mean = truth[np.ix_(train, core)].mean(axis=0)
-        prior[np.ix_(complete, core)] = mean
-        for label in np.unique(labels[complete]):
-            same = complete & (labels == label)
-            seen = truth[np.ix_(train & same, core)]
-            shrunk = (seen.sum(axis=0) + _LABEL_PRIOR_PROMPTS * mean) / (len(seen) + _LABEL_PRIOR_PROMPTS)
-            label_prior[np.ix_(same, core)] = shrunk
+        prior[np.ix_(complete, core)] = truth[np.ix_(train, core)].mean(axis=0)
+        label_prior[np.ix_(complete, core)] = label_means(truth[:, core], train, labels)[complete]
     keep = np.flatnonzero(usable & (parts == split))
     if not len(keep):
         raise InputError(
             f"no {split} prompt was answered by at least two candidates that were run on 95 % of its source; "
             "collect more results"
         )
-    texts = _texts(collection, keep)
-    tokens_out = costs.mean_tokens_out(collection.scores, names)
+    texts = texts_of(collection, keep)
     return Arena(
         prompt_ids=[prompts["prompt_id"][int(i)].as_py() for i in keep],
         texts=texts,
@@ -104,16 +96,47 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
         labels=labels[keep],
         prior=prior[keep],
         label_prior=label_prior[keep],
-        cost=costs.expected(texts, collection.candidates, tokens_out),
+        cost=costs_of(collection, keep),
     )
 
 
-def _texts(collection: Collection, rows: np.ndarray) -> list[str]:
+def labels_of(collection: Collection) -> np.ndarray:
+    """Return benchmark and category of every prompt of a collection in one word."""
+    columns = (collection.prompts[name].to_pylist() for name in ("benchmark", "task"))
+    return np.asarray([f"{benchmark}/{task}" for benchmark, task in zip(*columns, strict=True)])
+
+
+def label_means(truth: np.ndarray, train: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return per prompt the mean scores on the training prompts of its label, shrunk to those on all of them.
+
+    Args:
+        truth: Scores (n, candidates); complete on the training prompts.
+        train: Which prompts to average over, boolean (n,).
+        labels: Label of each prompt (n,).
+    """
+    mean = truth[train].mean(axis=0)
+    out = np.empty(truth.shape)
+    for label in np.unique(labels):
+        same = labels == label
+        seen = truth[train & same]
+        out[same] = (seen.sum(axis=0) + _LABEL_PRIOR_PROMPTS * mean) / (len(seen) + _LABEL_PRIOR_PROMPTS)
+    return out
+
+
+def texts_of(collection: Collection, rows: np.ndarray) -> list[str]:
+    """Return what a router reads of the prompts in the given rows."""
     taken = collection.prompts.take(rows)
     return [
         render_prompt(prompt, choices)
         for prompt, choices in zip(taken["prompt"].to_pylist(), taken["choices"].to_pylist(), strict=True)
     ]
+
+
+def costs_of(collection: Collection, rows: np.ndarray) -> np.ndarray:
+    """Return expected costs in USD of the prompts in the given rows at every candidate, NaN where unpriced."""
+    names = collection.candidates["candidate"].to_pylist()
+    tokens_out = costs.mean_tokens_out(collection.scores, names)
+    return costs.expected(texts_of(collection, rows), collection.candidates, tokens_out)
 
 
 def _sets(collection: Collection, truth: np.ndarray) -> np.ndarray:

@@ -240,9 +240,4 @@ def _champion(champion: Champion, collection: Collection, arena: Arena) -> np.nd
         loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
         if not (_columns(loaded.names, arena) >= 0).any():
             return None
-        loaded = admission.admit(loaded, collection)
-        columns = _columns(loaded.names, arena)
-        known = columns >= 0
-        out = np.zeros(arena.truth.shape, dtype=np.float32)
-        out[:, columns[known]] = loaded.success_probability(arena.texts)[:, known]
-    return out
+        return admission.score(loaded, collection, arena)

@@ -37,3 +37,30 @@ def core_candidates(outcomes: np.ndarray, min_share: float = 0.95) -> np.ndarray
 def _positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
     positions = pc.index_in(column, value_set=pa.array(order, pa.string()))
     return np.asarray(pc.fill_null(positions, -1).to_numpy(), dtype=np.int64)
+
+
+def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.ndarray:
+    """Estimate what each candidate would score on average over all prompts, those it was not run on included.
+
+    A score is taken as candidate plus prompt: a candidate that was spared the hardest prompts is not the better for it.
+
+    Args:
+        outcomes: Scores (prompts, candidates), NaN where not run.
+        rounds: Of alternating least squares.
+        prior: How many observations the mean over all counts for.
+
+    Returns:
+        float64 array (candidates,) in [0, 1].
+    """
+    asked = ~np.isnan(outcomes)
+    right = np.nan_to_num(outcomes).astype(np.float64)
+    mean = right.sum() / max(asked.sum(), 1)
+    n, per_candidate = asked.sum(axis=1), asked.sum(axis=0)
+    prompt, candidate = np.zeros(len(outcomes)), np.zeros(outcomes.shape[1])
+    for _ in range(rounds):
+        prompt = (right.sum(axis=1) - asked @ candidate - n * mean) / np.maximum(n, 1)
+        prompt -= prompt.mean() if len(prompt) else 0.0
+        candidate = (right.sum(axis=0) - prompt @ asked - per_candidate * mean) / (per_candidate + prior)
+        if asked.all():
+            break
+    return np.asarray(np.clip(mean + candidate, 0.0, 1.0))

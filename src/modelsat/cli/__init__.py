@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from modelsat import __version__
-from modelsat.cli import cluster, machine, serving, stages
+from modelsat.cli import cluster, evaluation, machine, serving, stages
 
 app = typer.Typer(
     help="Learns from benchmark results which LLM can handle which prompt, and keeps learning as new LLMs appear.",
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (machine, stages, serving, cluster):
+for module in (machine, stages, evaluation, serving, cluster):
     module.add_to(app)
 
 

@@ -78,6 +78,20 @@ def calibration(predicted: Sequence[float], observed: Sequence[float]) -> str:
     return _svg(figure)
 
 
+def gains(rows: Sequence[tuple[str, float, float, float]]) -> str:
+    """Draw gains with their intervals, in points: (name, value, low, high), the first at the top; 0 is a line."""
+    figure, axes = _canvas(9.2, 0.9 + 0.28 * len(rows))
+    for i, (_, value, low, high) in enumerate(rows):
+        colour = GOOD if low > 0 else BAD if high < 0 else MUTED
+        axes.plot([low, high], [i, i], color=colour, linewidth=1.8, solid_capstyle="butt")
+        axes.plot([value], [i], color=colour, marker="o", markersize=5)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(rows)), [_name(row[0]) for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("gain over best single in points, with 95 % intervals")
+    return _svg(figure)
+
+
 def bars(names: Sequence[str], groups: Mapping[str, Sequence[float]], x_label: str) -> str:
     """Draw horizontal bars: one row per name, one colour per group; values in [0, 1] shown in percent."""
     figure, axes = _canvas(9.2, 0.8 + 0.3 * len(names))

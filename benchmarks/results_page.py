@@ -1,0 +1,143 @@
+"""Writes docs/results.md from the stored results, and says of every figure whether it is significant.
+
+    python benchmarks/results_page.py
+
+Reads `benchmarks/results/*.json`: `quality.json` of `quality.py`, and `retrain-SET.json`, the table that the retrain
+pipeline leaves of its own held-out prompts (`python benchmarks/results_page.py keep RUN_FOLDER SET` copies one).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from modelsat.atomic import write_json, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "results.md"
+
+HEAD = """# Results
+
+Written by `python benchmarks/results_page.py` from `benchmarks/results/`; do not edit.
+
+All figures are from real benchmark results of real models, on prompts that the router was not fitted to. Accuracy
+is the mean score of the chosen candidates. A gain is paired: the same prompts, minus the best single candidate,
+which is chosen on training prompts. Intervals are 95 % percentile intervals of a paired bootstrap over prompts
+(2,000 resamples, seed 0). **Bold** gains have an interval that does not hold 0; all others are not significant.
+Outcomes are single samples: two runs of one model agree on about 96 % of the prompts, so the oracle, the best of
+many noisy outcomes, is out of reach. "best per category" knows each prompt's true category, which no router is
+told.
+"""
+
+RIVALS = """
+## Rivals, cross-validated
+
+{folds} folds by question (a salted hash of the normalised question, so copies of a question stay together). In each
+fold one eighth of the other prompts chooses hyper-parameters, the rest is trained on. The pool are the candidates
+run on at least 95 % of a set, the prompts those on which all of them were run. All rivals read the same MiniLM
+vectors (all-MiniLM-L6-v2, 256 tokens). "pooled" is the prompt-weighted mean of the paired gains over each set's own
+best single.
+"""
+
+RETRAIN = """
+## The router of the retrain pipeline
+
+What `make run SCORES=...` trains, judges and serves: Model-SAT on MiniLM, stacked with kNN. One split: the 20 % of
+the questions that are held out for good; so these figures are not comparable with the folds above to the last
+digit.
+"""
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["keep"]:
+        keep(Path(sys.argv[2]), sys.argv[3])
+    parts = [HEAD]
+    if (RESULTS / "quality.json").is_file():
+        parts.append(rivals(read("quality.json")))
+    retrained = sorted(RESULTS.glob("retrain-*.json"))
+    if retrained:
+        parts.append(RETRAIN)
+        parts += [retrain(path.stem.removeprefix("retrain-"), read(path.name)) for path in retrained]
+    write_text(PAGE, "\n".join(parts))
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+def keep(run: Path, name: str) -> None:
+    """Copy the table of a `modelsat run` folder, without paths of this machine."""
+    found = sorted(run.glob("pipeline/*/*/evaluate-router/result"), key=lambda path: path.stat().st_mtime)
+    facts = json.loads(found[-1].read_text(encoding="utf-8"))
+    facts["sets"] = {Path(source).name: count for source, count in facts["sets"].items()}
+    write_json(RESULTS / f"retrain-{name}.json", facts)
+
+
+def read(name: str) -> dict:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def rivals(facts: dict) -> str:
+    """Return one table with a column of gains per set, and one of accuracies."""
+    sets = facts["sets"]
+    names = [line["name"] for line in next(iter(sets.values()))["lines"]]
+    by_name = {one: {line["name"]: line for line in table["lines"]} for one, table in sets.items()}
+    order = sorted(names, key=lambda name: (by_name[next(iter(sets))][name]["reference"], -facts["pooled"][name][0]))
+    sizes = [f"{one}: {table['prompts']:,} prompts, {table['candidates']} candidates" for one, table in sets.items()]
+    heads = ["gain in points", *sets, "pooled"]
+    rows = []
+    for name in order:
+        if name == "best single":
+            continue
+        cells = [gain(by_name[one][name]["gain"]) for one in sets]
+        rows.append([name, *cells, gain(facts["pooled"][name])])
+    accuracies = [[name, *(f"{by_name[one][name]['accuracy'][0]:.1f}" for one in sets)] for name in [*order]]
+    better = [
+        name for name in order if facts["pooled"][name][1] > 0 and not by_name[next(iter(sets))][name]["reference"]
+    ]
+    said = (
+        f"Significantly better than best single, pooled over the sets: {', '.join(better)}."
+        if better
+        else "No rival is significantly better than best single, pooled over the sets."
+    )
+    return "\n".join(
+        [
+            RIVALS.format(folds=facts["folds"]),
+            "; ".join(sizes) + ".\n",
+            markdown(heads, rows),
+            f"\n{said} Differences between rivals of less than a point are within the noise of these sets.\n",
+            markdown(["accuracy in %", *sets], accuracies),
+        ]
+    )
+
+
+def retrain(name: str, facts: dict) -> str:
+    """Return the table of one run of the pipeline."""
+    order = sorted(facts["lines"], key=lambda line: (line["is_reference"], -line["accuracy"]["value"]))
+    rows = [
+        [
+            line["name"],
+            f"{100 * line['accuracy']['value']:.1f}",
+            ""
+            if line["name"] == "best single"
+            else gain([100 * line["gain"][part] for part in ("value", "low", "high")]),
+            "" if line["cost_usd_per_1k"] is None else f"{line['cost_usd_per_1k']:.3f}",
+        ]
+        for line in order
+    ]
+    table = markdown(["", "accuracy in %", "gain in points", "USD per 1,000 prompts"], rows)
+    sets = " and ".join(facts["sets"])
+    title = f"\n### {name}\n\n{facts['prompts']:,} held-out prompts of {sets}, up to {facts['pool']} candidates.\n"
+    return f"{title}\n{table}\n\n{facts['verdict']['sentence']}"
+
+
+def gain(value: list[float]) -> str:
+    """Format a gain with its interval, bold where the interval does not hold 0."""
+    text = f"{value[0]:+.1f} [{value[1]:+.1f}, {value[2]:+.1f}]"
+    return f"**{text}**" if value[1] > 0 or value[2] < 0 else text
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+if __name__ == "__main__":
+    main()

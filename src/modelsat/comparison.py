@@ -1,0 +1,147 @@
+"""Compares any routers on any benchmark results: bundles as they are, rivals fitted to the training prompts there.
+
+Only held-out prompts count. The split is the same over all folders ever collected (`splits`), so a bundle of ours never
+saw them, whatever it was trained on.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelsat import admission, bundle, embeddings, evaluation, outcomes, rivals, splits
+from modelsat import arena as arenas
+from modelsat.arena import Arena
+from modelsat.atomic import write_text
+from modelsat.collection import Collection, collect
+from modelsat.errors import InputError
+from modelsat.evaluation import Evaluation
+from modelsat.rivals.rival import Labelled
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        arena: Held-out prompts with every candidate's outcome.
+        evaluation: The table.
+        predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
+        seen: Which candidates of the arena each router was trained on.
+    """
+
+    arena: Arena
+    evaluation: Evaluation
+    predictions: dict[str, np.ndarray]
+    seen: dict[str, list[str]]
+
+
+def compare(
+    sources: Sequence[str],
+    routers: Sequence[str],
+    cache: Path,
+    profiles: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Comparison:
+    """Compare routers.
+
+    Args:
+        sources: Folders or `s3://` prefixes with benchmark results.
+        routers: Names of rivals, folders of bundles, `s3://` URIs or `models:/name@alias`.
+        cache: Folder that keeps prompt vectors.
+        profiles: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
+        progress: Called with a line before each router is scored.
+
+    Raises:
+        InputError: A router or a source cannot be used.
+    """
+    if len(set(routers)) < len(routers):
+        raise InputError("a router is named twice; name each once")
+    collection = collect(sources)
+    arena = arenas.build(collection)
+    answers = collect(profiles) if profiles else collection
+    predictions: dict[str, np.ndarray] = {}
+    seen: dict[str, list[str]] = {}
+    for router in routers:
+        progress(router)
+        if router in rivals.NAMES:
+            predictions[router] = _rival(router, collection, arena, cache)
+            seen[router] = list(arena.candidates)
+        else:
+            with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
+                loaded = bundle.read(bundle.fetch(router, Path(scratch)))
+                predictions[router] = admission.score(loaded, answers, arena)
+                trained_on = set(loaded.lineage.get("trained_on", loaded.names))
+                seen[router] = [name for name in arena.candidates if name in trained_on]
+    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen)
+
+
+def _rival(name: str, collection: Collection, arena: Arena, cache: Path) -> np.ndarray:
+    """Fit a rival to the collection's training prompts and score the arena."""
+    ids = collection.prompts["prompt_id"].to_pylist()
+    truth = outcomes.matrix(collection.scores, ids, arena.candidates)
+    parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
+    labels = arenas.labels_of(collection)
+    vectors = embeddings.vectors(arenas.texts_of(collection, np.arange(len(ids))), cache)
+    cost = arenas.costs_of(collection, np.arange(len(ids)))
+    answered = ~np.isnan(truth).all(axis=1)
+
+    def labelled(split: str) -> Labelled:
+        rows = np.flatnonzero((parts == split) & answered)
+        if not len(rows):
+            raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
+        return Labelled(vectors[rows], truth[rows], labels[rows], cost[rows])
+
+    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    scorer = rivals.named(name)(labelled(splits.TRAIN), labelled(splits.VALIDATION))
+    return scorer(vectors[[place[prompt_id] for prompt_id in arena.prompt_ids]])
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as JSON; `docs/evaluation.md` describes the keys. It holds no prompt text."""
+    table, arena = comparison.evaluation, comparison.arena
+    return {
+        "prompts": table.prompts,
+        "pool": table.pool,
+        "sets": table.sets,
+        "candidates": list(arena.candidates),
+        "lines": [asdict(line) for line in table.lines],
+        "routers": {
+            name: {
+                "auc": table.auc[name],
+                "seen": comparison.seen[name],
+                "unseen": [one for one in arena.candidates if one not in comparison.seen[name]],
+            }
+            for name in comparison.predictions
+        },
+        "per_prompt": [_prompt(comparison, i) for i in range(table.prompts)],
+    }
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write the JSON, whole or not at all."""
+    write_text(path, json.dumps(as_json(comparison)))
+
+
+def _prompt(comparison: Comparison, row: int) -> Mapping[str, Any]:
+    table, arena = comparison.evaluation, comparison.arena
+    return {
+        "prompt_id": arena.prompt_ids[row],
+        "set": str(arena.sets[row]),
+        "pool": [arena.candidates[i] for i in np.flatnonzero(arena.pool[row])],
+        "best_single": arena.candidates[int(arena.best_single[row])],
+        "routers": {
+            name: {
+                "chosen": arena.candidates[int(table.choices[name][row])],
+                "score": float(table.correct[name][row]),
+                "utility": {
+                    arena.candidates[i]: round(float(values[row, i]), 6) for i in np.flatnonzero(arena.pool[row])
+                },
+            }
+            for name, values in comparison.predictions.items()
+        },
+    }

@@ -1,0 +1,78 @@
+"""The comparison page: gains as a picture, the table, what was unseen."""
+
+from pathlib import Path
+
+import numpy as np
+
+from modelsat.comparison import Comparison
+from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Line
+from modelsat.reports import evaluated, figures, page
+from modelsat.reports.page import Row, Section
+
+
+def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
+    """Write the page.
+
+    Args:
+        comparison: What was compared.
+        path: Where to.
+        footer: Versions and seeds.
+    """
+    sections = [
+        _gains(comparison),
+        evaluated.table(comparison.evaluation, ""),
+        _by_set(comparison),
+        _unseen(comparison),
+    ]
+    page.write(path, "Compared routers", sentence(comparison), [s for s in sections if s is not None], footer=footer)
+
+
+def sentence(comparison: Comparison) -> str:
+    """Say who routed best and whether that is significant."""
+    best = max((line for line in comparison.evaluation.lines if not line.is_reference), key=lambda x: x.gain.value)
+    gain = f"{page.points(best.gain.value)} points ({page.points(best.gain.low)} to {page.points(best.gain.high)})"
+    verdict = "significantly" if best.gain.low > 0 else "not significantly"
+    return f"{best.name} routes best, {verdict} better than the best single candidate: {gain}."
+
+
+def _gains(comparison: Comparison) -> Section:
+    shown = [line for line in comparison.evaluation.lines if line.name not in (BEST_SINGLE, RANDOM, ORACLE)]
+    order = sorted(shown, key=lambda line: -line.gain.value)
+    return Section("Gain over best single", figure=figures.gains([_points(line) for line in order]))
+
+
+def _points(line: Line) -> tuple[str, float, float, float]:
+    return line.name, 100 * line.gain.value, 100 * line.gain.low, 100 * line.gain.high
+
+
+def _by_set(comparison: Comparison) -> Section | None:
+    table, sets = comparison.evaluation, np.unique(comparison.arena.sets)
+    if len(sets) < 2:
+        return None
+    rows = []
+    for name in comparison.predictions:
+        gain = table.correct[name] - table.correct[BEST_SINGLE]
+        rows.append(Row((name, *(page.points(gain[comparison.arena.sets == one].mean()) for one in sets))))
+    return Section(
+        "Gain by set, in points",
+        heads=("", *(Path(one).name for one in sets)),
+        rows=rows,
+        numeric=frozenset(range(1, len(sets) + 1)),
+    )
+
+
+def _unseen(comparison: Comparison) -> Section | None:
+    rows = []
+    for router, seen in comparison.seen.items():
+        unseen = [name for name in comparison.arena.candidates if name not in seen]
+        if unseen:
+            rows.append(Row((router, len(unseen), ", ".join(unseen))))
+    if not rows:
+        return None
+    return Section(
+        "Candidates that a router was not trained on",
+        "They are scored by their answers to the router's own aptitude test.",
+        heads=("router", "candidates", "names"),
+        rows=rows,
+        numeric=frozenset({1}),
+    )

@@ -1,0 +1,64 @@
+"""The Avengers and Avengers-Pro: ranks of candidates in clusters of prompts (peers.md, 2.2 to 2.5), voting left out.
+
+The defects are kept, as they belong to the recipe: no shrinkage, ranks instead of margins, centroids that are not of
+unit length. A missing price counts as the dearest and not, as in the published code, as free.
+"""
+
+import numpy as np
+
+from modelsat.policy import relative_costs
+from modelsat.rivals.clusters import cluster
+from modelsat.rivals.group_means import group_means
+from modelsat.rivals.rival import Labelled, Scorer
+
+CLUSTERS, NEAREST, SHARPNESS, SEED = 64, 3, 6.0, 42
+PRO_CLUSTERS, PRO_NEAREST, PRO_SHARPNESS, PRO_ACCURACY_WEIGHT = 40, 3, 9.0, 0.7
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
+    """Fit The Avengers; its settings are the paper's, so validation prompts have no say."""
+    centroids, groups = cluster(train.vectors, CLUSTERS, SEED)
+    accuracy = group_means(train, groups, len(centroids), prior=0.0)
+    return _by_rank(centroids, _ranks(accuracy), NEAREST, SHARPNESS, offset=0.1)
+
+
+def fit_pro(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
+    """Fit Avengers-Pro with the published weights, 0.7 on accuracy and 0.3 on cheapness."""
+    centroids, groups = cluster(train.vectors, PRO_CLUSTERS, SEED, starts=10)
+    accuracy = group_means(train, groups, len(centroids), prior=0.0)
+    cost = _cluster_costs(train.cost, groups, len(centroids))
+    spread = np.ptp(accuracy, axis=1, keepdims=True)
+    lowest = accuracy.min(axis=1, keepdims=True)
+    scaled = np.where(spread > 0, (accuracy - lowest) / np.where(spread > 0, spread, 1.0), 1.0)
+    utility = PRO_ACCURACY_WEIGHT * scaled + (1 - PRO_ACCURACY_WEIGHT) * (1 - relative_costs(cost))
+    return _by_rank(centroids, _ranks(utility), PRO_NEAREST, PRO_SHARPNESS, offset=1.0)
+
+
+def _cluster_costs(cost: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    priced = ~np.isnan(cost).any(axis=0)
+    member = np.zeros((count, len(groups)))
+    member[groups, np.arange(len(groups))] = 1.0
+    means = member @ np.nan_to_num(cost) / np.maximum(member.sum(axis=1, keepdims=True), 1)
+    return np.where(priced, means, np.nan)
+
+
+def _ranks(utility: np.ndarray) -> np.ndarray:
+    """Rank candidates within each cluster, 0 for the best."""
+    order = np.argsort(-utility, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(utility.shape[1])[None, :], axis=1)
+    return ranks
+
+
+def _by_rank(centroids: np.ndarray, ranks: np.ndarray, nearest: int, sharpness: float, offset: float) -> Scorer:
+    reciprocal = 1.0 / (ranks + offset)
+
+    def score(vectors: np.ndarray) -> np.ndarray:
+        distance = 1.0 - vectors @ centroids.T
+        count = min(nearest, len(centroids))
+        near = np.argsort(distance, axis=1, kind="stable")[:, :count]
+        weight = np.exp(-sharpness * np.take_along_axis(distance, near, axis=1))
+        weight /= weight.sum(axis=1, keepdims=True)
+        return np.einsum("nk,nkm->nm", weight, reciprocal[near])
+
+    return score

@@ -1,0 +1,17 @@
+"""MLP: one network with a head per candidate, in the shape of RouterEval's (peers.md, 4.4)."""
+
+from torch import nn
+
+from modelsat.rivals.neural import train_head
+from modelsat.rivals.rival import Labelled, Scorer
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit until validation loss is least."""
+    return train_head(_network, train, validation, epochs=60, batch=256, rate=1e-3, decay=1e-2)
+
+
+def _network(width: int, candidates: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(width, 256), nn.ReLU(), nn.Dropout(0.2), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, candidates)
+    )

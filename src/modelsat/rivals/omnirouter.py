@@ -1,0 +1,26 @@
+"""OmniRouter's predictor: a trained head mixed with retrieved history (peers.md, 5.2); `assignment` spends a budget.
+
+Settings are those of ORBIT's re-implementation: linear heads on the encoder, 50 neighbours, 0.6 on the trained half. A
+candidate without history is unknown and not free: it has its overall level.
+"""
+
+import numpy as np
+from torch import nn
+
+from modelsat.rivals.neural import train_head
+from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.routers.knn import Knn
+
+NEIGHBOURS, TRAINED_SHARE = 50, 0.6
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit both halves."""
+    trained = train_head(nn.Linear, train, validation, epochs=50, batch=256, rate=3e-3, decay=1e-6)
+    names = [str(i) for i in range(train.outcomes.shape[1])]
+    retrieved = Knn(names, None, train.vectors, train.outcomes, NEIGHBOURS)  # type: ignore[arg-type]
+
+    def score(vectors: np.ndarray) -> np.ndarray:
+        return TRAINED_SHARE * trained(vectors) + (1 - TRAINED_SHARE) * retrieved.from_embeddings(vectors)
+
+    return score

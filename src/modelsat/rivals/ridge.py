@@ -1,0 +1,39 @@
+"""Ridge: one regularised linear head per candidate, the strongest baseline of RouterEval (peers.md, 4.4 and 4.6)."""
+
+import numpy as np
+
+from modelsat.outcomes import levels
+from modelsat.rivals.rival import Labelled, Scorer, best
+
+PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit with the penalty that predicts validation outcomes best."""
+    return best(PENALTIES, lambda penalty: heads(train, penalty), validation)
+
+
+def heads(train: Labelled, penalty: float) -> Scorer:
+    """Regress each candidate's distance from its level on the centred vectors.
+
+    Args:
+        train: Prompts with outcomes.
+        penalty: Of the squared weights, above 0.
+    """
+    centre = train.vectors.mean(axis=0)
+    inputs = (train.vectors - centre).astype(np.float64)
+    level = levels(train.outcomes)
+    target = np.where(train.asked, train.right - level, 0.0)
+    square = penalty * np.eye(inputs.shape[1])
+    weights = np.empty((inputs.shape[1], target.shape[1]))
+    # Candidates that were run on the same prompts share one factorisation.
+    patterns, which = np.unique(train.asked, axis=1, return_inverse=True)
+    for i, asked in enumerate(patterns.T):
+        mine = which.ravel() == i
+        rows = inputs[asked]
+        weights[:, mine] = np.linalg.solve(rows.T @ rows + square, rows.T @ target[asked][:, mine])
+
+    def score(vectors: np.ndarray) -> np.ndarray:
+        return np.clip((vectors - centre) @ weights + level, 0.0, 1.0)
+
+    return score

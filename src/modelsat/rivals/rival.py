@@ -1,0 +1,77 @@
+"""What every rival is given and what it gives back.
+
+A rival is a function `fit(train, validation)` that returns a scorer; hyper-parameters are chosen on validation prompts.
+A scorer sees the vector of a prompt and nothing else: labels of tasks are there to fit by and never to route by.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from modelsat import policy
+
+Scorer = Callable[[np.ndarray], np.ndarray]
+"""Unit vectors (prompts, width) to utilities (prompts, candidates), the larger the better."""
+
+Setting = TypeVar("Setting")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Prompts whose outcomes are known; n prompts, m candidates.
+
+    Attributes:
+        vectors: Unit vectors of the prompts, float32 (n, width).
+        outcomes: Scores in [0, 1], float32 (n, m), NaN where not run.
+        tasks: Task of each prompt, length n.
+        cost: Expected cost in USD, (n, m), NaN where a price is missing.
+    """
+
+    vectors: np.ndarray
+    outcomes: np.ndarray
+    tasks: np.ndarray
+    cost: np.ndarray
+
+    @property
+    def asked(self) -> np.ndarray:
+        """Say which candidates were run on which prompts, boolean (n, m)."""
+        return ~np.isnan(self.outcomes)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Return the scores with 0 where not run, for sums beside `asked`."""
+        return np.nan_to_num(self.outcomes)
+
+    def take(self, rows: np.ndarray) -> "Labelled":
+        """Return some of the prompts."""
+        return Labelled(self.vectors[rows], self.outcomes[rows], self.tasks[rows], self.cost[rows])
+
+
+Fit = Callable[[Labelled, Labelled], Scorer]
+
+
+def brier(scores: np.ndarray, truth: Labelled) -> float:
+    """Return the mean squared distance of predicted and observed scores over what was run."""
+    return float(((scores - truth.right) ** 2)[truth.asked].mean())
+
+
+def regret(scores: np.ndarray, truth: Labelled) -> float:
+    """Return how much less than 1 the chosen candidates score on average, among those that were run."""
+    answered = truth.asked.any(axis=1)
+    tie_break = truth.right.sum(axis=0) / np.maximum(truth.asked.sum(axis=0), 1)
+    choice = policy.choose(scores, truth.asked, tie_break)[answered]
+    return 1.0 - float(truth.right[answered][np.arange(len(choice)), choice].mean())
+
+
+def best(
+    settings: Iterable[Setting],
+    fit: Callable[[Setting], Scorer],
+    validation: Labelled,
+    loss: Callable[[np.ndarray, Labelled], float] = brier,
+) -> Scorer:
+    """Return the scorer with the least loss on validation prompts; of equal ones the first."""
+    scorers = [fit(setting) for setting in settings]
+    losses = [loss(scorer(validation.vectors), validation) for scorer in scorers]
+    return scorers[int(np.argmin(losses))]

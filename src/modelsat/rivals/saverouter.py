@@ -1,0 +1,80 @@
+"""SAVERouter's estimator: group means shrunk to a two-way prior, and a ridge on what they leave (peers.md, 6.17)."""
+
+from itertools import product
+
+import numpy as np
+
+from modelsat.rivals.clusters import cluster, nearest
+from modelsat.rivals.rival import Labelled, Scorer, best
+
+CLUSTERS = (10, 30, 100)
+PRIOR_PROMPTS = (10.0, 40.0)
+PENALTIES = (30.0, 100.0)
+ADDITIVE_PENALTY = 1.0
+LEAST_OBSERVATIONS = 8
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit with the clusters, prior and penalty that predict validation outcomes best."""
+    grouped = {count: cluster(train.vectors, count, seed=0) for count in CLUSTERS}
+    settings = product(CLUSTERS, PRIOR_PROMPTS, PENALTIES)
+    return best(settings, lambda chosen: shrunken(train, *grouped[chosen[0]], *chosen[1:]), validation)
+
+
+def shrunken(train: Labelled, centroids: np.ndarray, groups: np.ndarray, prior: float, penalty: float) -> Scorer:
+    """Fit one setting.
+
+    Args:
+        train: Prompts with outcomes.
+        centroids: Of the groups (groups, width).
+        groups: Group of each prompt.
+        prior: How many prompts the two-way prior counts for in a cell.
+        penalty: Of the residual ridge.
+    """
+    count = len(centroids)
+    member = np.zeros((count, len(groups)))
+    member[groups, np.arange(len(groups))] = 1.0
+    n, right = member @ train.asked, member @ train.right
+    base = two_way(n, right)
+    cells = (right + prior * base) / (n + prior)
+    # Each prompt's own outcome is left out of the cell that it is compared with, else residuals are too small.
+    without = (right[groups] - train.right + prior * base[groups]) / (n[groups] - train.asked + prior)
+    residual = np.where(train.asked, train.right - without, 0.0)
+    weights = _ridge(train, residual, penalty)
+
+    def score(vectors: np.ndarray) -> np.ndarray:
+        return np.clip(cells[nearest(vectors, centroids)] + vectors @ weights, 0.0, 1.0)
+
+    return score
+
+
+def two_way(n: np.ndarray, right: np.ndarray, rounds: int = 20) -> np.ndarray:
+    """Fit b + u_g + v_m to cell means by ridge, clipped to [0, 1].
+
+    Args:
+        n: Observations per cell (groups, candidates).
+        right: Sums of scores per cell.
+        rounds: Of alternating least squares.
+    """
+    total = right.sum() / max(n.sum(), 1.0)
+    group, candidate = np.zeros((len(n), 1)), np.zeros((1, n.shape[1]))
+    for _ in range(rounds):
+        group = (right - n * (total + candidate)).sum(axis=1, keepdims=True) / (
+            n.sum(axis=1, keepdims=True) + ADDITIVE_PENALTY
+        )
+        candidate = (right - n * (total + group)).sum(axis=0, keepdims=True) / (
+            n.sum(axis=0, keepdims=True) + ADDITIVE_PENALTY
+        )
+    return np.clip(total + group + candidate, 0.0, 1.0)
+
+
+def _ridge(train: Labelled, residual: np.ndarray, penalty: float) -> np.ndarray:
+    enough = train.asked.sum(axis=0) >= LEAST_OBSERVATIONS
+    weights = np.zeros((train.vectors.shape[1], residual.shape[1]))
+    patterns, which = np.unique(train.asked, axis=1, return_inverse=True)
+    square = penalty * np.eye(train.vectors.shape[1])
+    for i, asked in enumerate(patterns.T):
+        mine = (which.ravel() == i) & enough
+        rows = train.vectors[asked].astype(np.float64)
+        weights[:, mine] = np.linalg.solve(rows.T @ rows + square, rows.T @ residual[asked][:, mine])
+    return weights

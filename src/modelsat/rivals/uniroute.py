@@ -1,0 +1,25 @@
+"""UniRoute with k-means: a candidate is its vector of mean scores in clusters of prompts (peers.md, 6.11)."""
+
+import numpy as np
+
+from modelsat.rivals.clusters import cluster, nearest
+from modelsat.rivals.group_means import group_means
+from modelsat.rivals.rival import Labelled, Scorer, best, regret
+
+CLUSTERS = (5, 10, 20, 50, 100, 300)
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit with the number of clusters that routes validation prompts best."""
+    return best(CLUSTERS, lambda count: by_cluster(train, count), validation, regret)
+
+
+def by_cluster(train: Labelled, count: int) -> Scorer:
+    """Average scores within each of `count` clusters; a candidate that was not run in one has its overall level."""
+    centroids, groups = cluster(train.vectors, count, seed=0)
+    means = group_means(train, groups, len(centroids), prior=0.0)
+
+    def score(vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(means[nearest(vectors, centroids)])
+
+    return score
