@@ -9,7 +9,14 @@ from components import images
 
 @dsl.component(base_image=images.PIPELINE, install_kfp_package=False)
 def check_prerequisites(
-    settings: dict,
+    validate_max_rejected_share: float,
+    validate_max_drift: float,
+    instruct_tasks: int,
+    instruct_questions: int,
+    train_ranks: int,
+    gate_confidence: float,
+    gate_margin: float,
+    gate_saving: float,
     sources: list,
     mlflow_tracking_uri: str,
     champion_store: str,
@@ -21,7 +28,14 @@ def check_prerequisites(
     """Check the settings, ask results, MLflow, stores and disk for a sign of life, and name all faults at once.
 
     Args:
-        settings: Settings of the run that have bounds, by name.
+        validate_max_rejected_share: Setting of the run, checked against its bounds like the next seven.
+        validate_max_drift: Likewise.
+        instruct_tasks: Likewise.
+        instruct_questions: Likewise.
+        train_ranks: Likewise.
+        gate_confidence: Likewise.
+        gate_margin: Likewise.
+        gate_saving: Likewise.
         sources: Folders or s3:// prefixes with benchmark results.
         mlflow_tracking_uri: MLflow tracking server.
         champion_store: Folder or s3:// prefix of champion records.
@@ -37,7 +51,18 @@ def check_prerequisites(
 
     from modelsat import prerequisites
 
-    found = prerequisites.check(settings, sources, mlflow_tracking_uri, champion_store, bundle_store, work_root)
+    # One parameter each: older KFP backends leave pipeline parameters inside a dictionary unresolved.
+    bounded = {
+        "validate_max_rejected_share": validate_max_rejected_share,
+        "validate_max_drift": validate_max_drift,
+        "instruct_tasks": instruct_tasks,
+        "instruct_questions": instruct_questions,
+        "train_ranks": train_ranks,
+        "gate_confidence": gate_confidence,
+        "gate_margin": gate_margin,
+        "gate_saving": gate_saving,
+    }
+    found = prerequisites.check(bounded, sources, mlflow_tracking_uri, champion_store, bundle_store, work_root)
     Path(report.path).write_text(prerequisites.page(found), encoding="utf-8")
     metrics.log_metric("checks_passed", sum(item.holds for item in found))
     metrics.log_metric("checks_failed", sum(not item.holds for item in found))

@@ -72,16 +72,14 @@ def retrain(
     run_key = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 
     asked = check_prerequisites(
-        settings={
-            "validate_max_rejected_share": validate_max_rejected_share,
-            "validate_max_drift": validate_max_drift,
-            "instruct_tasks": instruct_tasks,
-            "instruct_questions": instruct_questions,
-            "train_ranks": train_ranks,
-            "gate_confidence": gate_confidence,
-            "gate_margin": gate_margin,
-            "gate_saving": gate_saving,
-        },
+        validate_max_rejected_share=validate_max_rejected_share,
+        validate_max_drift=validate_max_drift,
+        instruct_tasks=instruct_tasks,
+        instruct_questions=instruct_questions,
+        train_ranks=train_ranks,
+        gate_confidence=gate_confidence,
+        gate_margin=gate_margin,
+        gate_saving=gate_saving,
         sources=collect_sources,
         mlflow_tracking_uri=mlflow_tracking_uri,
         champion_store=promote_champion_store,

@@ -117,7 +117,7 @@ def test_bad_score_is_found_and_shown_with_its_file_and_line(
     valid, sentence, page, metrics = validate(artifact, Path(outputs["scores"].path), tmp_path / "champions")
 
     assert not valid
-    assert "Every score lies in [0, 1] does not hold for 1 rows" in sentence
+    assert "Every score lies in [0, 1] does not hold for 1 row," in sentence
     assert f"{bad}/scores.csv row 2" in sentence
     assert "rescale percentages" in sentence
     assert f"{bad}/scores.csv" in page

@@ -1,6 +1,7 @@
 """Check prerequisites and halt: what ends a run before anything is spent, and how."""
 
 import http.server
+import inspect
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +13,14 @@ from kfp import dsl
 
 from components.check_prerequisites import check_prerequisites
 from components.halt import halt
+from modelsat.settings import RetrainSettings
 
 Artifact = Callable[..., Any]
+SETTINGS = {
+    name: RetrainSettings.model_fields[name].default
+    for name in inspect.signature(check_prerequisites.python_func).parameters
+    if name in RetrainSettings.model_fields and name != "mlflow_tracking_uri"
+}
 
 
 @pytest.fixture
@@ -55,7 +62,16 @@ def some_web_server() -> Iterator[Callable[[int], str]]:
 def check(artifact: Artifact, folder: Path, sources: list[str], mlflow: str) -> tuple[bool, str, str, dict[str, float]]:
     report, metrics = artifact(dsl.Markdown, "report"), artifact(dsl.Metrics, "metrics")
     stores = (str(folder / "champions"), str(folder / "bundles"), str(folder / "work"))
-    ready, sentence = check_prerequisites.python_func({}, sources, mlflow, *stores, report, metrics)
+    ready, sentence = check_prerequisites.python_func(
+        **SETTINGS,
+        sources=sources,
+        mlflow_tracking_uri=mlflow,
+        champion_store=stores[0],
+        bundle_store=stores[1],
+        work_root=stores[2],
+        report=report,
+        metrics=metrics,
+    )
     return ready, sentence, Path(report.path).read_text(encoding="utf-8"), metrics.metadata
 
 

@@ -1,5 +1,6 @@
 """Components run from their compiled commands in an empty folder and environment, with nothing but the built wheel."""
 
+import inspect
 import json
 import re
 import socket
@@ -15,8 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components.check_prerequisites import check_prerequisites
 from modelsat.collection import Collection
 from modelsat.instructions import Instructions
+from modelsat.settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]
 GRAPH = ROOT / "pipelines" / "compiled" / "retrain.yaml"
@@ -160,13 +163,18 @@ def test_prerequisites_are_checked_from_the_compiled_command(installed: Installe
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
     stores = {f"{name}_store": str(tmp_path / name) for name in ("champion", "bundle")}
-    parameters = {"sources": [str(tmp_path)], "mlflow_tracking_uri": nobody, "work_root": str(tmp_path / "work")}
+    places = {"sources": [str(tmp_path)], "mlflow_tracking_uri": nobody, "work_root": str(tmp_path / "work")}
+    wanted = inspect.signature(check_prerequisites.python_func).parameters
+    defaults = {name: field.default for name, field in RetrainSettings.model_fields.items() if name in wanted}
+    parameters = defaults | places | {"train_ranks": 0}
 
     ran = run(installed, "check-prerequisites", tmp_path / "run", parameters | stores)
 
     assert ran.process.returncode == 0, ran.process.stdout + ran.process.stderr
     assert ran.scalar("ready") is False
     assert "does not answer" in ran.scalar("sentence")
+    assert "train_ranks is 0" in ran.scalar("sentence")
+    assert "gate_confidence" not in ran.scalar("sentence")
 
 
 def test_halt_ends_its_pod_with_the_exit_code(installed: Installed, tmp_path: Path) -> None:
