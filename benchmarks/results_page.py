@@ -2,8 +2,9 @@
 
     python benchmarks/results_page.py
 
-Reads `benchmarks/results/*.json`: `quality.json` of `quality.py`, and `retrain-SET.json`, the table that the retrain
-pipeline leaves of its own held-out prompts (`python benchmarks/results_page.py keep RUN_FOLDER SET` copies one).
+Reads `benchmarks/results/*.json`: `quality.json` of `quality.py`, `newcomers.json` of `newcomers.py`, and `retrain-
+SET.json`, the table that the retrain pipeline leaves of its own held-out prompts (`python benchmarks/results_page.py
+keep RUN_FOLDER SET` copies one).
 """
 
 import json
@@ -48,12 +49,24 @@ digit.
 """
 
 
+NEWCOMERS = """
+## Newcomers in strength-matched pools
+
+Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. K of its outcomes
+on training prompts become known, in {draws} draws. The gain, in points, is over the same pool without it; the share is
+of the gain with all labels; both over the pools in which that gain is more than 0.7 points ("pools"). "worst" is the
+largest loss in any other pool with 64 labels. One of five folds is held out.
+"""
+
+
 def main() -> None:
     if sys.argv[1:2] == ["keep"]:
         keep(Path(sys.argv[2]), sys.argv[3])
     parts = [HEAD]
     if (RESULTS / "quality.json").is_file():
         parts.append(rivals(read("quality.json")))
+    if (RESULTS / "newcomers.json").is_file():
+        parts.append(newcomers(read("newcomers.json")))
     retrained = sorted(RESULTS.glob("retrain-*.json"))
     if retrained:
         parts.append(RETRAIN)
@@ -106,6 +119,21 @@ def rivals(facts: dict) -> str:
             markdown(["accuracy in %", *sets], accuracies),
         ]
     )
+
+
+def newcomers(facts: dict) -> str:
+    """Return one table per set: the gain and its share by number of known outcomes."""
+    parts = [NEWCOMERS.format(draws=facts["draws"])]
+    for name, table in facts["sets"].items():
+        rows = []
+        for rival, found in table["rivals"].items():
+            by_count = [found[str(count)] for count in facts["counts"]]
+            shares = [f"{one['gain'][0]:+.1f} ({100 * one['share']:.0f} %)" for one in by_count]
+            worst = f"{found['64']['worst elsewhere']:+.1f}"
+            rows.append([rival, str(found["worthwhile"]), *shares, gain(found["all"]), worst])
+        heads = [name, "pools", *(f"K = {count:,}" for count in facts["counts"]), "all labels", "worst"]
+        parts.append(f"{table['pools']} pools, {table['prompts']:,} prompts.\n\n{markdown(heads, rows)}\n")
+    return "\n".join(parts)
 
 
 def retrain(name: str, facts: dict) -> str:

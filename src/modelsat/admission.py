@@ -93,6 +93,9 @@ def _expected_means(bundle: Bundle, known: np.ndarray, newcomers: np.ndarray) ->
     """Read off the zoo how a mean over the card relates to a mean over all training prompts."""
     scores = bundle.lineage.get("mean_score", {})
     have = [i for i, name in enumerate(bundle.names) if name in scores]
+    if not newcomers.shape[1]:
+        # A bundle without an aptitude test expects of a newcomer what it expects of anybody.
+        return np.full(len(newcomers), np.mean([*scores.values()]) if scores else 0.5, dtype=np.float32)
     level = newcomers.mean(axis=1)
     if len(have) < 2:
         return np.clip(level, 0.0, 1.0).astype(np.float32)

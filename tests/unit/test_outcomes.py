@@ -1,5 +1,7 @@
 """Outcomes spread over prompts and candidates; what was not run is NaN and never 0."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat import outcomes
+from modelsat.collection import Collection
 
 NAN = float("nan")
 
@@ -69,3 +72,52 @@ def test_core_candidate_was_run_on_95_percent_of_the_rows(missing: int, is_core:
 
 def test_no_rows_make_nobody_a_core_candidate() -> None:
     assert outcomes.core_candidates(np.empty((0, 3))).tolist() == [False, False, False]
+
+
+def test_level_of_a_candidate_that_was_run_on_everything_is_its_mean() -> None:
+    table = np.asarray([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]] * 500)
+
+    assert outcomes.levels(table) == pytest.approx([0.75, 0.25], abs=1e-3)
+
+
+def test_candidate_that_was_spared_the_hard_prompts_is_not_the_better_for_it() -> None:
+    hard = np.repeat([False, True], 500)
+    strong, weak = np.where(hard, 0.5, 1.0), np.where(hard, 0.0, 0.5)
+    spared = np.where(hard, NAN, weak)
+
+    levels = outcomes.levels(np.column_stack([strong, weak, spared]))
+
+    assert levels[0] == pytest.approx(0.75, abs=0.01)
+    assert levels[2] == pytest.approx(levels[1], abs=0.01)
+
+
+def test_candidate_that_was_never_run_has_the_mean_over_all() -> None:
+    assert outcomes.levels(np.asarray([[1.0, NAN], [0.0, NAN]] * 200))[1] == pytest.approx(0.5, abs=0.01)
+
+
+@given(st.integers(0, 1000), st.floats(0.0, 0.9))
+def test_levels_are_in_their_range_whatever_is_missing(seed: int, missing: float) -> None:
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, 2, (30, 4)).astype(float)
+    table[rng.random(table.shape) < missing] = NAN
+
+    levels = outcomes.levels(table)
+
+    assert ((levels >= 0) & (levels <= 1)).all()
+
+
+@pytest.mark.real_data
+def test_masking_most_of_the_hardest_rows_moves_a_level_by_little(collect_real: Callable[[str], Collection]) -> None:
+    found = collect_real("zeroeval")
+    names = found.candidates["candidate"].to_pylist()
+    table = outcomes.matrix(found.scores, found.prompts["prompt_id"].to_pylist(), names)
+    table = table[:, outcomes.core_candidates(table)]
+    table = table[~np.isnan(table).any(axis=1)]
+    benchmark = np.asarray(found.prompts["benchmark"].to_pylist())[: len(table)]
+    before, rng = outcomes.levels(table), np.random.default_rng(0)
+    for candidate in range(table.shape[1]):
+        hardest = min(set(benchmark), key=lambda name: table[benchmark == name, candidate].mean())
+        masked = table.copy()
+        rows = np.flatnonzero(benchmark == hardest)
+        masked[rng.choice(rows, int(0.7 * len(rows)), replace=False), candidate] = NAN
+        assert outcomes.levels(masked)[candidate] == pytest.approx(before[candidate], abs=0.03)

@@ -1,0 +1,84 @@
+"""Newcomers in strength-matched pools: what a released candidate adds when K of its outcomes are known.
+
+    python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 3]
+
+Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. Shown is the
+gain over the same pool without it, and its share of the gain with all labels, over the pools in which that gain is more
+than 0.7 points. One fold of the cross-validation of `quality.py` is held out. The tables go to
+`benchmarks/results/newcomers.json`.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from quality import DATA, KEPT, RESULTS, SETS
+
+from modelsat import cross_validation, embeddings, newcomers, rivals
+from modelsat.atomic import write_json
+from modelsat.collection import collect
+from modelsat.rivals.rival import Fit, Labelled
+from modelsat.statistics import bootstrap_means, interval
+
+COUNTS = (0, 20, 64, 250, 1000)
+ALL = 10**9
+WORTHWHILE = 0.007
+RIVALS = ("knn", "ridge", "saverouter", "uniroute", "task-classifier", "stack")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
+    parser.add_argument("--rivals", nargs="+", default=list(RIVALS))
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--into", type=Path, default=RESULTS.with_name("newcomers.json"))
+    arguments = parser.parse_args()
+    sets = {}
+    for source in arguments.sets:
+        folds = cross_validation.build(collect([source]))
+        vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
+        everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
+        parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
+        train, validation, test = (everything.take(rows) for rows in parts)
+        pools = list(newcomers.matched_pools(train.outcomes.mean(axis=0)))
+        rows = {}
+        for rival in arguments.rivals:
+            began = time.monotonic()
+            rows[rival] = measured(rivals.named(rival), (train, validation, test), pools, arguments.draws)
+            print(f"{Path(source).name} {rival}: {rows[rival]} ({time.monotonic() - began:.0f} s)", flush=True)
+        sets[Path(source).name] = {"pools": len(pools), "prompts": len(parts[2]), "rivals": rows}
+        write_json(arguments.into, {"draws": arguments.draws, "counts": list(COUNTS), "sets": sets})
+
+
+def measured(fit: Fit, parts: tuple[Labelled, ...], pools: list[newcomers.Pool], draws: int) -> dict:
+    """Return gain and share by K, over the pools where all labels gain more than 0.7 points."""
+    full = [newcomers.gain(fit, *parts, pool, ALL, 0) for pool in pools]
+    chosen = [i for i, gains in enumerate(full) if gains.mean() > WORTHWHILE]
+    others = [i for i in range(len(pools)) if i not in chosen]
+    found = {"worthwhile": len(chosen), "all": points(full, chosen)}
+    for count in COUNTS:
+        seeds = range(1 if count == 0 else draws)
+        gains = [np.mean([newcomers.gain(fit, *parts, pool, count, seed) for seed in seeds], axis=0) for pool in pools]
+        whole = sum(full[i].mean() for i in chosen)
+        share = sum(gains[i].mean() for i in chosen) / whole if whole else float("nan")
+        worst = min((gains[i].mean() for i in others), default=0.0)
+        found[str(count)] = {
+            "gain": points(gains, chosen),
+            "share": round(float(share), 3),
+            "worst elsewhere": round(100 * float(worst), 2),
+        }
+    return found
+
+
+def points(gains: list[np.ndarray], chosen: list[int]) -> list[float]:
+    """Return the mean gain over pools in points with its interval; test prompts are what is resampled."""
+    if not chosen:
+        return [0.0, 0.0, 0.0]
+    mean = np.mean([gains[i] for i in chosen], axis=0)[:, None]
+    value = interval(mean.mean(), bootstrap_means(mean)[:, 0])
+    return [round(100 * number, 2) for number in (value.value, value.low, value.high)]
+
+
+if __name__ == "__main__":
+    main()

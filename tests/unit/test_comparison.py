@@ -1,0 +1,106 @@
+"""Any routers on any results: bundles as they are, rivals fitted there, newcomers named as such."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelsat import comparison, sample
+from modelsat.bundle import Bundle
+from modelsat.cli import evaluation as verb
+from modelsat.comparison import Comparison
+from modelsat.errors import InputError
+from modelsat.evaluation import BEST_SINGLE
+from modelsat.reports import compared, terminal
+
+KNOWN = "sim-generalist-large", "sim-generalist-small"
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "sample"
+    sample.write(folder, prompts=300)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def always_large(make_bundle: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that knows two candidates and prefers the large one."""
+    folder = tmp_path_factory.mktemp("bundles") / "large"
+    make_bundle(dict(zip(KNOWN, (0.99, 0.10), strict=True)), lineage={"trained_on": list(KNOWN)}).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(scores: Path, always_large: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    return comparison.compare([str(scores)], [str(always_large), "knn", "ridge"], tmp_path_factory.mktemp("vectors"))
+
+
+def test_bundle_and_rivals_stand_in_one_table_with_the_reference_lines(found: Comparison, always_large: Path) -> None:
+    names = [line.name for line in found.evaluation.lines]
+
+    assert names[:3] == [str(always_large), "knn", "ridge"]
+    assert BEST_SINGLE in names
+
+
+def test_bundle_chooses_what_it_prefers(found: Comparison, always_large: Path) -> None:
+    chosen = {found.arena.candidates[i] for i in found.evaluation.choices[str(always_large)]}
+
+    assert chosen == {KNOWN[0]}
+
+
+def test_candidates_that_a_bundle_never_saw_are_named(found: Comparison, always_large: Path) -> None:
+    facts = comparison.as_json(found)["routers"]
+
+    assert facts[str(always_large)]["seen"] == list(KNOWN)
+    assert "sim-translator" in facts[str(always_large)]["unseen"]
+    assert facts["knn"]["unseen"] == []
+
+
+def test_json_holds_every_choice_and_no_text(found: Comparison, tmp_path: Path) -> None:
+    comparison.write(found, tmp_path / "out.json")
+
+    text = (tmp_path / "out.json").read_text(encoding="utf-8")
+    rows = json.loads(text)["per_prompt"]
+    assert len(rows) == found.evaluation.prompts
+    for row, index in zip(rows, range(len(rows)), strict=True):
+        told = row["routers"]["ridge"]
+        assert told["chosen"] in row["pool"]
+        assert told["chosen"] == max(row["pool"], key=lambda name: told["utility"][name]) or np.isclose(
+            told["utility"][told["chosen"]], max(told["utility"].values())
+        )
+        assert told["score"] == found.evaluation.correct["ridge"][index]
+    assert not any(prompt in text for prompt in found.arena.texts)
+
+
+def test_page_says_who_routes_best_and_whether_that_is_significant(found: Comparison, tmp_path: Path) -> None:
+    compared.write(found, tmp_path / "page.html")
+
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "significantly better than the best single candidate" in page
+    assert "<svg" in page
+    assert "Candidates that a router was not trained on" in page
+
+
+def test_terminal_leaves_the_gain_of_best_single_over_itself_out(found: Comparison) -> None:
+    table = terminal.comparison(comparison.as_json(found))
+
+    (line,) = [row for row in table.splitlines() if row.strip().startswith(BEST_SINGLE)]
+    assert "+0.0" not in line
+
+
+def test_router_named_twice_is_refused(scores: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a router is named twice"):
+        comparison.compare([str(scores)], ["knn", "knn"], tmp_path)
+
+
+def test_command_writes_json_and_page_beside_it(
+    scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb.evaluate(["ridge"], [str(scores)], None, tmp_path / "out.json", None, tmp_path / "vectors")
+
+    assert "ridge" in capsys.readouterr().out
+    assert (tmp_path / "out.json").is_file()
+    assert (tmp_path / "out.html").is_file()

@@ -1,0 +1,90 @@
+"""Every prompt is scored by a router that never saw its question."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from modelsat import cross_validation, evaluation
+from modelsat.collection import Collection
+from modelsat.cross_validation import Folds
+from modelsat.errors import InputError
+from modelsat.rivals.rival import Labelled, Scorer
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def collection(make_collection: Callable[..., Collection]) -> Collection:
+    """Sixty questions, each of which stands twice with other options; `even` solves half of them, `odd` the others."""
+    texts = [f"Question number {i // 2} that is long enough to stand for itself alone?" for i in range(N)]
+    scores = [[float(i // 2 % 2 == 0), float(i // 2 % 2 == 1)] for i in range(N)]
+    benchmarks = ["sums" if i < 60 else "words" for i in range(N)]
+    return make_collection(scores, texts, ("even", "odd"), benchmarks, tasks=[f"task {i // 2 % 3}" for i in range(N)])
+
+
+@pytest.fixture(scope="module")
+def folds(collection: Collection) -> Folds:
+    return cross_validation.build(collection)
+
+
+def test_copies_of_a_question_share_a_fold_and_a_role(folds: Folds) -> None:
+    for first, second in zip(range(0, N, 2), range(1, N, 2), strict=True):
+        assert folds.fold[first] == folds.fold[second]
+        assert folds.validates[first] == folds.validates[second]
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_train_validation_and_fold_are_all_there_is_and_share_nothing(folds: Folds, fold: int) -> None:
+    parts = [folds.train(fold), folds.validation(fold), np.flatnonzero(folds.fold == fold)]
+
+    assert sorted(np.concatenate(parts).tolist()) == list(range(N))
+    assert all(len(part) for part in parts)
+
+
+def test_nobody_is_asked_about_what_it_was_fitted_to(folds: Folds) -> None:
+    vectors = np.arange(N, dtype=np.float32)[:, None]
+
+    def fit(train: Labelled, validation: Labelled) -> Scorer:
+        known = {*train.vectors[:, 0].tolist(), *validation.vectors[:, 0].tolist()}
+
+        def score(asked: np.ndarray) -> np.ndarray:
+            assert not known & set(asked[:, 0].tolist())
+            return np.repeat(asked, 2, axis=1)
+
+        return score
+
+    scores = cross_validation.held_out_scores(folds, vectors, fit)
+
+    assert scores[:, 0].tolist() == list(range(N))
+
+
+def test_reference_lines_are_chosen_without_the_fold_too(folds: Folds) -> None:
+    for fold in range(5):
+        train = folds.train(fold)
+        assert folds.arena.prior[folds.fold == fold][0] == pytest.approx(folds.arena.truth[train].mean(axis=0))
+
+
+def test_labels_move_nothing_but_the_line_that_knows_them(
+    make_collection: Callable[..., Collection], collection: Collection
+) -> None:
+    prompts = collection.prompts
+    column = prompts.column_names.index("task")
+    unlabelled = prompts.set_column(column, "task", prompts["benchmark"].combine_chunks())
+    plain = Collection(**{**vars(collection), "prompts": unlabelled})
+    scores = np.random.default_rng(0).random((N, 2))
+
+    tables = [
+        evaluation.evaluate(cross_validation.build(one).arena, {"some router": scores}) for one in (collection, plain)
+    ]
+
+    assert (tables[0].correct[evaluation.PER_CATEGORY] != tables[1].correct[evaluation.PER_CATEGORY]).any()
+    for name in tables[0].correct.keys() - {evaluation.PER_CATEGORY}:
+        np.testing.assert_array_equal(tables[0].correct[name], tables[1].correct[name])
+
+
+def test_set_without_two_complete_candidates_is_refused(make_collection: Callable[..., Collection]) -> None:
+    patchy = make_collection([[1.0, None], [None, 1.0]], ["What is one and one?", "Spell the word cat."], ("a", "b"))
+
+    with pytest.raises(InputError, match="no two candidates were run on 95 % of the prompts"):
+        cross_validation.build(patchy)

@@ -1,0 +1,68 @@
+"""What a newcomer adds to peers of its strength, by how much of it is known."""
+
+import numpy as np
+import pytest
+
+from modelsat import newcomers, rivals
+from modelsat.newcomers import Pool
+from modelsat.rivals.rival import Labelled
+
+
+def test_pools_are_the_nearest_within_eight_points() -> None:
+    levels = np.asarray([0.50, 0.52, 0.55, 0.57, 0.60, 0.90])
+
+    pools = {pool.newcomer: pool.peers for pool in newcomers.matched_pools(levels)}
+
+    assert pools == {
+        0: (1, 2, 3),
+        1: (0, 2, 3, 4),
+        2: (0, 1, 3, 4),
+        3: (0, 1, 2, 4),
+        4: (1, 2, 3),
+    }
+
+
+def two_topics(n: int, seed: int) -> Labelled:
+    """Three candidates: the first two right on the first topic, the third on the second."""
+    rng = np.random.default_rng(seed)
+    topic = rng.integers(0, 2, n)
+    vectors = np.eye(2, dtype=np.float32)[topic] + 0.05 * rng.normal(size=(n, 2)).astype(np.float32)
+    outcomes = np.column_stack([topic == 0, topic == 0, topic == 1]).astype(np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Labelled(unit, outcomes, topic.astype(str), np.ones((n, 3)))
+
+
+TRAIN, VALIDATION, TEST = two_topics(400, 0), two_topics(100, 1), two_topics(200, 2)
+POOL = Pool(2, (0, 1))
+
+
+def test_unknown_outcomes_are_missing_and_peers_keep_theirs() -> None:
+    known = np.zeros(400, dtype=bool)
+    known[:7] = True
+
+    part = newcomers.known_in_part(TRAIN, POOL, known)
+
+    assert part.asked.sum(axis=0).tolist() == [400, 400, 7]
+
+
+def test_draws_are_seeded_and_as_many_as_asked_for() -> None:
+    first, again, other = (newcomers.draw(50, 8, seed) for seed in (0, 0, 1))
+
+    assert first.sum() == other.sum() == 8
+    assert first.tolist() == again.tolist() != other.tolist()
+    assert newcomers.draw(50, 1000, 0).all()
+
+
+@pytest.mark.parametrize("name", ["knn", "ridge", "saverouter"])
+def test_specialist_that_is_known_gains_its_topic(name: str) -> None:
+    gains = newcomers.gain(rivals.named(name), TRAIN, VALIDATION, TEST, POOL, 400, 0)
+
+    assert gains.mean() == pytest.approx(TEST.outcomes[:, 2].mean(), abs=0.03)
+
+
+def test_newcomer_like_its_peers_gains_nothing() -> None:
+    twin = Pool(1, (0, 2))
+
+    gains = newcomers.gain(rivals.named("ridge"), TRAIN, VALIDATION, TEST, twin, 400, 0)
+
+    assert gains.mean() == pytest.approx(0.0, abs=0.02)
