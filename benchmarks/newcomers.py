@@ -18,7 +18,7 @@ from quality import DATA, KEPT, RESULTS, SETS
 from modelsat import cross_validation, embeddings, newcomers, rivals
 from modelsat.atomic import write_json
 from modelsat.collection import collect
-from modelsat.rivals.rival import Fit, Labelled
+from modelsat.rivals.rival import Labelled
 from modelsat.statistics import bootstrap_means, interval
 
 COUNTS = (0, 20, 64, 250, 1000)
@@ -45,23 +45,28 @@ def main() -> None:
         rows = {}
         for rival in arguments.rivals:
             began = time.monotonic()
-            rows[rival] = measured(rivals.named(rival), (train, validation, test), pools, arguments.draws)
+            trial = newcomers.Trial(rivals.named(rival), train, validation, test)
+            rows[rival] = measured(trial, pools, arguments.draws)
             print(f"{Path(source).name} {rival}: {rows[rival]} ({time.monotonic() - began:.0f} s)", flush=True)
         sets[Path(source).name] = {"pools": len(pools), "prompts": len(parts[2]), "rivals": rows}
         write_json(arguments.into, {"draws": arguments.draws, "counts": list(COUNTS), "sets": sets})
 
 
-def measured(fit: Fit, parts: tuple[Labelled, ...], pools: list[newcomers.Pool], draws: int) -> dict:
+def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) -> dict:
     """Return gain and share by K, over the pools where all labels gain more than 0.7 points."""
-    full = [newcomers.gain(fit, *parts, pool, ALL, 0) for pool in pools]
+    without = [trial.without(pool) for pool in pools]
+    full = [trial.beside(pool, ALL, 0) - alone for pool, alone in zip(pools, without, strict=True)]
     chosen = [i for i, gains in enumerate(full) if gains.mean() > WORTHWHILE]
     others = [i for i in range(len(pools)) if i not in chosen]
     found = {"worthwhile": len(chosen), "all": points(full, chosen)}
     for count in COUNTS:
         seeds = range(1 if count == 0 else draws)
-        gains = [np.mean([newcomers.gain(fit, *parts, pool, count, seed) for seed in seeds], axis=0) for pool in pools]
+        gains = [
+            np.mean([trial.beside(pool, count, seed) for seed in seeds], axis=0) - alone
+            for pool, alone in zip(pools, without, strict=True)
+        ]
         whole = sum(full[i].mean() for i in chosen)
-        share = sum(gains[i].mean() for i in chosen) / whole if whole else float("nan")
+        share = sum(gains[i].mean() for i in chosen) / whole if whole else 0.0
         worst = min((gains[i].mean() for i in others), default=0.0)
         found[str(count)] = {
             "gain": points(gains, chosen),

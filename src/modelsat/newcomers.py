@@ -4,7 +4,7 @@ Pools are matched in strength: beside candidates as good as itself a newcomer ca
 prompts, so a router that merely finds out its level gains nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +50,9 @@ def known_in_part(prompts: Labelled, pool: Pool, known: np.ndarray) -> Labelled:
         pool: Whom to keep.
         known: On which rows the newcomer's outcome is known, boolean (n,).
     """
-    outcomes = prompts.outcomes[:, pool.columns].copy()
-    outcomes[~known, -1] = np.nan
-    return Labelled(prompts.vectors, outcomes, prompts.tasks, prompts.cost[:, pool.columns])
+    part = _columns(prompts, pool.columns)
+    part.outcomes[~known, -1] = np.nan
+    return part
 
 
 def draw(rows: int, count: int, seed: int) -> np.ndarray:
@@ -62,38 +62,41 @@ def draw(rows: int, count: int, seed: int) -> np.ndarray:
     return known
 
 
-def gain(
-    fit: Fit, train: Labelled, validation: Labelled, test: Labelled, pool: Pool, count: int, seed: int
-) -> np.ndarray:
-    """Return what the newcomer adds on every test prompt: the choice with it minus the choice without it.
+@dataclass(frozen=True)
+class Trial:
+    """A router that is fitted with and without newcomers.
 
-    Args:
+    Attributes:
         fit: The router.
-        train: Training prompts; `count` of the newcomer's outcomes are taken from them.
-        validation: Validation prompts; the newcomer's outcomes there are not known.
+        train: Training prompts; a newcomer's known outcomes are taken from them.
+        validation: Validation prompts; a newcomer's outcomes there are never known.
         test: Prompts to route.
-        pool: The newcomer and its peers.
-        count: How many outcomes of the newcomer are known.
-        seed: Of the draw.
     """
-    truth = test.outcomes[:, pool.columns]
-    with_it = known_in_part(train, pool, draw(len(train.outcomes), count, seed))
-    nothing = np.zeros(len(validation.outcomes), dtype=bool)
-    scores = fit(with_it, known_in_part(validation, pool, nothing))(test.vectors)
-    tie_break = np.append(with_it.outcomes[:, :-1].mean(axis=0), 0.0)
-    rows = np.arange(len(truth))
-    chosen = truth[rows, policy.choose(scores, tie_break=tie_break)]
-    peers = np.append(np.ones(len(pool.peers), dtype=bool), False)
-    without = truth[rows, policy.choose(_without(fit, train, validation, test, pool), peers, tie_break)]
-    return np.asarray(chosen - without, dtype=np.float64)
+
+    fit: Fit
+    train: Labelled
+    validation: Labelled
+    test: Labelled
+
+    def without(self, pool: Pool) -> np.ndarray:
+        """Return the score of the peer that is chosen on each test prompt by a router that knows peers only."""
+        train, validation = (_columns(part, pool.peers) for part in (self.train, self.validation))
+        scores = self.fit(train, validation)(self.test.vectors)
+        return self._scored(scores, pool.peers)
+
+    def beside(self, pool: Pool, count: int, seed: int) -> np.ndarray:
+        """Return the same where `count` outcomes of the newcomer are known, drawn by `seed`, and it may be chosen."""
+        train = known_in_part(self.train, pool, draw(len(self.train.outcomes), count, seed))
+        validation = known_in_part(self.validation, pool, np.zeros(len(self.validation.outcomes), dtype=bool))
+        scores = self.fit(train, validation)(self.test.vectors)
+        return self._scored(scores, pool.columns)
+
+    def _scored(self, scores: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+        level = self.train.outcomes[:, columns].mean(axis=0)
+        chosen = policy.choose(scores, tie_break=level)
+        return np.asarray(self.test.outcomes[:, columns][np.arange(len(scores)), chosen], dtype=np.float64)
 
 
-def _without(fit: Fit, train: Labelled, validation: Labelled, test: Labelled, pool: Pool) -> np.ndarray:
-    """Score the peers with a router that never heard of the newcomer; its own column is filler."""
-
-    def peers_only(prompts: Labelled) -> Labelled:
-        columns = list(pool.peers)
-        return Labelled(prompts.vectors, prompts.outcomes[:, columns], prompts.tasks, prompts.cost[:, columns])
-
-    scores = fit(peers_only(train), peers_only(validation))(test.vectors)
-    return np.column_stack([scores, np.zeros(len(scores))])
+def _columns(prompts: Labelled, columns: Sequence[int]) -> Labelled:
+    kept = list(columns)
+    return Labelled(prompts.vectors, prompts.outcomes[:, kept], prompts.tasks, prompts.cost[:, kept])

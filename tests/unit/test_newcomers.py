@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelsat import newcomers, rivals
-from modelsat.newcomers import Pool
+from modelsat.newcomers import Pool, Trial
 from modelsat.rivals.rival import Labelled
 
 
@@ -55,14 +55,15 @@ def test_draws_are_seeded_and_as_many_as_asked_for() -> None:
 
 @pytest.mark.parametrize("name", ["knn", "ridge", "saverouter"])
 def test_specialist_that_is_known_gains_its_topic(name: str) -> None:
-    gains = newcomers.gain(rivals.named(name), TRAIN, VALIDATION, TEST, POOL, 400, 0)
+    trial = Trial(rivals.named(name), TRAIN, VALIDATION, TEST)
 
-    assert gains.mean() == pytest.approx(TEST.outcomes[:, 2].mean(), abs=0.03)
+    assert trial.without(POOL).tolist() == TEST.outcomes[:, 0].tolist()
+    assert trial.beside(POOL, 400, 0).mean() == pytest.approx(1.0, abs=0.03)
 
 
 def test_newcomer_like_its_peers_gains_nothing() -> None:
     twin = Pool(1, (0, 2))
 
-    gains = newcomers.gain(rivals.named("ridge"), TRAIN, VALIDATION, TEST, twin, 400, 0)
+    trial = Trial(rivals.named("ridge"), TRAIN, VALIDATION, TEST)
 
-    assert gains.mean() == pytest.approx(0.0, abs=0.02)
+    assert trial.beside(twin, 400, 0).mean() == pytest.approx(trial.without(twin).mean(), abs=0.02)

@@ -1,8 +1,13 @@
 """k-means over prompt vectors, as The Avengers, UniRoute and SAVERouter group prompts."""
 
+import hashlib
 import warnings
 
 import numpy as np
+
+# The same prompts are clustered for every newcomer and every number of its outcomes.
+_MOST_KEPT = 16
+_KEPT: dict[tuple[str, int, int, int], tuple[np.ndarray, np.ndarray]] = {}
 
 
 def cluster(vectors: np.ndarray, count: int, seed: int, starts: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -14,9 +19,17 @@ def cluster(vectors: np.ndarray, count: int, seed: int, starts: int = 1) -> tupl
         seed: Of the k-means++ start.
         starts: Of these the tightest clustering is kept.
     """
+    key = (hashlib.sha256(vectors.tobytes()).hexdigest(), count, seed, starts)
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[key] = _cluster(vectors, min(count, len(vectors)), seed, starts)
+    return _KEPT[key]
+
+
+def _cluster(vectors: np.ndarray, count: int, seed: int, starts: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.cluster import KMeans
 
-    count = min(count, len(vectors))
     with warnings.catch_warnings():
         # Fewer distinct prompts than clusters leave some empty, which does no harm.
         warnings.simplefilter("ignore")
