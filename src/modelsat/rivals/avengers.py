@@ -8,7 +8,7 @@ import numpy as np
 
 from modelsat.policy import relative_costs
 from modelsat.rivals.clusters import cluster
-from modelsat.rivals.group_means import group_means
+from modelsat.rivals.group_means import group_means, membership
 from modelsat.rivals.rival import Labelled, Scorer
 
 CLUSTERS, NEAREST, SHARPNESS, SEED = 64, 3, 6.0, 42
@@ -36,8 +36,7 @@ def fit_pro(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
 
 def _cluster_costs(cost: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
     priced = ~np.isnan(cost).any(axis=0)
-    member = np.zeros((count, len(groups)))
-    member[groups, np.arange(len(groups))] = 1.0
+    member = membership(groups, count)
     means = member @ np.nan_to_num(cost) / np.maximum(member.sum(axis=1, keepdims=True), 1)
     return np.where(priced, means, np.nan)
 

@@ -6,6 +6,13 @@ from modelsat.outcomes import levels
 from modelsat.rivals.rival import Labelled
 
 
+def membership(groups: np.ndarray, count: int) -> np.ndarray:
+    """Return which prompt is in which group as 0 and 1, float64 (count, prompts): a product with it sums by group."""
+    member = np.zeros((count, len(groups)))
+    member[groups, np.arange(len(groups))] = 1.0
+    return member
+
+
 def group_means(train: Labelled, groups: np.ndarray, count: int, prior: float) -> np.ndarray:
     """Return the mean score of every candidate in every group.
 
@@ -19,8 +26,7 @@ def group_means(train: Labelled, groups: np.ndarray, count: int, prior: float) -
     Returns:
         float64 array (count, candidates) in [0, 1].
     """
-    member = np.zeros((count, len(groups)))
-    member[groups, np.arange(len(groups))] = 1.0
+    member = membership(groups, count)
     n = member @ train.asked
     right = member @ train.right
     level = levels(train.outcomes)

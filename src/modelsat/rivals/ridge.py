@@ -21,19 +21,31 @@ def heads(train: Labelled, penalty: float) -> Scorer:
         penalty: Of the squared weights, above 0.
     """
     centre = train.vectors.mean(axis=0)
-    inputs = (train.vectors - centre).astype(np.float64)
     level = levels(train.outcomes)
     target = np.where(train.asked, train.right - level, 0.0)
-    square = penalty * np.eye(inputs.shape[1])
-    weights = np.empty((inputs.shape[1], target.shape[1]))
-    # Candidates that were run on the same prompts share one factorisation.
-    patterns, which = np.unique(train.asked, axis=1, return_inverse=True)
-    for i, asked in enumerate(patterns.T):
-        mine = which.ravel() == i
-        rows = inputs[asked]
-        weights[:, mine] = np.linalg.solve(rows.T @ rows + square, rows.T @ target[asked][:, mine])
+    weights = solve(train.vectors - centre, target, train.asked, penalty)
 
     def score(vectors: np.ndarray) -> np.ndarray:
         return np.clip((vectors - centre) @ weights + level, 0.0, 1.0)
 
     return score
+
+
+def solve(inputs: np.ndarray, target: np.ndarray, asked: np.ndarray, penalty: float) -> np.ndarray:
+    """Return the weights (width, candidates) of one ridge per candidate.
+
+    Args:
+        inputs: Vectors (n, width).
+        target: What to predict (n, candidates).
+        asked: On which rows a candidate is fitted, boolean (n, candidates).
+        penalty: Of the squared weights, above 0.
+    """
+    weights = np.empty((inputs.shape[1], target.shape[1]))
+    square = penalty * np.eye(inputs.shape[1])
+    # Candidates that were run on the same prompts share one factorisation.
+    patterns, which = np.unique(asked, axis=1, return_inverse=True)
+    for i, pattern in enumerate(patterns.T):
+        mine = which.ravel() == i
+        rows = inputs[pattern].astype(np.float64)
+        weights[:, mine] = np.linalg.solve(rows.T @ rows + square, rows.T @ target[pattern][:, mine])
+    return weights

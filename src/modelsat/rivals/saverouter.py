@@ -5,6 +5,8 @@ from itertools import product
 import numpy as np
 
 from modelsat.rivals.clusters import cluster, nearest
+from modelsat.rivals.group_means import membership
+from modelsat.rivals.ridge import solve
 from modelsat.rivals.rival import Labelled, Scorer, best
 
 CLUSTERS = (10, 30, 100)
@@ -31,16 +33,15 @@ def shrunken(train: Labelled, centroids: np.ndarray, groups: np.ndarray, prior: 
         prior: How many prompts the two-way prior counts for in a cell.
         penalty: Of the residual ridge.
     """
-    count = len(centroids)
-    member = np.zeros((count, len(groups)))
-    member[groups, np.arange(len(groups))] = 1.0
+    member = membership(groups, len(centroids))
     n, right = member @ train.asked, member @ train.right
     base = two_way(n, right)
     cells = (right + prior * base) / (n + prior)
     # Each prompt's own outcome is left out of the cell that it is compared with, else residuals are too small.
     without = (right[groups] - train.right + prior * base[groups]) / (n[groups] - train.asked + prior)
     residual = np.where(train.asked, train.right - without, 0.0)
-    weights = _ridge(train, residual, penalty)
+    weights = solve(train.vectors, residual, train.asked, penalty)
+    weights[:, train.asked.sum(axis=0) < LEAST_OBSERVATIONS] = 0.0
 
     def score(vectors: np.ndarray) -> np.ndarray:
         return np.clip(cells[nearest(vectors, centroids)] + vectors @ weights, 0.0, 1.0)
@@ -66,15 +67,3 @@ def two_way(n: np.ndarray, right: np.ndarray, rounds: int = 20) -> np.ndarray:
             n.sum(axis=0, keepdims=True) + ADDITIVE_PENALTY
         )
     return np.clip(total + group + candidate, 0.0, 1.0)
-
-
-def _ridge(train: Labelled, residual: np.ndarray, penalty: float) -> np.ndarray:
-    enough = train.asked.sum(axis=0) >= LEAST_OBSERVATIONS
-    weights = np.zeros((train.vectors.shape[1], residual.shape[1]))
-    patterns, which = np.unique(train.asked, axis=1, return_inverse=True)
-    square = penalty * np.eye(train.vectors.shape[1])
-    for i, asked in enumerate(patterns.T):
-        mine = (which.ravel() == i) & enough
-        rows = train.vectors[asked].astype(np.float64)
-        weights[:, mine] = np.linalg.solve(rows.T @ rows + square, rows.T @ residual[asked][:, mine])
-    return weights
