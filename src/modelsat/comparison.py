@@ -5,6 +5,7 @@ saw them, whatever it was trained on.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ from modelsat.errors import InputError
 from modelsat.evaluation import Evaluation
 from modelsat.rivals.rival import Labelled
 
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -32,12 +35,14 @@ class Comparison:
         evaluation: The table.
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
         seen: Which candidates of the arena each router was trained on.
+        uris: Where each router came from.
     """
 
     arena: Arena
     evaluation: Evaluation
     predictions: dict[str, np.ndarray]
     seen: dict[str, list[str]]
+    uris: dict[str, str]
 
 
 def compare(
@@ -66,18 +71,29 @@ def compare(
     answers = collect(profiles) if profiles else collection
     predictions: dict[str, np.ndarray] = {}
     seen: dict[str, list[str]] = {}
-    for router in routers:
+    uris = short_names(routers)
+    for name, router in uris.items():
         progress(router)
         if router in rivals.NAMES:
-            predictions[router] = _rival(router, collection, arena, cache)
-            seen[router] = list(arena.candidates)
+            predictions[name] = _rival(router, collection, arena, cache)
+            seen[name] = list(arena.candidates)
         else:
             with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
                 loaded = bundle.read(bundle.fetch(router, Path(scratch)))
-                predictions[router] = admission.score(loaded, answers, arena)
+                predictions[name] = admission.score(loaded, answers, arena)
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
-                seen[router] = [name for name in arena.candidates if name in trained_on]
-    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen)
+                seen[name] = [one for one in arena.candidates if one in trained_on]
+    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen, uris)
+
+
+def short_names(routers: Sequence[str]) -> dict[str, str]:
+    """Return routers by the names that tables show: the last part of a path, a digest by its first twelve characters.
+
+    Where two would be called the same, all keep the whole of what they were given.
+    """
+    last = [router.rstrip("/").rsplit("/", 1)[-1] or router for router in routers]
+    names = [name[:12] if _DIGEST.fullmatch(name) else name for name in last]
+    return dict(zip(names if len(set(names)) == len(names) else routers, routers, strict=True))
 
 
 def _rival(name: str, collection: Collection, arena: Arena, cache: Path) -> np.ndarray:
@@ -112,6 +128,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "lines": [asdict(line) for line in table.lines],
         "routers": {
             name: {
+                "uri": comparison.uris[name],
                 "auc": table.auc[name],
                 "seen": comparison.seen[name],
                 "unseen": [one for one in arena.candidates if one not in comparison.seen[name]],

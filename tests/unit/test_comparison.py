@@ -38,15 +38,15 @@ def found(scores: Path, always_large: Path, tmp_path_factory: pytest.TempPathFac
     return comparison.compare([str(scores)], [str(always_large), "knn", "ridge"], tmp_path_factory.mktemp("vectors"))
 
 
-def test_bundle_and_rivals_stand_in_one_table_with_the_reference_lines(found: Comparison, always_large: Path) -> None:
+def test_bundle_and_rivals_stand_in_one_table_with_the_reference_lines(found: Comparison) -> None:
     names = [line.name for line in found.evaluation.lines]
 
-    assert names[:3] == [str(always_large), "knn", "ridge"]
+    assert names[:3] == ["large", "knn", "ridge"]
     assert BEST_SINGLE in names
 
 
-def test_bundle_chooses_what_it_prefers(found: Comparison, always_large: Path) -> None:
-    chosen = {found.arena.candidates[i] for i in found.evaluation.choices[str(always_large)]}
+def test_bundle_chooses_what_it_prefers(found: Comparison) -> None:
+    chosen = {found.arena.candidates[i] for i in found.evaluation.choices["large"]}
 
     assert chosen == {KNOWN[0]}
 
@@ -54,8 +54,9 @@ def test_bundle_chooses_what_it_prefers(found: Comparison, always_large: Path) -
 def test_candidates_that_a_bundle_never_saw_are_named(found: Comparison, always_large: Path) -> None:
     facts = comparison.as_json(found)["routers"]
 
-    assert facts[str(always_large)]["seen"] == list(KNOWN)
-    assert "sim-translator" in facts[str(always_large)]["unseen"]
+    assert facts["large"]["uri"] == str(always_large)
+    assert facts["large"]["seen"] == list(KNOWN)
+    assert "sim-translator" in facts["large"]["unseen"]
     assert facts["knn"]["unseen"] == []
 
 
@@ -89,6 +90,17 @@ def test_terminal_leaves_the_gain_of_best_single_over_itself_out(found: Comparis
 
     (line,) = [row for row in table.splitlines() if row.strip().startswith(BEST_SINGLE)]
     assert "+0.0" not in line
+
+
+def test_names_are_short_where_that_tells_them_apart() -> None:
+    digest = "289970e03392babe409fc3ee67b26bd0"
+
+    assert comparison.short_names([f"/runs/bundles/{digest}", "models:/router@champion", "knn"]) == {
+        "289970e03392": f"/runs/bundles/{digest}",
+        "router@champion": "models:/router@champion",
+        "knn": "knn",
+    }
+    assert list(comparison.short_names(["/a/router", "/b/router"])) == ["/a/router", "/b/router"]
 
 
 def test_router_named_twice_is_refused(scores: Path, tmp_path: Path) -> None:
