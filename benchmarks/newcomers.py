@@ -5,10 +5,11 @@
 Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. Shown is the
 gain over the same pool without it, and its share of the gain with all labels, over the pools in which that gain is more
 than 0.7 points. One fold of the cross-validation of `quality.py` is held out. The tables go to
-`benchmarks/results/newcomers.json`.
+`benchmarks/results/newcomers.json`; sets that are there already, with the same settings, are not measured again.
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 
@@ -34,8 +35,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("newcomers.json"))
     arguments = parser.parse_args()
-    sets = {}
+    kept = {"draws": arguments.draws, "counts": list(COUNTS), "rivals": arguments.rivals, "sets": {}}
+    if arguments.into.is_file():
+        before = json.loads(arguments.into.read_text(encoding="utf-8"))
+        if all(before[name] == kept[name] for name in ("draws", "counts", "rivals")):
+            kept = before
     for source in arguments.sets:
+        if Path(source).name in kept["sets"]:
+            continue
         folds = cross_validation.build(collect([source]))
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
         everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
@@ -48,8 +55,8 @@ def main() -> None:
             trial = newcomers.Trial(rivals.named(rival), train, validation, test)
             rows[rival] = measured(trial, pools, arguments.draws)
             print(f"{Path(source).name} {rival}: {rows[rival]} ({time.monotonic() - began:.0f} s)", flush=True)
-        sets[Path(source).name] = {"pools": len(pools), "prompts": len(parts[2]), "rivals": rows}
-        write_json(arguments.into, {"draws": arguments.draws, "counts": list(COUNTS), "sets": sets})
+        kept["sets"][Path(source).name] = {"pools": len(pools), "prompts": len(parts[2]), "rivals": rows}
+        write_json(arguments.into, kept)
 
 
 def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) -> dict:

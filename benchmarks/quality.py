@@ -33,14 +33,15 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
     parser.add_argument("--rivals", nargs="+", default=list(rivals.NAMES))
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--unseen", action="store_true", help="hold out whole benchmarks or categories")
+    parser.add_argument("--into", type=Path, default=None)
     arguments = parser.parse_args()
     began = time.monotonic()
     tables, gains = {}, {}
     for source in arguments.sets:
         name = Path(source).name
         collection = collect([source])
-        folds = cross_validation.build(collection, arguments.folds)
+        folds = cross_validation.build(collection, arguments.folds, arguments.unseen)
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
         scores = {rival: scored(name, collection, folds, vectors, rival) for rival in arguments.rivals}
         table = evaluation.evaluate(folds.arena, scores)
@@ -50,14 +51,15 @@ def main() -> None:
             gains.setdefault(row, []).append(correct - best)
         print(as_text(name, tables[name]))
     pooled = {row: pool(parts) for row, parts in gains.items() if len(parts) == len(arguments.sets)}
-    write_json(arguments.into, {"folds": arguments.folds, "sets": tables, "pooled": pooled})
-    print(f"wrote {arguments.into} after {time.monotonic() - began:.0f} s")
+    into = arguments.into or (RESULTS.with_name("unseen.json") if arguments.unseen else RESULTS)
+    write_json(into, {"folds": arguments.folds, "sets": tables, "pooled": pooled})
+    print(f"wrote {into} after {time.monotonic() - began:.0f} s")
 
 
 def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray, rival: str) -> np.ndarray:
     """Return the held-out scores of one rival, computed or kept."""
     fit = rivals.named(rival)
-    key = digest("\x00".join([*code(fit), collection.digest(), str(folds.count)]))
+    key = digest("\x00".join([*code(fit), collection.digest(), str(folds.fold.tolist())]))
     path = KEPT / "scores" / f"{name}-{rival}-{key[:16]}.npy"
     if path.is_file():
         return np.load(path, allow_pickle=False)

@@ -49,6 +49,14 @@ digit.
 """
 
 
+UNSEEN = """
+## Prompts of a kind that was never seen
+
+The same with {folds} folds of whole benchmarks (zeroeval) or whole categories (the others, which are one benchmark):
+what a router does with prompts unlike all that it was fitted to. "best per category" has no training prompts of its
+category here and falls back to best single.
+"""
+
 NEWCOMERS = """
 ## Newcomers in strength-matched pools
 
@@ -64,7 +72,9 @@ def main() -> None:
         keep(Path(sys.argv[2]), sys.argv[3])
     parts = [HEAD]
     if (RESULTS / "quality.json").is_file():
-        parts.append(rivals(read("quality.json")))
+        parts.append(rivals(read("quality.json"), RIVALS))
+    if (RESULTS / "unseen.json").is_file():
+        parts.append(rivals(read("unseen.json"), UNSEEN))
     if (RESULTS / "newcomers.json").is_file():
         parts.append(newcomers(read("newcomers.json")))
     retrained = sorted(RESULTS.glob("retrain-*.json"))
@@ -87,7 +97,7 @@ def read(name: str) -> dict:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def rivals(facts: dict) -> str:
+def rivals(facts: dict, text: str) -> str:
     """Return one table with a column of gains per set, and one of accuracies."""
     sets = facts["sets"]
     names = [line["name"] for line in next(iter(sets.values()))["lines"]]
@@ -112,7 +122,7 @@ def rivals(facts: dict) -> str:
     )
     return "\n".join(
         [
-            RIVALS.format(folds=facts["folds"]),
+            text.format(folds=facts["folds"]),
             "; ".join(sizes) + ".\n",
             markdown(heads, rows),
             f"\n{said} Differences between rivals of less than a point are within the noise of these sets.\n",

@@ -44,13 +44,15 @@ class Folds:
         return np.flatnonzero((self.fold != fold) & self.validates)
 
 
-def build(collection: Collection, count: int = 5) -> Folds:
+def build(collection: Collection, count: int = 5, unseen: bool = False) -> Folds:
     """Cut a collection of one set into folds.
 
     Args:
         collection: Its core candidates, run on at least 95 % of the prompts, are the pool; prompts on which one of them
             was not run are left out.
         count: Number of folds.
+        unseen: Whether whole benchmarks are held out instead of questions (whole categories where there is one
+            benchmark only): what a router does with prompts of a kind that it never saw.
 
     Raises:
         InputError: Fewer than two candidates were run on 95 % of the prompts.
@@ -64,9 +66,9 @@ def build(collection: Collection, count: int = 5) -> Folds:
     rows = np.flatnonzero(~np.isnan(truth[:, core]).any(axis=1))
     truth = truth[np.ix_(rows, np.flatnonzero(core))]
     stems = prompts["stem_digest"].take(rows).to_pylist()
-    fold = splits.folds(stems, count)
-    validates = splits.buckets(stems, _VALIDATION_SALT) < VALIDATION_SHARE
     labels = labels_of(collection)[rows]
+    fold = _folds_of_kinds(labels, count) if unseen else splits.folds(stems, count)
+    validates = splits.buckets(stems, _VALIDATION_SALT) < VALIDATION_SHARE
     prior, label_prior = np.empty(truth.shape), np.empty(truth.shape)
     for held_out in range(count):
         train = (fold != held_out) & ~validates
@@ -85,6 +87,18 @@ def build(collection: Collection, count: int = 5) -> Folds:
         cost=costs_of(collection, rows)[:, core],
     )
     return Folds(arena, fold, validates, count)
+
+
+def _folds_of_kinds(labels: np.ndarray, count: int) -> np.ndarray:
+    """Deal whole benchmarks, or categories where there is one benchmark, to folds of about the same size."""
+    benchmarks = np.asarray([label.split("/", 1)[0] for label in labels])
+    kinds = benchmarks if len(np.unique(benchmarks)) > 1 else labels
+    names, sizes = np.unique(kinds, return_counts=True)
+    filled, fold_of = np.zeros(count), {}
+    for i in np.argsort(-sizes, kind="stable"):
+        fold_of[names[i]] = int(filled.argmin())
+        filled[fold_of[names[i]]] += sizes[i]
+    return np.asarray([fold_of[kind] for kind in kinds])
 
 
 def held_out_scores(folds: Folds, vectors: np.ndarray, fit: Fit) -> np.ndarray:

@@ -83,6 +83,23 @@ def test_labels_move_nothing_but_the_line_that_knows_them(
         np.testing.assert_array_equal(tables[0].correct[name], tables[1].correct[name])
 
 
+def test_whole_benchmarks_are_held_out_where_that_is_asked_for(collection: Collection) -> None:
+    unseen = cross_validation.build(collection, 2, unseen=True)
+
+    assert unseen.fold.tolist() == [0] * 60 + [1] * 60
+    assert unseen.arena.label_prior == pytest.approx(unseen.arena.prior)
+
+
+def test_whole_categories_are_held_out_where_there_is_one_benchmark(
+    make_collection: Callable[..., Collection],
+) -> None:
+    texts = [f"Question number {i} that is long enough to stand for itself alone?" for i in range(N)]
+    tasks = ["many" if i < 60 else "some" if i < 90 else "few" for i in range(N)]
+    one = make_collection([[1.0, 0.0]] * N, texts, ("a", "b"), ["exam"] * N, tasks)
+
+    assert cross_validation.build(one, 2, unseen=True).fold.tolist() == [0] * 60 + [1] * 60
+
+
 def test_set_without_two_complete_candidates_is_refused(make_collection: Callable[..., Collection]) -> None:
     patchy = make_collection([[1.0, None], [None, 1.0]], ["What is one and one?", "Spell the word cat."], ("a", "b"))
 
