@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat import cross_validation, embeddings, evaluation, rivals
+from modelsat import cross_validation, embeddings, evaluation, rivals, spending
 from modelsat.atomic import atomic_file, write_json
 from modelsat.collection import Collection, collect
 from modelsat.cross_validation import Folds
@@ -45,7 +45,7 @@ def main() -> None:
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
         scores = {rival: scored(name, collection, folds, vectors, rival) for rival in arguments.rivals}
         table = evaluation.evaluate(folds.arena, scores)
-        tables[name] = as_json(table, folds)
+        tables[name] = as_json(table, folds) | {"match": {rival: match(folds, scores[rival]) for rival in scores}}
         best = table.correct[evaluation.BEST_SINGLE]
         for row, correct in table.correct.items():
             gains.setdefault(row, []).append(correct - best)
@@ -105,6 +105,21 @@ def as_json(table: evaluation.Evaluation, folds: Folds) -> dict:
             for line in table.lines
         ],
         "digest": digest("".join(folds.arena.prompt_ids)),
+    }
+
+
+def match(folds: Folds, scores: np.ndarray) -> dict | None:
+    """Return what matching the best single costs, in USD per 1,000 prompts and as a share, and the gain left over."""
+    found = spending.cost_to_match(folds, scores)
+    if found is None:
+        return None
+    means = bootstrap_means(np.column_stack([found.cost, found.single_cost, found.gain]))
+    share = interval(found.cost.mean() / found.single_cost.mean(), means[:, 0] / means[:, 1])
+    return {
+        "usd": round(1000 * float(found.cost.mean()), 4),
+        "single_usd": round(1000 * float(found.single_cost.mean()), 4),
+        "share": points(share),
+        "gain": points(interval(found.gain.mean(), means[:, 2])),
     }
 
 

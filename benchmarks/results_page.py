@@ -49,6 +49,15 @@ digit.
 """
 
 
+MONEY = """
+### Money
+
+What it costs to be as good as the best single candidate, as a share of its expected cost (prompt of four characters a
+token, mean answer length where logged, else 200 tokens; list prices; a missing price counts as the dearest). The cost
+weight is chosen per fold on the other folds, and the gain that is left is shown after it, in points. The front of
+single models has one point at that accuracy: the best single itself, 100 %.
+"""
+
 UNSEEN = """
 ## Prompts of a kind that was never seen
 
@@ -127,8 +136,23 @@ def rivals(facts: dict, text: str) -> str:
             markdown(heads, rows),
             f"\n{said} Differences between rivals of less than a point are within the noise of these sets.\n",
             markdown(["accuracy in %", *sets], accuracies),
+            *money(sets),
         ]
     )
+
+
+def money(sets: dict) -> list[str]:
+    """Return the table of costs, nothing where none were measured."""
+    if not all(table.get("match") for table in sets.values()):
+        return []
+    costs = [f"{next(iter(table['match'].values()))['single_usd']:.3f} USD on {one}" for one, table in sets.items()]
+    rows = []
+    for name in next(iter(sets.values()))["match"]:
+        found = [table["match"][name] for table in sets.values()]
+        cells = [f"{spent(one['share'])}, {gain(one['gain'])}" for one in found]
+        rows.append([name, *cells])
+    said = f"The best single costs {', '.join(costs)} per 1,000 prompts.\n"
+    return [MONEY, said, markdown(["share of the best single's cost, gain", *sets], rows)]
 
 
 def newcomers(facts: dict) -> str:
@@ -164,6 +188,11 @@ def retrain(name: str, facts: dict) -> str:
     sets = " and ".join(facts["sets"])
     title = f"\n### {name}\n\n{facts['prompts']:,} held-out prompts of {sets}, up to {facts['pool']} candidates.\n"
     return f"{title}\n{table}\n\n{facts['verdict']['sentence']}"
+
+
+def spent(value: list[float]) -> str:
+    """Format a share of the cost with its interval, in percent."""
+    return f"{value[0]:.0f} % [{value[1]:.0f}, {value[2]:.0f}]"
 
 
 def gain(value: list[float]) -> str:
