@@ -31,6 +31,8 @@ check: $(READY) ## Format, lint, types, architecture
 
 bench-quality: $(READY) ## Rivals on the real sets, cross-validated, into docs/results.md; a stopped run goes on
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/quality.py --unseen
+	$(BIN)/python benchmarks/newcomers.py
 	$(BIN)/python benchmarks/results_page.py
 
 compile: $(READY) ## Write the compiled pipelines

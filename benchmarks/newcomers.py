@@ -1,6 +1,6 @@
 """Newcomers in strength-matched pools: what a released candidate adds when K of its outcomes are known.
 
-    python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 3]
+    python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 2]
 
 Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. Shown is the
 gain over the same pool without it, and its share of the gain with all labels, over the pools in which that gain is more
@@ -25,14 +25,14 @@ from modelsat.statistics import bootstrap_means, interval
 COUNTS = (0, 20, 64, 250, 1000)
 ALL = 10**9
 WORTHWHILE = 0.007
-RIVALS = ("knn", "ridge", "saverouter", "uniroute", "task-classifier", "stack")
+RIVALS = ("ridge", "knn", "uniroute", "saverouter")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
     parser.add_argument("--rivals", nargs="+", default=list(RIVALS))
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("newcomers.json"))
     arguments = parser.parse_args()
     kept = {"draws": arguments.draws, "counts": list(COUNTS), "rivals": arguments.rivals, "sets": {}}

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from modelsat import cross_validation, embeddings, evaluation, rivals, spending
 from modelsat.atomic import atomic_file, write_json
@@ -64,7 +65,9 @@ def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray,
     if path.is_file():
         return np.load(path, allow_pickle=False)
     began = time.monotonic()
-    found = cross_validation.held_out_scores(folds, vectors, fit).astype(np.float32)
+    # Problems this small are faster on one thread, several times so where another process is busy.
+    with threadpool_limits(1):
+        found = cross_validation.held_out_scores(folds, vectors, fit).astype(np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as beside, beside.open("wb") as file:
         np.save(file, found, allow_pickle=False)
