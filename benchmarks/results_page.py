@@ -72,7 +72,8 @@ NEWCOMERS = """
 Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. K of its outcomes
 on training prompts become known, in {draws} draws. The gain, in points, is over the same pool without it; the share is
 of the gain with all labels; both over the pools in which that gain is more than 0.7 points ("pools"). "worst" is the
-largest loss in any other pool with 64 labels. One of five folds is held out.
+largest loss in any other pool with 64 labels. One of five folds is held out. The pools are picked by a gain that is
+measured on the same prompts, so "all labels" carries a selection bonus and the shares are a little too low.
 """
 
 
