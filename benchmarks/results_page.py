@@ -135,7 +135,7 @@ def rivals(facts: dict, text: str) -> str:
             text.format(folds=facts["folds"]),
             "; ".join(sizes) + ".\n",
             markdown(heads, rows),
-            f"\n{said} Differences between rivals of less than a point are within the noise of these sets.\n",
+            f"\n{said} Differences between two rivals were not tested.\n",
             markdown(["accuracy in %", *sets], accuracies),
             *money(sets),
         ]
