@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from markdown import mean_points
 from quality import DATA, KEPT, RESULTS, SETS
 
 from modelsat import cross_validation, embeddings, newcomers, rivals
 from modelsat.atomic import write_json
 from modelsat.collection import collect
 from modelsat.rivals.rival import Labelled
-from modelsat.statistics import bootstrap_means, interval
 
 COUNTS = (0, 20, 64, 250, 1000)
 ALL = 10**9
@@ -65,7 +65,7 @@ def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) ->
     full = [trial.beside(pool, ALL, 0) - alone for pool, alone in zip(pools, without, strict=True)]
     chosen = [i for i, gains in enumerate(full) if gains.mean() > WORTHWHILE]
     others = [i for i in range(len(pools)) if i not in chosen]
-    found = {"worthwhile": len(chosen), "all": points(full, chosen)}
+    found = {"worthwhile": len(chosen), "all": over(full, chosen)}
     for count in COUNTS:
         seeds = range(1 if count == 0 else draws)
         gains = [
@@ -76,20 +76,16 @@ def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) ->
         share = sum(gains[i].mean() for i in chosen) / whole if whole else 0.0
         worst = min((gains[i].mean() for i in others), default=0.0)
         found[str(count)] = {
-            "gain": points(gains, chosen),
+            "gain": over(gains, chosen),
             "share": round(float(share), 3),
             "worst elsewhere": round(100 * float(worst), 2),
         }
     return found
 
 
-def points(gains: list[np.ndarray], chosen: list[int]) -> list[float]:
+def over(gains: list[np.ndarray], chosen: list[int]) -> list[float]:
     """Return the mean gain over pools in points with its interval; test prompts are what is resampled."""
-    if not chosen:
-        return [0.0, 0.0, 0.0]
-    mean = np.mean([gains[i] for i in chosen], axis=0)[:, None]
-    value = interval(mean.mean(), bootstrap_means(mean)[:, 0])
-    return [round(100 * number, 2) for number in (value.value, value.low, value.high)]
+    return mean_points(np.mean([gains[i] for i in chosen], axis=0)) if chosen else [0.0, 0.0, 0.0]
 
 
 if __name__ == "__main__":

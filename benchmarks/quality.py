@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from markdown import mean_points, points
 from threadpoolctl import threadpool_limits
 
 from modelsat import cross_validation, embeddings, evaluation, rivals, spending
@@ -51,7 +52,9 @@ def main() -> None:
         for row, correct in table.correct.items():
             gains.setdefault(row, []).append(correct - best)
         print(as_text(name, tables[name]))
-    pooled = {row: pool(parts) for row, parts in gains.items() if len(parts) == len(arguments.sets)}
+    pooled = {
+        row: mean_points(np.concatenate(parts)) for row, parts in gains.items() if len(parts) == len(arguments.sets)
+    }
     into = arguments.into or (RESULTS.with_name("unseen.json") if arguments.unseen else RESULTS)
     write_json(into, {"folds": arguments.folds, "sets": tables, "pooled": pooled})
     print(f"wrote {into} after {time.monotonic() - began:.0f} s")
@@ -124,17 +127,6 @@ def match(folds: Folds, scores: np.ndarray) -> dict | None:
         "share": points(share),
         "gain": points(interval(found.gain.mean(), means[:, 2])),
     }
-
-
-def pool(parts: list[np.ndarray]) -> list[float]:
-    """Return the prompt-weighted mean of paired gains over all sets with its interval, in points."""
-    gains = np.concatenate(parts)[:, None]
-    return points(interval(gains.mean(), bootstrap_means(gains)[:, 0]))
-
-
-def points(value: object) -> list[float]:
-    """Return estimate and bounds in points."""
-    return [round(100 * number, 2) for number in (value.value, value.low, value.high)]
 
 
 def as_text(name: str, table: dict) -> str:

@@ -11,6 +11,8 @@ import json
 import sys
 from pathlib import Path
 
+import markdown
+
 from modelsat.atomic import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,8 +121,8 @@ def rivals(facts: dict, text: str) -> str:
     for name in order:
         if name == "best single":
             continue
-        cells = [gain(by_name[one][name]["gain"]) for one in sets]
-        rows.append([name, *cells, gain(facts["pooled"][name])])
+        cells = [markdown.gain(by_name[one][name]["gain"]) for one in sets]
+        rows.append([name, *cells, markdown.gain(facts["pooled"][name])])
     accuracies = [[name, *(f"{by_name[one][name]['accuracy'][0]:.1f}" for one in sets)] for name in [*order]]
     better = [
         name for name in order if facts["pooled"][name][1] > 0 and not by_name[next(iter(sets))][name]["reference"]
@@ -134,9 +136,9 @@ def rivals(facts: dict, text: str) -> str:
         [
             text.format(folds=facts["folds"]),
             "; ".join(sizes) + ".\n",
-            markdown(heads, rows),
+            markdown.table(heads, rows),
             f"\n{said} Differences between two rivals were not tested.\n",
-            markdown(["accuracy in %", *sets], accuracies),
+            markdown.table(["accuracy in %", *sets], accuracies),
             *money(sets),
         ]
     )
@@ -150,10 +152,10 @@ def money(sets: dict) -> list[str]:
     rows = []
     for name in next(iter(sets.values()))["match"]:
         found = [table["match"][name] for table in sets.values()]
-        cells = [f"{spent(one['share'])}, {gain(one['gain'])}" for one in found]
+        cells = [f"{spent(one['share'])}, {markdown.gain(one['gain'])}" for one in found]
         rows.append([name, *cells])
     said = f"The best single costs {', '.join(costs)} per 1,000 prompts.\n"
-    return [MONEY, said, markdown(["share of the best single's cost, gain", *sets], rows)]
+    return [MONEY, said, markdown.table(["share of the best single's cost, gain", *sets], rows)]
 
 
 def newcomers(facts: dict) -> str:
@@ -165,9 +167,9 @@ def newcomers(facts: dict) -> str:
             by_count = [found[str(count)] for count in facts["counts"]]
             shares = [f"{one['gain'][0]:+.1f} ({100 * one['share']:.0f} %)" for one in by_count]
             worst = f"{found['64']['worst elsewhere']:+.1f}"
-            rows.append([rival, str(found["worthwhile"]), *shares, gain(found["all"]), worst])
+            rows.append([rival, str(found["worthwhile"]), *shares, markdown.gain(found["all"]), worst])
         heads = [name, "pools", *(f"K = {count:,}" for count in facts["counts"]), "all labels", "worst"]
-        parts.append(f"{table['pools']} pools, {table['prompts']:,} prompts.\n\n{markdown(heads, rows)}\n")
+        parts.append(f"{table['pools']} pools, {table['prompts']:,} prompts.\n\n{markdown.table(heads, rows)}\n")
     return "\n".join(parts)
 
 
@@ -180,12 +182,12 @@ def retrain(name: str, facts: dict) -> str:
             f"{100 * line['accuracy']['value']:.1f}",
             ""
             if line["name"] == "best single"
-            else gain([100 * line["gain"][part] for part in ("value", "low", "high")]),
+            else markdown.gain([100 * line["gain"][part] for part in ("value", "low", "high")]),
             "" if line["cost_usd_per_1k"] is None else f"{line['cost_usd_per_1k']:.3f}",
         ]
         for line in order
     ]
-    table = markdown(["", "accuracy in %", "gain in points", "USD per 1,000 prompts"], rows)
+    table = markdown.table(["", "accuracy in %", "gain in points", "USD per 1,000 prompts"], rows)
     sets = " and ".join(facts["sets"])
     title = f"\n### {name}\n\n{facts['prompts']:,} held-out prompts of {sets}, up to {facts['pool']} candidates.\n"
     return f"{title}\n{table}\n\n{facts['verdict']['sentence']}"
@@ -194,17 +196,6 @@ def retrain(name: str, facts: dict) -> str:
 def spent(value: list[float]) -> str:
     """Format a share of the cost with its interval, in percent."""
     return f"{value[0]:.0f} % [{value[1]:.0f}, {value[2]:.0f}]"
-
-
-def gain(value: list[float]) -> str:
-    """Format a gain with its interval, bold where the interval does not hold 0."""
-    text = f"{value[0]:+.1f} [{value[1]:+.1f}, {value[2]:+.1f}]"
-    return f"**{text}**" if value[1] > 0 or value[2] < 0 else text
-
-
-def markdown(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
 
 
 if __name__ == "__main__":
