@@ -2,17 +2,19 @@
 
     min sum c_ij x_ij   s.t.   mean of a_ij x_ij >= floor,  one candidate per prompt,  at most L_j prompts per candidate
 
-Solved in the dual: one price on quality and one per candidate on load make every prompt decide for itself. The prices
-also decide for a stream of prompts that come one at a time.
+Solved in the dual, one price after another until none moves: the price of quality is the least that buys the floor, the
+price of a place at a candidate the least that keeps the others away. At these prices every prompt decides for itself;
+they also decide for a stream of prompts that come one at a time.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from modelsat.errors import InputError
 
-ROUNDS = 400
+ROUNDS, SWEEPS = 30, 5
 
 
 @dataclass(frozen=True)
@@ -44,38 +46,31 @@ def assign(
         cost: Expected cost (n, candidates), at least 0, no NaN.
         floor: Least mean quality, in [0, 1].
         capacity: Most prompts per candidate; None is no limit.
-        rounds: Steps of the dual ascent.
+        rounds: How often all prices are set anew, at most.
 
     Raises:
         InputError: No assignment reaches the floor within the capacities.
     """
     n, m = quality.shape
-    limit = np.full(m, float(n)) if capacity is None else np.asarray(capacity, dtype=float)
+    limit = _limits(quality, capacity)
     if limit.sum() < n:
         raise InputError(f"{n} prompts do not fit into {int(limit.sum())} places; raise the capacities")
     scale = max(float(cost.mean()), 1e-12)
-    scaled, price, loads = cost / scale, 0.0, np.zeros(m)
-    rows = np.arange(n)
+    scaled, loads = cost / scale, np.zeros(m)
     found: Assignment | None = None
-    for step in range(1, rounds + 1):
-        choice = (scaled - price * quality + loads).argmin(axis=1)
-        short = floor - float(quality[rows, choice].mean())
-        crowd = (np.bincount(choice, minlength=m) - limit) / n
-        # Repair is dear beside a step, and only the prices near the end are worth it.
-        if (short <= 0 and (crowd <= 0).all()) or step % 20 == 0 or step == rounds:
-            repaired = _repair(choice, scaled, quality, floor, limit)
-            if repaired is not None:
-                total = float(scaled[rows, repaired].sum()) * scale
-                if found is None or total < found.cost:
-                    mean = float(quality[rows, repaired].mean())
-                    found = Assignment(repaired, total, mean, price * scale, loads * scale)
-        rate = 4.0 / np.sqrt(step)
-        price = max(0.0, price + 10 * rate * short)
-        loads = np.maximum(0.0, loads + rate * crowd)
-    if found is None:
-        best = float(quality.max(axis=1).mean())
-        raise InputError(f"no assignment reaches a mean quality of {floor:.3f}; without limits {best:.3f} is the most")
-    return found
+    for _ in range(rounds):
+        below, price = _quality_price(scaled + loads, quality, floor)
+        reduced = scaled - below * quality + loads
+        choice = _repair(reduced.argmin(axis=1), reduced, scaled, quality, floor, limit)
+        if choice is not None:
+            made = _assignment(choice, cost, quality, price * scale, loads * scale)
+            found = made if found is None or made.cost < found.cost else found
+        before = loads
+        for _ in range(SWEEPS):
+            loads = _load_prices(scaled - price * quality, loads, limit)
+        if np.abs(loads - before).max() < 1e-9:
+            break
+    return found or _rounded(cost, quality, floor, limit)
 
 
 def bound(quality: np.ndarray, cost: np.ndarray, floor: float, capacity: np.ndarray | None = None) -> float:
@@ -84,26 +79,7 @@ def bound(quality: np.ndarray, cost: np.ndarray, floor: float, capacity: np.ndar
     Raises:
         InputError: The relaxation has no solution.
     """
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_matrix, identity, kron, vstack
-
-    n, m = quality.shape
-    limit = np.full(m, float(n)) if capacity is None else np.asarray(capacity, dtype=float)
-    once = kron(identity(n), np.ones((1, m)), format="csr")
-    load = kron(np.ones((1, n)), identity(m), format="csr")
-    upper = vstack([csr_matrix(-quality.reshape(1, -1)), load])
-    solved = linprog(
-        cost.ravel(),
-        A_ub=upper,
-        b_ub=np.concatenate([[-floor * n], limit]),
-        A_eq=once,
-        b_eq=np.ones(n),
-        bounds=(0, 1),
-        method="highs",
-    )
-    if not solved.success:
-        raise InputError(f"no assignment reaches a mean quality of {floor:.3f} within the capacities")
-    return float(solved.fun)
+    return float(_relaxation(cost, quality, floor, _limits(quality, capacity)).fun)
 
 
 def decide(quality: np.ndarray, cost: np.ndarray, prices: Assignment) -> np.ndarray:
@@ -117,18 +93,109 @@ def decide(quality: np.ndarray, cost: np.ndarray, prices: Assignment) -> np.ndar
     return np.asarray((cost - prices.quality_price * quality + prices.load_prices).argmin(axis=1))
 
 
-def _repair(
-    choice: np.ndarray, cost: np.ndarray, quality: np.ndarray, floor: float, limit: np.ndarray
-) -> np.ndarray | None:
-    """Move prompts off crowded candidates where it costs least, then buy quality where it is cheapest."""
-    choice = choice.copy()
+def _limits(quality: np.ndarray, capacity: np.ndarray | None) -> np.ndarray:
     n, m = quality.shape
+    return np.full(m, float(n)) if capacity is None else np.asarray(capacity, dtype=float)
+
+
+def _assignment(
+    choice: np.ndarray, cost: np.ndarray, quality: np.ndarray, price: float, loads: np.ndarray
+) -> Assignment:
+    rows = np.arange(len(choice))
+    return Assignment(choice, float(cost[rows, choice].sum()), float(quality[rows, choice].mean()), price, loads)
+
+
+def _rounded(cost: np.ndarray, quality: np.ndarray, floor: float, limit: np.ndarray) -> Assignment:
+    """Round the linear relaxation: near the most that the places allow, prices set one after another only creep.
+
+    Raises:
+        InputError: The relaxation has no solution, or none that whole prompts come close to.
+    """
+    scale = max(float(cost.mean()), 1e-12)
+    # What rounding loses is a fraction of a prompt or two, for which the relaxation can leave room.
+    for spare in (0.0, 1.0 / len(cost)):
+        solved = _relaxation(cost / scale, quality, floor + spare, limit)
+        price, loads = -float(solved.ineqlin.marginals[0]), -solved.ineqlin.marginals[1:]
+        reduced = cost / scale - price * quality + loads
+        choice = _repair(solved.x.reshape(cost.shape).argmax(axis=1), reduced, cost / scale, quality, floor, limit)
+        if choice is not None:
+            return _assignment(choice, cost, quality, price * scale, loads * scale)
+    raise _out_of_reach(quality, floor)
+
+
+def _out_of_reach(quality: np.ndarray, floor: float) -> InputError:
+    best = float(quality.max(axis=1).mean())
+    return InputError(f"no assignment reaches a mean quality of {floor:.3f}; without limits {best:.3f} is the most")
+
+
+def _relaxation(cost: np.ndarray, quality: np.ndarray, floor: float, limit: np.ndarray) -> Any:
+    """Solve the linear relaxation: sum of costs, and prices as marginals of the floor and of the limits."""
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_matrix, identity, kron, vstack
+
+    n, m = quality.shape
+    once = kron(identity(n), np.ones((1, m)), format="csr")
+    load = kron(np.ones((1, n)), identity(m), format="csr")
+    solved = linprog(
+        cost.ravel(),
+        A_ub=vstack([csr_matrix(-quality.reshape(1, -1)), load]),
+        b_ub=np.concatenate([[-floor * n], limit]),
+        A_eq=once,
+        b_eq=np.ones(n),
+        bounds=(0, 1),
+        method="highs",
+    )
+    if not solved.success:
+        raise _out_of_reach(quality, floor)
+    return solved
+
+
+def _quality_price(cost: np.ndarray, quality: np.ndarray, floor: float) -> tuple[float, float]:
+    """Return two prices on quality close together; mean quality reaches the floor at the second, where it ever does."""
+    rows = np.arange(len(cost))
+
+    def reached(price: float) -> bool:
+        return bool(quality[rows, (cost - price * quality).argmin(axis=1)].mean() >= floor)
+
+    if reached(0.0):
+        return 0.0, 0.0
+    low, high = 0.0, 1.0
+    while not reached(high) and high < 1e9:
+        low, high = high, 2 * high
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return low, high
+
+
+def _load_prices(cost: np.ndarray, loads: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Set the price of each candidate in turn so that no more prompts than it has places would pay it."""
+    loads = loads.copy()
+    for candidate in np.flatnonzero(limit < len(cost)):
+        others = cost + loads
+        others[:, candidate] = np.inf
+        worth = np.sort(others.min(axis=1) - cost[:, candidate])[::-1]
+        loads[candidate] = max(0.0, worth[int(limit[candidate])])
+    return loads
+
+
+def _repair(
+    choice: np.ndarray,
+    reduced: np.ndarray,
+    cost: np.ndarray,
+    quality: np.ndarray,
+    floor: float,
+    limit: np.ndarray,
+) -> np.ndarray | None:
+    """Move prompts off crowded candidates where it loses least, then buy quality where it is cheapest."""
+    n, m = quality.shape
+    choice = choice.copy()
     rows = np.arange(n)
     load = np.bincount(choice, minlength=m)
     for crowded in np.flatnonzero(load > limit):
         for _ in range(int(load[crowded] - limit[crowded])):
             mine = np.flatnonzero(choice == crowded)
-            extra = np.where(load < limit, cost[mine] - cost[mine, crowded][:, None], np.inf)
+            extra = np.where(load < limit, reduced[mine] - reduced[mine, crowded][:, None], np.inf)
             row, to = np.unravel_index(extra.argmin(), extra.shape)
             choice[mine[row]] = to
             load[crowded] -= 1

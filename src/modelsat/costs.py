@@ -19,22 +19,24 @@ def mean_tokens_out(scores: pa.Table, candidates: Sequence[str]) -> dict[str, fl
     return {name: float(means[name]) if means.get(name) is not None else default for name in candidates}
 
 
-def expected(texts: Sequence[str], candidates: pa.Table, tokens_out: Mapping[str, float]) -> np.ndarray:
+def expected(texts: Sequence[str], candidates: pa.Table, tokens_out: Mapping[str, float] | np.ndarray) -> np.ndarray:
     """Return expected costs in USD.
 
     Args:
         texts: Rendered prompts; a token is taken as four characters.
         candidates: Table of the contract `CANDIDATES`.
-        tokens_out: Expected answer length per candidate, in tokens.
+        tokens_out: Answer lengths in tokens: an array (prompts, candidates), or the mean of each candidate by name.
 
     Returns:
-        float64 array of shape (prompts, candidates), NaN where a price is missing.
+        float64 array of shape (prompts, candidates), NaN where a price is missing or a length is NaN.
     """
     tokens_in = np.asarray([len(text) for text in texts], dtype=np.float64) / CHARACTERS_PER_TOKEN
     price_in = _prices(candidates["price_in"])
     price_out = _prices(candidates["price_out"])
-    answer = np.asarray([tokens_out.get(name, DEFAULT_TOKENS_OUT) for name in candidates["candidate"].to_pylist()])
-    return np.asarray((tokens_in[:, None] * price_in[None, :] + (answer * price_out)[None, :]) / 1e6)
+    if isinstance(tokens_out, Mapping):
+        names = candidates["candidate"].to_pylist()
+        tokens_out = np.asarray([tokens_out.get(name, DEFAULT_TOKENS_OUT) for name in names])
+    return np.asarray((tokens_in[:, None] * price_in + tokens_out * price_out) / 1e6)
 
 
 def _prices(column: pa.ChunkedArray) -> np.ndarray:

@@ -81,6 +81,38 @@ def test_gap_to_the_bound_is_small_on_a_batch() -> None:
     assert found.cost <= 1.02 * assignment.bound(quality, cost, floor, capacity * 4)
 
 
+@pytest.mark.parametrize("floor", [0.75, 0.775, 0.785])
+@pytest.mark.parametrize("share", [0.25, 0.3])
+def test_gap_stays_small_where_places_are_short(share: float, floor: float) -> None:
+    quality, cost, _ = problem(0, 400, 8)
+    capacity = np.full(8, share * 400)
+
+    found = assignment.assign(quality, cost, floor, capacity)
+
+    assert found.quality >= floor - 1e-9
+    assert (np.bincount(found.choice, minlength=8) <= capacity).all()
+    assert found.cost <= 1.01 * assignment.bound(quality, cost, floor, capacity)
+
+
+def test_floor_that_the_places_just_allow_is_reached() -> None:
+    # By the relaxation 0.7778 is the most.
+    quality, cost, _ = problem(0, 400, 8)
+
+    assert assignment.assign(quality, cost, 0.777, np.full(8, 80)).quality >= 0.777 - 1e-9
+    with pytest.raises(InputError, match=r"mean quality of 0\.778"):
+        assignment.assign(quality, cost, 0.778, np.full(8, 80))
+
+
+def test_dear_candidate_that_is_barely_better_gets_no_more_than_it_must() -> None:
+    # Quality is worth 9,000 a unit here, and all prompts are alike: at no one price do some of them move.
+    quality = np.tile([0.700, 0.701], (100, 1))
+    cost = np.tile([1.0, 10.0], (100, 1))
+
+    found = assignment.assign(quality, cost, 0.70025)
+
+    assert found.choice.sum() == 25
+
+
 def test_prices_of_a_batch_decide_a_stream_almost_as_well() -> None:
     quality, cost, _ = problem(1, 400, 6)
     later_quality, later_cost, _ = problem(1, 400, 6)

@@ -25,6 +25,18 @@ def test_cost_is_input_and_output_tokens_times_their_prices() -> None:
     np.testing.assert_allclose(cost, [[(100 * 2 + 50 * 10) / 1e6], [(10 * 2 + 50 * 10) / 1e6]])
 
 
+def test_lengths_may_differ_by_prompt() -> None:
+    cost = costs.expected(["x" * 400, "x" * 40], candidates(a=(2.0, 10.0), b=(1.0, 1.0)), np.asarray([[50, 7], [5, 0]]))
+
+    np.testing.assert_allclose(cost, [[700e-6, 107e-6], [70e-6, 10e-6]])
+
+
+def test_unknown_length_is_an_unknown_cost_and_missing_price_stays_missing() -> None:
+    cost = costs.expected(["", ""], candidates(a=(1.0, 1.0), b=(1.0, None)), np.asarray([[np.nan, 7], [5, 7]]))
+
+    np.testing.assert_allclose(cost, [[np.nan, np.nan], [5e-6, np.nan]])
+
+
 @pytest.mark.parametrize("pair", [(None, 1.0), (1.0, None), (None, None)])
 def test_missing_price_is_an_unknown_cost(pair: tuple[float | None, float | None]) -> None:
     cost = costs.expected(["text"], candidates(a=(1.0, 1.0), b=pair), {})

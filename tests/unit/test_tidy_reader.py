@@ -517,3 +517,22 @@ def test_folder_that_no_reader_claims_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="'uri' holds no benchmark results that modelsat can read"):
         readers.read("uri", storage.snapshot(str(tmp_path), tmp_path))
+
+
+def test_answer_without_a_length_of_its_own_has_the_mean_of_its_benchmark(read: Read) -> None:
+    lengths = pa.table({"prompt_id": ["p1", "p2"], "ada": [400.0, float("nan")]})
+    usage = (
+        "model,benchmark,what,mean_chars\nada,sums,whole answer,80\nada,words,reasoning field,120\nbob,words,,oops\n"
+    )
+
+    harvest = read(prompts__csv=PROMPTS, scores__csv=SCORES, out_chars__parquet=lengths, usage__csv=usage)
+
+    tokens = {(row["candidate"], row["prompt_id"]): row["tokens_out"] for row in harvest.scores.to_pylist()}
+    assert tokens == {("ada", "p1"): 100, ("ada", "p2"): 30, ("bob", "p1"): None, ("bob", "p2"): None}
+
+
+def test_usage_of_another_kind_says_nothing_about_lengths(read: Read) -> None:
+    harvest = read(prompts__csv=PROMPTS, scores__csv=SCORES, usage__csv="day,calls\nmonday,3\n")
+
+    assert harvest.scores["tokens_out"].null_count == 4
+    assert not harvest.rejects.num_rows

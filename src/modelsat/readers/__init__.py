@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from types import ModuleType
 
 from modelsat.errors import InputError
-from modelsat.readers import lm_eval, tidy
+from modelsat.readers import lm_eval, routereval, tidy
 from modelsat.readers.harvest import Harvest
 from modelsat.storage import SourceFile
 
-READERS: tuple[ModuleType, ...] = (tidy, lm_eval)
+READERS: tuple[ModuleType, ...] = (tidy, lm_eval, routereval)
 
 __all__ = ["READERS", "Harvest", "read"]
 
@@ -37,6 +37,7 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
     if not harvests:
         raise InputError(
             f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet or "
-            "scores.csv[.gz] with prompts beside, and for results_*.json with samples_*.jsonl of lm-evaluation-harness"
+            "scores.csv[.gz] with prompts beside, for results_*.json with samples_*.jsonl of lm-evaluation-harness, "
+            "and for *_router_dataset.pkl of RouterEval"
         )
     return harvests

@@ -2,6 +2,8 @@
 
 `scores` is wide: a row per prompt, a column per candidate, numbers in [0, 1]; an empty cell or NaN means that the
 candidate was not run. `out_chars`, where present, has the shape of `scores` and the answer lengths in characters.
+`usage`, where present, has mean answer lengths in characters (model, benchmark, mean_chars): an answer whose own length
+is not in `out_chars` takes that mean, so that the lengths of a benchmark add up to what was logged.
 """
 
 import csv
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from modelsat import contracts
+from modelsat import candidate_facts, contracts
 from modelsat.names import fault_in_candidate
 from modelsat.readers.harvest import Harvest, reject, rejects_table
 from modelsat.rendering import digest, stem_digest
@@ -31,7 +33,7 @@ METRIC = "score"
 CHARACTERS_PER_TOKEN = 4.0
 
 _NOT_RUN = {"", "nan", "na", "null", "none"}
-_PARTS = re.compile(r"(prompts|scores|out_chars|models)[\w.-]*?\.(parquet|csv|csv\.gz)")
+_PARTS = re.compile(r"(prompts|scores|out_chars|usage|models)[\w.-]*?\.(parquet|csv|csv\.gz)")
 
 
 def claims(names: Iterable[str]) -> bool:
@@ -42,7 +44,7 @@ def claims(names: Iterable[str]) -> bool:
 def read(files: list[SourceFile]) -> Harvest:
     """Read one folder of tidy tables."""
     rejects: list[dict[str, object]] = []
-    sheets: dict[str, list[_Sheet]] = {"prompts": [], "scores": [], "out_chars": [], "models": []}
+    sheets: dict[str, list[_Sheet]] = {"prompts": [], "scores": [], "out_chars": [], "usage": [], "models": []}
     for file in files:
         match = _PARTS.fullmatch(PurePosixPath(file.name).name)
         if match:
@@ -50,9 +52,10 @@ def read(files: list[SourceFile]) -> Harvest:
             if sheet is not None:
                 sheets[match[1]].append(sheet)
     prompts = _prompts(sheets["prompts"], rejects)
-    lengths = _lengths(sheets["out_chars"])
+    lengths, means = _lengths(sheets["out_chars"]), _mean_lengths(sheets["usage"])
     scores = pa.concat_tables(
-        [_scores(sheet, prompts, lengths, rejects) for sheet in sheets["scores"]] or [contracts.SCORES.empty_table()]
+        [_scores(sheet, prompts, lengths, means, rejects) for sheet in sheets["scores"]]
+        or [contracts.SCORES.empty_table()]
     )
     candidates = _candidates(sheets["models"], scores, rejects)
     return Harvest(scores, prompts, candidates, rejects_table(rejects), licences=_licences(files))
@@ -178,7 +181,11 @@ def _options(cell: object) -> list[str] | None:
 
 
 def _scores(
-    sheet: _Sheet, prompts: pa.Table, lengths: dict[tuple[str, str], float], rejects: list[dict[str, object]]
+    sheet: _Sheet,
+    prompts: pa.Table,
+    lengths: dict[tuple[str, str], float],
+    means: dict[tuple[str, str], float],
+    rejects: list[dict[str, object]],
 ) -> pa.Table:
     if "prompt_id" not in sheet.columns:
         rejects.append(reject(sheet.file.uri, "the scores have no column prompt_id; add it"))
@@ -197,23 +204,22 @@ def _scores(
     taken = np.asarray(ids, dtype=object)[rows]
     position = pc.index_in(pa.array(taken, pa.string()), value_set=prompts["prompt_id"].combine_chunks())
     size = len(rows)
-    tokens = (
-        [lengths.get((ids[row], usable[column])) for row, column in zip(rows, columns, strict=True)]
-        if lengths
-        else None
-    )
+    # A score whose prompt is unknown stays: the validator names it.
+    benchmarks = pc.fill_null(prompts["benchmark"].take(position), "unknown")
+    characters = [
+        lengths.get((ids[row], usable[column]), means.get((benchmark, usable[column])))
+        for row, column, benchmark in zip(rows, columns, benchmarks.to_pylist(), strict=True)
+    ]
     table = pa.table(
         {
             "candidate": pa.array(np.asarray(usable, dtype=object)[columns], pa.string()),
-            # A score whose prompt is unknown stays: the validator names it.
-            "benchmark": pc.fill_null(prompts["benchmark"].take(position), "unknown"),
+            "benchmark": benchmarks,
             "task": pc.fill_null(prompts["task"].take(position), "unknown"),
             "prompt_id": pa.array(taken, pa.string()),
             "score": values[rows, columns],
             "metric": _repeat(METRIC, size),
             "tokens_out": pa.array(
-                [None if t is None else round(t / CHARACTERS_PER_TOKEN) for t in tokens] if tokens else [None] * size,
-                pa.int32(),
+                [None if length is None else round(length / CHARACTERS_PER_TOKEN) for length in characters], pa.int32()
             ),
             "harness": _repeat(HARNESS, size),
             "source_uri": _repeat(sheet.file.uri, size),
@@ -255,25 +261,24 @@ def _lengths(sheets: list[_Sheet]) -> dict[tuple[str, str], float]:
     return lengths
 
 
+def _mean_lengths(sheets: list[_Sheet]) -> dict[tuple[str, str], float]:
+    means = {}
+    for sheet in sheets:
+        empty: list[object] = [None] * len(sheet.rows)
+        columns = (sheet.columns.get(name, empty) for name in ("benchmark", "model", "mean_chars"))
+        for benchmark, model, cell in zip(*columns, strict=True):
+            length = _length(cell)
+            if length is not None:
+                means[str(benchmark), str(model)] = length
+    return means
+
+
 def _length(cell: object) -> float | None:
     try:
         length = float(str(cell))
     except ValueError:
         return None
     return length if 0 <= length < 1e9 else None
-
-
-_MODEL_COLUMNS = {
-    "family": "family",
-    "release_date": "released_at",
-    "released_at": "released_at",
-    "context_length": "context_length",
-    "price_in_usd_per_mtok": "price_in",
-    "price_in": "price_in",
-    "price_out_usd_per_mtok": "price_out",
-    "price_out": "price_out",
-    "endpoint": "endpoint",
-}
 
 
 def _candidates(sheets: list[_Sheet], scores: pa.Table, rejects: list[dict[str, object]]) -> pa.Table:
@@ -289,7 +294,7 @@ def _candidates(sheets: list[_Sheet], scores: pa.Table, rejects: list[dict[str, 
             cells = {column: values[i] for column, values in sheet.columns.items() if values[i] not in (None, "")}
             fault = fault_in_candidate(name)
             try:
-                facts = _facts(cells)
+                facts = candidate_facts.parse(cells)
             except (ValueError, OverflowError) as error:
                 fault = f"a fact about {name!r} is not readable ({error}); correct it or leave the cell empty"
             if fault is None:
@@ -297,35 +302,3 @@ def _candidates(sheets: list[_Sheet], scores: pa.Table, rejects: list[dict[str, 
             else:
                 rejects.append(reject(sheet.file.uri, fault, line, "model", name))
     return contracts.from_rows([rows[name] for name in sorted(rows)], contracts.CANDIDATES)
-
-
-def _facts(cells: dict[str, object]) -> dict[str, object]:
-    facts: dict[str, object] = {}
-    for column, field in _MODEL_COLUMNS.items():
-        if column in cells:
-            cell = cells[column]
-            if field in ("price_in", "price_out"):
-                facts[field] = float(str(cell))
-            elif field == "released_at":
-                facts[field] = datetime.fromisoformat(str(cell)).date()
-            elif field == "context_length":
-                facts[field] = _whole(cell, 2**31)
-            else:
-                facts[field] = str(cell)
-    if "n_params_b" in cells:
-        facts["n_params"] = round(_finite(cells["n_params_b"]) * 1e9)
-    return facts
-
-
-def _finite(cell: object) -> float:
-    value = float(str(cell))
-    if value != value or abs(value) > 1e9:
-        raise ValueError(f"{cell!r} is out of range")
-    return value
-
-
-def _whole(cell: object, below: int) -> int:
-    value = int(float(str(cell)))
-    if not 0 <= value < below:
-        raise ValueError(f"{cell!r} is out of range")
-    return value
