@@ -23,8 +23,8 @@ def parse(cells: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of the contract `CANDIDATES` that a row tells; columns that mean nothing here are left out.
 
     Args:
-        cells: Values by column; prices in USD per million tokens, `n_params_b` in billions, `aliases` as a list or
-            separated by `|`, `;` or `,`.
+        cells: Values by column, None, empty or NaN where missing; prices in USD per million tokens, `n_params_b` in
+            billions, `aliases` as a list or separated by `|`, `;` or `,`.
 
     Raises:
         ValueError: A value cannot be read.
@@ -33,7 +33,7 @@ def parse(cells: Mapping[str, object]) -> dict[str, object]:
     facts: dict[str, object] = {}
     for column, field in _FIELD_OF_COLUMN.items():
         cell = cells.get(column)
-        if cell is None or cell == "":
+        if _is_missing(cell):
             continue
         if field in ("price_in", "price_out"):
             facts[field] = float(str(cell))
@@ -45,9 +45,13 @@ def parse(cells: Mapping[str, object]) -> dict[str, object]:
             facts[field] = _aliases(cell)
         else:
             facts[field] = str(cell)
-    if cells.get("n_params_b") not in (None, ""):
+    if not _is_missing(cells.get("n_params_b")):
         facts["n_params"] = round(_finite(cells["n_params_b"]) * 1e9)
     return facts
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or str(cell).strip().lower() in ("", "nan")
 
 
 def _aliases(cell: object) -> list[str]:

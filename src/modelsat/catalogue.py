@@ -15,6 +15,8 @@ from modelsat.collection import Collection
 from modelsat.errors import InputError
 from modelsat.names import fault_in_candidate
 
+_SURPLUS = "fields beyond the header"
+
 
 def read(uri: str) -> pa.Table:
     """Read a catalogue: CSV, Parquet or YAML, a row or mapping per candidate, columns as in a `models.csv`.
@@ -29,6 +31,8 @@ def read(uri: str) -> pa.Table:
     for number, cells in enumerate(_rows(uri), start=1):
         name = cells.get("candidate") or cells.get("model") or cells.get("name")
         fault = fault_in_candidate(name)
+        if fault is None and _SURPLUS in cells:
+            fault = "it has more fields than the header; put quotes around a field that holds a comma"
         if fault is None and name in rows:
             fault = f"candidate {name!r} stands there twice; keep one row"
         if fault is not None:
@@ -85,20 +89,22 @@ def same(known: pa.Table, found: pa.Table) -> dict[str, str]:
 
 
 def _rows(uri: str) -> list[Mapping[str, object]]:
-    content = storage.read(uri)
     kind = PurePosixPath(uri).suffix.lower()
+    if kind not in (".csv", ".parquet", ".yaml", ".yml"):
+        raise InputError(f"catalogue {uri!r} is no .csv, .parquet, .yaml or .yml file; name one")
+    content = storage.read(uri)
     try:
         if kind == ".parquet":
             rows = pq.read_table(pa.BufferReader(content)).to_pylist()
         elif kind in (".yaml", ".yml"):
             rows = yaml.safe_load(content)
             rows = rows.get("candidates") if isinstance(rows, dict) else rows
-        elif kind == ".csv":
-            rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
         else:
-            raise InputError(f"catalogue {uri!r} is no .csv, .parquet, .yaml or .yml file; name one")
-    except (pa.ArrowException, yaml.YAMLError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"catalogue {uri!r} is not readable ({error}); correct it") from error
+            text = io.StringIO(content.decode("utf-8-sig"), newline="")
+            rows = list(csv.DictReader(text, restkey=_SURPLUS, strict=True))
+    except (pa.ArrowException, yaml.YAMLError, ValueError, csv.Error) as error:
+        fault = " ".join(str(error).split())
+        raise InputError(f"catalogue {uri!r} is not readable ({fault}); correct it") from error
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise InputError(f"catalogue {uri!r} is no list of candidates; write a row or a mapping per candidate")
     return rows

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from modelsat.errors import InputError
-from modelsat.rivals.rival import Fit
+from modelsat.rivals.rival import Fit, on_last_layer
 
 NAMES = {
     "knn": "knn:fit",
@@ -20,6 +20,8 @@ NAMES = {
     "omnirouter": "omnirouter:fit",
     "inference-dynamics": "inference_dynamics:fit",
 }
+OURS = "fusion"
+"""The part of our router that needs no training, judged in the same harness."""
 
 
 def named(name: str) -> Fit:
@@ -28,8 +30,10 @@ def named(name: str) -> Fit:
     Raises:
         InputError: There is no rival of that name.
     """
-    if name not in NAMES:
-        raise InputError(f"there is no rival {name!r}; name one of {', '.join(NAMES)}, or the folder of a bundle")
-    module, function = NAMES[name].split(":")
-    fit: Fit = getattr(import_module(f"modelsat.rivals.{module}"), function)
-    return fit
+    if name not in NAMES and name != OURS:
+        known = ", ".join([*NAMES, OURS])
+        raise InputError(f"there is no rival {name!r}; name one of {known}, or the folder of a bundle")
+    place = "fusion.scorer:fit" if name == OURS else f"rivals.{NAMES[name]}"
+    module, function = f"modelsat.{place}".split(":")
+    fit: Fit = getattr(import_module(module), function)
+    return fit if name == OURS else on_last_layer(fit)

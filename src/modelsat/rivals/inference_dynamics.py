@@ -1,10 +1,12 @@
 """InferenceDynamics: ranked tags of a prompt, and the candidates' mean scores by tag (peers.md, 3.2 and 3.3).
 
-The annotator is a plug. The one here is a small classifier trained on the training prompts' tasks: it ranks the tasks
-by likelihood, at fitting and at routing alike, so that no prompt is ever described by its benchmark's own label.
+The annotator is a plug. The one of `fit` is a small classifier trained on the training prompts' tasks: it ranks the
+tasks by likelihood, at fitting and at routing alike, so that no prompt is ever described by its benchmark's own label.
+`fit_annotated` takes the tags of any other, such as an LLM (`tag_features`), where vectors stand otherwise.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 
 import numpy as np
 
@@ -13,16 +15,32 @@ from modelsat.rivals.rival import Labelled, Scorer, best, regret
 from modelsat.rivals.task_classifier import posterior
 
 Annotate = Callable[[np.ndarray], np.ndarray]
-"""Unit vectors (prompts, width) to their most important tags first, whole numbers (prompts, ranks)."""
+"""Features of prompts to their tags, the most important first: whole numbers (prompts, ranks), -1 after the last."""
 
-DECAY, RANKS = 0.5, 3
+DECAYS, LIKELIEST = (0.5, 0.8, 0.25), 3
 RARE, INVERSE_PENALTY = 10, 4.0
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit with our annotator; the decay is chosen on validation prompts."""
     annotate, tags = annotator(train)
-    return best((DECAY, 0.8, 0.25), lambda decay: profile(train, annotate, tags, decay), validation, regret)
+    return best(DECAYS, lambda decay: profile(train, annotate, tags, decay), validation, regret)
+
+
+def fit_annotated(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit to tags that were made elsewhere; every kind of tag is measured apart and counts alike.
+
+    Args:
+        train: Prompts with `tag_features` for vectors, (prompts, kinds, ranks).
+        validation: The same; the decay is chosen on them.
+    """
+    kinds, tags = range(train.vectors.shape[1]), int(train.vectors.max()) + 1
+
+    def measured(decay: float) -> Scorer:
+        scorers = [profile(train, itemgetter(np.s_[:, kind]), tags, decay) for kind in kinds]
+        return lambda numbers: np.sum([scorer(numbers) for scorer in scorers], axis=0)
+
+    return best(DECAYS, measured, validation, regret)
 
 
 def annotator(train: Labelled) -> tuple[Annotate, int]:
@@ -37,32 +55,41 @@ def annotator(train: Labelled) -> tuple[Annotate, int]:
     likelihood = posterior(train.vectors, tags, INVERSE_PENALTY)
 
     def annotate(vectors: np.ndarray) -> np.ndarray:
-        return np.argsort(-likelihood(vectors), axis=1, kind="stable")[:, :RANKS]
+        return np.argsort(-likelihood(vectors), axis=1, kind="stable")[:, :LIKELIEST]
 
     return annotate, int(tags.max()) + 1
 
 
 def profile(train: Labelled, annotate: Annotate, tags: int, decay: float) -> Scorer:
-    """Measure every candidate by tag and return the look-up.
+    """Measure every candidate by tag and return the look-up; all candidates score 0 where a prompt has no tag.
 
     Args:
         train: The index set.
         annotate: The annotator.
-        tags: How many tags there are.
+        tags: How many tags there are in the index set.
         decay: Weight of a rank against the one before, in (0, 1].
     """
     annotated = annotate(train.vectors)
-    weights = decay ** np.arange(annotated.shape[1])
-    weights = weights / weights.sum()
+    weights = rank_weights(annotated, decay)
     level = levels(train.outcomes)
-    total, count = np.zeros((tags, len(level))), np.zeros((tags, len(level)))
-    for rank, weight in enumerate(weights):
-        np.add.at(total, annotated[:, rank], weight * train.right)
-        np.add.at(count, annotated[:, rank], train.asked.astype(float))
+    # The last row is of tags that the index set does not have.
+    total, count = np.zeros((tags + 1, len(level))), np.zeros((tags + 1, len(level)))
+    for rank in range(annotated.shape[1]):
+        rows = annotated[:, rank] >= 0
+        np.add.at(total, annotated[rows, rank], weights[rows, rank, None] * train.right[rows])
+        np.add.at(count, annotated[rows, rank], train.asked[rows].astype(float))
     # As published: divided by the count and not by the weights.
-    index = np.where(count > 0, total / np.maximum(count, 1), weights[0] * level)
+    unmeasured = level / (decay ** np.arange(annotated.shape[1])).sum()
+    index = np.where(count > 0, total / np.maximum(count, 1), unmeasured)
 
-    def score(vectors: np.ndarray) -> np.ndarray:
-        return np.einsum("r,nrm->nm", weights, index[annotate(vectors)])
+    def score(features: np.ndarray) -> np.ndarray:
+        asked = annotate(features)
+        return np.einsum("nr,nrm->nm", rank_weights(asked, decay), index[np.minimum(asked, tags)])
 
     return score
+
+
+def rank_weights(annotated: np.ndarray, decay: float) -> np.ndarray:
+    """Return the weights of ranked tags (prompts, ranks): of sum 1 per prompt, 0 where there is no tag."""
+    weights = np.where(annotated >= 0, decay ** np.arange(annotated.shape[1]), 0.0)
+    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-12))

@@ -4,8 +4,9 @@ A rival is a function `fit(train, validation)` that returns a scorer; hyper-para
 A scorer sees the vector of a prompt and nothing else: labels of tasks are there to fit by and never to route by.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ class Labelled:
     """Prompts whose outcomes are known; n prompts, m candidates.
 
     Attributes:
-        vectors: Unit vectors of the prompts, float32 (n, width).
+        vectors: Unit vectors of the prompts, float32 (n, width), or one per layer, (n, layers, width).
         outcomes: Scores in [0, 1], float32 (n, m), NaN where not run.
         tasks: Task of each prompt, length n.
         cost: Expected cost in USD, (n, m), NaN where a price is missing.
@@ -48,8 +49,28 @@ class Labelled:
         """Return some of the prompts."""
         return Labelled(self.vectors[rows], self.outcomes[rows], self.tasks[rows], self.cost[rows])
 
+    def of(self, candidates: Sequence[int] | np.ndarray) -> "Labelled":
+        """Return the prompts with some of the candidates, in the given order."""
+        kept = list(candidates)
+        return replace(self, outcomes=self.outcomes[:, kept], cost=self.cost[:, kept])
+
 
 Fit = Callable[[Labelled, Labelled], Scorer]
+
+
+def on_last_layer(fit: Fit) -> Fit:
+    """Return a rival that is given, of vectors of several layers, the last one's: what rivals were published on."""
+
+    @wraps(fit)
+    def fitted(train: Labelled, validation: Labelled) -> Scorer:
+        scorer = fit(*(replace(part, vectors=_last_layer(part.vectors)) for part in (train, validation)))
+        return lambda vectors: scorer(_last_layer(vectors))
+
+    return fitted
+
+
+def _last_layer(vectors: np.ndarray) -> np.ndarray:
+    return vectors[:, -1] if vectors.ndim == 3 else vectors
 
 
 def brier(scores: np.ndarray, truth: Labelled) -> float:

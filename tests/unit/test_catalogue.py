@@ -1,0 +1,256 @@
+"""A catalogue of candidates is read whole or refused by row, and says who is who by name and alias."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelsat import catalogue, contracts, storage
+from modelsat.collection import Collection
+from modelsat.errors import InputError
+
+CSV = """candidate,family,release_date,price_in,aliases
+ada,lovelace,2024-05-13,0.5,"ada-1,org/ada"
+bob,,,,
+"""
+YAML_LIST = """
+- candidate: ada
+  family: lovelace
+  release_date: 2024-05-13
+  price_in: 0.5
+  aliases: [ada-1, org/ada]
+- candidate: bob
+"""
+YAML_MAPPING = "candidates:" + YAML_LIST.replace("\n", "\n  ")
+NAME = st.sampled_from("abcde")
+ROWS = st.dictionaries(NAME, st.lists(NAME, max_size=3), max_size=5)
+PARQUET = pa.table(
+    {
+        "candidate": ["ada", "bob"],
+        "family": ["lovelace", None],
+        "release_date": pa.array([date(2024, 5, 13), None]),
+        "price_in": [0.5, float("nan")],
+        "aliases": [["ada-1", "org/ada"], None],
+    }
+)
+MakeCollection = Callable[..., Collection]
+Write = Callable[[str, str | bytes | pa.Table], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a function that writes a file of text, bytes or a table and returns its path."""
+
+    def write_file(name: str, content: str | bytes | pa.Table) -> str:
+        path = tmp_path / name
+        if isinstance(content, pa.Table):
+            pq.write_table(content, path)
+        else:
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write_file
+
+
+def candidates(**aliases: list[str]) -> pa.Table:
+    """Return candidates with their aliases."""
+    return contracts.from_rows(
+        [{"candidate": name, "aliases": found} for name, found in aliases.items()], contracts.CANDIDATES
+    )
+
+
+def fact(collection: Collection, field: str) -> dict[str, object]:
+    return dict(
+        zip(collection.candidates["candidate"].to_pylist(), collection.candidates[field].to_pylist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("facts.csv", CSV),
+        ("facts.CSV", "\ufeff" + CSV),
+        ("facts.yaml", YAML_LIST),
+        ("facts.yml", YAML_MAPPING),
+        ("facts.parquet", PARQUET),
+    ],
+    ids=["csv", "csv of a spreadsheet", "yaml list", "yaml mapping", "parquet"],
+)
+def test_every_kind_of_file_tells_the_same(write: Write, name: str, content: str | pa.Table) -> None:
+    ada, bob = catalogue.read(write(name, content)).to_pylist()
+
+    assert (ada["candidate"], ada["family"], ada["released_at"]) == ("ada", "lovelace", date(2024, 5, 13))
+    assert (ada["price_in"], ada["price_out"], ada["aliases"]) == (0.5, None, ["ada-1", "org/ada"])
+    assert bob == dict.fromkeys(contracts.CANDIDATES.names) | {"candidate": "bob"}
+
+
+@pytest.mark.parametrize("column", ["candidate", "model", "name"])
+def test_name_stands_under_one_of_three_columns(write: Write, column: str) -> None:
+    assert catalogue.read(write("facts.csv", f"{column},price_in\nada,1\n"))["candidate"].to_pylist() == ["ada"]
+
+
+def test_catalogue_in_s3_is_read(bucket: str) -> None:
+    storage.create(f"s3://{bucket}/facts.csv", CSV.encode())
+
+    assert catalogue.read(f"s3://{bucket}/facts.csv")["candidate"].to_pylist() == ["ada", "bob"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("candidate,family\nada,x\n,y\n", "row 2 of catalogue .*: a candidate needs a name"),
+        ("candidate\nada\nb o b\n", "row 2 of catalogue .*: candidate name 'b o b' is not usable; rename it"),
+        ("candidate\nada\nbob\nada\n", "row 3 of catalogue .*: candidate 'ada' stands there twice; keep one row"),
+        (
+            "candidate,price_in\nada,free\n",
+            "row 1 of catalogue .*: a fact about 'ada' is not readable .*free.*correct it",
+        ),
+        ("candidate,n_params_b\nada,1e12\n", "row 1 of catalogue .*: a fact about 'ada' .*out of range"),
+        (
+            "candidate,aliases\nada,a,b\n",
+            "row 1 of catalogue .*: it has more fields than the header; put quotes around",
+        ),
+        ("candidate,price_in\n", "lists no candidate; add a row with a column 'candidate'"),
+        ("", "lists no candidate"),
+        ('candidate\n"ada', "is not readable .*; correct it"),
+        (b"candidate\n\xff\xfe\n", "is not readable .*; correct it"),
+    ],
+)
+def test_csv_that_is_no_catalogue_is_refused(write: Write, content: str | bytes, sentence: str) -> None:
+    uri = write("facts.csv", content)
+
+    with pytest.raises(InputError, match=sentence) as caught:
+        catalogue.read(uri)
+
+    assert repr(uri) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("- candidate: ada\n  release_date: 2024-13-01\n", "is not readable .*; correct it"),
+        ("- candidate: [ada", "is not readable .*line 1.*; correct it"),
+        ("- candidate: 7\n", "row 1 of catalogue .*: a candidate needs a name"),
+        ("- candidate: ada\n  aliases: 7\n", "row 1 of catalogue .*: a fact about 'ada' is not readable .*no list"),
+        ("- ada\n- bob\n", "is no list of candidates; write a row or a mapping per candidate"),
+        ("ada: {price_in: 1}\n", "is no list of candidates"),
+        ("", "is no list of candidates"),
+        ("[]", "lists no candidate"),
+    ],
+)
+def test_yaml_that_is_no_catalogue_is_refused(write: Write, content: str, sentence: str) -> None:
+    uri = write("facts.yaml", content)
+
+    with pytest.raises(InputError, match=sentence) as caught:
+        catalogue.read(uri)
+
+    assert repr(uri) in str(caught.value)
+
+
+def test_parquet_that_is_none_is_refused(write: Write) -> None:
+    with pytest.raises(InputError, match=r"facts\.parquet' is not readable .*; correct it"):
+        catalogue.read(write("facts.parquet", "candidate\nada\n"))
+
+
+def test_file_of_another_kind_is_refused(write: Write, tmp_path: Path) -> None:
+    for uri in (write("facts.json", "[]"), str(tmp_path)):
+        with pytest.raises(InputError, match=r"is no \.csv, \.parquet, \.yaml or \.yml file; name one"):
+            catalogue.read(uri)
+
+
+def test_absent_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"facts\.csv' does not exist; check the path"):
+        catalogue.read(str(tmp_path / "facts.csv"))
+
+
+def test_same_name_is_the_same_candidate() -> None:
+    assert catalogue.same(candidates(a=[], b=[]), candidates(b=[], c=[])) == {"b": "b"}
+
+
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [
+        (candidates(ada=["ada-1"]), candidates(**{"ada-1": []})),
+        (candidates(ada=[]), candidates(**{"ada-1": ["ada"]})),
+        (candidates(ada=["org/ada"]), candidates(**{"ada-1": ["org/ada"]})),
+        (candidates(ada=[]), candidates(**{"ada-1": ["other", "ada"]})),
+    ],
+    ids=["known has the alias", "found has the alias", "both have it", "second alias"],
+)
+def test_alias_on_either_side_says_who_is_who(known: pa.Table, found: pa.Table) -> None:
+    assert catalogue.same(known, found) == {"ada-1": "ada"}
+
+
+def test_name_goes_before_alias() -> None:
+    assert catalogue.same(candidates(ada=["bob"], bob=[]), candidates(bob=[], eve=["ada"])) == {
+        "bob": "bob",
+        "eve": "ada",
+    }
+
+
+def test_known_candidate_never_stands_for_two() -> None:
+    known = candidates(ada=["ada-1", "ada-2"])
+
+    assert catalogue.same(known, candidates(**{"ada-1": [], "ada-2": []})) == {"ada-1": "ada"}
+    assert catalogue.same(known, candidates(**{"ada-1": [], "ada": []})) == {"ada": "ada"}
+
+
+def test_candidate_takes_the_next_alias_where_the_first_is_taken() -> None:
+    known = candidates(ada=[], bob=[])
+
+    assert catalogue.same(known, candidates(one=["ada"], two=["ada", "bob"])) == {"one": "ada", "two": "bob"}
+
+
+@given(known=ROWS, found=ROWS)
+def test_pairs_are_one_to_one_and_have_a_name_in_common(
+    known: dict[str, list[str]], found: dict[str, list[str]]
+) -> None:
+    pairs = catalogue.same(candidates(**known), candidates(**found))
+
+    assert len(set(pairs.values())) == len(pairs)
+    assert {name: name for name in known.keys() & found.keys()}.items() <= pairs.items()
+    for one, other in pairs.items():
+        assert {one, *found[one]} & {other, *known[other]}
+
+
+def test_catalogue_goes_before_what_the_results_say_and_keeps_what_it_does_not_tell(
+    make_collection: MakeCollection,
+) -> None:
+    collection = make_collection([[1, 0]], ["What is 1 + 1?"], ("ada", "bob"), prices=(1.0, 2.0))
+    told = contracts.from_rows([{"candidate": "ada", "price_in": 0.25, "family": "lovelace"}], contracts.CANDIDATES)
+
+    enriched = catalogue.enrich(collection, told)
+
+    assert fact(enriched, "price_in") == {"ada": 0.25, "bob": 2.0}
+    assert fact(enriched, "price_out") == {"ada": 1.0, "bob": 2.0}
+    assert fact(enriched, "family") == {"ada": "lovelace", "bob": None}
+    assert enriched.scores is collection.scores
+
+
+def test_candidate_keeps_its_name_and_learns_the_other_ones(make_collection: MakeCollection) -> None:
+    collection = make_collection([[1, 0]], ["What is 1 + 1?"], ("ada-1", "bob"))
+
+    enriched = catalogue.enrich(collection, candidates(ada=["ada-1", "org/ada"]))
+
+    assert fact(enriched, "aliases") == {"ada-1": ["ada", "org/ada"], "bob": None}
+
+
+def test_row_of_a_candidate_without_results_is_left_out(make_collection: MakeCollection) -> None:
+    collection = make_collection([[1, 0]], ["What is 1 + 1?"], ("ada", "bob"))
+
+    assert catalogue.enrich(collection, candidates(eve=[])).candidates.equals(collection.candidates)
+
+
+def test_catalogue_joins_names_that_share_none(make_collection: MakeCollection) -> None:
+    known = candidates(**{"org/ada": []})
+    collection = make_collection([[1]], ["What is 1 + 1?"], ("ada-1",))
+
+    enriched = catalogue.enrich(collection, candidates(ada=["ada-1", "org/ada"]))
+
+    assert catalogue.same(known, collection.candidates) == {}
+    assert catalogue.same(known, enriched.candidates) == {"ada-1": "org/ada"}
