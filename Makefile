@@ -29,10 +29,16 @@ check: $(READY) ## Format, lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-quality: $(READY) ## Rivals on the real sets, cross-validated, into docs/results.md; a stopped run goes on
+bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs/results.md; a stopped run goes on
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/quality.py --unseen
 	$(BIN)/python benchmarks/newcomers.py
+	$(BIN)/python benchmarks/money.py
+	$(BIN)/python benchmarks/release_stream.py
+	$(BIN)/python benchmarks/foreign.py
+	$(BIN)/python benchmarks/zoos.py
+	$(BIN)/python benchmarks/many_candidates.py
+	$(BIN)/python benchmarks/routereval.py --mirror
 	$(BIN)/python benchmarks/results_page.py
 
 compile: $(READY) ## Write the compiled pipelines

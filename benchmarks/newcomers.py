@@ -2,20 +2,22 @@
 
     python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 2]
 
-Every candidate is left out in turn; its pool are its four nearest in mean accuracy within 8 points. Shown is the
-gain over the same pool without it, and its share of the gain with all labels, over the pools in which that gain is more
-than 0.7 points. One fold of the cross-validation of `quality.py` is held out. The tables go to
-`benchmarks/results/newcomers.json`; sets that are there already, with the same settings, are not measured again.
+Every candidate is left out in turn, routers are fitted to all others; its pool are its four nearest in mean accuracy
+within 8 points. Shown is the gain over the same pool without it, and its share of the gain with all labels, over the
+pools in which that gain is more than 0.7 points. One fold of the cross-validation of `quality.py` is held out. The
+tables go to `benchmarks/results/newcomers.json`; what is there already, by the same settings and code, is not
+measured again.
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 from markdown import mean_points
 from quality import DATA, KEPT, RESULTS, SETS
+from records import fingerprint, resumed
+from threadpoolctl import threadpool_limits
 
 from modelsat import cross_validation, embeddings, newcomers, rivals
 from modelsat.atomic import write_json
@@ -25,7 +27,7 @@ from modelsat.rivals.rival import Labelled
 COUNTS = (0, 20, 64, 250, 1000)
 ALL = 10**9
 WORTHWHILE = 0.007
-RIVALS = ("ridge", "knn", "uniroute", "saverouter")
+RIVALS = (rivals.OURS, "knn", "ridge", "saverouter")
 
 
 def main() -> None:
@@ -35,28 +37,27 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("newcomers.json"))
     arguments = parser.parse_args()
-    kept = {"draws": arguments.draws, "counts": list(COUNTS), "rivals": arguments.rivals, "sets": {}}
-    if arguments.into.is_file():
-        before = json.loads(arguments.into.read_text(encoding="utf-8"))
-        if all(before[name] == kept[name] for name in ("draws", "counts", "rivals")):
-            kept = before
+    kept = resumed(arguments.into, {"draws": arguments.draws, "counts": list(COUNTS)})
     for source in arguments.sets:
-        if Path(source).name in kept["sets"]:
-            continue
+        name = Path(source).name
         folds = cross_validation.build(collect([source]))
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
         everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
         parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
         train, validation, test = (everything.take(rows) for rows in parts)
         pools = list(newcomers.matched_pools(train.outcomes.mean(axis=0)))
-        rows = {}
+        table = kept.setdefault("sets", {}).setdefault(name, {"rivals": {}})
+        table |= {"pools": len(pools), "prompts": len(parts[2])}
         for rival in arguments.rivals:
-            began = time.monotonic()
-            trial = newcomers.Trial(rivals.named(rival), train, validation, test)
-            rows[rival] = measured(trial, pools, arguments.draws)
-            print(f"{Path(source).name} {rival}: {rows[rival]} ({time.monotonic() - began:.0f} s)", flush=True)
-        kept["sets"][Path(source).name] = {"pools": len(pools), "prompts": len(parts[2]), "rivals": rows}
-        write_json(arguments.into, kept)
+            fit, began = rivals.named(rival), time.monotonic()
+            code = fingerprint(fit, cross_validation, newcomers)
+            if table["rivals"].get(rival, {}).get("code") == code:
+                continue
+            with threadpool_limits(1):
+                found = measured(newcomers.Trial(fit, train, validation, test), pools, arguments.draws)
+            table["rivals"][rival] = found | {"code": code}
+            write_json(arguments.into, kept)
+            print(f"{name} {rival}: {found} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
 def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) -> dict:
@@ -74,11 +75,12 @@ def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) ->
         ]
         whole = sum(full[i].mean() for i in chosen)
         share = sum(gains[i].mean() for i in chosen) / whole if whole else 0.0
-        worst = min((gains[i].mean() for i in others), default=0.0)
+        elsewhere = [gains[i].mean() for i in others]
         found[str(count)] = {
             "gain": over(gains, chosen),
             "share": round(float(share), 3),
-            "worst elsewhere": round(100 * float(worst), 2),
+            "elsewhere": round(100 * float(np.mean(elsewhere)), 2) if elsewhere else 0.0,
+            "worst elsewhere": round(100 * float(min(elsewhere, default=0.0)), 2),
         }
     return found
 

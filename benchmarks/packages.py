@@ -81,7 +81,8 @@ def measured(source: str, python: Path) -> tuple[dict, dict]:
     """Return what was found on one set, and the versions of the packages."""
     folds = cross_validation.build(collect([source]))
     arena = folds.arena
-    everything = Labelled(embeddings.vectors(arena.texts, KEPT / "vectors"), arena.truth, arena.labels, arena.cost)
+    vectors = embeddings.vectors(arena.texts, KEPT / "vectors")[:, -1]
+    everything = Labelled(vectors, arena.truth, arena.labels, arena.cost)
     held_out = np.flatnonzero(folds.fold == 0)
     parts = [everything.take(rows) for rows in (folds.train(0), folds.validation(0), held_out)]
     train, _, test = parts

@@ -1,4 +1,4 @@
-"""Rivals on real benchmark results, cross-validated by question.
+"""Rivals, and the part of our router that needs no training, on real results, cross-validated by question.
 
     python benchmarks/quality.py [--sets FOLDER ...] [--rivals NAME ...] [--folds 5]
 
@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from markdown import mean_points, points
+from markdown import points
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, evaluation, rivals, spending
+from modelsat import cross_validation, embeddings, evaluation, rivals
 from modelsat.atomic import atomic_file, write_json
 from modelsat.collection import Collection, collect
 from modelsat.cross_validation import Folds
@@ -27,19 +27,20 @@ from modelsat.statistics import bootstrap_means, interval
 SETS = ("mmlupro", "mmlu_helm", "zeroeval")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).resolve().parent / "results" / "quality.json"
+SIMPLE, SEEDS = "stack", 5
 KEPT = Path(__file__).resolve().parents[1] / ".bench"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
-    parser.add_argument("--rivals", nargs="+", default=list(rivals.NAMES))
+    parser.add_argument("--rivals", nargs="+", default=[rivals.OURS, *rivals.NAMES])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--unseen", action="store_true", help="hold out whole benchmarks or categories")
     parser.add_argument("--into", type=Path, default=None)
     arguments = parser.parse_args()
     began = time.monotonic()
-    tables, gains = {}, {}
+    tables, correct = {}, {}
     for source in arguments.sets:
         name = Path(source).name
         collection = collect([source])
@@ -47,16 +48,13 @@ def main() -> None:
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
         scores = {rival: scored(name, collection, folds, vectors, rival) for rival in arguments.rivals}
         table = evaluation.evaluate(folds.arena, scores)
-        tables[name] = as_json(table, folds) | {"match": {rival: match(folds, scores[rival]) for rival in scores}}
-        best = table.correct[evaluation.BEST_SINGLE]
-        for row, correct in table.correct.items():
-            gains.setdefault(row, []).append(correct - best)
+        tables[name] = as_json(table, folds)
+        for row, values in table.correct.items():
+            correct.setdefault(row, []).append(values)
         print(as_text(name, tables[name]))
-    pooled = {
-        row: mean_points(np.concatenate(parts)) for row, parts in gains.items() if len(parts) == len(arguments.sets)
-    }
+    together = pooled({row: np.concatenate(parts) for row, parts in correct.items()})
     into = arguments.into or (RESULTS.with_name("unseen.json") if arguments.unseen else RESULTS)
-    write_json(into, {"folds": arguments.folds, "sets": tables, "pooled": pooled})
+    write_json(into, {"folds": arguments.folds, "sets": tables, **together})
     print(f"wrote {into} after {time.monotonic() - began:.0f} s")
 
 
@@ -83,7 +81,7 @@ def code(fit: object) -> list[str]:
     seen: dict[str, str] = {}
 
     def add(module: str) -> None:
-        if module in seen or not module.startswith("modelsat.r"):
+        if module in seen or not module.startswith(("modelsat.r", "modelsat.fusion")):
             return
         loaded = import_module(module)
         seen[module] = inspect.getsource(loaded)
@@ -114,19 +112,21 @@ def as_json(table: evaluation.Evaluation, folds: Folds) -> dict:
     }
 
 
-def match(folds: Folds, scores: np.ndarray) -> dict | None:
-    """Return what matching the best single costs, in USD per 1,000 prompts and as a share, and the gain left over."""
-    found = spending.cost_to_match(folds, scores)
-    if found is None:
-        return None
-    means = bootstrap_means(np.column_stack([found.cost, found.single_cost, found.gain]))
-    share = interval(found.cost.mean() / found.single_cost.mean(), means[:, 0] / means[:, 1])
-    return {
-        "usd": round(1000 * float(found.cost.mean()), 4),
-        "single_usd": round(1000 * float(found.single_cost.mean()), 4),
-        "share": points(share),
-        "gain": points(interval(found.gain.mean(), means[:, 2])),
-    }
+def pooled(correct: dict[str, np.ndarray]) -> dict:
+    """Return gains over all sets together: over best single, over the strongest simple router, and by other seeds."""
+    rows = list(correct)
+    table = np.column_stack([correct[row] for row in rows])
+    by_seed = [gains(table, rows, rows.index(evaluation.BEST_SINGLE), seed) for seed in range(SEEDS)]
+    moved = [abs(by_seed[0][row][i] - other[row][i]) for other in by_seed[1:] for row in rows for i in (1, 2)]
+    found = {"pooled": by_seed[0], "seeds": SEEDS, "bounds_move": round(max(moved), 2)}
+    return found | ({"over_simple": gains(table, rows, rows.index(SIMPLE), 0)} if SIMPLE in rows else {})
+
+
+def gains(table: np.ndarray, rows: list[str], reference: int, seed: int) -> dict[str, list[float]]:
+    """Return the paired gain of every column of (prompts, rows) over one of them, in points."""
+    paired = table - table[:, [reference]]
+    means = bootstrap_means(paired, seed=seed)
+    return {row: points(interval(paired[:, i].mean(), means[:, i])) for i, row in enumerate(rows)}
 
 
 def as_text(name: str, table: dict) -> str:

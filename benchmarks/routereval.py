@@ -98,8 +98,9 @@ def of_file(path: Path, minilm: bool) -> tuple[str, str, Iterator[Pool]]:
         vectors = {split: embeddings.vectors(part.texts, KEPT / "vectors") for split, part in prompts.items()}
     else:
         vectors = {split: unit(part.vectors) for split, part in prompts.items()}
-    centroids, _ = cluster(vectors[splits.TRAIN], CLUSTERS, seed=0)
-    tasks = {split: nearest(found, centroids).astype(str) for split, found in vectors.items()}
+    last = {split: found[:, -1] if found.ndim == 3 else found for split, found in vectors.items()}
+    centroids, _ = cluster(last[splits.TRAIN], CLUSTERS, seed=0)
+    tasks = {split: nearest(found, centroids).astype(str) for split, found in last.items()}
 
     def pools() -> Iterator[Pool]:
         for pool in dataset.pools:

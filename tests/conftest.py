@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from modelsat import contracts, rendering, splits, storage
+from modelsat.backbone_files import WEIGHTS, copy_backbone, default_backbone
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection, collect
 from modelsat.routers.constant import Constant
@@ -181,6 +182,27 @@ def _bundle(
         cards=contracts.from_rows(list(cards), contracts.CARDS),
         **facts,
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random BERT of two layers and width 32, with the tokenizer of MiniLM."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("backbone")
+    copy_backbone(default_backbone(), folder, weights=False)
+    config = BertConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=512
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = BertModel(config, add_pooling_layer=False)
+    # Not save_pretrained, which imports deepspeed for nothing.
+    save_file(model.state_dict(), folder / WEIGHTS, metadata={"format": "pt"})
+    config.to_json_file(folder / "config.json", use_diff=False)
+    return folder
 
 
 @pytest.fixture

@@ -11,21 +11,14 @@ MLflow.
 
 import argparse
 import json
-import os
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
-os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-import deepspeed
 import numpy as np
+import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
@@ -40,27 +33,11 @@ from modelsat.network import Network, Shape
 from modelsat.prompt_window import token_ids
 from modelsat.rendering import INQUIRY, digest
 from modelsat.storage import file_digest
-from training import adapters, checkpoints, losses, order, recipe, states
-
-_LINE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Where this process stands among all."""
-
-    rank: int
-    count: int
-    device: torch.device
-
-    def barrier(self) -> None:
-        """Wait for all ranks."""
-        torch.distributed.barrier()
-
-    def say(self, text: str) -> None:
-        """Print a line once for all ranks."""
-        if self.rank == 0:
-            print(text, flush=True)  # noqa: T201
+from training import adapters, loop, losses, order, recipe, states
+from training.loop import Step
+from training.paper.finetune import finetune as as_published
+from training.paper.recipe import PaperRecipe
+from training.ranks import Bar, Ranks, join
 
 
 class Objective(torch.nn.Module):
@@ -106,7 +83,12 @@ def main() -> None:
     parser.add_argument("--recipe", default="cpu", help="name of a recipe or path of a YAML file")
     arguments = parser.parse_args()
     try:
-        finetune(arguments.instructions, arguments.backbone, arguments.work, recipe.load(arguments.recipe))
+        settings = recipe.load(arguments.recipe)
+        where = (arguments.instructions, arguments.backbone, arguments.work)
+        if isinstance(settings, PaperRecipe):
+            as_published(*where, settings)
+        else:
+            finetune(*where, settings)
     except ModelsatError as error:
         # torchrun turns every exit code into 1: the launcher reads the sentence from here.
         write_json(arguments.work / "failed.json", {"sentence": str(error), "exit_code": error.exit_code})
@@ -120,7 +102,7 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     Raises:
         InputError: The instructions or the backbone are not usable.
     """
-    ranks = _join(settings)
+    ranks = join(settings)
     if ranks.rank == 0:
         halve_backbone(backbone, work / "backbone")
     ranks.barrier()
@@ -140,34 +122,13 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
         network.inquiry.copy_(_inquiry(network, backbone))
     adapters.inject(network, settings.lora_rank, settings.seed)
     membership, labels = _categories(instructions, train)
-    engine = _engine(Objective(network, settings, capability, membership), settings)
+    objective = Objective(network, settings, capability, membership)
+    engine = loop.engine(objective, _groups(objective), settings)
     facts |= _announce(network, settings, ranks, train.targets)
-    _train(engine, settings, ranks, prompts, torch.from_numpy(train.targets), labels, work)
+    steps = list(plan(len(train.targets), prompts.lengths, settings))
+    inputs = _inputs(prompts, torch.from_numpy(train.targets), labels, ranks)
+    loop.run(engine, steps, inputs, settings, ranks, work, work / "checkpoints")
     _export(engine, settings, ranks, backbone, work, facts)
-
-
-def _join(settings: recipe.Recipe) -> Ranks:
-    for name, value in (
-        ("RANK", "0"),
-        ("LOCAL_RANK", "0"),
-        ("WORLD_SIZE", "1"),
-        ("MASTER_ADDR", "127.0.0.1"),
-        ("MASTER_PORT", "29511"),
-    ):
-        os.environ.setdefault(name, value)
-    # The shared-memory collective compiles for minutes at first use and buys nothing here.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    count = int(os.environ["WORLD_SIZE"])
-    torch.set_num_threads(
-        settings.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", count)))
-    )
-    torch.manual_seed(settings.seed)
-    device = torch.device("cpu")
-    if os.environ["DS_ACCELERATOR"] == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    deepspeed.init_distributed("nccl" if device.type == "cuda" else "gloo", verbose=False)
-    return Ranks(int(os.environ["RANK"]), count, device)
 
 
 def _build(
@@ -217,25 +178,10 @@ def _inquiry(network: Network, backbone: Path) -> torch.Tensor:
     return states[0].mean(dim=0)
 
 
-def _engine(objective: Objective, settings: recipe.Recipe) -> Any:
-    parts = dict(objective.named_parameters())
-    lora = [value for name, value in parts.items() if value.requires_grad and "lora_" in name]
-    ours = [value for name, value in parts.items() if value.requires_grad and "lora_" not in name]
-    # ZeRO keeps the groups in this order; `_train` sets their rates before every step.
-    optimizer = torch.optim.AdamW(
-        [{"params": ours, "lr": 0.0}, {"params": lora, "lr": 0.0}], weight_decay=settings.weight_decay
-    )
-    config = {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": settings.clip,
-        "zero_optimization": {"stage": settings.zero_stage, "stage3_gather_16bit_weights_on_model_save": True},
-        "zero_allow_untested_optimizer": True,
-        "steps_per_print": 10**9,
-        "wall_clock_breakdown": False,
-    }
-    engine, *_ = deepspeed.initialize(model=objective, optimizer=optimizer, config=config)
-    return engine
+def _groups(objective: Objective) -> list[list[torch.nn.Parameter]]:
+    """Return what learns, in the order of a step's rates: what is ours, then the adapters."""
+    parts = [(name, value) for name, value in objective.named_parameters() if value.requires_grad]
+    return [[value for name, value in parts if ("lora_" in name) == lora] for lora in (False, True)]
 
 
 def _announce(network: Network, settings: recipe.Recipe, ranks: Ranks, targets: np.ndarray) -> dict[str, Any]:
@@ -256,16 +202,6 @@ def _announce(network: Network, settings: recipe.Recipe, ranks: Ranks, targets: 
     for name, value in facts.items():
         ranks.say(f"{name.replace('_', ' ')}: {value:,}")
     return {"announced": facts}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One optimiser step: its number from 0, its stage, its prompts, and the learning rates of ours and of LoRA."""
-
-    number: int
-    stage: int
-    rows: np.ndarray
-    rates: tuple[float, float]
 
 
 def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[Step]:
@@ -296,96 +232,27 @@ def _steps_of_stage_2(n: int, settings: recipe.Recipe) -> int:
     return int(np.ceil(n / settings.batch) * settings.epochs)
 
 
-def _train(
-    engine: Any,
-    settings: recipe.Recipe,
-    ranks: Ranks,
-    prompts: states.States,
-    targets: torch.Tensor,
-    labels: torch.Tensor,
-    work: Path,
-) -> None:
-    folder = work / "checkpoints"
+def _inputs(prompts: states.States, targets: torch.Tensor, labels: torch.Tensor, ranks: Ranks) -> loop.Inputs:
     vectors = torch.from_numpy(prompts.vectors)
-    steps = list(plan(len(targets), prompts.lengths, settings))
-    start, history = _resume(engine, folder, ranks)
-    line, saved, spent = time.monotonic(), time.monotonic(), 0
-    for step in steps[start:]:
+
+    def inputs(step: Step) -> tuple[Sequence[torch.Tensor | None], float]:
         rows = order.share(step.rows, ranks.rank, ranks.count)
         filled = torch.from_numpy(np.maximum(rows, 0))
         filler = torch.from_numpy(rows < 0)
         wanted = targets[filled].masked_fill(filler[:, None], torch.nan)
         about = labels[filled].masked_fill(filler, -1)
-        for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
-            group["lr"] = value
-        # Dropout is a function of the step, so that a resumed training draws what an uninterrupted one draws.
-        torch.manual_seed((settings.seed * len(steps) + step.number) * ranks.count + ranks.rank)
         batch = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
         # Fillers of an uneven batch are counted in the loss's constant, so the loss is scaled back.
-        inputs = [None if part is None else part.to(ranks.device) for part in (*batch, wanted, about)]
-        loss = engine(*inputs) * (len(rows) * ranks.count / len(step.rows))
-        engine.backward(loss)
-        engine.step()
-        spent += len(step.rows)
-        now = time.monotonic()
-        last = step.number == len(steps) - 1
-        if now - line > _LINE_SECONDS or last or not history:
-            value = _mean(loss, ranks)
-            history.append(_log(ranks, step, len(steps), value, spent / max(now - line, 1e-9), work))
-            line, spent = now, 0
-        if _agree(now - saved >= settings.checkpoint_seconds or last, ranks):
-            checkpoints.save(engine, folder, step.number + 1, {"history": history}, ranks.rank, ranks.barrier)
-            saved = time.monotonic()
+        return (*batch, wanted, about), len(rows) * ranks.count / len(step.rows)
 
-
-def _resume(engine: Any, folder: Path, ranks: Ranks) -> tuple[int, list[dict[str, float]]]:
-    """Load the newest complete checkpoint; return how many steps it holds and their history."""
-    tags = checkpoints.complete(folder) if folder.exists() else []
-    ranks.barrier()
-    if not tags:
-        return 0, []
-    engine.load_checkpoint(str(folder), tag=tags[-1], load_module_strict=False)
-    done = int(tags[-1].removeprefix("step-"))
-    ranks.say(f"resuming after step {done}")
-    history: list[dict[str, float]] = checkpoints.progress(folder, tags[-1])["history"]
-    return done, history
-
-
-def _mean(loss: torch.Tensor, ranks: Ranks) -> float:
-    value = loss.detach().clone()
-    torch.distributed.all_reduce(value)
-    return float(value) / ranks.count
-
-
-def _agree(wish: bool, ranks: Ranks) -> bool:
-    """Let rank 0 decide for all: clocks differ, and a checkpoint needs every rank."""
-    if ranks.count == 1:
-        return wish
-    value = torch.tensor([int(wish)], device=ranks.device)
-    torch.distributed.broadcast(value, src=0)
-    return bool(value.item())
-
-
-def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, work: Path) -> dict[str, float]:
-    row = {
-        "step": step.number + 1,
-        "stage": step.stage,
-        "loss": loss,
-        "learning_rate": step.rates[0],
-        "examples_per_second": speed,
-    }
-    ranks.say(f"stage {step.stage} step {step.number + 1:,}/{steps:,} loss {loss:.4f} {speed:,.0f} prompts/s")
-    if ranks.rank == 0:
-        with (work / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    return row
+    return inputs
 
 
 def _export(
     engine: Any, settings: recipe.Recipe, ranks: Ranks, backbone: Path, work: Path, facts: dict[str, Any]
 ) -> None:
     """Gather the weights, merge the adapters, write the network and, last, `trained.json`."""
-    state = engine._zero3_consolidated_16bit_state_dict() if settings.zero_stage == 3 else engine.module.state_dict()
+    state = loop.weights(engine, settings)
     if ranks.rank == 0:
         state = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
         network = Network(load_language_model(backbone), Shape(**facts["shape"]))
@@ -399,19 +266,6 @@ def _export(
         network_digest = file_digest(work / "network.safetensors")
         write_json(work / "trained.json", facts | {"network_digest": network_digest})
     ranks.barrier()
-
-
-class Bar:
-    """Prints how far a long step is, at most every few seconds."""
-
-    def __init__(self, ranks: Ranks, what: str) -> None:
-        self.ranks, self.what, self.line = ranks, what, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report progress."""
-        if time.monotonic() - self.line > _LINE_SECONDS or done == total:
-            self.ranks.say(f"{self.what} {done:,}/{total:,}")
-            self.line = time.monotonic()
 
 
 if __name__ == "__main__":

@@ -13,15 +13,13 @@ import pydantic
 import yaml
 
 from modelsat.errors import InputError
+from training.optimisation import Optimisation
+from training.paper.recipe import PaperRecipe
 
 
-class Recipe(pydantic.BaseModel):
+class Recipe(Optimisation):
     """Settings of one fine-tuning; unknown keys are an error."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    zero_stage: int = pydantic.Field(1, ge=0, le=3, description="DeepSpeed ZeRO stage")
-    seed: int = pydantic.Field(0, ge=0, description="of initialisation and order of the prompts")
     max_tokens: int = pydantic.Field(
         192, ge=16, le=512, description="tokens read of a prompt: its beginning and its end"
     )
@@ -41,21 +39,12 @@ class Recipe(pydantic.BaseModel):
     )
     learning_rate: float = pydantic.Field(2e-4, gt=0, description="peak rate of the adapters in stage 2")
     head_learning_rate: float = pydantic.Field(3e-4, gt=0, description="peak rate of connector and head in stage 2")
-    weight_decay: float = pydantic.Field(0.1, ge=0, description="of AdamW")
     dropout: float = pydantic.Field(0.4, ge=0, lt=1, description="of the prompt's vector in stage 1")
-    warm_up: float = pydantic.Field(0.1, ge=0, lt=1, description="share of each stage's steps in which the rate rises")
-    clip: float = pydantic.Field(1.0, gt=0, description="largest norm of the gradient")
     pointwise: float = pydantic.Field(1.0, ge=0, description="weight of the term that makes P(Yes) a probability")
     across: float = pydantic.Field(0.3, ge=0, description="weight of the term that ranks candidates on one prompt")
     category: float = pydantic.Field(1.0, ge=0, description="weight of the term that finds the card lines of a prompt")
     within: float = pydantic.Field(
         0.0, ge=0, description="weight of the paper's term: prompts of one candidate against each other"
-    )
-    checkpoint_seconds: float = pydantic.Field(
-        60, ge=0, description="time between checkpoints; 0 saves after every step"
-    )
-    threads: int = pydantic.Field(
-        0, ge=0, description="processor threads per rank; 0 shares all cores between the ranks"
     )
 
 
@@ -69,7 +58,7 @@ def code_digest() -> str:
     return digest.hexdigest()[:32]
 
 
-def load(name: str) -> Recipe:
+def load(name: str) -> Recipe | PaperRecipe:
     """Read a recipe by the name of a file in `training/recipes` or by a path.
 
     Raises:
@@ -82,9 +71,11 @@ def load(name: str) -> Recipe:
         known = sorted(p.name.removesuffix(".yaml") for p in path.parent.glob("*.yaml"))
         raise InputError(f"there is no recipe {name!r}; name one of {known} or a YAML file")
     try:
-        return Recipe(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+        contents = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        # The default's recipes name no mode.
+        return (PaperRecipe if "mode" in contents else Recipe)(**contents)
     except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(sorted(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
         raise InputError(f"recipe {str(path)!r} is not usable: {faults}") from error
     except (yaml.YAMLError, UnicodeDecodeError, TypeError) as error:
         raise InputError(f"recipe {str(path)!r} is not usable: {' '.join(str(error).split())}") from error

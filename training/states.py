@@ -1,7 +1,8 @@
 """Prompts run through the frozen lower layers once, kept on disk: stage 2 starts there in every epoch.
 
 Held are the hidden states of the training prompts at the entry layer (float16, one row per token) and, of all prompts,
-the vector that the untouched language model gives them (float32), which stage 1 and the kNN router need.
+their mean states after a few layers of the untouched language model (float32): the last one's start stage 1, and all of
+them describe a prompt to the fusion router.
 """
 
 import json
@@ -14,9 +15,10 @@ import numpy as np
 import torch
 
 from modelsat.atomic import naming_full_disk, write_json
-from modelsat.encoder import length_sorted_batches
+from modelsat.encoder import length_sorted_batches, mean_pool, thirds
 from modelsat.network import Network
 
+MEANS = "means.f32"
 _BATCH = 32
 
 
@@ -28,19 +30,25 @@ class States:
         lengths: Tokens per training prompt (train,).
         hidden: File of the states at the entry layer, float16 (tokens of all training prompts, width). It is read
             and not mapped: a mapping would count as this process's memory, a gigabyte for 6,000 long prompts.
-        vectors: Mean of the last hidden states of every prompt, float32 (prompts, width), training prompts first.
+        means: Mean states of every prompt after the layers that `thirds` names, float32 (prompts, layers, width),
+            training prompts first.
     """
 
     lengths: np.ndarray
     hidden: Path
-    vectors: np.ndarray
+    means: np.ndarray
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """Return the mean of the last hidden states of every prompt (prompts, width)."""
+        return self.means[:, -1]
 
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Return states (n, l, d) as float32 and mask (n, l) of training prompts; row -1 is a filler."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         filled = np.maximum(rows, 0)
         longest = int(self.lengths[filled].max())
-        width = self.vectors.shape[1]
+        width = self.means.shape[2]
         states = torch.zeros(len(rows), longest, width)
         mask = torch.zeros(len(rows), longest, dtype=torch.long)
         for i, row in enumerate(filled):
@@ -79,7 +87,8 @@ def encode(
     width = network.inquiry.shape[0]
     tokens = int(lengths[:train].sum())
     done_file = folder / "states.json"
-    sizes = {"hidden.f16": max(tokens, 1) * width * 2, "vectors.f32": len(ids) * width * 4}
+    layers = thirds(len(network.lower) + len(network.upper))
+    sizes = {"hidden.f16": max(tokens, 1) * width * 2, MEANS: len(ids) * len(layers) * width * 4}
     complete = _is_complete(done_file, key, sizes)
     # Nobody touches the files before everybody has looked: ranks that disagree would wait for each other forever.
     barrier()
@@ -90,12 +99,12 @@ def encode(
             for name, size in sizes.items():
                 _reserve(folder / name, size)
         barrier()
-        _fill(network, ids, lengths, train, folder, width, rank, ranks, progress)
+        _fill(network, ids, lengths, train, folder, layers, rank, ranks, progress)
         barrier()
         if rank == 0:
             write_json(done_file, {"key": key})
-    vectors = np.fromfile(folder / "vectors.f32", dtype=np.float32).reshape(-1, width)
-    return States(lengths[:train], folder / "hidden.f16", vectors)
+    means = np.fromfile(folder / MEANS, dtype=np.float32).reshape(-1, len(layers), width)
+    return States(lengths[:train], folder / "hidden.f16", means)
 
 
 def _reserve(path: Path, size: int) -> None:
@@ -118,12 +127,13 @@ def _fill(
     lengths: np.ndarray,
     train: int,
     folder: Path,
-    width: int,
+    layers: Sequence[int],
     rank: int,
     ranks: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    vectors = np.memmap(folder / "vectors.f32", dtype=np.float32, mode="r+", shape=(len(ids), width))
+    width = network.inquiry.shape[0]
+    means = np.memmap(folder / MEANS, dtype=np.float32, mode="r+", shape=(len(ids), len(layers), width))
     offsets = np.concatenate([[0], np.cumsum(lengths[:train])])
     mine = np.arange(rank, len(ids), ranks)
     done = 0
@@ -131,9 +141,9 @@ def _fill(
         for part in length_sorted_batches(lengths[mine], _BATCH):
             rows = mine[part]
             input_ids, mask = (part.to(network.inquiry.device) for part in _padded([ids[i] for i in rows]))
-            states = network.enter(input_ids, mask)
-            vectors[rows] = network.last(states, mask).cpu().numpy()
-            states = states.cpu()
+            after = list(network.walk(input_ids, mask))
+            means[rows] = torch.stack([mean_pool(after[layer], mask) for layer in layers], dim=1).cpu().numpy()
+            states = after[network.shape.entry_layer].cpu()
             for j, row in enumerate(rows):
                 if row < train:
                     hidden.seek(2 * int(offsets[row]) * width)
@@ -141,7 +151,7 @@ def _fill(
             done += len(rows)
             if progress is not None:
                 progress(done, len(mine))
-    vectors.flush()
+    means.flush()
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,40 +1,57 @@
-"""Admits candidates to a bundle without training: their answers to its frozen aptitude test become cards."""
+"""Admits candidates to a bundle without training: what they answered makes their profile."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat import cards
+from modelsat import cards, catalogue, outcomes, rendering, splits
 from modelsat.aptitude import AptitudeTest
 from modelsat.arena import Arena
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection
+from modelsat.routers.profile import Profile
+
+MOST_OTHER_QUESTIONS = 2000
+"""Beyond, further answers tell little and reading them takes longer than an evaluation."""
 
 
-def admit(bundle: Bundle, collection: Collection) -> Bundle:
-    """Return the bundle with every candidate of the collection that it does not know yet.
+def admit(bundle: Bundle, collection: Collection, questions: int | None = None) -> Bundle:
+    """Return the bundle with every candidate of the collection that it knows neither by name nor by alias.
 
-    Answers are matched to the frozen test by prompt id, then by stem digest. A candidate that answered none of its
-    questions gets the card that the zoo makes likely.
+    Answers are matched to the frozen test by prompt id, then by stem digest. Other labelled questions enter the
+    profile too, unless they are held out for evaluation. A candidate that answered none of the test's questions gets
+    the card that the zoo makes likely.
+
+    Args:
+        bundle: The router.
+        collection: Holds the newcomers' answers.
+        questions: Only the first so many questions of the frozen test count, and no others; None takes all.
     """
-    newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in bundle.names]
+    known = catalogue.same(bundle.candidates, collection.candidates)
+    newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in known]
     if not newcomers:
         return bundle
     test = AptitudeTest(bundle.aptitude_test, "")
-    answers = _matched(test, collection)
-    known_accuracy, known_n = _known(bundle, test)
-    prior = cards.fit_prior(known_accuracy, known_n)
-    table, _ = cards.build(test, answers, newcomers, prior)
+    names = _names_in_test(test, collection)
+    scores = _renamed(collection.scores, names)
+    if questions is not None:
+        first = pc.less(test.table["position"], questions)
+        scores = scores.filter(pc.is_in(scores["prompt_id"], value_set=test.table.filter(first)["prompt_id"]))
+    prior = cards.fit_prior(*_known(bundle, test))
+    table, _ = cards.build(test, scores, newcomers, prior)
     accuracies = cards.accuracies(table, newcomers, test.tasks)
     means = _expected_means(bundle, cards.accuracies(bundle.cards, bundle.names, test.tasks), accuracies)
+    texts, others = _others(collection, names, newcomers) if questions is None else ([], np.empty((0, 0), np.float32))
+    answers = outcomes.matrix(scores, test.table["prompt_id"].to_pylist(), newcomers)
     rows = collection.candidates.filter(pc.is_in(collection.candidates["candidate"], value_set=pa.array(newcomers)))
     order = pc.index_in(pa.array(newcomers), value_set=rows["candidate"].combine_chunks())
     mean_score = bundle.lineage.get("mean_score", {}) | dict(zip(newcomers, map(float, means), strict=True))
     return replace(
         bundle,
-        router=bundle.router.admit(newcomers, accuracies, means),
+        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others)),
         candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
         cards=pa.concat_tables([bundle.cards, table]),
         lineage=bundle.lineage | {"mean_score": mean_score},
@@ -42,23 +59,34 @@ def admit(bundle: Bundle, collection: Collection) -> Bundle:
     )
 
 
-def score(bundle: Bundle, collection: Collection, arena: Arena) -> np.ndarray:
-    """Score an arena with a bundle, to which the candidates of a collection are admitted first.
+def score(
+    bundle: Bundle, answers: Collection, arena: Arena, candidates: pa.Table, questions: int | None = None
+) -> np.ndarray:
+    """Score an arena with a bundle, to which candidates that it does not know are admitted first.
+
+    Args:
+        bundle: The router.
+        answers: Of the candidates that the bundle does not know.
+        arena: What to score.
+        candidates: Its candidates, table of the contract `CANDIDATES`: a name or an alias says who is who.
+        questions: As of `admit`.
 
     Returns:
         Success probabilities (prompts, candidates) in the arena's order; 0 for a candidate that is in neither.
     """
-    admitted = admit(bundle, collection)
-    place = {name: i for i, name in enumerate(arena.candidates)}
-    columns = np.asarray([place.get(name, -1) for name in admitted.names])
-    known = columns >= 0
+    admitted = admit(bundle, answers, questions)
+    known = catalogue.same(admitted.candidates, candidates)
+    column = {name: i for i, name in enumerate(admitted.names)}
+    places = [(i, column[known[name]]) for i, name in enumerate(arena.candidates) if name in known]
     out = np.zeros(arena.truth.shape, dtype=np.float32)
-    out[:, columns[known]] = admitted.success_probability(arena.texts)[:, known]
+    if places:
+        into, taken = map(list, zip(*places, strict=True))
+        out[:, into] = admitted.success_probability(arena.texts)[:, taken]
     return out
 
 
-def _matched(test: AptitudeTest, collection: Collection) -> pa.Table:
-    """Return the collection's scores on the test's questions, under the prompt ids of the test."""
+def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:
+    """Return the prompt id of the test by prompt id of the collection, for every question that is in both."""
     wanted = dict(zip(test.table["prompt_id"].to_pylist(), test.table["stem_digest"].to_pylist(), strict=True))
     by_stem = {stem: prompt_id for prompt_id, stem in wanted.items()}
     here = dict(
@@ -66,15 +94,35 @@ def _matched(test: AptitudeTest, collection: Collection) -> pa.Table:
     )
     # The same id may name another question in another folder: ids count where the questions agree.
     names = {prompt_id: prompt_id for prompt_id, stem in wanted.items() if here.get(prompt_id) == stem}
+    taken = set(names)
     for prompt_id, stem in here.items():
         target = by_stem.get(stem)
-        if target is not None and target not in names.values():
-            names.setdefault(prompt_id, target)
-    scores = collection.scores.filter(
-        pc.is_in(collection.scores["prompt_id"], value_set=pa.array(list(names), pa.string()))
-    )
-    renamed = pa.array([names[prompt_id] for prompt_id in scores["prompt_id"].to_pylist()], pa.string())
-    return scores.set_column(scores.column_names.index("prompt_id"), "prompt_id", renamed)
+        if target is not None and target not in taken:
+            names[prompt_id] = target
+            taken.add(target)
+    return names
+
+
+def _renamed(scores: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    """Return the scores on the named prompts, under their ids in the test."""
+    kept = scores.filter(pc.is_in(scores["prompt_id"], value_set=pa.array(list(names), pa.string())))
+    renamed = pa.array([names[prompt_id] for prompt_id in kept["prompt_id"].to_pylist()], pa.string())
+    return kept.set_column(kept.column_names.index("prompt_id"), "prompt_id", renamed)
+
+
+def _others(collection: Collection, names: Mapping[str, str], newcomers: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Return further questions that a newcomer answered, as a router reads them, and the scores (questions, c)."""
+    prompts = collection.prompts
+    free = splits.assign(prompts["stem_digest"].to_pylist()) != splits.TEST
+    free &= ~np.isin(prompts["prompt_id"].to_pylist(), list(names))
+    prompts = prompts.filter(pa.array(free))
+    scores = outcomes.matrix(collection.scores, prompts["prompt_id"].to_pylist(), newcomers)
+    rows = np.flatnonzero(~np.isnan(scores).all(axis=1))
+    if len(rows) > MOST_OTHER_QUESTIONS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_OTHER_QUESTIONS, replace=False))
+    taken = prompts.take(pa.array(rows))
+    texts = map(rendering.render_prompt, taken["prompt"].to_pylist(), taken["choices"].to_pylist())
+    return list(texts), scores[rows]
 
 
 def _known(bundle: Bundle, test: AptitudeTest) -> tuple[np.ndarray, np.ndarray]:

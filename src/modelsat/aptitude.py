@@ -7,6 +7,7 @@ questions that about half of the candidates solve come first (Model-SAT, section
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -191,7 +192,7 @@ def _freeze(
     # Equal values are ordered by digest, so that the order of the files never decides.
     tie = np.asarray([digest(stem) for stem in stems])
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     seen: dict[str, int] = {}
     for name, members in groups:
         seen[name] = seen.get(name, 0) + 1
@@ -203,13 +204,17 @@ def _freeze(
                 "task": task,
                 "category": name,
                 "keywords": keywords,
-                "position": len(rows) + j,
+                "position": place,
                 "prompt_id": ids[i],
                 "stem_digest": stems[i],
                 "text": texts[i],
             }
-            for j, i in enumerate(order)
+            for place, i in enumerate(order)
         ]
+    # Every task's first question, then every task's second: whoever stops early was asked a little of everything.
+    rows.sort(key=lambda row: row["position"])
+    for position, row in enumerate(rows):
+        row["position"] = position
     version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in rows]))[:12]}"
     table = contracts.from_rows([{"version": version, **row} for row in rows], contracts.APTITUDE_TEST)
     return AptitudeTest(table, f"{story}; {len(rows)} questions, {share} a task")

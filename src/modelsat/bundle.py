@@ -30,8 +30,10 @@ MANIFEST = "manifest.json"
 
 _KINDS = {
     "constant": "modelsat.routers.constant:Constant",
+    "fusion": "modelsat.routers.fusion:Fusion",
     "knn": "modelsat.routers.knn:Knn",
     "model-sat": "modelsat.routers.model_sat:ModelSat",
+    "model-sat-paper": "modelsat.routers.model_sat_paper:ModelSatPaper",
     "mixture": "modelsat.routers.mixture:Mixture",
 }
 

@@ -1,4 +1,4 @@
-"""The challenger: the trained network stacked with kNN, calibrated, and its predictions of the held-out prompts.
+"""The challenger: the trained network mixed with fusion, calibrated, and its predictions of the held-out prompts.
 
 Predictions are made here, where the accelerator is; the evaluation scores a sample of them anew.
 """
@@ -16,11 +16,14 @@ from safetensors.torch import load_file
 from modelsat import __version__, cards, contracts, splits
 from modelsat.bundle import Bundle, Calibration
 from modelsat.capability import CapabilityEncoder
-from modelsat.encoder import Encoder, load_language_model
-from modelsat.evaluation import CHALLENGER, KNN, MODEL_SAT
-from modelsat.instructions import Instructions
+from modelsat.encoder import Encoder, load_language_model, thirds
+from modelsat.evaluation import CHALLENGER, FUSION, MODEL_SAT, STACK
+from modelsat.fusion import surface
+from modelsat.instructions import Instructions, Part
 from modelsat.network import Network, Shape
-from modelsat.routers.knn import Knn, choose_neighbours
+from modelsat.rivals import stack
+from modelsat.rivals.rival import Labelled
+from modelsat.routers.fusion import Anchors, Fusion
 from modelsat.routers.mixture import Mixture, choose_weight, mix
 from modelsat.routers.model_sat import LANGUAGE_MODEL, ModelSat
 from modelsat.statistics import platt
@@ -28,15 +31,31 @@ from modelsat.statistics import platt
 
 @dataclass(frozen=True)
 class Made:
-    """The unwritten bundle, the members it is made of, and how much Model-SAT weighs in it, in [0, 1]."""
+    """The unwritten bundle, its members, how much Model-SAT weighs in it, in [0, 1], and what it was made from."""
 
     bundle: Bundle
-    members: "_Members"
+    model_sat: ModelSat
+    fusion: Fusion
     weight: float
+    prompts: "_Prompts"
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """Prompts by split, with the vectors that training left, so that nothing is encoded twice."""
+
+    parts: dict[str, Part]
+    vectors: dict[str, np.ndarray]
+    layers: tuple[int, ...]
+
+    def labelled(self, split: str) -> Labelled:
+        """Return a split as rivals are given it: they read the last layer alone."""
+        part, vectors = self.parts[split], self.vectors[split]
+        return Labelled(vectors[:, -1], part.targets, part.categories, np.full(part.targets.shape, np.nan))
 
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> Made:
-    """Stack the trained network with kNN by validation log-loss and calibrate the result on validation prompts.
+    """Mix the trained network with fusion by validation log-loss and calibrate the result on validation prompts.
 
     Args:
         instructions: What the network was trained on.
@@ -44,59 +63,54 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         work: Folder of the training.
         recipe: Its settings.
     """
-    members = _load(instructions, facts, work)
-    held_out = instructions.part(splits.VALIDATION)
-    learned = members.model_sat.success_probability(held_out.texts, _Line("scoring validation prompts"))
-    neighbours = members.knn.from_embeddings(members.vectors[splits.VALIDATION])
-    weight = choose_weight(learned, neighbours, held_out.targets)
-    slope, intercept = platt(mix([learned, neighbours], [weight, 1 - weight]), held_out.targets)
-    attribution = "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
+    model_sat = _model_sat(instructions, facts, work)
+    prompts = _prompts(instructions, work, model_sat)
+    held_out = prompts.parts[splits.VALIDATION]
+    learned = model_sat.success_probability(held_out.texts, Line("scoring validation prompts"))
+    first = _surface(prompts, splits.TRAIN)
+    read = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
+    weight = choose_weight(learned, read, held_out.targets)
+    slope, intercept = platt(mix([learned, read], [weight, 1 - weight]), held_out.targets)
+    # Weight and calibration are chosen; what is served may learn from the validation prompts too.
+    fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
     bundle = Bundle(
-        router=Mixture([members.model_sat, members.knn], [weight, 1 - weight]),
+        router=Mixture([model_sat, fusion], [weight, 1 - weight]),
         candidates=instructions.candidates,
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
         calibration=Calibration(slope, intercept),
-        lineage=_lineage(instructions, facts, recipe, members),
-        attribution=attribution,
+        lineage=lineage(instructions, facts, recipe),
+        attribution=attribution(instructions),
     )
-    return Made(bundle, members, weight)
+    return Made(bundle, model_sat, fusion, weight, prompts)
 
 
-def predict(instructions: Instructions, made: Made, written: Bundle) -> pa.Table:
-    """Predict the held-out prompts with the challenger and each of its members.
+def predict(made: Made, written: Bundle) -> pa.Table:
+    """Predict the held-out prompts with the challenger, each of its members, and the strongest of the simple routers.
 
     Args:
-        instructions: Holds the prompts' texts.
         made: The challenger.
         written: Its bundle as it was written, with its digest.
 
     Returns:
         Table of the contract `PREDICTIONS`.
     """
-    test = instructions.part(splits.TEST)
-    learned = made.members.model_sat.success_probability(test.texts, _Line("scoring held-out prompts"))
-    neighbours = made.members.knn.from_embeddings(made.members.vectors[splits.TEST])
+    prompts = made.prompts
+    test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
+    learned = made.model_sat.success_probability(test.texts, Line("scoring held-out prompts"))
+    read = made.fusion.from_vectors(vectors)
+    simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
     rows = {
-        CHALLENGER: written.calibration(mix([learned, neighbours], [made.weight, 1 - made.weight])),
+        CHALLENGER: written.calibration(mix([learned, read], [made.weight, 1 - made.weight])),
         MODEL_SAT: learned,
-        KNN: neighbours,
+        FUSION: read,
+        STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
-    return pa.concat_tables([_table(name, values, test.ids, written.digest) for name, values in rows.items()])
+    return pa.concat_tables([prediction_rows(name, values, test.ids, written.digest) for name, values in rows.items()])
 
 
-@dataclass(frozen=True)
-class _Members:
-    """Both members, and the vectors of the prompts by split that kNN needs, so that nothing is encoded twice."""
-
-    model_sat: ModelSat
-    knn: Knn
-    vectors: dict[str, np.ndarray]
-
-
-def _load(instructions: Instructions, facts: dict[str, Any], work: Path) -> _Members:
-    backbone = work / "backbone"
-    network = Network(load_language_model(backbone), Shape(**facts["shape"]))
+def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:
+    network = Network(load_language_model(work / "backbone"), Shape(**facts["shape"]))
     # A bundle holds the language model in bfloat16: what is judged here is what will be served.
     network.load_state_dict(
         {
@@ -111,21 +125,46 @@ def _load(instructions: Instructions, facts: dict[str, Any], work: Path) -> _Mem
         capability["scale"],
     )
     accuracies = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
-    model_sat = ModelSat(instructions.names, accuracies, encoder, network, backbone, facts["max_tokens"])
+    return ModelSat(instructions.names, accuracies, encoder, network, work / "backbone", facts["max_tokens"])
+
+
+def _prompts(instructions: Instructions, work: Path, model_sat: ModelSat) -> _Prompts:
     parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
     sizes = [len(part.ids) for part in parts.values()]
-    vectors = np.fromfile(work / "states" / "vectors.f32", dtype=np.float32).reshape(sum(sizes), -1)
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    by_split = dict(zip(parts, np.split(vectors, np.cumsum(sizes)[:-1]), strict=True))
-    train, validation = parts[splits.TRAIN].targets, parts[splits.VALIDATION].targets
-    neighbours = choose_neighbours(by_split[splits.TRAIN], train, by_split[splits.VALIDATION], validation)
-    knn = Knn(instructions.names, Encoder(backbone, facts["max_tokens"]), by_split[splits.TRAIN], train, neighbours)
-    return _Members(model_sat, knn, by_split)
+    network = model_sat.network
+    layers = thirds(len(network.lower) + len(network.upper))
+    means = np.fromfile(work / "states" / "means.f32", dtype=np.float32).reshape(sum(sizes), len(layers), -1)
+    unit = means / np.maximum(np.linalg.norm(means, axis=2, keepdims=True), 1e-12)
+    vectors = np.split(unit, np.cumsum(sizes)[:-1])
+    return _Prompts(parts, dict(zip(parts, vectors, strict=True)), layers)
 
 
-def _lineage(
-    instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any], members: _Members
-) -> dict[str, Any]:
+def _surface(prompts: _Prompts, *names: str) -> surface.Surface:
+    vectors = np.concatenate([prompts.vectors[name] for name in names])
+    targets = np.concatenate([prompts.parts[name].targets for name in names])
+    kinds = np.concatenate([prompts.parts[name].categories for name in names])
+    return surface.fit(vectors, targets, kinds)
+
+
+def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_tokens: int) -> Fusion:
+    found = _surface(prompts, splits.TRAIN, splits.VALIDATION)
+    train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
+    place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
+    # A question that nobody in the zoo answered says nothing of a newcomer either: it stays in the middle.
+    asked = instructions.aptitude_test["prompt_id"].to_pylist()
+    into = [i for i, prompt_id in enumerate(asked) if prompt_id in place]
+    taken = [place[asked[i]] for i in into]
+    anchors = Anchors(
+        np.zeros((len(asked), *vectors.shape[1:]), dtype=np.float32),
+        np.zeros((len(asked), found.weights.shape[1]), dtype=np.float32),
+    )
+    anchors.vectors[into] = vectors[taken]
+    anchors.directions[into] = found.observed(train.targets[taken])
+    return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), found, anchors)
+
+
+def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return what a bundle says of where it comes from."""
     targets = instructions.part(splits.TRAIN).targets
     asked = ~np.isnan(targets)
     mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
@@ -140,11 +179,16 @@ def _lineage(
         "mean_score": dict(zip(instructions.names, map(float, mean), strict=True)),
         "recipe": recipe,
         "training": facts["announced"],
-        "neighbours": members.knn.neighbours,
     }
 
 
-def _table(name: str, probabilities: np.ndarray, ids: list[str], digest: str) -> pa.Table:
+def attribution(instructions: Instructions) -> str:
+    """Return the licence lines of the data behind a router, Markdown."""
+    return "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
+
+
+def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest: str) -> pa.Table:
+    """Return one router's probabilities (prompts, candidates) as a table of the contract `PREDICTIONS`."""
     rows = pa.FixedSizeListArray.from_arrays(probabilities.ravel(), probabilities.shape[1])
     columns = {
         "router": [name] * len(ids),
@@ -155,7 +199,7 @@ def _table(name: str, probabilities: np.ndarray, ids: list[str], digest: str) ->
     return contracts.conform(pa.table(columns), contracts.PREDICTIONS)
 
 
-class _Line:
+class Line:
     """Prints how far a long step is, at most every five seconds."""
 
     def __init__(self, what: str) -> None:

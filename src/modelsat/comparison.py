@@ -14,16 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from modelsat import admission, bundle, embeddings, evaluation, outcomes, rivals, splits
+from modelsat import admission, bundle, catalogue, embeddings, evaluation, outcomes, rivals, splits
 from modelsat import arena as arenas
 from modelsat.arena import Arena
 from modelsat.atomic import write_text
 from modelsat.collection import Collection, collect
 from modelsat.errors import InputError
 from modelsat.evaluation import Evaluation
+from modelsat.rivals import inference_dynamics, tag_features
+from modelsat.rivals.chat_endpoint import ChatEndpoint
 from modelsat.rivals.rival import Labelled
 
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
+ANNOTATED = "inference-dynamics"
+"""The rival that an annotator can be plugged into."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Comparison:
         evaluation: The table.
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
         seen: Which candidates of the arena each router was trained on.
-        uris: Where each router came from.
+        uris: Where each router came from, and who annotated for it.
     """
 
     arena: Arena
@@ -50,39 +54,56 @@ def compare(
     routers: Sequence[str],
     cache: Path,
     profiles: Sequence[str] = (),
+    facts: str | None = None,
+    questions: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    annotator: ChatEndpoint | None = None,
 ) -> Comparison:
     """Compare routers.
 
     Args:
         sources: Folders or `s3://` prefixes with benchmark results.
         routers: Names of rivals, folders of bundles, `s3://` URIs or `models:/name@alias`.
-        cache: Folder that keeps prompt vectors.
+        cache: Folder that keeps prompt vectors and annotations.
         profiles: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
-        progress: Called with a line before each router is scored.
+        facts: Catalogue of candidates, with prices, dates and aliases that the results do not tell.
+        questions: How many questions of a bundle's aptitude test, from the first, a newcomer was asked; None: all that
+            it answered, and other labelled questions too.
+        progress: Called with a line before each router is scored, and now and then while prompts are annotated.
+        annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
 
     Raises:
         InputError: A router or a source cannot be used.
+        ServiceError: The annotator fails.
     """
     if len(set(routers)) < len(routers):
         raise InputError("a router is named twice; name each once")
+    if annotator is not None and ANNOTATED not in routers:
+        raise InputError(f"an annotator is of use to {ANNOTATED!r} only; name that router too")
     collection = collect(sources)
-    arena = arenas.build(collection)
     answers = collect(profiles) if profiles else collection
+    if facts is not None:
+        told = catalogue.read(facts)
+        collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
+    arena = arenas.build(collection)
     predictions: dict[str, np.ndarray] = {}
     seen: dict[str, list[str]] = {}
     uris = short_names(routers)
     for name, router in uris.items():
-        progress(router)
-        if router in rivals.NAMES:
-            predictions[name] = _rival(router, collection, arena, cache)
+        progress(f"scoring with {router}")
+        if router in (*rivals.NAMES, rivals.OURS):
+            plugged = annotator if router == ANNOTATED else None
+            predictions[name] = _rival(router, collection, arena, cache, plugged, progress)
             seen[name] = list(arena.candidates)
         else:
             with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
                 loaded = bundle.read(bundle.fetch(router, Path(scratch)))
-                predictions[name] = admission.score(loaded, answers, arena)
+                predictions[name] = admission.score(loaded, answers, arena, collection.candidates, questions)
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
-                seen[name] = [one for one in arena.candidates if one in trained_on]
+                known = catalogue.same(loaded.candidates, collection.candidates)
+                seen[name] = [one for one in arena.candidates if known.get(one) in trained_on]
+    if annotator is not None:
+        uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
     return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen, uris)
 
 
@@ -96,25 +117,39 @@ def short_names(routers: Sequence[str]) -> dict[str, str]:
     return dict(zip(names if len(set(names)) == len(names) else routers, routers, strict=True))
 
 
-def _rival(name: str, collection: Collection, arena: Arena, cache: Path) -> np.ndarray:
+def _rival(
+    name: str,
+    collection: Collection,
+    arena: Arena,
+    cache: Path,
+    annotator: ChatEndpoint | None,
+    progress: Callable[[str], None],
+) -> np.ndarray:
     """Fit a rival to the collection's training prompts and score the arena."""
     ids = collection.prompts["prompt_id"].to_pylist()
     truth = outcomes.matrix(collection.scores, ids, arena.candidates)
     parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
     labels = arenas.labels_of(collection)
-    vectors = embeddings.vectors(arenas.texts_of(collection, np.arange(len(ids))), cache)
+    texts = arenas.texts_of(collection, np.arange(len(ids)))
     cost = arenas.costs_of(collection, np.arange(len(ids)))
     answered = ~np.isnan(truth).all(axis=1)
+    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
+    if annotator is None:
+        features, fit = embeddings.vectors(texts, cache), rivals.named(name)
+    else:
+        train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
+        needed = validation | np.isin(np.arange(len(ids)), asked)
+        features = tag_features.features(texts, train, needed, annotator, cache, progress)
+        fit = inference_dynamics.fit_annotated
 
     def labelled(split: str) -> Labelled:
         rows = np.flatnonzero((parts == split) & answered)
         if not len(rows):
             raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
-        return Labelled(vectors[rows], truth[rows], labels[rows], cost[rows])
+        return Labelled(features[rows], truth[rows], labels[rows], cost[rows])
 
-    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
-    scorer = rivals.named(name)(labelled(splits.TRAIN), labelled(splits.VALIDATION))
-    return scorer(vectors[[place[prompt_id] for prompt_id in arena.prompt_ids]])
+    return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked])
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def _rescore(challenger: bundle.Bundle, told: np.ndarray, arena: Arena) -> None:
     again = challenger.success_probability([arena.texts[i] for i in rows])
     columns = _columns(challenger.names, arena)
     known = columns >= 0
-    # A single neighbour of kNN that changes places in the last digit moves a probability by a few hundredths.
+    # Batches of other lengths sum in another order, which moves probabilities in the last digits.
     difference = float(np.abs(again[:, known] - told[np.ix_(rows, columns[known])]).mean())
     if not difference <= _TOLERANCE:
         raise InputError(
@@ -240,4 +240,4 @@ def _champion(champion: Champion, collection: Collection, arena: Arena) -> np.nd
         loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
         if not (_columns(loaded.names, arena) >= 0).any():
             return None
-        return admission.score(loaded, collection, arena)
+        return admission.score(loaded, collection, arena, collection.candidates)

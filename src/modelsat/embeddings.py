@@ -11,12 +11,17 @@ from modelsat.rendering import digest
 from modelsat.storage import file_digest
 
 MAX_TOKENS = 256
+LAYERS = (2, 4, 6)
+"""Of MiniLM: rivals read the last one, as they were published; fusion reads all."""
 
 
 def vectors(
-    texts: Sequence[str], cache: Path, backbone: Path | None = None, progress: Callable[[int, int], None] | None = None
+    texts: Sequence[str],
+    cache: Path,
+    backbone: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Return unit vectors of prompts, float32 (texts, width), from the cache where they are there.
+    """Return unit vectors of prompts, one per layer of `LAYERS`, float32 (texts, layers, width); known ones are kept.
 
     Args:
         texts: Rendered prompts.
@@ -25,13 +30,13 @@ def vectors(
         progress: Called with (prompts done, prompts in all).
     """
     folder = backbone or default_backbone()
-    key = digest("\x00".join([file_digest(folder / WEIGHTS), str(MAX_TOKENS), *texts]))
+    key = digest("\x00".join([file_digest(folder / WEIGHTS), str(MAX_TOKENS), *map(str, LAYERS), *texts]))
     path = cache / f"{key}.npy"
     if path.is_file():
         return np.asarray(np.load(path, allow_pickle=False))
     from modelsat.encoder import Encoder
 
-    found = Encoder(folder, MAX_TOKENS).encode(texts, progress)
+    found = Encoder(folder, MAX_TOKENS, LAYERS).encode(texts, progress)
     cache.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as beside, beside.open("wb") as file:
         np.save(file, found, allow_pickle=False)

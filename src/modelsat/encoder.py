@@ -57,35 +57,51 @@ def length_sorted_batches(lengths: Sequence[int] | np.ndarray, size: int = BATCH
         yield order[start : start + size]
 
 
+def thirds(layers: int) -> tuple[int, ...]:
+    """Return which of a model's layers describe a prompt: after a third, after two thirds and the last, from 1."""
+    return tuple(sorted({max(1, layers // 3), max(1, 2 * layers // 3), layers}))
+
+
 class Encoder:
-    """Encodes texts to unit vectors: mean over the last hidden states, then length 1.
+    """Encodes texts to unit vectors: mean over the hidden states of a layer, then length 1.
 
     Args:
         folder: Backbone with tokenizer.
         max_tokens: Longer texts are cut in the middle (`prompt_window`), as Model-SAT cuts them.
+        layers: After which layers the states are taken, from 1, rising; None takes the last one. Early layers hold more
+            of what makes a prompt hard, the last one more of what it is about.
     """
 
-    def __init__(self, folder: Path | str, max_tokens: int = 256) -> None:
+    def __init__(self, folder: Path | str, max_tokens: int = 256, layers: Sequence[int] | None = None) -> None:
         self.folder = Path(folder)
         self.max_tokens = max_tokens
+        self.layers = None if layers is None else tuple(layers)
         self.tokenizer = load_tokenizer(folder)
         self.model = load_language_model(folder)
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """Return float32 vectors of shape (texts, width), each of length 1."""
-        width = int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
-        out = np.zeros((len(texts), width), dtype=np.float32)
+        """Return float32 vectors of length 1, (texts, width), or (texts, layers, width) where layers were named."""
+        config: Any = self.model.config
+        layers = self.layers or (int(config.num_hidden_layers),)
+        out = np.zeros((len(texts), len(layers), int(config.hidden_size)), dtype=np.float32)
         ids = token_ids(self.tokenizer, texts, self.max_tokens)
         done = 0
         with torch.inference_mode():
             for rows in length_sorted_batches([len(row) for row in ids]):
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
-                hidden = self.model(**batch).last_hidden_state
-                out[rows] = mean_pool(hidden.float(), batch["attention_mask"]).numpy()
+                states = self.model(**batch, output_hidden_states=True).hidden_states
+                pooled = [mean_pool(states[layer].float(), batch["attention_mask"]) for layer in layers]
+                out[rows] = torch.stack(pooled, dim=1).numpy()
                 done += len(rows)
                 if progress is not None:
                     progress(done, len(texts))
-        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+        unit = out / np.maximum(np.linalg.norm(out, axis=2, keepdims=True), 1e-12)
+        return np.asarray(unit[:, 0] if self.layers is None else unit)
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which texts are longer than what is read, as a boolean array (texts,)."""
+        ids = self.tokenizer(list(texts), verbose=False)["input_ids"]
+        return np.asarray([len(row) > self.max_tokens for row in ids], dtype=bool)
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

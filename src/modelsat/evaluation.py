@@ -13,7 +13,8 @@ from modelsat import policy
 from modelsat.arena import Arena
 from modelsat.statistics import Interval, area_under_curve, bootstrap_means, expected_calibration_error, interval
 
-CHALLENGER, MODEL_SAT, KNN = "modelsat router", "Model-SAT alone", "kNN alone"
+CHALLENGER, MODEL_SAT, FUSION = "modelsat router", "Model-SAT alone", "fusion alone"
+STACK = "stack of kNN and task classifier"
 BEST_SINGLE, RANDOM, PER_CATEGORY, ORACLE = "best single", "random", "best per category (true label)", "oracle"
 
 

@@ -6,6 +6,7 @@ This process stays light while training runs beside it; torch comes in only once
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from modelsat.instructions import Instructions
 from modelsat.rendering import digest
 from modelsat.reports import trained
 from modelsat.storage import file_digest
+
+_CHALLENGERS = {"joint": "modelsat.challenger", "paper": "modelsat.paper.challenger"}
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,11 @@ def run(
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
     (work / "states" / "hidden.f16").unlink(missing_ok=True)
 
-    from modelsat import challenger
-
+    challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
     bundle = made.bundle.write(router)
-    contracts.write(challenger.predict(instructions, made, bundle), predictions, contracts.PREDICTIONS)
-    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_kNN": made.weight}, page)
+    contracts.write(challenger.predict(made, bundle), predictions, contracts.PREDICTIONS)
+    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
     return Trained(
         parameters=facts["announced"] | recipe["settings"] | {"aptitude_test": instructions.test.version},
@@ -98,5 +100,5 @@ def run(
         },
         dataset=(", ".join(instructions.facts["sources"]), instructions.facts["data_digest"]),
         sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
-        f"Model-SAT weighs {made.weight:.0%} beside kNN",
+        f"Model-SAT weighs {made.weight:.0%} beside fusion",
     )

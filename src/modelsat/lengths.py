@@ -17,7 +17,7 @@ from modelsat import cross_validation, outcomes
 from modelsat.costs import DEFAULT_TOKENS_OUT
 from modelsat.cross_validation import Folds
 from modelsat.rivals import ridge
-from modelsat.rivals.rival import Fit, Labelled, Scorer, best
+from modelsat.rivals.rival import Fit, Labelled, Scorer, best, on_last_layer
 
 Head = Callable[[Labelled], Scorer]
 """Fits outcomes in [0, 1], here log lengths as a share of the longest."""
@@ -100,7 +100,7 @@ def held_out(folds: Folds, vectors: np.ndarray, tokens: np.ndarray, fit: Fit = f
         Expected answer lengths in tokens (n, candidates), no NaN.
     """
     lengths = replace(folds, arena=replace(folds.arena, truth=tokens))
-    return cross_validation.held_out_scores(lengths, vectors, fit)
+    return cross_validation.held_out_scores(lengths, vectors, on_last_layer(fit))
 
 
 def _distance(predicted: np.ndarray, truth: Labelled) -> float:

@@ -14,7 +14,9 @@ candidate. P(Yes) is the sigmoid of what the network returns.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -93,11 +95,16 @@ class Network(nn.Module):
         Returns:
             Hidden states (n, l, d).
         """
+        return next(islice(self.walk(input_ids, mask), self.shape.entry_layer, None))
+
+    def walk(self, input_ids: torch.Tensor, mask: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Run prompts alone through the whole language model; yield the embeddings, then each layer's states."""
         states: torch.Tensor = self.embeddings(input_ids=input_ids)
         hidden = _additive(mask[:, None, None, :].bool(), states.dtype)
-        for layer in self.lower:
+        yield states
+        for layer in (*self.lower, *self.upper):
             states = layer(states, hidden)
-        return states
+            yield states
 
     def last(self, states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Run prompts alone through the upper layers: (n, l, d) to the mean of the last states, (n, d)."""

@@ -5,11 +5,12 @@ prompts, so a router that merely finds out its level gains nothing.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modelsat import policy
+from modelsat.outcomes import levels
 from modelsat.rivals.rival import Fit, Labelled
 
 PEERS, MOST_DISTANCE = 4, 0.08
@@ -42,17 +43,17 @@ def matched_pools(levels: np.ndarray) -> Iterator[Pool]:
             yield Pool(newcomer, tuple(sorted(near)))
 
 
-def known_in_part(prompts: Labelled, pool: Pool, known: np.ndarray) -> Labelled:
-    """Return the pool's outcomes, the newcomer's only on some of the prompts.
+def known_in_part(prompts: Labelled, newcomer: int, known: np.ndarray) -> Labelled:
+    """Return everybody's outcomes, the newcomer's only on some of the prompts.
 
     Args:
         prompts: With outcomes of all candidates (n, candidates).
-        pool: Whom to keep.
-        known: On which rows the newcomer's outcome is known, boolean (n,).
+        newcomer: Its column.
+        known: On which rows its outcome is known, boolean (n,).
     """
-    part = _columns(prompts, pool.columns)
-    part.outcomes[~known, -1] = np.nan
-    return part
+    outcomes = prompts.outcomes.copy()
+    outcomes[~known, newcomer] = np.nan
+    return replace(prompts, outcomes=outcomes)
 
 
 def draw(rows: int, count: int, seed: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def draw(rows: int, count: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Trial:
-    """A router that is fitted with and without newcomers.
+    """A router that is fitted to all candidates, with and without a newcomer; the pool says who may be chosen.
 
     Attributes:
         fit: The router.
@@ -79,24 +80,20 @@ class Trial:
     test: Labelled
 
     def without(self, pool: Pool) -> np.ndarray:
-        """Return the score of the peer that is chosen on each test prompt by a router that knows peers only."""
-        train, validation = (_columns(part, pool.peers) for part in (self.train, self.validation))
-        scores = self.fit(train, validation)(self.test.vectors)
-        return self._scored(scores, pool.peers)
+        """Return the score of the peer that is chosen on each test prompt by a router that knows no newcomer."""
+        others = [i for i in range(self.train.outcomes.shape[1]) if i != pool.newcomer]
+        scores = self.fit(self.train.of(others), self.validation.of(others))(self.test.vectors)
+        return self._scored(scores[:, [others.index(i) for i in pool.peers]], self.train, pool.peers)
 
     def beside(self, pool: Pool, count: int, seed: int) -> np.ndarray:
         """Return the same where `count` outcomes of the newcomer are known, drawn by `seed`, and it may be chosen."""
-        train = known_in_part(self.train, pool, draw(len(self.train.outcomes), count, seed))
-        validation = known_in_part(self.validation, pool, np.zeros(len(self.validation.outcomes), dtype=bool))
+        train = known_in_part(self.train, pool.newcomer, draw(len(self.train.outcomes), count, seed))
+        nowhere = np.zeros(len(self.validation.outcomes), dtype=bool)
+        validation = known_in_part(self.validation, pool.newcomer, nowhere)
         scores = self.fit(train, validation)(self.test.vectors)
-        return self._scored(scores, pool.columns)
+        return self._scored(scores[:, pool.columns], train, pool.columns)
 
-    def _scored(self, scores: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-        level = self.train.outcomes[:, columns].mean(axis=0)
+    def _scored(self, scores: np.ndarray, train: Labelled, columns: Sequence[int]) -> np.ndarray:
+        level = levels(train.outcomes)[list(columns)]
         chosen = policy.choose(scores, tie_break=level)
         return np.asarray(self.test.outcomes[:, columns][np.arange(len(scores)), chosen], dtype=np.float64)
-
-
-def _columns(prompts: Labelled, columns: Sequence[int]) -> Labelled:
-    kept = list(columns)
-    return Labelled(prompts.vectors, prompts.outcomes[:, kept], prompts.tasks, prompts.cost[:, kept])

@@ -87,7 +87,7 @@ def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) ->
 
 {sentence}
 
-- Kind: `{made.router.kind if lineage.get("reason") else "mixture of Model-SAT and kNN"}`, bundle `{made.digest}`
+- Kind: `{made.router.kind if lineage.get("reason") else "mixture of Model-SAT and fusion"}`, bundle `{made.digest}`
 - Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
 - Aptitude test: {lineage["aptitude_test"]}
 - Candidates: {", ".join(made.names)}

@@ -10,7 +10,7 @@ model_sat.md, 8.6.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -115,7 +115,7 @@ class Frozen:
         """Choose from the pool where every later candidate is known by the same `count` prompts, drawn by `seed`."""
         columns = [*self.old, *(column for column in release.pool if column not in self.old)]
         late = np.arange(len(columns)) >= len(self.old)
-        train, validation = (_columns(part, columns) for part in (self.train, self.validation))
+        train, validation = (part.of(columns) for part in (self.train, self.validation))
         unknown = ~draw(len(train.outcomes), count, seed)
         train.outcomes[np.ix_(unknown, late)] = np.nan
         validation.outcomes[:, late] = np.nan
@@ -124,7 +124,7 @@ class Frozen:
     def retrained(self, release: Release) -> Chosen:
         """Choose from the pool by a router that is fitted anew to all outcomes of all candidates released so far."""
         columns = [*release.before, release.newest]
-        return self._choose(_columns(self.train, columns), _columns(self.validation, columns), columns, release)
+        return self._choose(self.train.of(columns), self.validation.of(columns), columns, release)
 
     def _choose(self, train: Labelled, validation: Labelled, columns: list[int], release: Release) -> Chosen:
         scores = self.fit(train, validation)(self.test.vectors)
@@ -133,8 +133,3 @@ class Frozen:
         truth = self.test.outcomes[:, list(release.pool)].astype(np.float64)
         chosen = policy.choose(scores[:, inside], tie_break=level)
         return Chosen(truth[np.arange(len(truth)), chosen], truth[:, int(level.argmax())])
-
-
-def _columns(prompts: Labelled, columns: Sequence[int]) -> Labelled:
-    kept = list(columns)
-    return replace(prompts, outcomes=prompts.outcomes[:, kept], cost=prompts.cost[:, kept])

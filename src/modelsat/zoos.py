@@ -69,7 +69,7 @@ def fit_within(fit: Fit, zoo: Zoo, n_params: np.ndarray) -> Fit:
 
     def fit_to_zoo(train: Labelled, validation: Labelled) -> Scorer:
         inside = zoo(n_params, train.outcomes.mean(axis=0))
-        scorer = fit(*(_columns(part, inside) for part in (train, validation)))
+        scorer = fit(*(part.of(np.flatnonzero(inside)) for part in (train, validation)))
 
         def score(vectors: np.ndarray) -> np.ndarray:
             utilities = np.full((len(vectors), len(inside)), np.nan)
@@ -79,7 +79,3 @@ def fit_within(fit: Fit, zoo: Zoo, n_params: np.ndarray) -> Fit:
         return score
 
     return fit_to_zoo
-
-
-def _columns(prompts: Labelled, inside: np.ndarray) -> Labelled:
-    return replace(prompts, outcomes=prompts.outcomes[:, inside], cost=prompts.cost[:, inside])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from endpoint_process import Endpoint
 
-from modelsat.backbone_files import WEIGHTS, copy_backbone, default_backbone
 from modelsat.bundle import Bundle
 
 TRAINED = (
@@ -75,28 +74,12 @@ def three(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., B
 
 
 @pytest.fixture(scope="session")
-def write_neighbours(
-    tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., Bundle]
-) -> Callable[..., Bundle]:
+def write_neighbours(tiny_backbone: Path, make_bundle: Callable[..., Bundle]) -> Callable[..., Bundle]:
     """Return a function that writes a kNN router over a tiny random BERT; each prompt gets other probabilities."""
-    import torch
-    from safetensors.torch import save_file
-    from transformers import BertConfig, BertModel
-
     from modelsat.encoder import Encoder
     from modelsat.routers.knn import Knn
 
-    backbone = tmp_path_factory.mktemp("backbone")
-    copy_backbone(default_backbone(), backbone, weights=False)
-    torch.manual_seed(0)
-    config = BertConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=512
-    )
-    model = BertModel(config, add_pooling_layer=False)
-    # Not save_pretrained, which imports deepspeed for nothing.
-    save_file(model.state_dict(), backbone / WEIGHTS, metadata={"format": "pt"})
-    config.to_json_file(backbone / "config.json", use_diff=False)
-    encoder = Encoder(backbone, max_tokens=64)
+    encoder = Encoder(tiny_backbone, max_tokens=64)
     embeddings = encoder.encode(TRAINED)
 
     def write(folder: Path, copies: int = 1, seed: int = 0) -> Bundle:

@@ -12,6 +12,7 @@ from modelsat import bundle
 from modelsat.bundle import Bundle
 from modelsat.instructions import Instructions
 from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.profile import Profile
 
 TEXTS = ["What is 12 + 30?", "Spell the word harbour.", "Which planet is the largest? " * 9, "", "Yes?"]
 
@@ -66,7 +67,7 @@ def test_reordering_candidates_reorders_the_scores_to_the_bit(
 def test_candidates_with_one_card_get_one_score_and_leave_the_others_alone(
     router: ModelSat, scores: np.ndarray
 ) -> None:
-    doubled = router.admit(["twin"], router.accuracies[3:4], np.full(1, np.nan))
+    doubled = router.admit(Profile(("twin",), router.accuracies[3:4], np.full(1, np.nan)))
 
     seen = doubled.success_probability(TEXTS)
 
@@ -77,7 +78,7 @@ def test_candidates_with_one_card_get_one_score_and_leave_the_others_alone(
 def test_newcomer_leaves_the_scores_of_the_others(router: ModelSat, scores: np.ndarray) -> None:
     newcomer = router.accuracies[:1] * 0.5 + 0.1
 
-    seen = router.admit(["newcomer"], newcomer, np.full(1, np.nan)).success_probability(TEXTS)
+    seen = router.admit(Profile(("newcomer",), newcomer, np.full(1, np.nan))).success_probability(TEXTS)
 
     np.testing.assert_allclose(seen[:, :12], scores, atol=1e-6)
     assert not np.isclose(seen[:, 12:], scores, atol=1e-6).any()

@@ -20,7 +20,7 @@ from safetensors.torch import load, load_file
 
 from modelsat import bundle, contracts, finetuning, splits, training_launch
 from modelsat.errors import ConflictError, InputError, ModelsatError
-from modelsat.evaluation import CHALLENGER, KNN, MODEL_SAT
+from modelsat.evaluation import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.finetuning import Trained
 from modelsat.instructions import Instructions
 from training import checkpoints
@@ -384,7 +384,7 @@ def test_bundle_scores_held_out_prompts_as_predicted(story: Story, instructions:
     rows = [row for row in table.to_pylist() if row["router"] == CHALLENGER]
     assert [row["prompt_id"] for row in rows] == test.ids
     np.testing.assert_allclose(np.asarray([row["success_probability"] for row in rows]), scored, atol=1e-5)
-    assert set(table["router"].to_pylist()) == {CHALLENGER, MODEL_SAT, KNN}
+    assert set(table["router"].to_pylist()) == {CHALLENGER, MODEL_SAT, FUSION, STACK}
     assert set(table["bundle_digest"].to_pylist()) == {router.digest}
 
 

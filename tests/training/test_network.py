@@ -145,6 +145,26 @@ def test_entering_a_padded_batch_gives_every_prompt_the_states_that_it_has_alone
 
 
 @pytest.mark.parametrize("entry_layer", [0, 1, 2])
+def test_walk_passes_the_embeddings_and_then_every_layer(
+    make_network: Callable[..., Network], backbone: Any, entry_layer: int
+) -> None:
+    network = make_network(Shape(TASKS, CAPABILITY, entry_layer))
+    ids = torch.randint(4, 99, (2, 9), generator=torch.manual_seed(0))
+    mask = torch.tensor([[1] * 9, [1] * 5 + [0] * 4])
+
+    with torch.inference_mode():
+        passed = list(network.walk(ids, mask))
+        model = load_language_model(backbone)
+        expected = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+
+        torch.testing.assert_close(network.enter(ids, mask), passed[entry_layer], atol=0, rtol=0)
+    assert len(passed) == len(expected) == 1 + 3
+    kept = mask.bool()
+    for states, theirs in zip(passed, expected, strict=True):
+        torch.testing.assert_close(states[kept], theirs[kept], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("entry_layer", [0, 1, 2])
 def test_prompt_that_enters_and_goes_on_is_read_by_the_whole_language_model(
     make_network: Callable[..., Network], backbone: Any, entry_layer: int
 ) -> None:

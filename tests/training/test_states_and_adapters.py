@@ -1,7 +1,7 @@
 """What is kept on disk is what would be computed, and merged adapters say what they said beside the layer."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,13 +40,11 @@ class Counting(torch.nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network, self.inquiry, self.entered = network, network.inquiry, 0
+        self.lower, self.upper, self.shape = network.lower, network.upper, network.shape
 
-    def enter(self, input_ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def walk(self, input_ids: torch.Tensor, mask: torch.Tensor) -> Iterator[torch.Tensor]:
         self.entered += len(input_ids)
-        return self.network.enter(input_ids, mask)
-
-    def last(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return self.network.last(hidden, mask)
+        return self.network.walk(input_ids, mask)
 
 
 def held(found: States) -> np.ndarray:
@@ -150,7 +148,7 @@ def drop_hidden(folder: Path) -> None:
 
 
 def truncate_vectors(folder: Path) -> None:
-    file = folder / "vectors.f32"
+    file = folder / states.MEANS
     file.write_bytes(file.read_bytes()[:-4])
 
 
@@ -207,7 +205,7 @@ def test_states_that_do_not_fit_on_the_disk_end_in_a_sentence(
 
 def test_filler_stands_for_the_first_prompt_and_is_as_long(tmp_path: Path) -> None:
     np.arange(6, dtype=np.float16).tofile(tmp_path / "hidden.f16")
-    kept = States(np.array([2, 1]), tmp_path / "hidden.f16", np.zeros((2, 2), dtype=np.float32))
+    kept = States(np.array([2, 1]), tmp_path / "hidden.f16", np.zeros((2, 1, 2), dtype=np.float32))
 
     hidden, mask = kept.batch(np.array([1, -1]))
 

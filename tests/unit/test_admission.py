@@ -6,15 +6,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelsat import admission, contracts
+from modelsat import admission, arena, catalogue, contracts, splits
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection
 from modelsat.rendering import stem_digest
+from modelsat.routers.constant import Constant
+from modelsat.routers.profile import Profile
 
 NAN = float("nan")
 QUESTIONS = ["What is 1 + 1?", "What is 2 + 2?", "Spell the word cat", "Spell the word dog"]
 IDS = ["s1", "s2", "w1", "w2"]
 MakeCollection = Callable[..., Collection]
+TextsIn = Callable[..., list[str]]
+
+
+class Recorder(Constant):
+    """Keeps the profile of the newcomers that it was given last."""
+
+    seen: Profile
+
+    def admit(self, newcomers: Profile) -> Constant:
+        self.seen = newcomers
+        return super().admit(newcomers)
 
 
 @pytest.fixture
@@ -55,6 +68,19 @@ def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
         lineage={"mean_score": {"ada": 0.7, "bob": 0.3}, "trained_on": ["ada", "bob"]},
         digest="digest",
     )
+
+
+@pytest.fixture
+def recorder(bundle: Bundle) -> tuple[Bundle, Recorder]:
+    """The bundle around a router that records what it is told of newcomers."""
+    router = Recorder(bundle.names, np.array([0.7, 0.3]))
+    return replace(bundle, router=router), router
+
+
+def alias(collection: Collection, name: str, *aliases: str) -> Collection:
+    """Return the collection with other names for one candidate."""
+    told = contracts.from_rows([{"candidate": name, "aliases": list(aliases)}], contracts.CANDIDATES)
+    return catalogue.enrich(collection, told)
 
 
 def answers(
@@ -186,3 +212,149 @@ def test_admitted_bundle_follows_the_contracts(bundle: Bundle, make_collection: 
 
     assert contracts.conform(admitted.cards, contracts.CARDS).equals(admitted.cards)
     assert contracts.conform(admitted.candidates, contracts.CANDIDATES).equals(admitted.candidates)
+
+
+def test_candidate_that_is_known_by_an_alias_is_no_newcomer(bundle: Bundle, make_collection: MakeCollection) -> None:
+    collection = alias(answers(make_collection, [[0]] * 4, ("org/ada",)), "org/ada", "ada")
+
+    assert admission.admit(bundle, collection) is bundle
+
+
+def test_profile_holds_the_answers_in_the_frozen_order(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection
+) -> None:
+    bundle, router = recorder
+    scores = [[1, 0.5], [0, NAN], [NAN, 1]]
+
+    admission.admit(bundle, make_collection(scores, [QUESTIONS[i] for i in (3, 0, 1)], ("zoe", "abe")))
+
+    assert router.seen.names == ("zoe", "abe")
+    np.testing.assert_array_equal(router.seen.answers, [[0, NAN], [NAN, 1], [NAN, NAN], [1, 0.5]])
+    assert router.seen.accuracies.shape == (2, 2)
+
+
+@pytest.mark.parametrize("questions", [0, 1, 3, 4, 99])
+def test_newcomer_is_asked_the_first_questions_only(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection, texts_in: TextsIn, questions: int
+) -> None:
+    bundle, router = recorder
+    texts = [*QUESTIONS, *texts_in(splits.TRAIN, 2, "Another question")]
+
+    admitted = admission.admit(bundle, make_collection([[1]] * 6, texts, ("new",)), questions)
+
+    asked = [1.0] * min(questions, 4) + [NAN] * max(4 - questions, 0)
+    np.testing.assert_array_equal(router.seen.answers[:, 0], asked)
+    assert (list(router.seen.texts), router.seen.scores.size) == ([], 0)
+    assert [n for _, _, n in card(admitted, "new")] == [min(questions, 2), min(max(questions - 2, 0), 2)]
+
+
+def test_first_questions_are_those_of_the_frozen_order_whatever_the_order_of_the_collection(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection
+) -> None:
+    bundle, router = recorder
+    backwards = make_collection([[0], [0], [0], [1]], QUESTIONS[::-1], ("new",), prompt_ids=["d", "c", "b", "a"])
+
+    admission.admit(bundle, backwards, questions=1)
+
+    np.testing.assert_array_equal(router.seen.answers, [[1], [NAN], [NAN], [NAN]])
+
+
+def test_other_labelled_questions_enter_the_profile_and_held_out_ones_never_do(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    bundle, router = recorder
+    kinds = (splits.TRAIN, splits.TEST, splits.VALIDATION)
+    train, test, validation = (texts_in(split, 3, "Another question") for split in kinds)
+    scores = [[1], [0], [0.25], [0.5], [0.75], [1], [1], [1], [0.125], [NAN], [0]]
+
+    admission.admit(bundle, make_collection(scores, [*QUESTIONS[:2], *train, *test, *validation], ("new",)))
+
+    assert list(router.seen.texts) == [*train, validation[0], validation[2]]
+    np.testing.assert_array_equal(router.seen.scores[:, 0], [0.25, 0.5, 0.75, 0.125, 0])
+    np.testing.assert_array_equal(router.seen.answers[:2, 0], [1, 0])
+
+
+def test_other_questions_are_told_as_a_router_reads_them(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    bundle, router = recorder
+    (text,) = texts_in(splits.TRAIN, 1, "Another question")
+    collection = make_collection([[1]], [text], ("new",))
+    rows = [row | {"choices": ["yes", "no"]} for row in collection.prompts.to_pylist()]
+
+    admission.admit(bundle, replace(collection, prompts=contracts.from_rows(rows, contracts.PROMPTS)))
+
+    assert list(router.seen.texts) == [f"{text}\nA. yes\nB. no"]
+
+
+def test_of_very_many_other_questions_a_sample_is_taken(
+    recorder: tuple[Bundle, Recorder],
+    make_collection: MakeCollection,
+    texts_in: TextsIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "MOST_OTHER_QUESTIONS", 5)
+    bundle, router = recorder
+    texts = texts_in(splits.TRAIN, 20, "Another question")
+    collection = make_collection(np.arange(20) / 20, texts, ("new",))
+
+    admission.admit(bundle, collection)
+    first = router.seen
+    admission.admit(bundle, collection)
+
+    taken = [texts.index(text) for text in first.texts]
+    assert len(taken) == 5
+    assert taken == sorted(set(taken))
+    np.testing.assert_allclose(first.scores[:, 0], np.array(taken) / 20, rtol=1e-6)
+    assert list(router.seen.texts) == list(first.texts)
+
+
+def held_out(make: MakeCollection, texts_in: TextsIn, names: tuple[str, ...]) -> Collection:
+    """Return a collection with prompts to train on and two to be judged by."""
+    texts = [*texts_in(splits.TRAIN, 3, "Question"), *texts_in(splits.TEST, 2, "Question")]
+    return make(np.ones((5, len(names))), texts, names)
+
+
+def test_scores_land_in_the_column_of_the_candidate_that_bears_the_alias(
+    bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    collection = held_out(make_collection, texts_in, ("bob", "org/ada"))
+    collection = alias(collection, "org/ada", "ada")
+
+    scored = admission.score(bundle, collection, arena.build(collection), collection.candidates)
+
+    np.testing.assert_allclose(scored, [[0.3, 0.7]] * 2, rtol=1e-5)
+
+
+def test_newcomer_is_scored_by_answers_from_elsewhere(
+    bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    collection = held_out(make_collection, texts_in, ("bob", "stranger", "new", "ada"))
+    elsewhere = answers(make_collection, [[1], [1], [1], [1]])
+
+    scored = admission.score(bundle, elsewhere, arena.build(collection), collection.candidates)
+
+    expected = admission.admit(bundle, elsewhere).success_probability(["x"])[0]
+    np.testing.assert_allclose(scored, [[expected[1], 0, expected[2], expected[0]]] * 2, rtol=1e-6)
+
+
+def test_arena_of_strangers_has_no_scores(bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn) -> None:
+    collection = held_out(make_collection, texts_in, ("x", "y"))
+    nobody_new = answers(make_collection, [[1]] * 4, ("ada",))
+
+    scored = admission.score(bundle, nobody_new, arena.build(collection), collection.candidates)
+
+    np.testing.assert_array_equal(scored, np.zeros((2, 2)))
+
+
+def test_fewer_questions_reach_the_newcomer_that_is_scored(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    bundle, router = recorder
+    collection = held_out(make_collection, texts_in, ("ada", "new"))
+
+    admission.score(
+        bundle, answers(make_collection, [[1]] * 4), arena.build(collection), collection.candidates, questions=2
+    )
+
+    np.testing.assert_array_equal(router.seen.answers[:, 0], [1, 1, NAN, NAN])

@@ -199,6 +199,18 @@ def test_positions_count_through_the_test(two_benchmarks: Collection) -> None:
     assert test.table["position"].to_pylist() == list(range(test.table.num_rows))
 
 
+def test_every_task_is_asked_once_before_any_is_asked_twice(
+    two_benchmarks: Collection, sixty_categories: Collection
+) -> None:
+    for collection, tasks in ((two_benchmarks, 6), (sixty_categories, 50)):
+        test = aptitude.choose(collection, tasks)
+        order = test.table["task"].to_pylist()
+
+        rounds = [order[i : i + len(test.tasks)] for i in range(0, len(order), len(test.tasks))]
+        assert len(rounds) > 1
+        assert all(asked == test.tasks for asked in rounds)
+
+
 def test_version_names_the_questions(two_benchmarks: Collection) -> None:
     one, same, other = (aptitude.choose(two_benchmarks, 4, n) for n in (80, 80, 40))
 

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from modelsat import comparison, sample
+from modelsat import admission, comparison, sample
 from modelsat.bundle import Bundle
 from modelsat.cli import evaluation as verb
+from modelsat.collection import Collection
 from modelsat.comparison import Comparison
 from modelsat.errors import InputError
 from modelsat.evaluation import BEST_SINGLE
@@ -108,11 +111,87 @@ def test_router_named_twice_is_refused(scores: Path, tmp_path: Path) -> None:
         comparison.compare([str(scores)], ["knn", "knn"], tmp_path)
 
 
+@pytest.fixture(scope="module")
+def under_another_name(make_bundle: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that knows the large generalist as `org/large` and prefers it."""
+    folder = tmp_path_factory.mktemp("bundles") / "renamed"
+    names = "org/large", KNOWN[1]
+    make_bundle(dict(zip(names, (0.99, 0.10), strict=True)), lineage={"trained_on": list(names)}).write(folder)
+    return folder
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Path:
+    """A catalogue that says who `org/large` is, and what it costs."""
+    path = tmp_path / "candidates.csv"
+    path.write_text(f"candidate,price_in,price_out,aliases\norg/large,1000,1000,{KNOWN[0]}\n")
+    return path
+
+
+def test_candidate_that_a_bundle_knows_by_an_alias_is_seen(
+    scores: Path, under_another_name: Path, facts: Path, tmp_path: Path
+) -> None:
+    found = comparison.compare([str(scores)], [str(under_another_name)], tmp_path, facts=str(facts))
+
+    assert found.seen["renamed"] == list(KNOWN)
+    assert {found.arena.candidates[i] for i in found.evaluation.choices["renamed"]} == {KNOWN[0]}
+
+
+def test_without_a_catalogue_a_candidate_of_another_name_is_a_newcomer(
+    scores: Path, under_another_name: Path, tmp_path: Path
+) -> None:
+    assert comparison.compare([str(scores)], [str(under_another_name)], tmp_path).seen["renamed"] == [KNOWN[1]]
+
+
+def test_prices_of_the_catalogue_count(scores: Path, always_large: Path, found: Comparison, facts: Path) -> None:
+    dear = comparison.compare([str(scores)], [str(always_large)], facts.parent, facts=str(facts))
+
+    large = dear.arena.candidates.index(KNOWN[0])
+    others = np.arange(len(dear.arena.candidates)) != large
+    assert (dear.arena.cost[:, large] > 10 * found.arena.cost[:, large]).all()
+    np.testing.assert_array_equal(dear.arena.cost[:, others], found.arena.cost[:, others])
+
+
+@pytest.mark.parametrize("questions", [None, 7])
+def test_number_of_questions_reaches_the_admission(
+    scores: Path, always_large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, questions: int | None
+) -> None:
+    asked: list[int | None] = []
+    admit = admission.admit
+
+    def recording(bundle: Bundle, collection: Collection, questions: int | None = None) -> Bundle:
+        asked.append(questions)
+        return admit(bundle, collection, questions)
+
+    monkeypatch.setattr(admission, "admit", recording)
+    comparison.compare([str(scores)], [str(always_large)], tmp_path, questions=questions)
+
+    assert asked == [questions]
+
+
 def test_command_writes_json_and_page_beside_it(
     scores: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verb.evaluate(["ridge"], [str(scores)], None, tmp_path / "out.json", None, tmp_path / "vectors")
+    verb.evaluate(routers=["ridge"], scores=[str(scores)], json_file=tmp_path / "out.json", cache=tmp_path / "vectors")
 
     assert "ridge" in capsys.readouterr().out
     assert (tmp_path / "out.json").is_file()
     assert (tmp_path / "out.html").is_file()
+
+
+def test_command_passes_catalogue_and_number_of_questions_on(
+    scores: Path, under_another_name: Path, facts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare = comparison.compare
+    given: dict[str, object] = {}
+
+    def recording(*options: Any) -> Comparison:
+        given.update(signature(compare).bind(*options).arguments)
+        return compare(*options)
+
+    monkeypatch.setattr(comparison, "compare", recording)
+    verb.evaluate(
+        routers=[str(under_another_name)], scores=[str(scores)], candidates=str(facts), questions=3, cache=tmp_path
+    )
+
+    assert (given["facts"], given["questions"]) == (str(facts), 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from modelsat.backbone_files import default_backbone
-from modelsat.encoder import Encoder
+from modelsat.encoder import Encoder, thirds
 from modelsat.errors import InputError
 
 LONG = "Once upon a time " + "the river ran on and on " * 20 + "who came to the door at last?"
@@ -44,6 +44,45 @@ def test_of_a_long_text_beginning_and_end_are_read(encoder: Encoder) -> None:
 
     assert encoder.encode([LONG])[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
     assert encoder.encode([LONG.replace("last", "noon")])[0] != pytest.approx(encoder.encode([LONG])[0])
+
+
+def test_layers_stand_side_by_side_each_of_length_one(encoder: Encoder) -> None:
+    texts = ["What is 17 * 23?", LONG, "Spell 'rhythm'"]
+
+    vectors = Encoder(default_backbone(), 16, layers=(2, 4, 6)).encode(texts)
+
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (3, 3, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=2), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(vectors[:, 2], encoder.encode(texts), atol=1e-6)
+    assert np.abs(vectors[:, 0] - vectors[:, 1]).max() > 0.01
+
+
+def test_early_layer_is_read_where_it_stands(encoder: Encoder) -> None:
+    ids = torch.tensor([encoder.tokenizer("Spell 'rhythm'")["input_ids"]])
+    with torch.inference_mode():
+        states = encoder.model.encoder.layer[0](encoder.model.embeddings(input_ids=ids))
+    mean = states[0].mean(0).numpy()
+
+    (vector,) = Encoder(default_backbone(), 16, layers=[1]).encode(["Spell 'rhythm'"])
+
+    assert vector[0] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+
+
+def test_no_text_gives_no_vector_of_any_layer() -> None:
+    assert Encoder(default_backbone(), layers=(3, 6)).encode([]).shape == (0, 2, 384)
+
+
+@pytest.mark.parametrize(
+    ("layers", "chosen"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (6, (2, 4, 6)), (12, (4, 8, 12))]
+)
+def test_a_prompt_is_described_after_every_third_of_the_layers(layers: int, chosen: tuple[int, ...]) -> None:
+    assert thirds(layers) == chosen
+
+
+def test_texts_that_are_cut_are_told(encoder: Encoder) -> None:
+    # A word is a token, and two mark the ends.
+    assert encoder.truncated(["word " * 14, "word " * 15, ""]).tolist() == [False, True, False]
 
 
 def test_folder_without_a_model_is_named(tmp_path: Path) -> None:

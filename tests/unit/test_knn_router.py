@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelsat.routers.knn import PRIOR_NEIGHBOURS, Knn, choose_neighbours
+from modelsat.routers.profile import Profile
 
 NAN = float("nan")
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
@@ -106,7 +107,7 @@ def test_order_of_training_prompts_never_changes_the_answer(order: list[int]) ->
 def test_newcomer_is_expected_its_mean_everywhere() -> None:
     router = knn([[1.0], [0.0]], [EAST, NORTH], neighbours=1)
 
-    admitted = router.admit(["new"], np.zeros((1, 4)), np.array([0.875]))
+    admitted = router.admit(Profile(("new",), np.zeros((1, 4)), np.array([0.875])))
 
     assert admitted.candidates == ("m0", "new")
     probabilities = admitted.from_embeddings(np.array([EAST, NORTH]))

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from modelsat.routers.constant import Constant
 from modelsat.routers.mixture import Mixture, choose_weight, mix
+from modelsat.routers.profile import Profile
 
 NAN = float("nan")
 PROBABILITIES = hnp.arrays(np.float32, (3, 2), elements=st.floats(0, 1, width=32))
@@ -52,7 +53,7 @@ def test_members_of_different_candidates_are_refused() -> None:
 def test_newcomers_are_admitted_by_every_member() -> None:
     mixture = Mixture([constant(0.0, 1.0), constant(1.0, 0.5)], [0.5, 0.5])
 
-    admitted = mixture.admit(["new"], np.zeros((1, 3)), np.array([0.8]))
+    admitted = mixture.admit(Profile(("new",), np.zeros((1, 3)), np.array([0.8])))
 
     assert admitted.candidates == ("a", "b", "new")
     np.testing.assert_allclose(admitted.success_probability(["x"]), [[0.5, 0.75, 0.8]])

@@ -36,11 +36,11 @@ TRAIN, VALIDATION, TEST = two_topics(400, 0), two_topics(100, 1), two_topics(200
 POOL = Pool(2, (0, 1))
 
 
-def test_unknown_outcomes_are_missing_and_peers_keep_theirs() -> None:
+def test_unknown_outcomes_are_missing_and_all_others_keep_theirs() -> None:
     known = np.zeros(400, dtype=bool)
     known[:7] = True
 
-    part = newcomers.known_in_part(TRAIN, POOL, known)
+    part = newcomers.known_in_part(TRAIN, POOL.newcomer, known)
 
     assert part.asked.sum(axis=0).tolist() == [400, 400, 7]
 

@@ -1,5 +1,6 @@
 """The verb that measures: any routers on any benchmark results."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,24 +21,51 @@ def evaluate(
     outcomes: Annotated[
         list[str] | None, typer.Option("--outcomes", help="Answers of candidates that a bundle does not know.")
     ] = None,
+    candidates: Annotated[
+        str | None,
+        typer.Option("--candidates", help="Catalogue (CSV, Parquet, YAML) with prices, dates, aliases of candidates."),
+    ] = None,
+    questions: Annotated[
+        int | None,
+        typer.Option(min=0, help="Ask candidates that a bundle does not know its first K aptitude questions only."),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write every choice as JSON.")] = None,
     page: Annotated[
         Path | None, typer.Option("--page", help="Where to write the page; default: beside the JSON.")
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Keeps prompt vectors.")] = Path(".bench/vectors"),
+    cache: Annotated[Path, typer.Option(help="Keeps prompt vectors and annotations.")] = Path(".bench/vectors"),
+    annotator: Annotated[
+        str | None,
+        typer.Option(
+            help="OpenAI-compatible address (http://host/v1) of an LLM that tags prompts for inference-dynamics."
+        ),
+    ] = None,
+    annotator_model: Annotated[str | None, typer.Option(help="Name of the LLM there.")] = None,
 ) -> None:
     """Compare routers on held-out prompts, beside random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, avengers, avengers-pro, embedllm, saverouter, uniroute,
-    uniroute-map, omnirouter, inference-dynamics.
+    uniroute-map, omnirouter, inference-dynamics. The key of an annotator is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
     """
     from modelsat import __version__, comparison
+    from modelsat.errors import InputError
     from modelsat.reports import compared, terminal
+    from modelsat.rivals.chat_endpoint import ChatEndpoint
 
+    if bool(annotator) != bool(annotator_model):
+        raise InputError("an annotator has an address and a model; give both --annotator and --annotator-model")
+    key = os.environ.get("MODELSAT_ANNOTATOR_KEY", "").strip()
     found = comparison.compare(
-        scores, routers, cache, outcomes or [], lambda router: typer.echo(f"scoring with {router}", err=True)
+        scores,
+        routers,
+        cache,
+        outcomes or [],
+        candidates,
+        questions,
+        lambda line: typer.echo(line, err=True),
+        ChatEndpoint(annotator, annotator_model, key) if annotator and annotator_model else None,
     )
     typer.echo(terminal.comparison(comparison.as_json(found)))
     if json_file is not None:

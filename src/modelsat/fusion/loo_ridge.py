@@ -39,23 +39,29 @@ def fit(features: np.ndarray, targets: np.ndarray) -> Heads:
     features, targets = features.astype(np.float64), targets.astype(np.float64)
     centre, mean = features.mean(axis=0), targets.mean(axis=0)
     x, y = features - centre, targets - mean
-    squared, directions = np.linalg.eigh(x.T @ x)
-    kept = squared > 1e-9 * max(float(squared.max(initial=0.0)), 1e-12)
-    squared, directions = squared[kept], directions[:, kept]
-    left = x @ directions / np.sqrt(squared)
+    squared, directions, left = _decomposed(x)
     told = left.T @ y
     variance = (y**2).mean(axis=0)
-    best = np.full(targets.shape[1], np.inf)
+    best, penalties = np.full(targets.shape[1], np.inf), np.zeros(targets.shape[1])
     held_out = np.zeros_like(y)
-    weights = np.zeros((features.shape[1], targets.shape[1]))
     for penalty in PENALTIES:
         shrink = squared / (squared + penalty)
         leverage = left**2 @ shrink + 1 / len(y)
         residual = (y - left @ (shrink[:, None] * told)) / np.maximum(1 - leverage, 1e-6)[:, None]
         error = (residual**2).mean(axis=0)
         better = error < best
-        best[better] = error[better]
+        best[better], penalties[better] = error[better], penalty
         held_out[:, better] = (y - residual)[:, better]
-        weights[:, better] = directions @ ((np.sqrt(squared) / (squared + penalty))[:, None] * told[:, better])
+    weights = directions @ (np.sqrt(squared)[:, None] / (squared[:, None] + penalties) * told)
     skill = np.where(variance > 1e-12, 1 - best / np.maximum(variance, 1e-12), 0.0)
     return Heads(weights, mean - centre @ weights, held_out + mean, skill)
+
+
+def _decomposed(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return squared singular values, right and left singular vectors, by the smaller of the two products."""
+    wide = x.shape[0] < x.shape[1]
+    squared, vectors = np.linalg.eigh(x @ x.T if wide else x.T @ x)
+    kept = squared > 1e-9 * max(float(squared.max(initial=0.0)), 1e-12)
+    squared, vectors = squared[kept], vectors[:, kept]
+    others = (x.T if wide else x) @ vectors / np.sqrt(squared)
+    return (squared, others, vectors) if wide else (squared, vectors, others)

@@ -37,8 +37,10 @@ class Answers:
 
 def place(surface: Surface, answers: Answers) -> Surface:
     """Return the surface with one more candidate, the last."""
-    r = min(DIRECTIONS, surface.loadings.shape[1])
-    zoo = np.column_stack([surface.means, surface.loadings[:, :r]]).astype(np.float64)
+    # Newcomers before it are no prior: cautious as their means are, each would draw the next one down.
+    means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
+    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
+    zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
     centre = zoo.mean(axis=0)
     # With a handful of candidates their spread is hardly known: a little of everything stays possible.
     spread = np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + np.diag([0.01, *[0.01] * r])

@@ -23,7 +23,6 @@ BANDWIDTH = 0.7
 FLATTEST = 0.5
 _NEAREST = 10
 _MOST_DIRECTIONS = 64
-_KIND_PRIOR = 5.0
 _SHARPNESS = np.geomspace(2, 50, 20)
 
 
@@ -42,6 +41,7 @@ class Surface:
         loadings: How far each candidate goes along each direction, (m, r).
         means: Mean score of each candidate, (m,), in [0, 1].
         familiar: Likeness to the nearest landmarks at which the surface is flattest, and from which on it is trusted.
+        zoo: How many candidates it was fitted to, the first ones; newcomers stand behind them.
     """
 
     centre: np.ndarray
@@ -54,6 +54,7 @@ class Surface:
     loadings: np.ndarray
     means: np.ndarray
     familiar: np.ndarray
+    zoo: int
 
     def features(self, vectors: np.ndarray) -> np.ndarray:
         """Return likeness to the landmarks and the guess at the kind: (n, layers, width) to (n, k + c)."""
@@ -74,8 +75,7 @@ class Surface:
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
         """Return where prompts lie by what the candidates scored there: (n, m), NaN where not run, to (n, r)."""
-        filled, _ = _filled(scores)
-        return np.asarray((filled - self.means) @ self.loadings)
+        return np.asarray((_filled(scores) - self.means) @ self.loadings)
 
     def success_probability(self, directions: np.ndarray) -> np.ndarray:
         """Return (n, m) in [0.01, 0.99] from directions (n, r)."""
@@ -105,7 +105,8 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     sharpness = min(_SHARPNESS, key=lambda value: _surprise(value * guess.held_out, kind))
     guessed = _softmax(sharpness * guess.held_out)
 
-    filled, means = _filled(scores)
+    filled = _filled(scores)
+    means = filled.mean(axis=0)
     spread, axes = np.linalg.eigh(np.cov(filled.T, bias=True).reshape(len(means), len(means)))
     spread, axes = spread[::-1][:_MOST_DIRECTIONS], axes[:, ::-1][:, :_MOST_DIRECTIONS]
     heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (filled - means) @ axes)
@@ -124,17 +125,17 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
         loadings=axes[:, told].astype(np.float32),
         means=means.astype(np.float32),
         familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),
+        zoo=len(means),
     )
 
 
-def _filled(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return outcomes without gaps, filled with candidate's level plus prompt's difficulty, and candidates' means."""
+def _filled(scores: np.ndarray) -> np.ndarray:
+    """Return outcomes without gaps, filled with candidate's level plus prompt's ease."""
     asked = ~np.isnan(scores)
     levels = outcomes.levels(scores)
     known = np.where(asked, scores - levels, 0.0)
     ease = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
-    filled = np.where(asked, scores, np.clip(levels + ease[:, None], 0.0, 1.0)).astype(np.float64)
-    return filled, filled.mean(axis=0)
+    return np.where(asked, scores, np.clip(levels + ease[:, None], 0.0, 1.0)).astype(np.float64)
 
 
 def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 
 
@@ -27,9 +28,9 @@ class Constant(Router):
         """Repeat the same row for each prompt."""
         return np.tile(self.probabilities, (len(texts), 1))
 
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Constant":
+    def admit(self, newcomers: Profile) -> "Constant":
         """Rank newcomers by their expected means."""
-        return Constant([*self.candidates, *newcomers], np.concatenate([self.probabilities, means]))
+        return Constant([*self.candidates, *newcomers.names], np.concatenate([self.probabilities, newcomers.means]))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Everything fits into the settings."""

@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from modelsat.backbone_files import copy_backbone
 from modelsat.encoder import Encoder
+from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 
 PRIOR_NEIGHBOURS = 5.0
@@ -68,12 +69,12 @@ class Knn(Router):
             out[start : start + 512] = (right + PRIOR_NEIGHBOURS * self.mean) / (asked.sum(axis=1) + PRIOR_NEIGHBOURS)
         return out
 
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Knn":  # noqa: ARG002
+    def admit(self, newcomers: Profile) -> "Knn":
         """Expect of newcomers their mean everywhere: no neighbour knows them yet."""
-        unknown = np.full((len(self.outcomes), len(newcomers)), np.nan, dtype=np.float32)
+        unknown = np.full((len(self.outcomes), len(newcomers.names)), np.nan, dtype=np.float32)
         outcomes = np.concatenate([self.outcomes, unknown], axis=1)
-        mean = np.concatenate([self.mean, means])
-        names = [*self.candidates, *newcomers]
+        mean = np.concatenate([self.mean, newcomers.means])
+        names = [*self.candidates, *newcomers.names]
         return Knn(names, self.encoder, self.embeddings, outcomes, self.neighbours, mean)
 
     def save(self, folder: Path) -> dict[str, Any]:
@@ -93,8 +94,7 @@ class Knn(Router):
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the encoder reads."""
-        ids = self.encoder.tokenizer(list(texts))["input_ids"]
-        return np.asarray([len(row) > self.encoder.max_tokens for row in ids], dtype=bool)
+        return self.encoder.truncated(texts)
 
 
 def choose_neighbours(

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
+
+TWENTIETHS = tuple(i / 20 for i in range(21))
 
 
 class Mixture(Router):
@@ -31,9 +34,9 @@ class Mixture(Router):
         used = [(member, weight) for member, weight in zip(self.members, self.weights, strict=True) if weight > 0]
         return mix([member.success_probability(texts, progress) for member, _ in used], [weight for _, weight in used])
 
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Mixture":
+    def admit(self, newcomers: Profile) -> "Mixture":
         """Admit to every member."""
-        return Mixture([member.admit(newcomers, accuracies, means) for member in self.members], self.weights)
+        return Mixture([member.admit(newcomers) for member in self.members], self.weights)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts the first member reads only in part."""
@@ -66,7 +69,7 @@ def mix(parts: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
 
 
 def choose_weight(
-    first: np.ndarray, second: np.ndarray, truth: np.ndarray, grid: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    first: np.ndarray, second: np.ndarray, truth: np.ndarray, grid: Sequence[float] = TWENTIETHS
 ) -> float:
     """Choose the weight of the first of two routers by log-loss on validation prompts.
 

@@ -16,6 +16,7 @@ from modelsat.capability import CapabilityEncoder
 from modelsat.encoder import length_sorted_batches, load_language_model, load_tokenizer
 from modelsat.network import Network, Shape
 from modelsat.prompt_window import token_ids
+from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 
 _CANDIDATES_AT_ONCE = 64
@@ -75,9 +76,10 @@ class ModelSat(Router):
             [self.network(states, mask, part) for part in torch.split(self._capability, _CANDIDATES_AT_ONCE)], dim=1
         )
 
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> ModelSat:  # noqa: ARG002
+    def admit(self, newcomers: Profile) -> ModelSat:
         """Read the newcomers' cards as those of any other candidate."""
-        return self.with_cards([*self.candidates, *newcomers], np.concatenate([self.accuracies, accuracies]))
+        accuracies = np.concatenate([self.accuracies, newcomers.accuracies])
+        return self.with_cards([*self.candidates, *newcomers.names], accuracies)
 
     def with_cards(self, candidates: Sequence[str], accuracies: np.ndarray) -> ModelSat:
         """Return the same network for these candidates and cards instead."""

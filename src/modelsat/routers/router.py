@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from modelsat.routers.profile import Profile
+
 Tensors = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]
 
@@ -35,14 +37,8 @@ class Router(ABC):
         """
 
     @abstractmethod
-    def admit(self, newcomers: Sequence[str], accuracies: np.ndarray, means: np.ndarray) -> "Router":
-        """Return a router that knows further candidates, without training; columns of the old ones stay first.
-
-        Args:
-            newcomers: Names that are not among `candidates`.
-            accuracies: Shrunken accuracies of their cards, float32 (newcomers, tasks), in [0, 1].
-            means: Expected mean scores, (newcomers,), in [0, 1]: all that a router without cards can use.
-        """
+    def admit(self, newcomers: Profile) -> "Router":
+        """Return a router that knows further candidates, without training; columns of the old ones stay first."""
 
     @abstractmethod
     def save(self, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Real DeepSpeed processes in the paper's mode: trained, gone on, and made a bundle that routes."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import load
+
+from modelsat import bundle, contracts, finetuning, splits, training_launch
+from modelsat.evaluation import CHALLENGER
+from modelsat.instructions import Instructions
+from modelsat.routers.model_sat_paper import ModelSatPaper
+from training import checkpoints
+
+RECIPE = {
+    "mode": "paper",
+    "max_tokens": 32,
+    "card_tokens": 256,
+    "group": 3,
+    "groups": 3,
+    "connector_steps": 3,
+    "steps": 4,
+    "learning_rate": 0.001,
+    "encoder_learning_rate": 0.001,
+    "checkpoint_seconds": 0,
+    "threads": 1,
+}
+STEPS = 7
+# The first test waits for every launch.
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a launch left: its facts, the loss of every logged step, and its tensors."""
+
+    facts: dict[str, Any]
+    losses: dict[int, float]
+    tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A training, the same one gone on with in both stages, the same on two ranks, and Phi-3 with XLM-R in bfloat16."""
+
+    whole: Trained
+    resumed: Trained
+    shared: Trained
+    published: Path
+    test: Instructions
+
+
+@pytest.fixture(scope="module")
+def seen(
+    instructions_folder: Path,
+    instructions: Instructions,
+    backbone: Path,
+    models: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Seen]:
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DS_ACCELERATOR", "cpu")
+        work = folder / "whole"
+        whole = _launch(instructions_folder, backbone, work, _write(folder), 1)
+        last = {"stage-1": RECIPE["connector_steps"], "stage-2": STEPS}
+        for stage, step in last.items():
+            kept = work / "checkpoints" / stage
+            assert checkpoints.complete(kept) == [f"step-{step - 1:07d}", f"step-{step:07d}"]
+            (kept / f"step-{step:07d}.json").unlink()
+        for name in ("stage-1.safetensors", "network.safetensors", "trained.json", "history.jsonl"):
+            (work / name).unlink()
+        resumed = _launch(instructions_folder, backbone, work, _write(folder), 1)
+        shared = _launch(instructions_folder, backbone, folder / "shared", _write(folder, zero_stage=2), 2)
+        out = folder / "out"
+        out.mkdir()
+        recipe = _write(
+            folder,
+            capability_encoder="../xlmr",
+            encoder_prefix="'query: '",
+            precision="bfloat16",
+            gradient_checkpointing="true",
+            zero_stage=2,
+        )
+        files = (out / "router", out / "predictions.parquet", out / "page.html")
+        settings = finetuning.Settings(recipe, 1, str(models / "phi3"))
+        finetuning.run(instructions_folder, *files, folder / "work", settings)
+        yield Seen(whole, resumed, shared, out, instructions)
+        shutil.rmtree(folder)
+
+
+def _write(folder: Path, **changes: Any) -> str:
+    path = folder / f"recipe-{len(list(folder.glob('recipe-*')))}.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in (RECIPE | changes).items()))
+    return str(path)
+
+
+def _launch(instructions: Path, backbone: Path, work: Path, recipe: str, ranks: int) -> Trained:
+    facts = training_launch.launch(instructions, backbone, work, recipe, ranks)
+    losses = {int(row["step"]): row["loss"] for row in training_launch.history(work)}
+    return Trained(facts, losses, load((work / "network.safetensors").read_bytes()))
+
+
+def test_run_announces_its_stages(seen: Seen) -> None:
+    announced = seen.whole.facts["announced"]
+
+    assert seen.whole.facts["mode"] == "paper"
+    assert (announced["steps_of_stage_1"], announced["steps_of_stage_2"]) == (3, 4)
+    assert announced["pairs_per_step"] == 9
+    assert max(seen.whole.losses) == STEPS
+
+
+def test_second_stage_teaches_both_backbones(seen: Seen, backbone: Path) -> None:
+    before = load((backbone / "model.safetensors").read_bytes())
+    query = "encoder.layer.0.attention.self.query.weight"
+
+    for part in ("encoder.", "language_model."):
+        assert not torch.equal(seen.whole.tensors[part + query], before[query].bfloat16())
+
+
+def test_training_that_is_gone_on_with_ends_where_it_would_have_ended(seen: Seen) -> None:
+    assert max(seen.resumed.losses) == STEPS
+    assert seen.resumed.losses[STEPS] == pytest.approx(seen.whole.losses[STEPS], abs=1e-5)
+    for name, value in seen.whole.tensors.items():
+        torch.testing.assert_close(seen.resumed.tensors[name], value, msg=lambda text, name=name: name + text)
+
+
+def test_two_ranks_learn_what_one_learns(seen: Seen) -> None:
+    assert seen.shared.losses[1] == pytest.approx(seen.whole.losses[1], abs=1e-3)
+    assert seen.shared.losses[STEPS] == pytest.approx(seen.whole.losses[STEPS], abs=1e-2)
+
+
+def test_bundle_routes_and_predicts_every_held_out_prompt(seen: Seen) -> None:
+    router = bundle.read(seen.published / "router")
+    table = contracts.read(seen.published / "predictions.parquet", contracts.PREDICTIONS)
+    test = seen.test.part(splits.TEST)
+
+    assert isinstance(router.router, ModelSatPaper)
+    assert router.router.network.encoder is not None
+    assert table["prompt_id"].to_pylist() == test.ids
+    assert set(table["router"].to_pylist()) == {CHALLENGER}
+    said = np.asarray(pa.compute.list_flatten(table["success_probability"])).reshape(len(test.ids), -1)
+    np.testing.assert_allclose(router.success_probability(test.texts[:4]), said[:4], atol=1e-4)
+
+
+def test_bundle_says_how_it_was_trained(seen: Seen) -> None:
+    facts = json.loads((seen.published / "router" / "bundle.json").read_text(encoding="utf-8"))
+
+    assert facts["kind"] == "model-sat-paper"
+    assert facts["settings"]["reading"] == {
+        "capability": "vector",
+        "max_tokens": 32,
+        "card_tokens": 256,
+        "encoder_prefix": "query: ",
+    }
+    assert facts["lineage"]["recipe"]["mode"] == "paper"

@@ -1,0 +1,191 @@
+"""The fusion router on a tiny random encoder: what it keeps, and how newcomers enter by their answers."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelsat import bundle
+from modelsat.bundle import Bundle
+from modelsat.encoder import Encoder
+from modelsat.errors import InputError
+from modelsat.fusion import newcomer, surface
+from modelsat.fusion.newcomer import Answers
+from modelsat.routers.fusion import Anchors, Fusion
+from modelsat.routers.profile import Profile
+
+NAN = float("nan")
+SUMS = [f"What is {i} + {7 * i}?" for i in range(60)]
+WORDS = [f"Which word rhymes with {word}{i}?" for i in range(20) for word in ("harbour", "orange", "river")]
+TRAINED = [*SUMS, *WORDS]
+ASKED = [0, 1, 2, 60, 61, 62]
+"""Which of the trained prompts are aptitude questions."""
+UNSEEN = ["What is 80 + 90?", "Which word rhymes with mountain?", "Name a river."]
+OTHERS = [f"What is {i} * 3, and which word rhymes with it?" for i in range(4)]
+NAMES = ("adder", "speller", "allround")
+
+
+@pytest.fixture(scope="module")
+def router(tiny_backbone: Path) -> Fusion:
+    """`adder` solves sums and no word, `speller` the other way round, `allround` every third prompt."""
+    encoder = Encoder(tiny_backbone, max_tokens=32, layers=(1, 2))
+    vectors = encoder.encode(TRAINED)
+    is_sum = np.arange(120) < 60
+    scores = np.column_stack([is_sum, ~is_sum, np.arange(120) % 3 == 0]).astype(float)
+    found = surface.fit(vectors, scores, np.where(is_sum, "sums", "words"))
+    return Fusion(NAMES, encoder, found, Anchors(vectors[ASKED], found.observed(scores[ASKED]).astype(np.float32)))
+
+
+def profile(answers: object, scores: object = None, names: tuple[str, ...] = ("new",)) -> Profile:
+    """Return what newcomers answered on the aptitude test (questions, c) and on `OTHERS` (questions, c)."""
+    c = len(names)
+    known = {"answers": np.asarray(answers, dtype=np.float32).reshape(-1, c)}
+    if scores is not None:
+        known |= {"texts": OTHERS, "scores": np.asarray(scores, dtype=np.float32).reshape(-1, c)}
+    return Profile(names, np.zeros((c, 2), dtype=np.float32), np.full(c, 0.5), **known)
+
+
+def by_hand(router: Fusion, answers: dict[int, float], scores: dict[int, float]) -> np.ndarray:
+    """Place a newcomer by answers to single questions; return its success on unseen prompts."""
+    others = router.encoder.encode([OTHERS[i] for i in scores])
+    vectors = np.concatenate([router.anchors.vectors[list(answers)], others])
+    placed = newcomer.place(
+        router.surface,
+        Answers(
+            np.array([*answers.values(), *scores.values()]),
+            np.concatenate([router.anchors.directions[list(answers)], router.surface.directions(others)]),
+            router.surface.features(vectors),
+        ),
+    )
+    unseen = router.encoder.encode(UNSEEN)
+    return placed.success_probability(placed.directions(unseen))[:, -1]
+
+
+def reloaded(router: Fusion, folder: Path) -> Fusion:
+    settings = json.loads(json.dumps(router.save(folder)))
+    return Fusion.load(folder, router.candidates, settings)
+
+
+def test_prompt_goes_to_whoever_is_strong_at_its_kind(router: Fusion) -> None:
+    probability = router.success_probability(UNSEEN)
+
+    assert probability.dtype == np.float32
+    assert [NAMES[i] for i in probability[:2].argmax(axis=1)] == ["adder", "speller"]
+
+
+def test_router_that_was_saved_says_the_same(router: Fusion, tmp_path: Path) -> None:
+    back = reloaded(router, tmp_path)
+
+    assert back.candidates == NAMES
+    assert (back.encoder.max_tokens, back.encoder.layers) == (32, (1, 2))
+    np.testing.assert_array_equal(back.success_probability(UNSEEN), router.success_probability(UNSEEN))
+
+
+def test_router_that_was_saved_admits_alike(router: Fusion, tmp_path: Path) -> None:
+    newcomers = profile([1, 1, 0, 0, 0, 1], [1, 0, NAN, 1])
+
+    back = reloaded(router, tmp_path).admit(newcomers)
+
+    expected = router.admit(newcomers).success_probability(UNSEEN)
+    np.testing.assert_allclose(back.success_probability(UNSEEN), expected, atol=1e-6)
+
+
+def test_newcomer_is_placed_by_its_answers_to_the_test(router: Fusion) -> None:
+    admitted = router.admit(profile([1, 1, NAN, 0, NAN, 0]))
+
+    probability = admitted.success_probability(UNSEEN)
+    assert admitted.candidates == (*NAMES, "new")
+    np.testing.assert_allclose(probability[:, -1], by_hand(router, {0: 1, 1: 1, 3: 0, 5: 0}, {}), atol=1e-6)
+    np.testing.assert_allclose(probability[:, :3], router.success_probability(UNSEEN), atol=1e-6)
+    assert probability[0, -1] > probability[1, -1]
+
+
+def test_answers_to_other_questions_count_too(router: Fusion) -> None:
+    told = router.admit(profile([1, NAN, NAN, 0, NAN, NAN], [1, 1, NAN, 0.5])).success_probability(UNSEEN)[:, -1]
+
+    np.testing.assert_allclose(told, by_hand(router, {0: 1, 3: 0}, {0: 1, 1: 1, 3: 0.5}), atol=1e-6)
+    assert not np.allclose(told, by_hand(router, {0: 1, 3: 0}, {}), atol=1e-3)
+
+
+def test_answers_to_other_questions_alone_are_enough(router: Fusion) -> None:
+    told = router.admit(profile(np.empty((0, 1)), [1, 1, 0, 1])).success_probability(UNSEEN)[:, -1]
+
+    np.testing.assert_allclose(told, by_hand(router, {}, {0: 1, 1: 1, 2: 0, 3: 1}), atol=1e-6)
+
+
+@pytest.mark.parametrize("answers", [[], [NAN] * 6], ids=["no test", "no answer"])
+def test_newcomer_that_answered_nothing_is_admitted_with_caution(router: Fusion, answers: list[float]) -> None:
+    admitted = router.admit(profile(np.reshape(answers, (-1, 1))))
+
+    assert admitted.surface.means[-1] < router.surface.means.mean()
+    assert (admitted.success_probability(UNSEEN).argmax(axis=1) < 3).all()
+
+
+def test_two_newcomers_at_once_are_admitted_as_one_after_another(router: Fusion) -> None:
+    answers = np.array([[1, 0], [1, 0], [1, NAN], [0, 1], [0, 1], [NAN, 1]])
+    scores = np.array([[1, 1], [NAN, 0], [1, NAN], [0, 1]])
+
+    at_once = router.admit(profile(answers, scores, ("one", "two")))
+    in_turn = router.admit(profile(answers[:, 0], scores[:, 0], ("one",))).admit(
+        profile(answers[:, 1], scores[:, 1], ("two",))
+    )
+
+    assert at_once.candidates == in_turn.candidates == (*NAMES, "one", "two")
+    np.testing.assert_allclose(at_once.success_probability(UNSEEN), in_turn.success_probability(UNSEEN), atol=1e-6)
+
+
+def test_order_of_newcomers_does_not_matter(router: Fusion) -> None:
+    answers = np.array([[1, 0], [1, 0], [1, NAN], [0, 1], [0, 1], [NAN, 1]])
+
+    one = router.admit(profile(answers, names=("one", "two"))).success_probability(UNSEEN)
+    other = router.admit(profile(answers[:, ::-1], names=("two", "one"))).success_probability(UNSEEN)
+
+    np.testing.assert_allclose(other[:, [0, 1, 2, 4, 3]], one, atol=1e-6)
+
+
+def test_router_with_a_direction_of_a_single_newcomer_is_saved_and_admits_the_next(
+    router: Fusion, tmp_path: Path
+) -> None:
+    texts = [f"What is {i} - 5?" if i % 2 else f"Spell lighthouse{i}." for i in range(220)]
+    odd = (np.arange(220) % 2).astype(np.float32)[:, None]
+    own = Profile(("odd",), np.zeros((1, 2)), np.full(1, 0.5), texts=texts, scores=odd)
+
+    grown = router.admit(own)
+    back = reloaded(grown, tmp_path)
+
+    assert grown.surface.loadings.shape[1] == router.surface.loadings.shape[1] + 1
+    np.testing.assert_array_equal(back.success_probability(UNSEEN), grown.success_probability(UNSEEN))
+    later = back.admit(profile([1, 1, 1, 0, 0, 0], [1, 1, 1, 1])).success_probability(UNSEEN)
+    np.testing.assert_allclose(later[:, :4], grown.success_probability(UNSEEN), atol=1e-6)
+    assert np.isfinite(later[:, 4]).all()
+
+
+def test_prompts_longer_than_what_is_read_are_marked(router: Fusion) -> None:
+    assert router.truncated(["short", "word " * 30, "word " * 31]).tolist() == [False, False, True]
+
+
+@pytest.fixture
+def folder(router: Fusion, make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
+    tables = make_bundle(dict.fromkeys(NAMES, 0.5))
+    Bundle(router, tables.candidates, tables.aptitude_test, tables.cards).write(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def test_bundle_of_kind_fusion_is_read_back(router: Fusion, folder: Path) -> None:
+    back = bundle.read(folder)
+
+    assert isinstance(back.router, Fusion)
+    assert json.loads((folder / "bundle.json").read_text())["kind"] == "fusion"
+    np.testing.assert_array_equal(back.router.success_probability(UNSEEN), router.success_probability(UNSEEN))
+
+
+@pytest.mark.parametrize("name", ["router.safetensors", "encoder/model.safetensors"])
+def test_bundle_whose_tensors_were_changed_is_refused(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(InputError, match=f"'{name}' of bundle .* differs from its manifest"):
+        bundle.read(folder)

@@ -1,0 +1,204 @@
+"""A newcomer takes its place by its answers: cautiously with few of them, as it deserves with many."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from modelsat.fusion import newcomer, surface
+from modelsat.fusion.newcomer import Answers
+from modelsat.fusion.surface import Surface
+
+FEATURES = 5
+RATES = np.array([[0.9, 0.1, 0.6], [0.1, 0.9, 0.6]])
+"""How often two specialists and a generalist are right on prompts of either kind, (kinds, candidates)."""
+TwoKinds = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def zoo(means: list[float], loadings: np.ndarray | None = None) -> Surface:
+    """Return a surface of candidates with these means and loadings (m, r); by default nothing else is known of them."""
+    loadings = np.empty((len(means), 0)) if loadings is None else np.asarray(loadings)
+    r = loadings.shape[1]
+    blank = surface.fit(np.eye(4), np.zeros((4, 1)), ["kind"] * 4)
+    return replace(
+        blank,
+        means=np.array(means),
+        loadings=loadings,
+        weights=np.zeros((FEATURES, r)),
+        intercept=np.zeros(r),
+        zoo=len(means),
+    )
+
+
+def told(scores: list[float], directions: np.ndarray | None = None) -> Answers:
+    """Return answers to questions that lie in the middle, or in these directions (q, r); nothing tells them apart."""
+    q = len(scores)
+    directions = np.zeros((q, 0)) if directions is None else np.asarray(directions)
+    return Answers(np.array(scores, dtype=float), directions, np.zeros((q, FEATURES)))
+
+
+def answered(found: Surface, vectors: np.ndarray, scores: np.ndarray) -> Answers:
+    return Answers(scores, found.directions(vectors), found.features(vectors))
+
+
+def read(found: Surface, vectors: np.ndarray) -> np.ndarray:
+    return found.success_probability(found.directions(vectors))
+
+
+def level(found: Surface) -> float:
+    return float(found.means[-1])
+
+
+@pytest.fixture(scope="module")
+def planted(two_kinds: TwoKinds) -> Surface:
+    """Two specialists and a generalist."""
+    vectors, kind = two_kinds(240)
+    return surface.fit(vectors, (np.random.default_rng(1).random((240, 3)) < RATES[kind]).astype(float), kind)
+
+
+@pytest.fixture(scope="module")
+def level_headed(two_kinds: TwoKinds) -> Surface:
+    """Three candidates that are as good on one kind as on the other."""
+    vectors, kind = two_kinds(240)
+    return surface.fit(vectors, (np.random.default_rng(1).random((240, 3)) < [0.3, 0.5, 0.6]).astype(float), kind)
+
+
+def test_newcomer_that_answered_nothing_is_expected_a_standard_deviation_below_the_zoo() -> None:
+    placed = newcomer.place(zoo([0.4, 0.6]), told([]))
+
+    # The variance among the two is 0.01, and 0.01 more stays possible.
+    assert level(placed) == pytest.approx(0.5 - np.sqrt(0.01 + 0.01))
+
+
+@given(
+    means=st.lists(st.floats(0.1, 0.9), min_size=1, max_size=6),
+    directions=hnp.arrays(np.float64, (4, 2), elements=st.floats(-1, 1)),
+    seed=st.integers(0, 99),
+)
+def test_newcomer_that_answered_nothing_is_never_the_most_promising(
+    means: list[float], directions: np.ndarray, seed: int
+) -> None:
+    loadings = np.random.default_rng(seed).normal(size=(len(means), 2)) * 0.05
+
+    placed = newcomer.place(zoo(means, loadings), told([], np.empty((0, 2))))
+
+    probability = placed.success_probability(directions)
+    assert (probability[:, -1] < probability[:, :-1].max(axis=1) + 1e-6).all()
+    assert level(placed) < np.mean(means)
+
+
+def test_newcomers_with_the_same_answers_get_the_same_level_however_many_came_before() -> None:
+    placed = zoo([0.4, 0.6])
+    for _ in range(5):
+        placed = newcomer.place(placed, told([1.0, 0.0]))
+
+    np.testing.assert_array_equal(placed.means[3:], placed.means[2])
+
+
+def test_answers_move_the_newcomer_by_what_they_weigh() -> None:
+    placed = newcomer.place(zoo([0.4, 0.6]), told([1.0] * 18))
+
+    # 50 = 1 / 0.02 speaks for the zoo's mean, 18 / 0.12 = 150 for the answers.
+    assert level(placed) == pytest.approx((50 * 0.5 + 150 * 1.0) / 200 - np.sqrt(1 / 200))
+
+
+@pytest.mark.parametrize("n", [0, 2, 20, 200])
+def test_caution_shrinks_with_every_answer(n: int) -> None:
+    placed = newcomer.place(zoo([0.4, 0.6]), told([0.5] * n))
+
+    assert 0.5 - level(placed) == pytest.approx(1 / np.sqrt(50 + n / 0.12), rel=1e-4)
+
+
+def test_level_of_a_strong_newcomer_rises_towards_what_it_scored() -> None:
+    levels = [level(newcomer.place(zoo([0.4, 0.6]), told([1.0, 1.0, 1.0, 0.6] * (n // 4)))) for n in (4, 16, 64, 1024)]
+
+    assert levels == sorted(levels)
+    assert 0.88 < levels[-1] < 0.9
+
+
+def test_newcomer_stronger_than_all_known_is_the_best_single_after_enough_answers(planted: Surface) -> None:
+    few, many = (told(([1.0] * 19 + [0.0]) * n, np.zeros((20 * n, planted.loadings.shape[1]))) for n in (0, 9))
+
+    assert level(newcomer.place(planted, few)) < planted.means.max()
+    assert 0.9 < level(newcomer.place(planted, many)) < 0.95
+
+
+def test_lucky_handful_of_answers_does_not_overtake_the_best() -> None:
+    assert level(newcomer.place(zoo([0.4, 0.5, 0.9]), told([1.0, 1.0, 1.0]))) < 0.9
+
+
+def test_strength_that_somebody_has_is_found_by_few_answers(planted: Surface, two_kinds: TwoKinds) -> None:
+    vectors, kind = two_kinds(30, seed=3)
+    unseen, its_kind = two_kinds(100, seed=4)
+
+    placed = newcomer.place(planted, answered(planted, vectors, 1.0 - kind))
+
+    probability = read(placed, unseen)[:, -1]
+    assert probability[its_kind == 0].mean() > 0.7
+    assert probability[its_kind == 1].mean() < 0.3
+
+
+def test_strength_that_nobody_has_needs_many_answers(level_headed: Surface, two_kinds: TwoKinds) -> None:
+    vectors, kind = two_kinds(newcomer._OWN_DIRECTION_ANSWERS, seed=3)
+    unseen, its_kind = two_kinds(100, seed=4)
+
+    placed = newcomer.place(level_headed, answered(level_headed, vectors, kind.astype(float)))
+    early = newcomer.place(level_headed, answered(level_headed, vectors[1:], kind[1:].astype(float)))
+
+    wins = read(placed, unseen).argmax(axis=1) == 3
+    assert wins[its_kind == 1].all()
+    assert not wins[its_kind == 0].any()
+    assert not (read(early, unseen).argmax(axis=1) == 3).any()
+
+
+def test_newcomer_with_nothing_of_its_own_gets_no_direction(level_headed: Surface, two_kinds: TwoKinds) -> None:
+    vectors, _ = two_kinds(300, seed=3)
+
+    placed = newcomer.place(level_headed, answered(level_headed, vectors, np.ones(300)))
+
+    assert placed.loadings.shape == (4, level_headed.loadings.shape[1])
+
+
+@pytest.mark.parametrize("n", [0, 20, 300])
+def test_columns_of_those_who_were_there_do_not_change(planted: Surface, two_kinds: TwoKinds, n: int) -> None:
+    vectors, kind = two_kinds(300, seed=3)
+    unseen, _ = two_kinds(50, seed=4)
+    scores = np.random.default_rng(5).random(300) < np.where(kind, 0.9, 0.8)
+
+    placed = newcomer.place(planted, answered(planted, vectors[:n], scores[:n].astype(float)))
+
+    assert read(placed, unseen).shape == (50, 4)
+    np.testing.assert_allclose(read(placed, unseen)[:, :3], read(planted, unseen), atol=1e-6)
+
+
+@given(st.randoms(use_true_random=False))
+def test_order_of_answers_does_not_matter(planted: Surface, two_kinds: TwoKinds, random: object) -> None:
+    vectors, kind = two_kinds(220, seed=3)
+    order = np.random.default_rng(random.randrange(2**32)).permutation(220)
+    unseen, _ = two_kinds(20, seed=4)
+    answers = answered(planted, vectors, kind.astype(float))
+
+    one = newcomer.place(planted, answers)
+    other = newcomer.place(planted, Answers(answers.scores[order], answers.directions[order], answers.features[order]))
+
+    np.testing.assert_allclose(read(other, unseen), read(one, unseen), atol=1e-5)
+
+
+@given(
+    scores=hnp.arrays(np.float64, st.integers(0, 30), elements=st.floats(0, 1)),
+    means=st.lists(st.floats(0, 1), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_level_is_a_mean_score_whatever_was_answered(scores: np.ndarray, means: list[float], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    placed = newcomer.place(
+        zoo(means, rng.normal(size=(len(means), 3))), told(scores.tolist(), rng.normal(size=(len(scores), 3)))
+    )
+
+    assert 0 <= level(placed) <= 1
+    assert np.isfinite(placed.loadings).all()

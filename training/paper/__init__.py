@@ -1,0 +1,1 @@
+"""Fine-tuning as published: groups within one candidate, connector first, then everything."""
