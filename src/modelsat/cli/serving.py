@@ -1,4 +1,4 @@
-"""Verbs around a router: serve it, ask it."""
+"""Verbs around a router: serve it, ask it, put it in front of LLMs."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     app.command()(route)
     app.command()(serve)
+    app.command()(gateway)
 
 
 def route(
@@ -82,3 +83,26 @@ def serve(
     from serving.server import run
 
     run(host, port, champions, bundle, threads)
+
+
+def gateway(
+    upstreams: Annotated[Path, typer.Option(help="YAML file: where each candidate is called.")],
+    endpoint: Annotated[
+        str, typer.Option(help="Address of the endpoint of `modelsat serve`.")
+    ] = "http://127.0.0.1:8080",
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port.")] = 8000,
+    clients: Annotated[Path | None, typer.Option(help="File of SHA-256 digests of the tokens that are let in.")] = None,
+    deadline: Annotated[float, typer.Option(min=0.01, help="Seconds that the endpoint may take to decide.")] = 1.0,
+    switch_gain: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="How much better another candidate has to be to take over a conversation."),
+    ] = 0.05,
+) -> None:
+    """Serve all candidates behind one OpenAI-compatible address, where model "auto" is the router's choice.
+
+    Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
+    """
+    from serving.gateway_server import run
+
+    run(host, port, upstreams, endpoint, clients, deadline, switch_gain)

@@ -1,0 +1,48 @@
+"""Stickiness: a conversation stays with the candidate that answered it, unless another one promises enough more.
+
+A switch costs what no benchmark shows: the upstream's cache of the conversation, and an answer in another voice.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from modelsat import policy
+
+SWITCH_GAIN = 0.05
+"""Utility that another candidate has to promise more; the evidence is in docs/adr/0008."""
+
+
+def order(
+    ranked: Sequence[Mapping[str, Any]],
+    previous: str | None,
+    cost_weight: float = 0.0,
+    switch_gain: float = SWITCH_GAIN,
+    awaits_tool: bool = False,
+) -> list[str]:
+    """Return the candidates in the order in which they are tried.
+
+    Args:
+        ranked: Rows of `modelsat.routing.rows`, by falling utility; at least one.
+        previous: Who answered the conversation last; None for a new one.
+        cost_weight: With which the utility was computed, in [0, 1].
+        switch_gain: Utility by which the first has to beat `previous`, in [0, 1].
+        awaits_tool: Whether the last message answers a tool call of `previous`; then the conversation always stays.
+    """
+    names = [str(row["candidate"]) for row in ranked]
+    if previous not in names:
+        return names
+    probability, cost = (
+        np.asarray([[np.nan if row[name] is None else row[name] for row in ranked]], dtype=np.float64)
+        for name in ("success_probability", "expected_cost_usd")
+    )
+    utility = (probability - cost_weight * policy.relative_costs(cost))[0]
+    if not awaits_tool and utility[0] - utility[names.index(previous)] > switch_gain:
+        return names
+    return [previous, *(name for name in names if name != previous)]
+
+
+def awaits_tool(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the last message is the result of a tool that the candidate called."""
+    return messages[-1].get("role") in ("tool", "function")

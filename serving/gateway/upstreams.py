@@ -1,0 +1,118 @@
+"""The upstreams: under which address and name each candidate is called, and which variable holds the key for it.
+
+    upstreams:
+      - candidate: qwen-72b
+        base_url: https://llm.example.com/v1
+        model: Qwen/Qwen2.5-72B-Instruct
+        key_variable: QWEN_API_KEY
+
+`model` is the candidate's name and there is no key where nothing else is said. A key never stands in the file.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from modelsat.errors import InputError
+from modelsat.names import fault_in_candidate
+
+_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+TIMEOUT_SECONDS = 120.0
+"""How long an upstream may be silent, before the first byte and between two."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Where one candidate is called.
+
+    Attributes:
+        base_url: Up to and without `/chat/completions`.
+        model: What the upstream calls the candidate.
+        key: Sent as bearer token; empty for none.
+        timeout_seconds: How long it may be silent.
+    """
+
+    base_url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+
+def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Upstream]:
+    """Read the file of upstreams, and their keys from the environment.
+
+    Returns:
+        Upstream by candidate, in the order of the file.
+
+    Raises:
+        InputError: The file is unusable, or a variable that it names is not set.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        # A parser quotes the line at fault, and somebody may have written a key into it.
+        raise InputError(f"upstreams {str(path)!r} are not readable ({type(error).__name__}); correct them") from None
+    rows = content.get("upstreams") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"upstreams {str(path)!r} hold no list 'upstreams'; write an entry per candidate")
+    found: dict[str, Upstream] = {}
+    for number, row in enumerate(rows, start=1):
+        where = f"entry {number} of upstreams {str(path)!r}"
+        fault = _fault(row)
+        if fault is None and row["candidate"] in found:
+            fault = f"candidate {row['candidate']!r} stands there twice; keep one entry"
+        if fault is not None:
+            raise InputError(f"{where}: {fault}")
+        found[row["candidate"]] = Upstream(
+            base_url=row["base_url"].rstrip("/"),
+            model=row.get("model", row["candidate"]),
+            key=_key(row.get("key_variable"), where, environment),
+            timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
+        )
+    return found
+
+
+def is_address(url: object) -> bool:
+    """Say whether requests can be sent to an address, whose login would end up in logs."""
+    try:
+        parsed = httpx.URL(url) if isinstance(url, str) else httpx.URL()
+    except httpx.InvalidURL:
+        return False
+    complete = bool(parsed.host) and 0 < (parsed.port or 80) < 65_536
+    return parsed.scheme in ("http", "https") and complete and not parsed.userinfo and not parsed.query
+
+
+def _fault(row: Any) -> str | None:
+    """Say what is wrong with an entry, without repeating a value that may be a key."""
+    if not isinstance(row, dict):
+        return "it is no mapping; write candidate, base_url, model and key_variable"
+    unknown = sorted(str(name) for name in set(row) - set(_FIELDS))
+    if unknown:
+        return f"unknown field {unknown[0][:40]!r}; known are {', '.join(_FIELDS)}, and keys come from the environment"
+    url, seconds = row.get("base_url"), row.get("timeout_seconds", TIMEOUT_SECONDS)
+    if not is_address(url):
+        return "base_url is no http:// or https:// address without a login; write one such as https://host/v1"
+    if not isinstance(row.get("model", ""), str):
+        return "model is no text; put quotes around it"
+    variable = row.get("key_variable", "KEY")
+    if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
+        return "key_variable is no name of an environment variable; write the name, such as QWEN_API_KEY, never the key"
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 86_400:
+        return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"
+    return fault_in_candidate(row.get("candidate"))
+
+
+def _key(variable: str | None, where: str, environment: Mapping[str, str]) -> str:
+    key = "" if variable is None else environment.get(variable, "").strip()
+    if variable is not None and not key:
+        raise InputError(f"{where}: variable {variable} is not set; export the key under this name")
+    if not key.isascii() or not key.isprintable():
+        raise InputError(f"{where}: variable {variable} holds characters that no header can carry; export it again")
+    return key

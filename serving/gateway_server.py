@@ -1,0 +1,80 @@
+"""Runs the gateway on one address until it is told to stop: `modelsat gateway --upstreams FILE --endpoint URL`."""
+
+import ipaddress
+import logging
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from modelsat.errors import InputError
+from serving.gateway import tokens, upstreams
+from serving.gateway.app import create_app
+
+_LAST_STREAMS_SECONDS = 30
+
+
+def run(
+    host: str,
+    port: int,
+    upstreams_file: Path,
+    endpoint: str,
+    clients_file: Path | None,
+    deadline_seconds: float,
+    switch_gain: float,
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        host: Address to bind.
+        port: TCP port.
+        upstreams_file: As `serving.gateway.upstreams` describes it.
+        endpoint: Address of the KServe endpoint.
+        clients_file: Digests of tokens that are let in, beside those in the environment.
+        deadline_seconds: How long the endpoint may take for a decision.
+        switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
+
+    Raises:
+        InputError: A file, address or port is unusable, or strangers could spend the upstreams' keys.
+    """
+    known = tokens.known(os.environ.get(tokens.VARIABLE, ""), clients_file)
+    if not known and not _is_loopback(host):
+        raise InputError(
+            f"host {host!r} can be reached from outside and no client has a token; set {tokens.VARIABLE}, "
+            "or name --clients"
+        )
+    if not upstreams.is_address(endpoint):
+        raise InputError(f"endpoint {endpoint!r} is no http:// or https:// address without a login; name one")
+    app = create_app(upstreams.read(upstreams_file), endpoint, known, deadline_seconds, switch_gain)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    bound = _bound(host, port)
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_STREAMS_SECONDS,
+    )
+    with bound:
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise InputError(f"port {port} of {host!r} cannot be bound ({error.strerror}); choose another") from error
+    return bound

@@ -1,0 +1,432 @@
+"""The gateway between a client, a real endpoint and a real upstream: bytes, choices, fallbacks, silence about prompts.
+
+The endpoint's router says 0.8 for `strong`, 0.7 for `cheap` and 0.3 for `weak`, whatever the prompt.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from endpoint_process import Endpoint
+from local_servers import EVENTS, Upstream, closed_port, mute_port, served
+
+from serving.gateway import tokens, upstreams
+from serving.gateway.app import create_app
+
+NAMES = ("cheap", "strong", "weak")
+SECRET = "the capital of Atlantis"
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[tuple[Upstream, str]]:
+    """An upstream and its address, for the whole module."""
+    upstream = Upstream()
+    with served(upstream.app()) as url:
+        yield upstream, url
+
+
+@pytest.fixture
+def called(upstream: tuple[Upstream, str]) -> Upstream:
+    """The upstream as if it were new."""
+    one = upstream[0]
+    one.bodies.clear()
+    one.headers.clear()
+    one.faults.clear()
+    return one
+
+
+@pytest.fixture
+def start(upstream: tuple[Upstream, str], endpoint: Endpoint) -> Iterator[Callable[..., Ask]]:
+    """Return a function that starts a gateway and returns one that asks it; all end with the test."""
+    with ExitStack() as stack:
+
+        def begin(url: str = endpoint.url, address: dict[str, str] | None = None, **more: Any) -> Ask:
+            catalogue = {
+                name: upstreams.Upstream(
+                    (address or {}).get(name, upstream[1]) + "/v1",
+                    f"org/{name}",
+                    key=f"key-of-{name}",
+                    timeout_seconds=0.5,
+                )
+                for name in NAMES
+            }
+            base = stack.enter_context(served(create_app(catalogue, url, **more)))
+            client = stack.enter_context(httpx.Client(base_url=base, timeout=30))
+
+            def ask(
+                content: str = "What is 2 + 2?", model: str = "auto", headers: dict[str, str] | None = None, **body: Any
+            ) -> httpx.Response:
+                body = {"model": model, "messages": [{"role": "user", "content": content}]} | body
+                return client.post("/v1/chat/completions", json=body, headers=headers)
+
+            ask.client = client  # type: ignore[attr-defined]
+            return ask
+
+        yield begin
+
+
+def test_auto_is_answered_by_the_candidate_that_the_router_names(start: Callable[..., Ask], called: Upstream) -> None:
+    answer = start()()
+
+    assert answer.status_code == 200
+    assert called.models == ["org/strong"]
+    assert answer.headers["x-modelsat-selected-model"] == "strong"
+    assert answer.headers["x-modelsat-outcome"] == "routed"
+    assert answer.headers["x-modelsat-success-probability"] == "0.8"
+    assert len(answer.headers["x-modelsat-router-version"]) == 12
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_bytes_are_those_of_a_direct_call(
+    start: Callable[..., Ask], called: Upstream, upstream: tuple[Upstream, str], stream: bool
+) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    direct = httpx.post(f"{upstream[1]}/v1/chat/completions", json={"model": "org/strong", **body})
+
+    through = start()(**body)
+
+    assert through.content == direct.content
+    assert through.headers["content-type"] == direct.headers["content-type"]
+    assert through.headers["x-ratelimit"] == "9"
+    assert "set-cookie" not in through.headers
+
+
+def test_stream_arrives_event_by_event(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start()
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+
+    with ask.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        chunks = list(answer.iter_raw())
+
+    assert chunks == list(EVENTS)
+
+
+def test_fields_that_the_gateway_does_not_know_reach_the_upstream(start: Callable[..., Ask], called: Upstream) -> None:
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
+    sent = {
+        "messages": [{"role": "user", "content": parts}],
+        "tools": [{"type": "function", "function": {"name": "look"}}],
+        "temperature": 0.30000000000000004,
+        "seed": 12345678901234567890,
+        "an_invention": {"ü": None},
+    }
+
+    start()(**sent, modelsat={"cost_weight": 0.1})
+
+    assert called.bodies == [{"model": "org/strong", **sent}]
+
+
+def test_keys_go_to_their_upstream_and_the_clients_login_goes_nowhere(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    start()(headers={"authorization": "Bearer mine", "x-request-id": "id-1"})
+
+    assert called.headers[0]["authorization"] == "Bearer key-of-strong"
+    assert called.headers[0]["x-request-id"] == "id-1"
+    assert "mine" not in json.dumps(called.headers)
+
+
+def test_cost_weight_and_patterns_of_candidates_are_the_clients_choice(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    ask = start()
+
+    assert ask(modelsat={"cost_weight": 0.5}).headers["x-modelsat-selected-model"] == "cheap"
+    assert ask(modelsat={"candidates": ["w*", "ch?ap"]}).headers["x-modelsat-selected-model"] == "cheap"
+    assert ask(modelsat={"candidates": ["gpt*"]}).status_code == 400
+
+
+def test_named_candidate_answers_without_the_router(start: Callable[..., Ask], called: Upstream) -> None:
+    with closed_port() as nobody:
+        answer = start(nobody)(model="weak")
+
+    assert called.models == ["org/weak"]
+    assert answer.headers["x-modelsat-outcome"] == "explicit"
+
+
+def test_named_candidate_that_fails_is_not_replaced(start: Callable[..., Ask], called: Upstream) -> None:
+    called.faults["org/weak"] = "500"
+
+    answer = start()(model="weak")
+
+    assert (answer.status_code, answer.content) == (500, b'{"error": {"message":"no"}}')
+    assert called.models == ["org/weak"]
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "429", "408", "silent"])
+def test_next_best_answers_where_the_best_fails(start: Callable[..., Ask], called: Upstream, fault: str) -> None:
+    called.faults["org/strong"] = fault
+
+    answer = start()()
+
+    assert answer.status_code == 200
+    assert called.models == ["org/strong", "org/cheap"]
+    assert answer.headers["x-modelsat-selected-model"] == "cheap"
+    assert answer.headers["x-modelsat-outcome"] == "fallback"
+    assert answer.headers["x-modelsat-success-probability"] == "0.7"
+    assert answer.headers["x-modelsat-reason"] == f"strong: {fault if fault.isdigit() else 'ReadTimeout'}"
+
+
+def test_next_best_answers_where_the_best_refuses_connections(start: Callable[..., Ask], called: Upstream) -> None:
+    with closed_port() as nobody:
+        answer = start(address={"strong": nobody})()
+
+    assert called.models == ["org/cheap"]
+    assert answer.headers["x-modelsat-reason"] == "strong: ConnectError"
+
+
+def test_stream_that_breaks_before_its_first_byte_is_answered_by_the_next(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    called.faults["org/strong"] = "breaks before 0"
+
+    answer = start()(stream=True)
+
+    assert answer.content == b"".join(EVENTS)
+    assert answer.headers["x-modelsat-selected-model"] == "cheap"
+
+
+def test_stream_that_breaks_later_is_broken_for_the_client_too(start: Callable[..., Ask], called: Upstream) -> None:
+    called.faults["org/strong"] = "breaks before 2"
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        start()(stream=True)
+
+    assert called.models == ["org/strong"]
+
+
+@pytest.mark.parametrize("fault", ["400", "401", "404", "422"])
+def test_refusal_of_the_request_itself_is_passed_on(start: Callable[..., Ask], called: Upstream, fault: str) -> None:
+    called.faults["org/strong"] = fault
+
+    answer = start()()
+
+    assert (answer.status_code, answer.content) == (int(fault), b'{"error": {"message":"no"}}')
+    assert called.models == ["org/strong"]
+
+
+def test_last_failure_is_passed_on_with_its_advice(start: Callable[..., Ask], called: Upstream) -> None:
+    called.faults |= {"org/strong": "500", "org/cheap": "500", "org/weak": "429"}
+
+    answer = start()()
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
+def test_upstreams_that_nobody_reaches_are_a_502_with_a_sentence(start: Callable[..., Ask]) -> None:
+    with closed_port() as nobody:
+        answer = start(address=dict.fromkeys(NAMES, nobody))()
+
+    assert answer.status_code == 502
+    assert answer.json()["error"]["message"] == (
+        "no upstream answered: strong (ConnectError), cheap (ConnectError), weak (ConnectError); "
+        "try again, or name another model"
+    )
+
+
+@pytest.mark.parametrize("address", [closed_port, mute_port])
+def test_router_that_never_answered_is_a_503_with_retry_after(
+    start: Callable[..., Ask], called: Upstream, address: Any
+) -> None:
+    with address() as nobody:
+        answer = start(nobody, deadline_seconds=0.2)()
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"]["type"] == "service_unavailable"
+    assert called.models == []
+
+
+def test_best_single_answers_while_the_router_is_away(
+    start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = start()
+    ask()
+    monkeypatch.setattr("serving.gateway.endpoint._INFER", "/away")
+
+    answer = ask("Another question?")
+
+    assert called.models == ["org/strong", "org/strong"]
+    assert answer.headers["x-modelsat-outcome"] == "fallback"
+    assert answer.headers["x-modelsat-reason"] == "router endpoint answered 404"
+
+
+def test_conversation_stays_with_its_candidate_unless_the_gain_is_worth_a_switch(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    first = [{"role": "user", "content": "What is 2 + 2?"}]
+    more = [*first, {"role": "assistant", "content": "4"}, {"role": "user", "content": "And 3 + 3?"}]
+    patient, eager = start(switch_gain=0.15), start(switch_gain=0.05)
+
+    for ask in (patient, eager):
+        ask(messages=first, modelsat={"candidates": ["cheap"]})
+    stays, leaves = patient(messages=more), eager(messages=more)
+
+    assert (stays.headers["x-modelsat-selected-model"], stays.headers["x-modelsat-outcome"]) == ("cheap", "stayed")
+    assert (leaves.headers["x-modelsat-selected-model"], leaves.headers["x-modelsat-outcome"]) == ("strong", "routed")
+
+
+def test_result_of_a_tool_goes_to_the_candidate_that_called_it(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start(switch_gain=0.0)
+    first = [{"role": "user", "content": "What is the weather?"}]
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+
+    ask(messages=first, modelsat={"candidates": ["weak"]})
+    answer = ask(messages=[*first, call, {"role": "tool", "tool_call_id": "1", "content": "rain"}])
+
+    assert answer.headers["x-modelsat-selected-model"] == "weak"
+
+
+def test_decision_alone_calls_nobody(start: Callable[..., Ask], called: Upstream) -> None:
+    answer = start().client.post("/v1/route", json={"messages": [{"role": "user", "content": "Hi"}]})
+
+    assert called.models == []
+    assert answer.json()["model"] == "strong"
+    assert answer.json()["order"] == ["strong", "cheap", "weak"]
+    assert [row["success_probability"] for row in answer.json()["candidates"]] == pytest.approx([0.8, 0.7, 0.3])
+
+
+def test_models_are_auto_and_the_candidates(start: Callable[..., Ask]) -> None:
+    answer = start().client.get("/v1/models")
+
+    assert [row["id"] for row in answer.json()["data"]] == ["auto", *NAMES]
+
+
+def test_debug_headers_come_when_asked_for(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start()
+
+    shown = ask(headers={"x-modelsat-debug": "true"}).headers
+
+    assert shown["x-modelsat-candidates"].startswith("strong;success=0.8;usd=")
+    assert float(shown["x-modelsat-routing-milliseconds"]) > 0
+    assert "x-modelsat-candidates" not in ask().headers
+
+
+def test_only_known_tokens_are_let_in(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start(clients=frozenset({tokens.digest("sesame")}))
+
+    refused = [ask(headers=headers) for headers in ({}, {"authorization": "Bearer open"}, {"authorization": "sesame"})]
+
+    assert [answer.status_code for answer in refused] == [401, 401, 401]
+    assert refused[0].json()["error"]["type"] == "authentication_error"
+    assert ask.client.get("/v1/models").status_code == 401
+    assert ask.client.get("/healthz").json() == {"status": "ok"}
+    assert ask(headers={"authorization": "Bearer sesame"}).status_code == 200
+    assert called.models == ["org/strong"]
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", "the body is no JSON"),
+        (b"{", "the body is no JSON"),
+        (b"[" * 100_000, "the body is no JSON"),
+        (b'{"model": "auto", "messages": [{"role": "user"}], "top_p": NaN}', "the body is no JSON"),
+        (b'{"model": "auto", "messages": [{"role": "user"}], "top_p": 1e999}', "the body is no JSON"),
+        (b"[]", "the body is no JSON object"),
+        (b'{"messages": []}', "'model' is missing"),
+        (b'{"model": "auto"}', "'messages' is no list"),
+        (b'{"model": "auto", "messages": []}', "'messages' is no list"),
+        (b'{"model": "auto", "messages": ["Hi"]}', "'messages' is no list"),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"weight": 1}}', "'modelsat' is an object that knows"),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": true}}', "'cost_weight' is no number"),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": 2}}', "'cost_weight' is no number"),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"candidates": "weak"}}', "'candidates' is no list"),
+    ],
+)
+def test_malformed_body_is_a_400_with_a_sentence(start: Callable[..., Ask], body: bytes, fault: str) -> None:
+    answer = start().client.post("/v1/chat/completions", content=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert answer.json()["error"]["message"].startswith(fault)
+    assert answer.headers["x-modelsat-request-id"]
+
+
+@pytest.mark.parametrize("depth", [100, 300, 450, 480, 900, 940, 960, 980, 2000])
+def test_nested_body_is_passed_on_or_refused(start: Callable[..., Ask], called: Upstream, depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    content = b'{"model": "auto", "messages": [{"role": "user", "content": "Hi", "x": ' + nested + b"}]}"
+
+    answer = start().client.post("/v1/chat/completions", content=content)
+
+    assert answer.status_code in (200, 400)
+    assert (answer.status_code == 200) == bool(called.models)
+
+
+def test_header_that_no_upstream_can_be_sent_is_left_out(start: Callable[..., Ask], called: Upstream) -> None:
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}
+
+    answer = start().client.post("/v1/chat/completions", json=body, headers=[(b"accept", b"text/\xe9")])
+
+    assert answer.status_code == 200
+    assert called.headers[0]["accept"] == "*/*"
+
+
+def test_unknown_model_and_path_are_sentences(start: Callable[..., Ask]) -> None:
+    ask = start()
+
+    assert ask(model="gpt-9").json()["error"]["message"].startswith("model 'gpt-9' is unknown here")
+    assert ask.client.get("/v1/nothing").json()["error"]["message"].startswith("Not Found; this gateway has")
+
+
+def test_body_beyond_the_limit_is_a_413(
+    start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.gateway.capacity.MOST_BYTES", 1000)
+
+    assert start()("x" * 1001).status_code == 413
+    assert called.models == []
+
+
+def test_half_a_surrogate_pair_is_routed_and_passed_on(start: Callable[..., Ask], called: Upstream) -> None:
+    content = b'{"model": "auto", "messages": [{"role": "user", "content": "What is \\ud83d?"}]}'
+
+    answer = start().client.post("/v1/chat/completions", content=content)
+
+    assert answer.status_code == 200
+    assert called.bodies[0]["messages"][0]["content"] == "What is \ud83d?"
+
+
+def test_neither_prompts_nor_keys_are_in_the_log(
+    start: Callable[..., Ask], called: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    ask = start(clients=frozenset({tokens.digest("sesame")}))
+    called.faults["org/strong"] = "500"
+
+    ask(SECRET, headers={"authorization": "Bearer sesame"})
+    ask(SECRET, headers={"authorization": "Bearer wrong"})
+    ask(SECRET, headers={"authorization": "Bearer sesame"}, modelsat={"cost_weight": SECRET})
+
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith(("modelsat", "uvicorn"))]
+    assert any("fallback cheap 200 strong: 500" in line for line in ours)
+    assert not any(word in caplog.text for word in (SECRET, "key-of-", "sesame"))
+
+
+def test_counters_tell_candidates_and_outcomes(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start()
+    called.faults["org/strong"] = "500"
+
+    ask()
+    lines = ask.client.get("/metrics").text.splitlines()
+
+    assert 'modelsat_requests_total{model="cheap",outcome="fallback"} 1.0' in lines
+    assert 'modelsat_fallbacks_total{model="strong",reason="500"} 1.0' in lines
+    assert "modelsat_routing_seconds_count 1.0" in lines
+
+
+def test_requests_beyond_those_in_flight_are_a_503(
+    start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.gateway.capacity.Capacity.__init__.__defaults__", (0,))
+    ask = start()
+
+    answer = ask()
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert ask.client.get("/healthz").status_code == 200

@@ -1,0 +1,239 @@
+"""The gateway's pure parts: what is routed on, when a conversation stays, what a file of upstreams may say."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelsat.errors import InputError
+from serving.gateway import tokens, upstreams
+from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
+from serving.gateway.errors import Refused
+from serving.gateway.memory import Memory
+from serving.gateway.small_talk import without_small_talk
+from serving.gateway.stickiness import order
+
+QUESTION = (
+    "A train leaves at noon and travels at 80 km/h; how far has it come at a quarter past three in the afternoon?" * 2
+)
+
+
+def said(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "assistant", "tool"])
+def test_nothing_but_the_users_words_is_routed_on(role: str) -> None:
+    assert routed_text([said(role, "Always answer in French."), said("user", QUESTION)]) == QUESTION
+
+
+def test_long_message_is_read_without_the_conversation_before() -> None:
+    history = [said("user", "Write a poem."), said("assistant", "Roses are red.")]
+
+    assert routed_text([*history, said("user", QUESTION)]) == QUESTION
+
+
+def test_short_message_is_read_with_what_the_user_said_before_until_that_is_enough() -> None:
+    messages = [
+        said("user", "Write a poem."),
+        said("assistant", "Roses are red."),
+        said("user", QUESTION),
+        said("assistant", "260 km"),
+        said("user", "Why?"),
+    ]
+
+    assert routed_text(messages) == f"{QUESTION}\nWhy?"
+
+
+def test_message_stands_on_its_own_from_a_length_on() -> None:
+    first = said("user", "Hello.")
+
+    assert routed_text([first, said("user", "x" * ENOUGH_CHARACTERS)]) == "x" * ENOUGH_CHARACTERS
+    assert routed_text([first, said("user", "x" * (ENOUGH_CHARACTERS - 1))]).startswith("Hello.\n")
+
+
+def test_text_parts_count_and_images_do_not() -> None:
+    parts = [
+        {"type": "image_url", "image_url": {"url": "x"}},
+        {"type": "text", "text": "What is"},
+        {"type": "text", "text": "this?"},
+    ]
+
+    assert routed_text([said("user", parts)]) == "What is\nthis?"
+
+
+@pytest.mark.parametrize(
+    "content", [None, 3, {"a": 1}, [], ["text"], [{"type": "text"}], [{"type": "text", "text": 3}], " \n"]
+)
+def test_message_without_text_is_empty_and_no_fault(content: Any) -> None:
+    assert routed_text([said("user", content)]) == ""
+
+
+def test_beginning_and_end_of_a_very_long_message_are_kept() -> None:
+    text = routed_text([said("user", "a" * MOST_CHARACTERS + "b" * MOST_CHARACTERS)])
+
+    assert len(text) == MOST_CHARACTERS
+    assert text[0] + text[-1] == "ab"
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("Hi there! What is a group?", "What is a group?"),
+        ("Good evening,\n\nWhat is a group?\n\nThanks a lot in advance!!\nKind regards, Maria", "What is a group?"),
+        ("What is a group?", "What is a group?"),
+        ("Hey, question 3 of my homework: what is a group?", "Hey, question 3 of my homework: what is a group?"),
+        ("Thanks to whom was Troy found?", "Thanks to whom was Troy found?"),
+        ("Translate:\n\nHello, how are you?\n\ninto French.", "Translate:\n\nHello, how are you?\n\ninto French."),
+        ("Hello!", "Hello!"),
+        ("", ""),
+    ],
+)
+def test_small_talk_around_a_question_is_left_out_and_nothing_else(text: str, rest: str) -> None:
+    assert without_small_talk(text) == rest
+
+
+@pytest.mark.parametrize("text", ["\n" * 500_000, " " * 500_000, "Hi! " * 100_000, "a" * 500_000, ". " * 200_000])
+def test_hostile_text_is_read_in_linear_time(text: str) -> None:
+    assert len(without_small_talk(text)) <= len(text)
+
+
+def ranked(**probabilities: float) -> list[dict[str, Any]]:
+    return [
+        {"candidate": name, "success_probability": value, "expected_cost_usd": 0.001 if name == "cheap" else 0.01}
+        for name, value in probabilities.items()
+    ]
+
+
+def test_new_conversation_goes_to_the_best() -> None:
+    assert order(ranked(strong=0.8, cheap=0.7), None) == ["strong", "cheap"]
+
+
+def test_candidate_that_is_no_longer_allowed_keeps_no_conversation() -> None:
+    assert order(ranked(strong=0.8, cheap=0.7), "gone") == ["strong", "cheap"]
+
+
+def test_conversation_stays_until_the_gain_passes_the_threshold() -> None:
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", switch_gain=0.11) == ["cheap", "strong"]
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", switch_gain=0.09) == ["strong", "cheap"]
+
+
+def test_gain_is_net_of_costs() -> None:
+    # At cost weight 0.1 `strong` is worth 0.8 - 0.1 = 0.70 and `cheap` 0.7 - 0.01 = 0.69: a gain of 0.01.
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", 0.1, switch_gain=0.02) == ["cheap", "strong"]
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", 0.1, switch_gain=0.005) == ["strong", "cheap"]
+
+
+def test_missing_cost_counts_as_the_dearest() -> None:
+    rows = ranked(strong=0.8, cheap=0.7)
+    rows[0]["expected_cost_usd"] = None
+
+    # `cheap` is then the only price and the dearest: both lose the whole weight, and the gain stays 0.1.
+    assert order(rows, "cheap", 0.1, switch_gain=0.09) == ["strong", "cheap"]
+
+
+def test_tool_call_under_way_keeps_the_conversation_whatever_the_gain() -> None:
+    assert order(ranked(strong=0.9, weak=0.1), "weak", switch_gain=0.0, awaits_tool=True) == ["weak", "strong"]
+
+
+def test_memory_finds_a_conversation_by_its_beginning() -> None:
+    memory = Memory()
+    first = [said("user", "Hi")]
+    memory.keep("me", first, "strong")
+
+    assert memory.candidate("me", [*first, said("assistant", "Hello"), said("user", "Why?")]) == "strong"
+    assert memory.candidate("me", first) is None
+    assert memory.candidate("you", [*first, said("assistant", "Hello"), said("user", "Why?")]) is None
+    assert memory.candidate("me", [said("user", "Ho"), said("assistant", "Hello"), said("user", "Why?")]) is None
+
+
+def test_memory_forgets_the_oldest_first() -> None:
+    memory = Memory(most=2)
+    for text in ("a", "b", "a", "c"):
+        memory.keep("", [said("user", text)], "strong")
+
+    known = [text for text in "abc" if memory.candidate("", [said("user", text), said("assistant", "")])]
+    assert known == ["a", "c"]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "upstreams.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        "upstreams:\n"
+        "  - {candidate: a, base_url: 'https://host/v1/', model: org/A, key_variable: A_KEY, timeout_seconds: 3}\n"
+        "  - {candidate: b, base_url: 'http://local:1'}\n",
+    )
+
+    found = upstreams.read(path, {"A_KEY": "sesame\n"})
+
+    assert found == {
+        "a": upstreams.Upstream("https://host/v1", "org/A", "sesame", 3.0),
+        "b": upstreams.Upstream("http://local:1", "b", "", upstreams.TIMEOUT_SECONDS),
+    }
+    assert "sesame" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "hold no list 'upstreams'"),
+        ("upstreams: []", "hold no list 'upstreams'"),
+        ("upstreams: [a: b: c]", "are not readable"),
+        ("upstreams: [sk-abc]", "entry 1 .* is no mapping"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', key: sk-abc}]", "unknown field 'key'"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: sk-abc}]", "never the key"),
+        ("upstreams: [{candidate: a, base_url: 'http://u:sk-abc@h'}]", "without a login"),
+        ("upstreams: [{candidate: a, base_url: h}]", "base_url is no"),
+        ("upstreams: [{candidate: a, base_url: 'http://'}]", "base_url is no"),
+        ("upstreams: [{candidate: a, base_url: 'http://h:99999999'}]", "base_url is no"),
+        ("upstreams: [{candidate: a}]", "base_url is no"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model is no text"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', timeout_seconds: 0}]", "timeout_seconds"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_KEY}]", "variable A_KEY is not set"),
+        ("upstreams: [{candidate: 'a b', base_url: 'http://h'}]", "'a b' is not usable"),
+        ("upstreams: [{base_url: 'http://h'}]", "a candidate needs a name"),
+        ("upstreams: [{candidate: a, base_url: 'http://h'}, {candidate: a, base_url: 'http://h'}]", "entry 2 .* twice"),
+    ],
+)
+def test_unusable_upstreams_are_a_sentence_without_a_key(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as error:
+        upstreams.read(written(tmp_path, text), {})
+
+    assert "sk-abc" not in str(error.value)
+
+
+def test_tokens_come_from_the_environment_and_from_a_file_of_digests(tmp_path: Path) -> None:
+    file = tmp_path / "clients"
+    file.write_text(f"# who may ask\n\n{tokens.digest('two').upper()} the second # comment\n", encoding="utf-8")
+
+    known = tokens.known("one, ,", file)
+
+    assert tokens.client_of("Bearer one", known) == tokens.digest("one")
+    assert tokens.client_of("bearer two", known) == tokens.digest("two")
+    for wrong in ("", "Bearer", "Bearer ", "Basic one", "Bearer three", f"Bearer {tokens.digest('one')}"):
+        with pytest.raises(Refused):
+            tokens.client_of(wrong, known)
+
+
+def test_file_that_holds_a_token_instead_of_its_digest_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    file = tmp_path / "clients"
+    file.write_text("sesame\n", encoding="utf-8")
+
+    with pytest.raises(InputError, match="begins with no SHA-256") as error:
+        tokens.known("", file)
+
+    assert "sesame" not in str(error.value)
+
+
+def test_file_of_clients_that_names_nobody_lets_nobody_in_silently(tmp_path: Path) -> None:
+    file = tmp_path / "clients"
+    file.write_text("# nobody yet\n", encoding="utf-8")
+
+    with pytest.raises(InputError, match="name nobody"):
+        tokens.known("", file)

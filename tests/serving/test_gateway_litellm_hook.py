@@ -1,0 +1,82 @@
+"""The hook for LiteLLM's proxy, against a real gateway; LiteLLM itself is no dependency, so its interface stands in."""
+
+import asyncio
+import importlib
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from endpoint_process import Endpoint
+from local_servers import closed_port, served
+
+from serving.gateway import litellm_hook, tokens
+from serving.gateway.app import create_app
+from serving.gateway.upstreams import Upstream
+
+MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
+
+
+@pytest.fixture
+def gateway(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a gateway, which the environment names with a token."""
+    catalogue = {name: Upstream("http://127.0.0.1:1", name) for name in ("cheap", "strong")}
+    with served(create_app(catalogue, endpoint.url, frozenset({tokens.digest("sesame")}))) as url:
+        monkeypatch.setenv("MODELSAT_GATEWAY_URL", url)
+        monkeypatch.setenv("MODELSAT_GATEWAY_TOKEN", "sesame")
+        monkeypatch.delenv("MODELSAT_DEFAULT_MODEL", raising=False)
+        yield url
+
+
+def routed(data: dict[str, Any], call_type: str = "acompletion") -> Any:
+    return asyncio.run(litellm_hook.routed(data, call_type))
+
+
+def test_auto_becomes_the_candidate_that_modelsat_names(gateway: str) -> None:
+    data = {"model": "auto", "messages": MESSAGES, "stream": True, "modelsat": {"cost_weight": 0.5}}
+
+    assert routed(data) == {"model": "cheap", "messages": MESSAGES, "stream": True}
+
+
+def test_other_models_and_other_calls_are_left_alone(gateway: str) -> None:
+    named = {"model": "strong", "messages": MESSAGES}
+    embedding = {"model": "auto", "input": "text"}
+
+    assert routed(named) is named
+    assert routed(embedding, "aembedding") is embedding
+
+
+def test_default_answers_where_the_gateway_does_not(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closed_port() as nobody:
+        monkeypatch.setenv("MODELSAT_GATEWAY_URL", nobody)
+        without = routed({"model": "auto", "messages": MESSAGES})
+        monkeypatch.setenv("MODELSAT_DEFAULT_MODEL", "cheap")
+        with_default = routed({"model": "auto", "messages": MESSAGES})
+
+    assert (without["model"], with_default["model"]) == ("auto", "cheap")
+
+
+def test_refused_token_is_no_answer(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELSAT_GATEWAY_TOKEN", "wrong")
+
+    assert routed({"model": "auto", "messages": MESSAGES})["model"] == "auto"
+
+
+def test_hook_is_a_custom_logger_that_litellm_calls_before_a_request(
+    gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class CustomLogger:
+        pass
+
+    stand_in = types.ModuleType("litellm.integrations.custom_logger")
+    stand_in.CustomLogger = CustomLogger  # type: ignore[attr-defined]
+    for name in ("litellm", "litellm.integrations"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+
+    hook = importlib.import_module("serving.gateway.litellm_hook").hook
+    data = asyncio.run(hook.async_pre_call_hook(None, None, {"model": "auto", "messages": MESSAGES}, "acompletion"))
+
+    assert isinstance(hook, CustomLogger)
+    assert data["model"] == "strong"
