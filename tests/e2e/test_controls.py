@@ -92,7 +92,9 @@ def test_planted_specialist_gets_its_prompts(planted: Judged) -> None:
     its = planted.chosen == planted.contest.arena.candidates.index(SPECIALIST)
 
     assert rows.sum() >= 10
-    assert its[rows].mean() >= 0.95
+    # Where another candidate is as good as certain, it may be taken instead.
+    assert its[rows].mean() >= 0.8
+    assert planted.contest.evaluation.correct[CHALLENGER][rows].mean() >= 0.95
     assert its[~rows].mean() <= 0.05
 
 

@@ -261,8 +261,9 @@ def test_result_of_the_evaluation_is_left_for_the_terminal(promoted: Went) -> No
     result = json.loads(local.output(promoted.ran.tasks, "evaluate-router", "result").read_text(encoding="utf-8"))
 
     names = [line["name"] for line in result["lines"]]
-    assert names[:3] == ["modelsat router", "Model-SAT alone", "fusion alone"]
-    assert names[3:] == ["best single", "best per category (true label)", "random", "oracle"]
+    routers = ["modelsat router", "Model-SAT alone", "fusion alone", "stack of kNN and task classifier"]
+    assert names[:4] == routers
+    assert names[4:] == ["best single", "best per category (true label)", "random", "oracle"]
     assert result["verdict"]["outcome"] == "promoted"
     assert result["prompts"] >= 50
 

@@ -182,7 +182,9 @@ def test_other_format_or_renderer_is_refused(folder: Path, name: str) -> None:
 def test_router_of_an_unknown_kind_is_refused(folder: Path) -> None:
     rewrite(folder, kind="oracle")
 
-    with pytest.raises(InputError, match=r"holds a router of kind 'oracle'; this modelsat knows \['constant', 'knn'"):
+    with pytest.raises(
+        InputError, match=r"holds a router of kind 'oracle'; this modelsat knows \['constant', 'fusion'"
+    ):
         bundle.read(folder)
 
 

@@ -11,6 +11,7 @@ import mmap
 import pickle
 import pickletools
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,13 @@ class _ForbiddenError(Exception):
 
 def _check_memo(content: mmap.mmap) -> None:
     """Refuse a pickle that is cut off, or whose memo has gaps: one line of it could ask for all memory there is."""
-    operations = pickletools.genops(content)  # type: ignore[arg-type]
-    for count, (operation, argument, position) in enumerate(operations):
-        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument not in range(count + 1):
-            raise ValueError(f"memo entry {argument} at byte {position}")
+    with warnings.catch_warnings():
+        # Damaged text may hold escapes that no text has; what it is worth is the unpickler's business.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        operations = pickletools.genops(content)  # type: ignore[arg-type]
+        for count, (operation, argument, position) in enumerate(operations):
+            if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument not in range(count + 1):
+                raise ValueError(f"memo entry {argument} at byte {position}")
 
 
 class _Unpickler(pickle.Unpickler):
