@@ -57,8 +57,9 @@ RIVALS = """
 fold one eighth of the other prompts chooses hyper-parameters, the rest is trained on. The pool are the candidates run
 on at least 95 % of a set, the prompts those on which all of them were run. All rivals read the same MiniLM vectors
 (all-MiniLM-L6-v2, 256 tokens). "fusion" is ours, without the trained network: it reads three layers of MiniLM, and as
-its settings come from leave-one-out errors it is fitted to the validation prompts too. "pooled" is the prompt-
-weighted mean of the paired gains over each set's own best single.
+its settings come from leave-one-out errors it is fitted to the validation prompts too. Its design (layers, kernel,
+flattening) was chosen on these very folds, so its row carries a selection bonus that the published recipes do not
+have. "pooled" is the prompt- weighted mean of the paired gains over each set's own best single.
 """
 
 RETRAIN = """

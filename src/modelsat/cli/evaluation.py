@@ -45,7 +45,8 @@ def evaluate(
     """Compare routers on held-out prompts, beside random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, avengers, avengers-pro, embedllm, saverouter, uniroute,
-    uniroute-map, omnirouter, inference-dynamics. The key of an annotator is read from MODELSAT_ANNOTATOR_KEY.
+    uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The key of
+    an annotator is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
     """

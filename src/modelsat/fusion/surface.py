@@ -58,20 +58,17 @@ class Surface:
 
     def features(self, vectors: np.ndarray) -> np.ndarray:
         """Return likeness to the landmarks and the guess at the kind: (n, layers, width) to (n, k + c)."""
-        kernel = _kernel(_described(vectors, self.centre) @ self.landmarks.T)
-        kinds = _softmax(self.sharpness * (kernel @ self.kind_weights + self.kind_intercept))
-        return np.concatenate([kernel, kinds], axis=1)
+        return self._features(self._cosines(vectors))
 
     def directions(self, vectors: np.ndarray) -> np.ndarray:
         """Return where prompts lie, as far as their vectors tell: (n, layers, width) to (n, r)."""
-        told = self.features(vectors) @ self.weights + self.intercept
-        return np.asarray(told * (1 - (1 - FLATTEST) * self.foreign(vectors)[:, None]))
+        cosines = self._cosines(vectors)
+        told = self._features(cosines) @ self.weights + self.intercept
+        return np.asarray(told * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
 
     def foreign(self, vectors: np.ndarray) -> np.ndarray:
         """Say how far prompts lie from all that the surface was fitted to, from 0 for familiar to 1, (n,)."""
-        cosines = _described(vectors, self.centre) @ self.landmarks.T
-        least, enough = self.familiar
-        return np.asarray(np.clip((enough - _nearest(cosines)) / max(enough - least, 1e-6), 0.0, 1.0))
+        return self._foreign(self._cosines(vectors))
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
         """Return where prompts lie by what the candidates scored there: (n, m), NaN where not run, to (n, r)."""
@@ -80,6 +77,18 @@ class Surface:
     def success_probability(self, directions: np.ndarray) -> np.ndarray:
         """Return (n, m) in [0.01, 0.99] from directions (n, r)."""
         return np.clip(self.means + directions @ self.loadings.T, 0.01, 0.99)
+
+    def _cosines(self, vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(_described(vectors, self.centre) @ self.landmarks.T)
+
+    def _features(self, cosines: np.ndarray) -> np.ndarray:
+        kernel = _kernel(cosines)
+        kinds = _softmax(self.sharpness * (kernel @ self.kind_weights + self.kind_intercept))
+        return np.concatenate([kernel, kinds], axis=1)
+
+    def _foreign(self, cosines: np.ndarray) -> np.ndarray:
+        least, enough = self.familiar
+        return np.asarray(np.clip((enough - _nearest(cosines)) / max(enough - least, 1e-6), 0.0, 1.0))
 
 
 def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarray) -> Surface:
