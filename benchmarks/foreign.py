@@ -27,7 +27,17 @@ from modelsat.rivals.rival import Labelled
 
 INTO = RESULTS.with_name("foreign.json")
 SHARES = (foreign.CORE_SHARE, 0.3)
-RIVALS = ("knn", "ridge", "task-classifier", "stack", "embedllm", "saverouter", "uniroute", "inference-dynamics")
+RIVALS = (
+    rivals.OURS,
+    "knn",
+    "ridge",
+    "task-classifier",
+    "stack",
+    "embedllm",
+    "saverouter",
+    "uniroute",
+    "inference-dynamics",
+)
 OWN, RANDOM, ORACLE = "best single of the target", "random", "oracle"
 
 TEXT = """

@@ -21,7 +21,7 @@ from money_section import section
 from quality import DATA, KEPT, RESULTS, line, scored
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, front, lengths, outcomes, spending
+from modelsat import cross_validation, embeddings, front, lengths, outcomes, rivals, spending
 from modelsat.atomic import write_json
 from modelsat.collection import Collection, collect
 from modelsat.cross_validation import Folds
@@ -31,7 +31,7 @@ from modelsat.spending import Spending
 from modelsat.statistics import bootstrap_means, interval
 
 SETS = {"mmlupro": "mmlupro", "mmlu_helm": "mmlu_helm", "zeroeval": "zeroeval", "zeroeval-without-o1": "zeroeval"}
-RIVALS = ("knn", "task-classifier", "stack", "ridge", "omnirouter", "inference-dynamics", "avengers-pro")
+RIVALS = (rivals.OURS, "knn", "task-classifier", "stack", "ridge", "omnirouter", "inference-dynamics", "avengers-pro")
 FRONT = "front of singles"
 SHORT = {"best single": 0.0, "1 point less": 0.01}
 ASSIGNED = "omnirouter"
@@ -64,7 +64,7 @@ def without(collection: Collection, prefix: str) -> Collection:
     )
 
 
-def measured(name: str, collection: Collection, rivals: list[str]) -> dict:
+def measured(name: str, collection: Collection, names: list[str]) -> dict:
     """Return all figures of one set."""
     folds = cross_validation.build(collection)
     arena = folds.arena
@@ -72,11 +72,11 @@ def measured(name: str, collection: Collection, rivals: list[str]) -> dict:
     with threadpool_limits(1):
         bill = spending.bill_of(collection, folds, vectors)
         errors = length_errors(collection, folds, vectors)
-    scores = {rival: scored(name, collection, folds, vectors, rival) for rival in {*rivals, ASSIGNED}}
+    scores = {rival: scored(name, collection, folds, vectors, rival) for rival in {*names, ASSIGNED}}
     rows = {}
     for what, short in SHORT.items():
         spent = {FRONT: spending.front_to_match(folds, bill, short)}
-        spent |= {rival: spending.cost_to_match(folds, scores[rival], bill, short) for rival in rivals}
+        spent |= {rival: spending.cost_to_match(folds, scores[rival], bill, short) for rival in names}
         rows[what] = {row: as_json(found) for row, found in spent.items()}
     cost, accuracy = bill.realised.mean(axis=0), arena.truth.mean(axis=0)
     return {

@@ -61,7 +61,8 @@ def main() -> None:
 def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray, rival: str) -> np.ndarray:
     """Return the held-out scores of one rival, computed or kept."""
     fit = rivals.named(rival)
-    key = digest("\x00".join([*code(fit), collection.digest(), str(folds.fold.tolist())]))
+    priced = digest(str(folds.arena.cost.tolist()))
+    key = digest("\x00".join([*code(fit), collection.digest(), priced, str(folds.fold.tolist())]))
     path = KEPT / "scores" / f"{name}-{rival}-{key[:16]}.npy"
     if path.is_file():
         return np.load(path, allow_pickle=False)

@@ -31,7 +31,7 @@ IMAGES = Path(__file__).resolve().parents[1] / "docs" / "img"
 COUNTS = (0, 20, 64, 250, 1000)
 DRAWN_COUNT = 250
 LEAST_DRAWN = 5
-RIVALS = ("knn", "ridge", "task-classifier", "saverouter", "uniroute")
+RIVALS = (rivals.OURS, "knn", "ridge", "task-classifier", "saverouter", "uniroute")
 
 TEXT = """
 ## The release stream

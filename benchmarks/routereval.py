@@ -33,7 +33,7 @@ from modelsat.rivals.clusters import cluster, nearest
 from modelsat.rivals.rival import Labelled
 
 # Avengers-Pro routes by prices, which RouterEval has none of.
-RIVALS = tuple(name for name in rivals.NAMES if name != "avengers-pro")
+RIVALS = (rivals.OURS, *(name for name in rivals.NAMES if name != "avengers-pro"))
 MIRRORED_SIZES = (3, 5, 10)
 MIRRORED = {"mmlupro": "mmlu_pro", "mmlu_helm": "mmlu"}
 CLUSTERS = 20

@@ -24,6 +24,7 @@ from modelsat.cross_validation import Folds
 
 INTO = RESULTS.with_name("zoos.json")
 RIVALS = (
+    rivals.OURS,
     "knn",
     "ridge",
     "task-classifier",
