@@ -1,13 +1,14 @@
-"""Does the router read the cards? Held-out accuracy with true, flat and shuffled cards.
+"""Does the router read what is known of candidates? Held-out accuracy with true, flat and shuffled cards.
 
     python benchmarks/cards_matter.py --bundle .run/bundles/DIGEST --scores ../shared/data/mmlupro
 
-Flat: every line of a candidate's card is replaced by the card's own mean. Shuffled: cards change hands at random. Both
-leave the network as it is, so the difference is what the router takes from the lines: in choices, which are few and
-noisy, and in the log-loss of all its predictions.
+Flat: every line of a candidate's card is replaced by the card's own mean, and its place on fusion's surface by its
+mean score. Shuffled: cards and places change hands at random. What reads prompts stays as it is, so the difference is
+what the router takes from the lines: in choices, which are few and noisy, and in the log-loss of all its predictions.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import numpy as np
 from modelsat import arena as arenas
 from modelsat import bundle as bundles
 from modelsat import collection, evaluation
-from modelsat.routers.mixture import Mixture
-from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.fusion import Fusion
+from modelsat.routers.reranked import Reranked
+from modelsat.routers.router import Router
 from modelsat.statistics import Interval, bootstrap_means, interval
 
 
@@ -26,15 +28,11 @@ def main() -> None:
     parser.add_argument("--scores", nargs="+", required=True)
     arguments = parser.parse_args()
     router = bundles.read(arguments.bundle).router
-    if isinstance(router, Mixture):
-        router = next(member for member in router.members if isinstance(member, ModelSat))
     arena = arenas.build(collection.collect(arguments.scores))
-    cards = router.accuracies
-    flat = np.repeat(cards.mean(axis=1, keepdims=True), cards.shape[1], axis=1)
-    order = np.random.default_rng(0).permutation(len(cards))
+    order = np.random.default_rng(0).permutation(len(router.candidates))
     told = {}
-    for name, accuracies in (("true cards", cards), ("flat cards", flat), ("shuffled cards", cards[order])):
-        told[name] = router.with_cards(router.candidates, accuracies).success_probability(arena.texts)
+    for name, known in (("true cards", router), ("flat cards", flat(router)), ("shuffled cards", dealt(router, order))):
+        told[name] = known.success_probability(arena.texts)
         print(f"scored {len(arena.texts):,} prompts with {name}", flush=True)
     table = evaluation.evaluate(arena, told)
     truth = table.correct["true cards"]
@@ -46,6 +44,28 @@ def main() -> None:
         more = f"{bits.value:+.4f} ({bits.low:+.4f} to {bits.high:+.4f})"
         accuracy = table.correct[name].mean()
         print(f"{name:<16} {accuracy:>9.1%}  {span:<24} {more:<28} {table.auc[name]:>6.3f} {table.ece[name]:>6.3f}")
+
+
+def flat(router: Router) -> Router:
+    """Return the router with nothing known of a candidate but its mean."""
+    if isinstance(router, Reranked):
+        return Reranked(flat(router.fusion), flat(router.model_sat), router.weight)
+    if isinstance(router, Fusion):
+        level = replace(router.surface, loadings=np.zeros_like(router.surface.loadings))
+        return Fusion(router.candidates, router.encoder, level, router.anchors)
+    mean = router.accuracies.mean(axis=1, keepdims=True)
+    return router.with_cards(router.candidates, np.repeat(mean, router.accuracies.shape[1], axis=1))
+
+
+def dealt(router: Router, order: np.ndarray) -> Router:
+    """Return the router with every candidate taken for another one."""
+    if isinstance(router, Reranked):
+        return Reranked(dealt(router.fusion, order), dealt(router.model_sat, order), router.weight)
+    if isinstance(router, Fusion):
+        known = router.surface
+        swapped = replace(known, means=known.means[order], loadings=known.loadings[order])
+        return Fusion(router.candidates, router.encoder, swapped, router.anchors)
+    return router.with_cards(router.candidates, router.accuracies[order])
 
 
 def surprise(probabilities: np.ndarray, arena: arenas.Arena) -> np.ndarray:

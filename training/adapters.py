@@ -1,6 +1,6 @@
-"""LoRA on the upper layers of the network: put in before training, merged away before anything is served."""
+"""LoRA on the attention of a language model: put in before training, merged away before anything is served."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -9,27 +9,36 @@ from torch import nn
 
 from modelsat.network import Network
 
-TARGETS = ("query", "value")
+# As BERT and its kin, Llama and its kin, and Phi-3 call the projections of query and value.
+TARGETS = ("query", "value", "q_proj", "v_proj", "qkv_proj")
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def inject(network: Network, rank: int, seed: int) -> None:
-    """Put adapters on the attention of the upper layers and freeze the rest of the language model."""
+    """Let the upper layers learn as `adapt` does and freeze the rest of the language model."""
     network.embeddings.requires_grad_(False)
     network.lower.requires_grad_(False)
-    network.upper.requires_grad_(False)
-    torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(TARGETS))
-    inject_adapter_in_model(config, network.upper)
+    adapt(network.upper, rank, seed)
 
 
-def merged(network: Network) -> Network:
-    """Fold every adapter into the layer it sits on; the network then is one that knows nothing of adapters."""
-    for layer in network.upper.modules():
+def adapt(model: nn.Module, rank: int, seed: int) -> None:
+    """Freeze a model and put adapters on its attention; with a rank of 0 there are none and all of it learns."""
+    model.requires_grad_(rank == 0)
+    if rank > 0:
+        torch.manual_seed(seed)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=list(TARGETS))
+        inject_adapter_in_model(config, model)
+
+
+def merged(model: Model) -> Model:
+    """Fold every adapter into the layer it sits on; the model then is one that knows nothing of adapters."""
+    for layer in model.modules():
         for name, child in list(layer.named_children()):
             if isinstance(child, LoraLayer):
                 child.merge()
                 setattr(layer, name, _base(child))
-    return network
+    return model
 
 
 def _base(layer: Any) -> nn.Module:

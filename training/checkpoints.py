@@ -60,6 +60,11 @@ def progress(folder: Path, tag: str) -> dict[str, Any]:
     return stored
 
 
+def load(engine: Any, folder: Path, tag: str) -> None:
+    """Load a complete checkpoint of as many ranks as there are now; frozen weights are not in it."""
+    engine.load_checkpoint(str(folder), tag=tag, load_module_strict=False)
+
+
 def _agrees(folder: Path, manifest: Path) -> bool:
     try:
         files = json.loads(manifest.read_text(encoding="utf-8"))["files"]

@@ -12,7 +12,7 @@ MLflow.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ from modelsat.prompt_window import token_ids
 from modelsat.rendering import INQUIRY, digest
 from modelsat.storage import file_digest
 from training import adapters, loop, losses, order, recipe, states
-from training.loop import Step
+from training.loop import Batch, Step
 from training.paper.finetune import finetune as as_published
 from training.paper.recipe import PaperRecipe
 from training.ranks import Bar, Ranks, join
+from training.recompute import recompute
 
 
 class Objective(torch.nn.Module):
@@ -59,12 +60,13 @@ class Objective(torch.nn.Module):
     ) -> torch.Tensor:
         """Score a batch, in stage 1 (no mask) from the prompts' vectors, in stage 2 from their states."""
         settings = self.settings
+        read = prompts.to(self.network.inquiry.dtype)
         if mask is None:
-            vectors = functional.dropout(prompts, settings.dropout, self.training)
-            logits = self.network.read_card(vectors, self.capability)
-            found = losses.category(self.network.attention(vectors), self.membership, labels)
+            vectors = functional.dropout(read, settings.dropout, self.training)
+            logits = self.network.read_card(vectors, self.capability).float()
+            found = losses.category(self.network.attention(vectors).float(), self.membership.float(), labels)
         else:
-            logits = self.network(prompts, mask, self.capability)
+            logits = self.network(read, mask, self.capability).float()
             found = logits.new_zeros(())
         return (
             settings.pointwise * losses.pointwise(logits, targets)
@@ -110,7 +112,7 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     instructions = Instructions.read(instructions_folder)
     train = instructions.part(splits.TRAIN)
     others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]
-    network, capability, facts = _build(instructions, backbone, settings)
+    network, capability, facts = build(instructions, backbone, settings)
     network.to(ranks.device)
     ids = token_ids(load_tokenizer(backbone), [*train.texts, *others], settings.max_tokens)
     key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
@@ -121,19 +123,27 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     with torch.no_grad():
         network.inquiry.copy_(_inquiry(network, backbone))
     adapters.inject(network, settings.lora_rank, settings.seed)
+    if settings.gradient_checkpointing:
+        recompute(network.upper)
     membership, labels = _categories(instructions, train)
-    objective = Objective(network, settings, capability, membership)
-    engine = loop.engine(objective, _groups(objective), settings)
+    objective = Objective(network, settings, capability, membership).to(getattr(torch, settings.precision))
     facts |= _announce(network, settings, ranks, train.targets)
     steps = list(plan(len(train.targets), prompts.lengths, settings))
-    inputs = _inputs(prompts, torch.from_numpy(train.targets), labels, ranks)
-    loop.run(engine, steps, inputs, settings, ranks, work, work / "checkpoints")
-    _export(engine, settings, ranks, backbone, work, facts)
+    batches = inputs(prompts, torch.from_numpy(train.targets), labels, settings, ranks)
+    state = loop.train(objective, groups(objective), steps, batches, settings, ranks, work, work / "checkpoints")
+    if ranks.rank == 0:
+        _export(state, settings, backbone, work, facts)
+    ranks.barrier()
 
 
-def _build(
+def build(
     instructions: Instructions, backbone: Path, settings: recipe.Recipe
 ) -> tuple[Network, torch.Tensor, dict[str, Any]]:
+    """Return the network before training, the candidates' capability vectors, and what a bundle has to know of both.
+
+    Raises:
+        InputError: The recipe does not fit the backbone.
+    """
     test = instructions.test
     accuracies = cards.accuracies(instructions.cards, instructions.names, test.tasks)
     encoder = fit(accuracies, Encoder(backbone).encode(describe(test.keywords)))
@@ -178,10 +188,10 @@ def _inquiry(network: Network, backbone: Path) -> torch.Tensor:
     return states[0].mean(dim=0)
 
 
-def _groups(objective: Objective) -> list[list[torch.nn.Parameter]]:
-    """Return what learns, in the order of a step's rates: what is ours, then the adapters."""
-    parts = [(name, value) for name, value in objective.named_parameters() if value.requires_grad]
-    return [[value for name, value in parts if ("lora_" in name) == lora] for lora in (False, True)]
+def groups(objective: Objective) -> list[list[torch.nn.Parameter]]:
+    """Return what learns, in the order of a step's rates: what is ours, then what is in the language model."""
+    parts = [(name.startswith("network.upper."), value) for name, value in objective.named_parameters()]
+    return [[value for inside, value in parts if value.requires_grad and inside == wanted] for wanted in (False, True)]
 
 
 def _announce(network: Network, settings: recipe.Recipe, ranks: Ranks, targets: np.ndarray) -> dict[str, Any]:
@@ -232,40 +242,49 @@ def _steps_of_stage_2(n: int, settings: recipe.Recipe) -> int:
     return int(np.ceil(n / settings.batch) * settings.epochs)
 
 
-def _inputs(prompts: states.States, targets: torch.Tensor, labels: torch.Tensor, ranks: Ranks) -> loop.Inputs:
+def inputs(
+    prompts: states.States, targets: torch.Tensor, labels: torch.Tensor, settings: recipe.Recipe, ranks: Ranks
+) -> loop.Inputs:
+    """Return the function that makes a rank's share of a step.
+
+    Args:
+        prompts: What `states.encode` left.
+        targets: Scores (prompts, candidates) in [0, 1], NaN where not run.
+        labels: Category of each prompt (prompts,), -1 for none.
+        settings: Of the training.
+        ranks: This process and the others.
+    """
     vectors = torch.from_numpy(prompts.vectors)
 
-    def inputs(step: Step) -> tuple[Sequence[torch.Tensor | None], float]:
-        rows = order.share(step.rows, ranks.rank, ranks.count)
+    def batch(step: Step, rows: np.ndarray) -> Batch:
         filled = torch.from_numpy(np.maximum(rows, 0))
         filler = torch.from_numpy(rows < 0)
         wanted = targets[filled].masked_fill(filler[:, None], torch.nan)
         about = labels[filled].masked_fill(filler, -1)
-        batch = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
+        read = (vectors[filled], None) if step.stage == 1 else prompts.batch(rows)
         # Fillers of an uneven batch are counted in the loss's constant, so the loss is scaled back.
-        return (*batch, wanted, about), len(rows) * ranks.count / len(step.rows)
+        scale = len(rows) * ranks.count * settings.accumulation / len(step.rows)
+        return Batch((*read, wanted, about), scale, rows[rows >= 0])
 
-    return inputs
+    def of_step(step: Step) -> Iterator[Batch]:
+        return (batch(step, rows) for rows in order.shares(step.rows, ranks.rank, ranks.count, settings.accumulation))
+
+    return of_step
 
 
 def _export(
-    engine: Any, settings: recipe.Recipe, ranks: Ranks, backbone: Path, work: Path, facts: dict[str, Any]
+    state: dict[str, torch.Tensor], settings: recipe.Recipe, backbone: Path, work: Path, facts: dict[str, Any]
 ) -> None:
-    """Gather the weights, merge the adapters, write the network and, last, `trained.json`."""
-    state = loop.weights(engine, settings)
-    if ranks.rank == 0:
-        state = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
-        network = Network(load_language_model(backbone), Shape(**facts["shape"]))
-        adapters.inject(network, settings.lora_rank, settings.seed)
-        network.load_state_dict(state)
-        tensors = {
-            name: value.detach().cpu().contiguous() for name, value in adapters.merged(network).state_dict().items()
-        }
-        with atomic_file(work / "network.safetensors") as beside:
-            save_file(tensors, beside)
-        network_digest = file_digest(work / "network.safetensors")
-        write_json(work / "trained.json", facts | {"network_digest": network_digest})
-    ranks.barrier()
+    """Merge the adapters, write the network and, last, `trained.json`."""
+    state = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    network = Network(load_language_model(backbone), Shape(**facts["shape"]))
+    adapters.inject(network, settings.lora_rank, settings.seed)
+    network.load_state_dict(state)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in adapters.merged(network).state_dict().items()}
+    with atomic_file(work / "network.safetensors") as beside:
+        save_file(tensors, beside)
+    network_digest = file_digest(work / "network.safetensors")
+    write_json(work / "trained.json", facts | {"network_digest": network_digest})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from training import checkpoints
+from training import checkpoints, universal
+from training.engine import weights, wrap
 from training.optimisation import Optimisation
 from training.ranks import LINE_SECONDS, Ranks
 
@@ -25,53 +26,28 @@ class Step:
     rates: tuple[float, ...]
 
 
-Inputs = Callable[[Step], tuple[Sequence[torch.Tensor | None], float]]
-"""Makes a rank's share of a step: what the objective takes, and what the loss is scaled by to undo uneven shares."""
+@dataclass(frozen=True)
+class Batch:
+    """What one rank works on at once.
+
+    Attributes:
+        tensors: What the objective takes.
+        scale: What the loss is multiplied by to undo that shares are filled up.
+        prompts: Rows of the training prompts that teach, fillers left out.
+    """
+
+    tensors: Sequence[torch.Tensor | None]
+    scale: float
+    prompts: np.ndarray
 
 
-def engine(
+Inputs = Callable[[Step], Iterable[Batch]]
+"""Makes a rank's share of a step: as many batches as gradients are accumulated."""
+
+
+def train(
     objective: torch.nn.Module,
     groups: Sequence[Sequence[torch.nn.Parameter]],
-    settings: Optimisation,
-    in_bfloat16: bool = False,
-) -> Any:
-    """Wrap an objective with DeepSpeed and AdamW.
-
-    Args:
-        objective: Batch in, loss out.
-        groups: Trainable parameters; each step sets one learning rate per group. ZeRO keeps their order.
-        settings: Of the optimiser.
-        in_bfloat16: Whether the objective's weights are bfloat16; the optimiser keeps its own in float32.
-    """
-    # Not before `training.ranks` has named the accelerator.
-    import deepspeed
-
-    optimizer = torch.optim.AdamW(
-        [{"params": group, "lr": 0.0} for group in groups], weight_decay=settings.weight_decay
-    )
-    config = {
-        "train_micro_batch_size_per_gpu": 1,
-        "gradient_accumulation_steps": 1,
-        "gradient_clipping": settings.clip,
-        "zero_optimization": {"stage": settings.zero_stage, "stage3_gather_16bit_weights_on_model_save": True},
-        "zero_allow_untested_optimizer": True,
-        "steps_per_print": 10**9,
-        "wall_clock_breakdown": False,
-        "bf16": {"enabled": in_bfloat16},
-    }
-    wrapped, *_ = deepspeed.initialize(model=objective, optimizer=optimizer, config=config)
-    return wrapped
-
-
-def weights(engine: Any, settings: Optimisation) -> dict[str, torch.Tensor]:
-    """Return all weights of an engine's objective; every rank has to ask."""
-    if settings.zero_stage == 3:
-        return engine._zero3_consolidated_16bit_state_dict()
-    return engine.module.state_dict()
-
-
-def run(
-    engine: Any,
     steps: Sequence[Step],
     inputs: Inputs,
     settings: Optimisation,
@@ -79,56 +55,73 @@ def run(
     work: Path,
     folder: Path,
     unit: str = "prompts",
-) -> None:
-    """Take all steps, or those that are left.
+) -> dict[str, torch.Tensor]:
+    """Take all steps, or those that are left, and return all weights.
 
     Args:
-        engine: What `engine` made.
+        objective: Batch in, loss out.
+        groups: Trainable parameters; each step sets one learning rate per group.
         steps: In order, their numbers rising by 1.
-        inputs: Makes the batch of a step.
+        inputs: Makes the batches of a step.
         settings: Of the training.
         ranks: This process and the others.
-        work: Folder of the training, which receives `history.jsonl`.
+        work: Folder of the training, which receives `history.jsonl` and, of every rank, what each step learned from.
         folder: Of the checkpoints.
         unit: What a row of a step is called.
     """
-    start, history = _resume(engine, folder, ranks)
+    tags = checkpoints.complete(folder)
+    ranks.barrier()
+    saved: dict[str, Any] = {"step": 0, "ranks": ranks.count, "history": []}
+    if tags:
+        saved = checkpoints.progress(folder, tags[-1])
+    # Without ZeRO every rank holds everything, and any number of ranks can load it.
+    recut = settings.zero_stage > 0 and saved["ranks"] != ranks.count
+    engine = wrap(objective, groups, settings, universal=recut)
+    if tags:
+        if recut:
+            universal.load(engine, folder, tags[-1], ranks)
+        else:
+            checkpoints.load(engine, folder, tags[-1])
+        ranks.say(f"resuming after step {saved['step']}, saved by {saved['ranks']} of now {ranks.count} ranks")
+    history: list[dict[str, float]] = saved["history"]
     total = steps[-1].number + 1 if steps else 0
-    line, saved, spent = time.monotonic(), time.monotonic(), 0
+    line, written, spent = time.monotonic(), time.monotonic(), 0
     for step in steps:
-        if step.number < start:
+        if step.number < saved["step"]:
             continue
-        for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
-            group["lr"] = value
         # Dropout is a function of the step, so that a resumed training draws what an uninterrupted one draws.
         torch.manual_seed((settings.seed * total + step.number) * ranks.count + ranks.rank)
-        batch, scale = inputs(step)
-        loss = engine(*(None if part is None else part.to(ranks.device) for part in batch)) * scale
-        engine.backward(loss)
-        engine.step()
+        loss, taught = take(engine, step, inputs, ranks)
+        row = {"step": step.number + 1, "stage": step.stage, "after": saved["step"], "ranks": ranks.count}
+        _append(work / f"taught-{ranks.rank}.jsonl", row | {"prompts": taught})
         spent += len(step.rows)
         now = time.monotonic()
         last = step.number == total - 1
         if now - line > LINE_SECONDS or last or not history:
-            value = ranks.mean(loss)
-            history.append(_log(ranks, step, total, value, spent / max(now - line, 1e-9), unit, work))
+            history.append(_log(ranks, step, total, ranks.mean(loss), spent / max(now - line, 1e-9), unit, work))
             line, spent = now, 0
-        if ranks.agree(now - saved >= settings.checkpoint_seconds or last):
-            checkpoints.save(engine, folder, step.number + 1, {"history": history}, ranks.rank, ranks.barrier)
-            saved = time.monotonic()
+        if ranks.agree(now - written >= settings.checkpoint_seconds or last):
+            progress = {"step": step.number + 1, "ranks": ranks.count, "history": history}
+            checkpoints.save(engine, folder, step.number + 1, progress, ranks.rank, ranks.barrier)
+            written = time.monotonic()
+    state = weights(engine, settings)
+    engine.destroy()
+    return state
 
 
-def _resume(engine: Any, folder: Path, ranks: Ranks) -> tuple[int, list[dict[str, float]]]:
-    """Load the newest complete checkpoint; return how many steps it holds and their history."""
-    tags = checkpoints.complete(folder) if folder.exists() else []
-    ranks.barrier()
-    if not tags:
-        return 0, []
-    engine.load_checkpoint(str(folder), tag=tags[-1], load_module_strict=False)
-    done = int(tags[-1].removeprefix("step-"))
-    ranks.say(f"resuming after step {done}")
-    history: list[dict[str, float]] = checkpoints.progress(folder, tags[-1])["history"]
-    return done, history
+def take(engine: Any, step: Step, inputs: Inputs, ranks: Ranks) -> tuple[torch.Tensor, list[int]]:
+    """Learn from a rank's share of a step; return its mean loss and the prompts that taught."""
+    for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
+        group["lr"] = value
+    losses, taught = [], []
+    for batch in inputs(step):
+        loss = engine(*(None if part is None else part.to(ranks.device) for part in batch.tensors)) * batch.scale
+        engine.backward(loss)
+        # DeepSpeed moves the weights once the last micro-batch is in.
+        engine.step()
+        losses.append(loss.detach())
+        taught += batch.prompts.tolist()
+    return torch.stack(losses).mean(), taught
 
 
 def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, unit: str, work: Path) -> dict[str, float]:
@@ -141,6 +134,10 @@ def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, unit: 
     }
     ranks.say(f"stage {step.stage} step {step.number + 1:,}/{steps:,} loss {loss:.4f} {speed:,.0f} {unit}/s")
     if ranks.rank == 0:
-        with (work / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        _append(work / "history.jsonl", row)
     return row
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")

@@ -29,12 +29,22 @@ def batches(
     return [out[i] for i in rng.permutation(len(out))]
 
 
-def share(batch: np.ndarray, rank: int, ranks: int) -> np.ndarray:
-    """Return the part of a batch that one rank works on; parts have one size, short ones are filled up with -1."""
-    size = -(-len(batch) // ranks)
-    filled = np.full(size * ranks, -1, dtype=np.int64)
+def shares(batch: np.ndarray, rank: int, ranks: int, accumulation: int = 1) -> list[np.ndarray]:
+    """Return the parts of a batch that one rank works on, one after the other.
+
+    All parts of all ranks have one size; short ones are filled up with -1.
+
+    Args:
+        batch: What a step learns from.
+        rank: Of this process.
+        ranks: Number of processes.
+        accumulation: Parts per rank.
+    """
+    parts = ranks * accumulation
+    size = -(-len(batch) // parts)
+    filled = np.full(size * parts, -1, dtype=np.int64)
     filled[: len(batch)] = batch
-    return filled[rank::ranks]
+    return [filled[part::parts] for part in range(rank, parts, ranks)]
 
 
 def rate(step: int, steps: int, warm_up: float) -> float:

@@ -11,6 +11,7 @@ os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else
 
 import deepspeed
 
+from modelsat.errors import InputError
 from training.optimisation import Optimisation
 
 LINE_SECONDS = 5.0
@@ -55,7 +56,7 @@ def join(settings: Optimisation) -> Ranks:
         ("LOCAL_RANK", "0"),
         ("WORLD_SIZE", "1"),
         ("MASTER_ADDR", "127.0.0.1"),
-        ("MASTER_PORT", "29511"),
+        ("MASTER_PORT", "0"),
     ):
         os.environ.setdefault(name, value)
     # The shared-memory collective compiles for minutes at first use and buys nothing here.
@@ -69,6 +70,8 @@ def join(settings: Optimisation) -> Ranks:
     if os.environ["DS_ACCELERATOR"] == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+        if settings.precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            raise InputError(f"{torch.cuda.get_device_name()} does not compute in bfloat16; set precision to float32")
     deepspeed.init_distributed("nccl" if device.type == "cuda" else "gloo", verbose=False)
     return Ranks(int(os.environ["RANK"]), count, device)
 

@@ -27,7 +27,9 @@ class Recipe(Optimisation):
         4, ge=0, description="layer at which candidates join; layers below are frozen and run once"
     )
     soft_tokens: int = pydantic.Field(1, ge=1, le=16, description="soft tokens per candidate")
-    lora_rank: int = pydantic.Field(8, ge=1, description="rank of the adapters on query and value projections")
+    lora_rank: int = pydantic.Field(
+        8, ge=0, description="rank of the adapters on query and value projections; 0 trains the upper layers whole"
+    )
     connector_steps: int = pydantic.Field(
         1000, ge=0, description="steps of stage 1: the language model rests, only what reads cards learns"
     )
@@ -46,6 +48,18 @@ class Recipe(Optimisation):
     within: float = pydantic.Field(
         0.0, ge=0, description="weight of the paper's term: prompts of one candidate against each other"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _accumulates_what_adds_up(self) -> "Recipe":
+        smallest = min(self.batch, self.connector_batch)
+        if self.accumulation > smallest:
+            raise ValueError(f"accumulation: {self.accumulation} micro-batches cannot be cut from {smallest} prompts")
+        if self.accumulation > 1 and self.within:
+            raise ValueError(
+                "within: this term compares the prompts of one micro-batch, so accumulation would thin it out; set "
+                "accumulation to 1 or within to 0"
+            )
+        return self
 
 
 def code_digest() -> str:

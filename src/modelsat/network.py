@@ -119,15 +119,16 @@ class Network(nn.Module):
         Args:
             states: Hidden states at the entry layer (n, l, d).
             mask: 1 for tokens, 0 for padding, (n, l).
-            capability: Capability vectors (m, capability_width).
+            capability: Capability vectors (m, capability_width); of other candidates for each prompt (n, m,
+                capability_width).
 
         Returns:
             Log-odds of Yes, (n, m).
         """
         n, length, width = states.shape
-        blocks = self._blocks(capability)  # (m, b, d)
-        m, b, _ = blocks.shape
-        joined = torch.cat([states, blocks.reshape(1, m * b, width).expand(n, -1, -1).to(states.dtype)], dim=1)
+        blocks = self._blocks(capability)  # (m, b, d) or (n, m, b, d)
+        m, b = blocks.shape[-3:-1]
+        joined = torch.cat([states, blocks.reshape(-1, m * b, width).expand(n, -1, -1).to(states.dtype)], dim=1)
         hidden = _additive(self._sight(mask, m, b), states.dtype)
         for layer in self.upper:
             joined = layer(joined, hidden)
@@ -136,26 +137,26 @@ class Network(nn.Module):
         return self.read_card(prompt, capability) + answer[..., YES] - answer[..., NO]
 
     def read_card(self, prompt: torch.Tensor, capability: torch.Tensor) -> torch.Tensor:
-        """Score from the prompts' vectors (n, d), as `last` makes them, and capability vectors (m, width) alone.
+        """Score from the prompts' vectors (n, d), as `last` makes them, and capability vectors as in `forward`.
 
         Returns:
             Log-odds of Yes, (n, m).
         """
-        level, lines = capability[:, :1], capability[:, 1 : 1 + self.shape.tasks]
-        values = self.trust * lines + self.correction(self.connector(capability))  # (m, t)
-        told = self.attention(prompt).exp() @ values.T
-        return told + self.ability(level).T + self.difficulty(_normalised(prompt))
+        level, lines = capability[..., :1], capability[..., 1 : 1 + self.shape.tasks]
+        values = self.trust * lines + self.correction(self.connector(capability))  # (m, t) or (n, m, t)
+        told = (values @ self.attention(prompt).exp()[..., None])[..., 0]
+        return told + self.ability(level)[..., 0] + self.difficulty(_normalised(prompt))
 
     def attention(self, prompt: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of how much each card line concerns each prompt, (n, t)."""
         return functional.log_softmax(self.reader(_normalised(prompt)), dim=-1)
 
     def _blocks(self, capability: torch.Tensor) -> torch.Tensor:
-        soft = self.connector(capability).view(len(capability), self.shape.soft_tokens, -1)
+        soft = self.connector(capability).unflatten(-1, (self.shape.soft_tokens, -1))
         # Soft tokens get the length of the states that they meet at the entry layer.
         soft = functional.normalize(soft, dim=-1) * self.inquiry.norm()
-        inquiry = self.inquiry.expand(len(capability), 1, -1)
-        return torch.cat([soft, inquiry], dim=1)
+        inquiry = self.inquiry.expand(*capability.shape[:-1], 1, -1)
+        return torch.cat([soft, inquiry], dim=-2)
 
     def _sight(self, mask: torch.Tensor, m: int, b: int) -> torch.Tensor:
         """Return who sees whom, boolean (n, 1, l + m*b, l + m*b): rows look at columns."""

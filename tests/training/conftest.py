@@ -1,11 +1,15 @@
 """Fixtures of the training tier: a random language model of three thin layers stands in for MiniLM."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +96,56 @@ def instructions_folder(instructions: Instructions, tmp_path_factory: pytest.Tem
     folder = tmp_path_factory.mktemp("instructions") / "instructions"
     instructions.write(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def train_several(
+    instructions_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int, Mapping[Path, tuple[Path, Mapping[str, Any]]], int], None]:
+    """Return a function that trains in several folders, one after the other in one launch.
+
+    It takes the number of ranks, for each folder the backbone and the recipe, and where to stop (0 for the end).
+    """
+    folder = tmp_path_factory.mktemp("plans")
+
+    def train(ranks: int, runs: Mapping[Path, tuple[Path, Mapping[str, Any]]], stop: int = 0) -> None:
+        plan = []
+        for work, (backbone, recipe) in runs.items():
+            work.mkdir(exist_ok=True)
+            path = work / "recipe.yaml"
+            path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in recipe.items()))
+            where = {"instructions": instructions_folder, "backbone": backbone, "work": work, "recipe": path}
+            plan.append({name: str(place) for name, place in where.items()} | {"stop": stop})
+        (folder / "plan.json").write_text(json.dumps(plan))
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+        command += [str(Path(__file__).with_name("several.py")), str(folder / "plan.json")]
+        environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def taught() -> Callable[[Path], dict[int, list[int]]]:
+    """Return a function that reads which prompts taught in every step that counts.
+
+    A step that was taken again after a kill counts once: as rank 0 took it last, and the other ranks with it.
+    """
+
+    def read(work: Path) -> dict[int, list[int]]:
+        ranks = [
+            [json.loads(line) for line in path.read_text().splitlines()] for path in sorted(work.glob("taught-*.jsonl"))
+        ]
+        counts = {row["step"]: (row["step"], row["after"], row["ranks"]) for row in ranks[0]}
+        steps: dict[int, list[int]] = {step: [] for step in counts}
+        for rows in ranks:
+            own = {(row["step"], row["after"], row["ranks"]): row["prompts"] for row in rows}
+            for step, start in counts.items():
+                steps[step] += own.get(start, [])
+        return steps
+
+    return read
 
 
 @dataclass(frozen=True)

@@ -19,33 +19,43 @@ def lengths_of(n: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("by_length", [False, True])
-@given(sizes=SIZES, seed=SEEDS, ranks=st.integers(1, 5))
+@given(sizes=SIZES, seed=SEEDS, ranks=st.integers(1, 5), accumulation=st.integers(1, 3))
 def test_each_prompt_is_seen_once_per_epoch_by_one_rank(
-    by_length: bool, sizes: tuple[int, int], seed: int, ranks: int
+    by_length: bool, sizes: tuple[int, int], seed: int, ranks: int, accumulation: int
 ) -> None:
     n, size = sizes
 
     batches = order.batches(n, size, seed, 1, 0, lengths_of(n, seed) if by_length else None)
-    shares = np.concatenate([order.share(batch, rank, ranks) for batch in batches for rank in range(ranks)])
+    shares = np.concatenate(
+        [part for batch in batches for rank in range(ranks) for part in order.shares(batch, rank, ranks, accumulation)]
+    )
 
     assert len(batches) == ceil(n / size)
     assert max(map(len, batches)) <= size
     assert sorted(shares[shares >= 0]) == list(range(n))
 
 
-@given(n=st.integers(1, 50), ranks=st.integers(1, 8))
-def test_shares_of_a_batch_have_one_size_and_differ_by_one_filler_at_most(n: int, ranks: int) -> None:
-    shares = [order.share(np.arange(n), rank, ranks) for rank in range(ranks)]
+@given(n=st.integers(1, 50), ranks=st.integers(1, 8), accumulation=st.integers(1, 4))
+def test_shares_of_a_batch_have_one_size_and_differ_by_one_filler_at_most(
+    n: int, ranks: int, accumulation: int
+) -> None:
+    shares = [share for rank in range(ranks) for share in order.shares(np.arange(n), rank, ranks, accumulation)]
 
-    assert {len(share) for share in shares} == {ceil(n / ranks)}
+    assert {len(share) for share in shares} == {ceil(n / ranks / accumulation)}
     fillers = [int((share < 0).sum()) for share in shares]
     assert max(fillers) - min(fillers) <= 1
 
 
 def test_share_by_hand() -> None:
-    shares = [order.share(np.array([7, 3, 9, 1]), rank, 3).tolist() for rank in range(3)]
+    shares = [[part.tolist() for part in order.shares(np.array([7, 3, 9, 1]), rank, 3)] for rank in range(3)]
 
-    assert shares == [[7, 1], [3, -1], [9, -1]]
+    assert shares == [[[7, 1]], [[3, -1]], [[9, -1]]]
+
+
+def test_micro_batches_by_hand() -> None:
+    shares = [[part.tolist() for part in order.shares(np.array([7, 3, 9, 1, 5]), rank, 2, 2)] for rank in range(2)]
+
+    assert shares == [[[7, 5], [9, -1]], [[3, -1], [1, -1]]]
 
 
 @given(sizes=SIZES, seed=SEEDS)

@@ -48,7 +48,12 @@ def test_every_knob_has_a_description() -> None:
         ("max_tokens: 1024\n", "max_tokens"),
         ("entry_layer: -1\n", "entry_layer"),
         ("soft_tokens: 0\n", "soft_tokens"),
-        ("lora_rank: 0\n", "lora_rank"),
+        ("lora_rank: -1\n", "lora_rank"),
+        ("accumulation: 0\n", "accumulation"),
+        ("precision: float16\n", "precision"),
+        ("precision: bfloat16\nzero_stage: 0\n", "precision: without ZeRO nothing keeps the bfloat16 weights"),
+        ("accumulation: 17\n", "accumulation: 17 micro-batches cannot be cut from 16 prompts"),
+        ("accumulation: 2\nwithin: 1\n", "within: this term compares the prompts of one micro-batch"),
         ("batch: 0\n", "batch"),
         ("batch: many\n", "batch"),
         ("learning_rate: 0\n", "learning_rate"),
@@ -122,7 +127,7 @@ def test_recipe_that_does_not_fit_the_backbone_is_refused(instructions: Instruct
     with pytest.raises(
         InputError, match="the recipe does not fit the backbone: entry_layer 4 is outside the 3 layers of the"
     ):
-        finetune._build(instructions, backbone, recipe.Recipe())
+        finetune.build(instructions, backbone, recipe.Recipe())
 
 
 def test_recipe_cannot_be_changed_once_it_is_read() -> None:

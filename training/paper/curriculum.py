@@ -1,6 +1,6 @@
 """What each step of the paper's training learns from: stage 1 in-domain groups, stage 2 groups of all benchmarks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from modelsat.instructions import Instructions
 from modelsat.paper.layout import Layout
 from modelsat.routers.model_sat_paper import card_lines
 from training import order
-from training.loop import Inputs, Step
+from training.loop import Batch, Inputs, Step
 from training.paper import groups
 from training.paper.groups import Evidence, Groups
 from training.paper.recipe import PaperRecipe
@@ -79,21 +79,23 @@ def plan(settings: PaperRecipe) -> list[Step]:
 
 
 def inputs(curriculum: Curriculum, layout: Layout, settings: PaperRecipe, ranks: Ranks) -> Inputs:
-    """Return the function that draws a rank's share of a step: a function of seed and step alone."""
+    """Return the function that draws a rank's share of a step, which seed and step alone decide."""
 
-    def of_step(step: Step) -> tuple[Sequence[torch.Tensor | None], float]:
+    def of_step(step: Step) -> Iterator[Batch]:
         rng = np.random.default_rng([settings.seed, step.number])
         drawn = groups.draw(rng, curriculum.evidence[step.stage], len(step.rows), settings.group)
         tasks = len(curriculum.keywords)
         told = max(1, round(settings.card_share * tasks))
         orders = [rng.permutation(tasks)[:told] for _ in step.rows]
-        mine = order.share(step.rows, ranks.rank, ranks.count)
-        return _batch(curriculum, layout, drawn, orders, mine), len(mine) * ranks.count / len(step.rows)
+        for mine in order.shares(step.rows, ranks.rank, ranks.count, settings.accumulation):
+            prompts = drawn.prompts[mine[mine >= 0]]
+            scale = len(mine) * ranks.count * settings.accumulation / len(step.rows)
+            yield Batch(_tensors(curriculum, layout, drawn, orders, mine), scale, prompts[prompts != groups.NOBODY])
 
     return of_step
 
 
-def _batch(
+def _tensors(
     curriculum: Curriculum, layout: Layout, drawn: Groups, orders: Sequence[np.ndarray], mine: np.ndarray
 ) -> tuple[torch.Tensor | None, ...]:
     """Write the groups in `mine` as tensors; group -1 is a filler."""

@@ -20,12 +20,13 @@ from modelsat.paper.layout import Layout
 from modelsat.paper.network import PaperNetwork, check_lengths, is_causal, rounded, start
 from modelsat.routers.model_sat_paper import load_layout
 from modelsat.storage import file_digest
-from training import loop
+from training import adapters, loop
 from training.loop import Inputs, Step
 from training.paper import curriculum
 from training.paper.objective import GroupObjective
 from training.paper.recipe import PaperRecipe
 from training.ranks import Ranks, join
+from training.recompute import recompute
 
 _NEW = ("connector.", "answer.")
 
@@ -83,41 +84,51 @@ class _Training:
         network = start(self.backbone, self.encoder, self.layout.tokenizer)
         check_lengths(network, self.layout)
         if self.settings.gradient_checkpointing:
-            for model in (network.language_model, network.encoder):
-                if model is not None:
-                    model.gradient_checkpointing_enable({"use_reentrant": False})
+            recompute(network)
         return network.train().to(self.ranks.device, getattr(torch, self.settings.precision))
 
     def stage(
         self, number: int, network: PaperNetwork, steps: Sequence[Step], inputs: Inputs
     ) -> dict[str, torch.Tensor]:
         """Take the steps of one stage and return, to rank 0, the weights as a bundle holds them."""
+        if number == 2:
+            self.adapt(network)
         groups = parameter_groups(network, number, is_causal(self.backbone))
         learning = {id(value) for group in groups for value in group}
         for value in network.parameters():
             value.requires_grad_(id(value) in learning)
-        in_bfloat16 = self.settings.precision == "bfloat16"
-        engine = loop.engine(GroupObjective(network), groups, self.settings, in_bfloat16)
         own = [step for step in steps if step.stage == number]
         folder = self.work / "checkpoints" / f"stage-{number}"
-        loop.run(engine, own, inputs, self.settings, self.ranks, self.work, folder, "groups")
-        state = loop.weights(engine, self.settings)
-        named = {name.removeprefix("network."): value for name, value in state.items()}
-        kept = rounded(named) if self.ranks.rank == 0 else {}
-        engine.destroy()
+        objective = GroupObjective(network)
+        state = loop.train(objective, groups, own, inputs, self.settings, self.ranks, self.work, folder, "groups")
         gc.collect()
-        return kept
+        if self.ranks.rank != 0:
+            return {}
+        named = {name.removeprefix("network."): value for name, value in state.items()}
+        if number == 2 and self.settings.lora_rank:
+            whole = self.network()
+            self.adapt(whole)
+            whole.load_state_dict(named)
+            named = adapters.merged(whole).state_dict()
+        return rounded(named)
+
+    def adapt(self, network: PaperNetwork) -> None:
+        """Put adapters on both backbones, or let all of them learn."""
+        for model in (network.language_model, network.encoder):
+            if model is not None:
+                adapters.adapt(model, self.settings.lora_rank, self.settings.seed)
 
 
 def parameter_groups(network: PaperNetwork, stage: int, has_vocabulary: bool) -> list[list[torch.nn.Parameter]]:
     """Return what learns in a stage, in the order of a step's rates.
 
     Stage 1 teaches what no backbone brought: the connector and, where the language model has no vocabulary head, the
-    rows of Yes and No. Stage 2 teaches these and the encoder at the first rate, all else at the second.
+    rows of Yes and No. Stage 2 teaches these and the encoder at the first rate, all else at the second; what is frozen
+    stays so.
     """
     new = ("connector.",) if has_vocabulary else _NEW
     fast = new if stage == 1 else (*new, "encoder.")
-    parts = [(name.startswith(fast), value) for name, value in network.named_parameters()]
+    parts = [(name.startswith(fast), value) for name, value in network.named_parameters() if value.requires_grad]
     quick, slow = ([value for is_fast, value in parts if is_fast == wanted] for wanted in (True, False))
     return [quick] if stage == 1 else [quick, slow]
 

@@ -39,8 +39,18 @@ class PaperRecipe(Optimisation):
         5e-5, gt=0, description="peak rate of encoder and connector in stage 2"
     )
     learning_rate: float = pydantic.Field(1e-5, gt=0, description="peak rate of the language model in stage 2")
-    precision: Literal["float32", "bfloat16"] = pydantic.Field("float32", description="of the weights in training")
-    gradient_checkpointing: bool = pydantic.Field(False, description="whether to trade time for memory")
+    lora_rank: int = pydantic.Field(
+        0,
+        ge=0,
+        description="rank of the adapters on the attention of both backbones in stage 2; 0 trains all parameters, as "
+        "published",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _accumulates_groups(self) -> "PaperRecipe":
+        if self.accumulation > self.groups:
+            raise ValueError(f"accumulation: {self.accumulation} micro-batches cannot be cut from {self.groups} groups")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _has_a_connector(self) -> "PaperRecipe":

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from modelsat.backbone_files import WEIGHTS, copy_backbone
 from modelsat.capability import CapabilityEncoder
-from modelsat.encoder import length_sorted_batches, load_language_model, load_tokenizer
+from modelsat.encoder import Pass, length_sorted_batches, load_language_model, load_tokenizer
 from modelsat.network import Network, Shape
 from modelsat.prompt_window import token_ids
 from modelsat.routers.profile import Profile
@@ -75,6 +75,26 @@ class ModelSat(Router):
         return torch.cat(
             [self.network(states, mask, part) for part in torch.split(self._capability, _CANDIDATES_AT_ONCE)], dim=1
         )
+
+    def answer(self, read: Pass, asked: np.ndarray) -> np.ndarray:
+        """Answer the inquiry for some candidates of each prompt, from the states that its language model left.
+
+        Args:
+            read: n prompts, read by the language model that the network was trained on.
+            asked: Columns of the candidates, (n, few).
+
+        Returns:
+            P(Yes), float32 (n, few).
+        """
+        rows = self._row.ravel()[asked]
+        # Blocks stand in the order of their cards, so that swapped candidates get swapped bits.
+        order = np.argsort(rows, axis=1, kind="stable")
+        capability = self._capability[np.take_along_axis(rows, order, axis=1)]
+        with torch.inference_mode():
+            logits = self.network(read.states[self.network.shape.entry_layer], read.mask, capability)
+        out = np.empty(asked.shape, dtype=np.float32)
+        np.put_along_axis(out, order, torch.sigmoid(logits).numpy(), axis=1)
+        return out
 
     def admit(self, newcomers: Profile) -> ModelSat:
         """Read the newcomers' cards as those of any other candidate."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from modelsat import splits
 from modelsat.errors import InputError
 from modelsat.instructions import Instructions
 from modelsat.paper.layout import Layout
+from training.loop import Batch
 from training.paper import curriculum
 from training.paper.curriculum import Curriculum
 from training.paper.recipe import PaperRecipe
@@ -32,9 +34,16 @@ def lessons(instructions: Instructions, layout: Layout) -> Curriculum:
     return curriculum.prepare(instructions, layout)
 
 
-def batch(lessons: Curriculum, layout: Layout, settings: PaperRecipe, number: int, rank: int = 0, count: int = 1):
+def batches(
+    lessons: Curriculum, layout: Layout, settings: PaperRecipe, number: int, rank: int = 0, count: int = 1
+) -> list[Batch]:
     inputs = curriculum.inputs(lessons, layout, settings, Ranks(rank, count, torch.device("cpu")))
-    return inputs(curriculum.plan(settings)[number])
+    return list(inputs(curriculum.plan(settings)[number]))
+
+
+def batch(*where: Any) -> Batch:
+    (one,) = batches(*where)
+    return one
 
 
 def test_plan_has_one_rate_in_stage_1_and_two_in_stage_2() -> None:
@@ -50,31 +59,52 @@ def test_plan_has_one_rate_in_stage_1_and_two_in_stage_2() -> None:
 
 
 def test_step_is_drawn_again_as_it_was(lessons: Curriculum, layout: Layout) -> None:
-    (first, _), (again, _), (other, _) = (batch(lessons, layout, SETTINGS, number) for number in (3, 3, 4))
+    first, again, other = (batch(lessons, layout, SETTINGS, number).tensors for number in (3, 3, 4))
 
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert first[0].shape != other[0].shape or not torch.equal(first[0], other[0])
 
 
 def test_ranks_share_the_groups_of_a_step(lessons: Curriculum, layout: Layout) -> None:
-    whole, scale = batch(lessons, layout, SETTINGS, 3)
+    whole = batch(lessons, layout, SETTINGS, 3)
     shares = [batch(lessons, layout, SETTINGS, 3, rank, 2) for rank in (0, 1)]
 
-    assert scale == 1
-    assert [scale for _, scale in shares] == [4 / 3, 4 / 3]
-    assert shares[1][0][2].any(dim=1).tolist() == [True, False]
-    for rank, groups in enumerate(([0, 2], [1])):
-        ids, mask, *_ = shares[rank][0]
+    assert whole.scale == 1
+    assert [share.scale for share in shares] == [4 / 3, 4 / 3]
+    assert shares[1].tensors[2].any(dim=1).tolist() == [True, False]
+    _holds(shares, [[0, 2], [1]], whole)
+
+
+def test_micro_batches_share_the_groups_of_a_step(lessons: Curriculum, layout: Layout) -> None:
+    whole = batch(lessons, layout, SETTINGS, 3)
+    parts = batches(lessons, layout, SETTINGS.model_copy(update={"accumulation": 2}), 3)
+
+    assert [part.scale for part in parts] == [4 / 3, 4 / 3]
+    _holds(parts, [[0, 2], [1]], whole)
+    assert sorted(row for part in parts for row in part.prompts) == sorted(whole.prompts)
+
+
+def _holds(parts: list[Batch], groups_of_parts: list[list[int]], whole: Batch) -> None:
+    all_ids, all_masks, *_ = whole.tensors
+    for part, groups in zip(parts, groups_of_parts, strict=True):
+        ids, mask, *_ = part.tensors
         for place, group in enumerate(groups):
             for k in range(3):
-                row, kept = place * 3 + k, whole[1][group * 3 + k].bool()
-                assert ids[row][mask[row].bool()].tolist() == whole[0][group * 3 + k][kept].tolist()
+                row, kept = place * 3 + k, all_masks[group * 3 + k].bool()
+                assert ids[row][mask[row].bool()].tolist() == all_ids[group * 3 + k][kept].tolist()
+
+
+def test_prompts_that_teach_are_those_that_the_groups_hold(lessons: Curriculum, layout: Layout) -> None:
+    one = batch(lessons, layout, SETTINGS, 3)
+
+    assert len(one.prompts) == int(one.tensors[2].sum())
+    assert set(one.prompts) <= set(range(len(lessons.prompts)))
 
 
 def test_card_in_words_stands_in_the_prompt(instructions: Instructions, make_layout: Callable[..., Layout]) -> None:
     layout = make_layout("bidirectional", IN_WORDS.reading)
 
-    (ids, _, _, *pieces), _ = batch(curriculum.prepare(instructions, layout), layout, IN_WORDS, 0)
+    ids, _, _, *pieces = batch(curriculum.prepare(instructions, layout), layout, IN_WORDS, 0).tensors
 
     assert pieces == [None, None, None]
     assert ids.shape[1] > 200
@@ -82,7 +112,8 @@ def test_card_in_words_stands_in_the_prompt(instructions: Instructions, make_lay
 
 def test_card_tells_its_share_of_the_tasks(lessons: Curriculum, layout: Layout) -> None:
     whole, half = (
-        batch(lessons, layout, SETTINGS.model_copy(update={"card_share": share}), 3)[0][4].sum() for share in (1.0, 0.5)
+        batch(lessons, layout, SETTINGS.model_copy(update={"card_share": share}), 3).tensors[4].sum()
+        for share in (1.0, 0.5)
     )
 
     assert half < 0.8 * whole

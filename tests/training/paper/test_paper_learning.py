@@ -69,8 +69,8 @@ def lesson(folders: dict[str, Path], make_layout: Callable[..., Layout]) -> Less
         for step in curriculum.plan(SETTINGS):
             for part, rate in zip(optimizer.param_groups, step.rates, strict=True):
                 part["lr"] = rate
-            batch, scale = inputs(step)
-            loss = objective(*batch) * scale
+            (batch,) = inputs(step)
+            loss = objective(*batch.tensors) * batch.scale
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(objective.parameters(), SETTINGS.clip)

@@ -41,6 +41,8 @@ def test_every_knob_has_a_description() -> None:
         ("mode: paper\ncard_share: 0\n", "card_share"),
         ("mode: paper\ncapability: text\nconnector_steps: 5\n", "connector_steps"),
         ("group: 4\n", "group"),
+        ("mode: paper\ngroups: 2\naccumulation: 3\n", "accumulation: 3 micro-batches cannot be cut from 2 groups"),
+        ("mode: paper\nprecision: bfloat16\nzero_stage: 0\n", "precision: without ZeRO"),
     ],
 )
 def test_fault_is_named(tmp_path: Path, text: str, key: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from modelsat.evaluation import CHALLENGER
 from modelsat.instructions import Instructions
 from modelsat.routers.model_sat_paper import ModelSatPaper
 from training import checkpoints
+from training.adapters import TARGETS
 
 RECIPE = {
     "mode": "paper",
@@ -48,11 +49,15 @@ class Trained:
 
 @dataclass(frozen=True)
 class Seen:
-    """A training, the same one gone on with in both stages, the same on two ranks, and Phi-3 with XLM-R in bfloat16."""
+    """A training, the same one gone on with in both stages, the same on two ranks, and Phi-3 with XLM-R in bfloat16.
+
+    Two ranks also train adapters on Phi-3 and XLM-R; two micro-batches make a step there.
+    """
 
     whole: Trained
     resumed: Trained
     shared: Trained
+    adapted: Trained
     published: Path
     test: Instructions
 
@@ -63,6 +68,7 @@ def seen(
     instructions: Instructions,
     backbone: Path,
     models: Path,
+    train_several: Callable[..., None],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Seen]:
     folder = tmp_path_factory.mktemp("runs")
@@ -78,7 +84,12 @@ def seen(
         for name in ("stage-1.safetensors", "network.safetensors", "trained.json", "history.jsonl"):
             (work / name).unlink()
         resumed = _launch(instructions_folder, backbone, work, _write(folder), 1)
-        shared = _launch(instructions_folder, backbone, folder / "shared", _write(folder, zero_stage=2), 2)
+        halves = RECIPE | {"zero_stage": 2, "accumulation": 2}
+        small = {"capability_encoder": "../xlmr", "lora_rank": 2, "gradient_checkpointing": True, "zero_stage": 3}
+        train_several(
+            2,
+            {folder / "shared": (backbone, halves), folder / "adapted": (models / "phi3", halves | small)},
+        )
         out = folder / "out"
         out.mkdir()
         recipe = _write(
@@ -92,7 +103,8 @@ def seen(
         files = (out / "router", out / "predictions.parquet", out / "page.html")
         settings = finetuning.Settings(recipe, 1, str(models / "phi3"))
         finetuning.run(instructions_folder, *files, folder / "work", settings)
-        yield Seen(whole, resumed, shared, out, instructions)
+        shared, adapted = (_left(folder / name) for name in ("shared", "adapted"))
+        yield Seen(whole, resumed, shared, adapted, out, instructions)
         shutil.rmtree(folder)
 
 
@@ -103,7 +115,12 @@ def _write(folder: Path, **changes: Any) -> str:
 
 
 def _launch(instructions: Path, backbone: Path, work: Path, recipe: str, ranks: int) -> Trained:
-    facts = training_launch.launch(instructions, backbone, work, recipe, ranks)
+    training_launch.launch(instructions, backbone, work, recipe, ranks)
+    return _left(work)
+
+
+def _left(work: Path) -> Trained:
+    facts = json.loads((work / "trained.json").read_text(encoding="utf-8"))
     losses = {int(row["step"]): row["loss"] for row in training_launch.history(work)}
     return Trained(facts, losses, load((work / "network.safetensors").read_bytes()))
 
@@ -132,9 +149,29 @@ def test_training_that_is_gone_on_with_ends_where_it_would_have_ended(seen: Seen
         torch.testing.assert_close(seen.resumed.tensors[name], value, msg=lambda text, name=name: name + text)
 
 
-def test_two_ranks_learn_what_one_learns(seen: Seen) -> None:
+def test_two_ranks_with_two_micro_batches_each_learn_what_one_learns(seen: Seen) -> None:
     assert seen.shared.losses[1] == pytest.approx(seen.whole.losses[1], abs=1e-3)
     assert seen.shared.losses[STEPS] == pytest.approx(seen.whole.losses[STEPS], abs=1e-2)
+
+
+def test_adapters_change_the_attention_of_both_backbones_and_are_merged_away(seen: Seen, models: Path) -> None:
+    found = seen.adapted.tensors
+    before = {
+        name: load((models / folder / "model.safetensors").read_bytes())
+        for name, folder in (("language_model.", "phi3"), ("encoder.", "xlmr"))
+    }
+
+    started = {part + name.removeprefix("model."): value for part in before for name, value in before[part].items()}
+    moved = {
+        name
+        for name, value in found.items()
+        if name.startswith(("language_model.", "encoder.")) and not torch.equal(value, started[name].bfloat16())
+    }
+    assert max(seen.adapted.losses) == STEPS
+    assert moved == {
+        *(f"language_model.layers.{layer}.self_attn.qkv_proj.weight" for layer in (0, 1)),
+        *(f"encoder.encoder.layer.{layer}.attention.self.{part}.weight" for layer in (0, 1) for part in TARGETS[:2]),
+    }
 
 
 def test_bundle_routes_and_predicts_every_held_out_prompt(seen: Seen) -> None:

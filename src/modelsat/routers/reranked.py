@@ -1,0 +1,128 @@
+"""Fusion scores every candidate, Model-SAT the few that fusion finds best; the prompt is read once for both."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelsat.encoder import Pass
+from modelsat.routers.fusion import Fusion
+from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.profile import Profile
+from modelsat.routers.router import Progress, Reading, Router
+
+SHORTLIST = 8
+TWENTIETHS = tuple(i / 20 for i in range(21))
+
+
+class Reranked(Router):
+    """Averages fusion with Model-SAT where it counts.
+
+    Args:
+        fusion: Scores all candidates, and reads the prompts.
+        model_sat: Trained on the same language model as fusion reads with; takes over at its entry layer.
+        weight: Of Model-SAT among the candidates that it scores, in [0, 1].
+    """
+
+    kind = "reranked"
+
+    def __init__(self, fusion: Fusion, model_sat: ModelSat, weight: float) -> None:
+        if fusion.candidates != model_sat.candidates:
+            raise ValueError("fusion and Model-SAT route between different candidates")
+        self.fusion = fusion
+        self.model_sat = model_sat
+        self.weight = weight
+        self.candidates = fusion.candidates
+
+    def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Read the prompts once and score."""
+        out = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
+        for part in self.fusion.encoder.passes(texts, progress):
+            out[part.rows] = self._score(part, self.fusion.encoder.vectors(part))
+        return out
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Read the prompts once; far from fusion's landmarks they are foreign."""
+        probability = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
+        foreign = np.zeros(len(texts), dtype=np.float32)
+        for part in self.fusion.encoder.passes(texts):
+            vectors = self.fusion.encoder.vectors(part)
+            probability[part.rows] = self._score(part, vectors)
+            foreign[part.rows] = self.fusion.surface.foreign(vectors)
+        return Reading(probability, self.truncated(texts), foreign)
+
+    def _score(self, part: Pass, vectors: np.ndarray) -> np.ndarray:
+        fused = self.fusion.from_vectors(vectors)
+        listed = shortlist(fused)
+        joint = np.full_like(fused, np.nan)
+        np.put_along_axis(joint, listed, self.model_sat.answer(part, listed), axis=1)
+        return rerank(fused, joint, self.weight)
+
+    def admit(self, newcomers: Profile) -> "Reranked":
+        """Admit to both."""
+        return Reranked(self.fusion.admit(newcomers), self.model_sat.admit(newcomers), self.weight)
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which prompts are read only in part."""
+        return self.fusion.truncated(texts)
+
+    def likeness(self, texts: Sequence[str]) -> np.ndarray:
+        """Compare as fusion does."""
+        return self.fusion.likeness(texts)
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write both into folders of their own."""
+        settings: dict[str, Any] = {"weight": self.weight}
+        for name, member in (("fusion", self.fusion), ("model_sat", self.model_sat)):
+            (folder / name).mkdir()
+            settings[name] = member.save(folder / name)
+        return settings
+
+    @classmethod
+    def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Reranked":
+        """Rebuild both."""
+        fusion = Fusion.load(folder / "fusion", candidates, settings["fusion"])
+        model_sat = ModelSat.load(folder / "model_sat", candidates, settings["model_sat"])
+        return cls(fusion, model_sat, settings["weight"])
+
+
+def shortlist(fused: np.ndarray) -> np.ndarray:
+    """Return which candidates fusion finds best, (prompts, m) to (prompts, at most 8), in the order of columns."""
+    few = min(SHORTLIST, fused.shape[1])
+    return np.sort(np.argsort(-fused, axis=1, kind="stable")[:, :few], axis=1)
+
+
+def rerank(fused: np.ndarray, joint: np.ndarray, weight: float) -> np.ndarray:
+    """Average two routers' probabilities where both have spoken.
+
+    Args:
+        fused: Those of fusion, (prompts, m).
+        joint: Those of Model-SAT, of the same shape, NaN where it was not asked.
+        weight: Of Model-SAT, in [0, 1].
+
+    Returns:
+        float32 (prompts, m).
+    """
+    return np.asarray(np.where(np.isnan(joint), fused, weight * joint + (1 - weight) * fused), dtype=np.float32)
+
+
+def choose_weight(fused: np.ndarray, joint: np.ndarray, truth: np.ndarray, grid: Sequence[float] = TWENTIETHS) -> float:
+    """Choose the weight of Model-SAT by log-loss on validation prompts.
+
+    Args:
+        fused: Probabilities (prompts, m) of fusion.
+        joint: Those of Model-SAT, NaN where it was not asked.
+        truth: Scores of the same shape, NaN where not run.
+        grid: Weights to try; the smallest of the best wins.
+    """
+    told = ~np.isnan(truth) & ~np.isnan(joint)
+    if not told.any():
+        return min(grid)
+
+    def loss(weight: float) -> float:
+        p = np.clip(rerank(fused, joint, weight)[told].astype(np.float64), 1e-4, 1 - 1e-4)
+        y = truth[told]
+        return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+    return min(grid, key=loss)
