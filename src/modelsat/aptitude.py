@@ -53,6 +53,19 @@ class AptitudeTest:
         return list(dict(rows).values())
 
 
+def answers(outcomes_there: np.ndarray, candidates: Sequence[str]) -> pa.Table:
+    """Return what candidates scored on the questions, as a table of the contract `APTITUDE_ANSWERS`.
+
+    Args:
+        outcomes_there: Scores (questions, candidates) in the frozen order, NaN where not asked.
+        candidates: Column order.
+    """
+    places, columns = np.nonzero(~np.isnan(outcomes_there))
+    names = np.asarray(candidates, dtype=object)
+    found = {"candidate": names[columns], "position": places, "score": outcomes_there[places, columns]}
+    return contracts.conform(pa.table(found), contracts.APTITUDE_ANSWERS)
+
+
 def category_of(benchmark: str, task: str) -> str:
     """Return how a (benchmark, category) pair is called as a task."""
     return benchmark if benchmark == task else f"{benchmark}/{task}"
@@ -189,6 +202,7 @@ def _freeze(
 ) -> AptitudeTest:
     share = max(1, budget // len(groups))
     ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
+    gold = {name: prompts[name].to_pylist() for name in ("benchmark", "choices", "answer", "scorer")}
     # Equal values are ordered by digest, so that the order of the files never decides.
     tie = np.asarray([digest(stem) for stem in stems])
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
@@ -208,6 +222,7 @@ def _freeze(
                 "prompt_id": ids[i],
                 "stem_digest": stems[i],
                 "text": texts[i],
+                **{column: values[i] for column, values in gold.items()},
             }
             for place, i in enumerate(order)
         ]

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 
 _FIELD_OF_COLUMN = {
     "family": "family",
     "release_date": "released_at",
     "released_at": "released_at",
+    "n_params": "n_params",
     "context_length": "context_length",
     "price_in_usd_per_mtok": "price_in",
     "price_in": "price_in",
@@ -16,7 +17,17 @@ _FIELD_OF_COLUMN = {
     "price_out": "price_out",
     "endpoint": "endpoint",
     "aliases": "aliases",
+    "modalities": "modalities",
+    "tools": "tools",
+    "regions": "regions",
+    "revision": "revision",
+    "license": "licence",
+    "licence": "licence",
+    "served_as": "served_as",
+    "api_key_env": "api_key_env",
 }
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def parse(cells: Mapping[str, object]) -> dict[str, object]:
@@ -24,53 +35,92 @@ def parse(cells: Mapping[str, object]) -> dict[str, object]:
 
     Args:
         cells: Values by column, None, empty or NaN where missing; prices in USD per million tokens, `n_params_b` in
-            billions, `aliases` as a list or separated by `|`, `;` or `,`.
+            billions, `aliases`, `modalities` and `regions` as lists or separated by `|`, `;` or `,`, `tools` as yes or
+            no.
 
     Raises:
-        ValueError: A value cannot be read.
-        OverflowError: A number is out of range.
+        ValueError: A value cannot be read; its column is named.
     """
     facts: dict[str, object] = {}
     for column, field in _FIELD_OF_COLUMN.items():
-        cell = cells.get(column)
-        if _is_missing(cell):
-            continue
-        if field in ("price_in", "price_out"):
-            facts[field] = float(str(cell))
-        elif field == "released_at":
-            facts[field] = datetime.fromisoformat(str(cell)).date()
-        elif field == "context_length":
-            facts[field] = _whole(cell, 2**31)
-        elif field == "aliases":
-            facts[field] = _aliases(cell)
-        else:
-            facts[field] = str(cell)
+        if not _is_missing(cells.get(column)):
+            facts[field] = _told(column, _READ.get(field, str), cells[column])
     if not _is_missing(cells.get("n_params_b")):
-        facts["n_params"] = round(_finite(cells["n_params_b"]) * 1e9)
+        facts["n_params"] = _told("n_params_b", _parameters, cells["n_params_b"])
     return facts
+
+
+def _told(column: str, read: Callable[[object], object], cell: object) -> object:
+    try:
+        return read(cell)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{column}: {error}") from error
 
 
 def _is_missing(cell: object) -> bool:
     return cell is None or str(cell).strip().lower() in ("", "nan")
 
 
-def _aliases(cell: object) -> list[str]:
+def _price(cell: object) -> float:
+    value = float(str(cell))
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{cell!r} is no price; give USD per million tokens, at least 0, or leave it out")
+    return value
+
+
+def _day(cell: object) -> date:
+    return datetime.fromisoformat(str(cell)).date()
+
+
+def _list(cell: object) -> list[str]:
     if isinstance(cell, str):
         cell = json.loads(cell) if cell.lstrip().startswith("[") else re.split(r"[|;,]", cell)
     if not isinstance(cell, list | tuple):
-        raise ValueError(f"aliases {cell!r} are no list")
+        raise ValueError(f"{cell!r} is no list")
     return [str(one).strip() for one in cell if str(one).strip()]
 
 
-def _finite(cell: object) -> float:
+def _truth(cell: object) -> bool:
+    try:
+        return _TRUTHS[str(cell).strip().lower()]
+    except KeyError:
+        raise ValueError(f"{cell!r} is neither yes nor no") from None
+
+
+def _variable(cell: object) -> str:
+    # What stands here by mistake may be a key: it is never repeated.
+    if not _VARIABLE.fullmatch(str(cell)):
+        raise ValueError("this is no name of an environment variable; name the one that holds the key")
+    return str(cell)
+
+
+def _parameters(cell: object) -> int:
     value = float(str(cell))
-    if value != value or abs(value) > 1e9:
+    if not 0 <= value <= 1e9:
         raise ValueError(f"{cell!r} is out of range")
-    return value
+    return round(value * 1e9)
 
 
-def _whole(cell: object, below: int) -> int:
+def _whole(cell: object) -> int:
     value = int(float(str(cell)))
-    if not 0 <= value < below:
+    if not 0 <= value < 2**31:
         raise ValueError(f"{cell!r} is out of range")
     return value
+
+
+def _count(cell: object) -> int:
+    return _parameters(float(str(cell)) / 1e9)
+
+
+_READ: dict[str, Callable[[object], object]] = {
+    "released_at": _day,
+    "n_params": _count,
+    "context_length": _whole,
+    "price_in": _price,
+    "price_out": _price,
+    "aliases": _list,
+    "modalities": _list,
+    "tools": _truth,
+    "regions": _list,
+    "api_key_env": _variable,
+}

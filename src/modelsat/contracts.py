@@ -69,8 +69,17 @@ CANDIDATES = _schema(
     pa.field("price_out", pa.float64()),
     pa.field("endpoint", pa.string()),
     pa.field("aliases", pa.list_(pa.string())),
+    pa.field("modalities", pa.list_(pa.string())),
+    pa.field("tools", pa.bool_()),
+    pa.field("regions", pa.list_(pa.string())),
+    pa.field("revision", pa.string()),
+    pa.field("licence", pa.string()),
+    pa.field("served_as", pa.string()),
+    pa.field("api_key_env", pa.string()),
 )
-"""One row per candidate; prices in USD per million tokens, missing is missing."""
+"""One row per candidate; prices in USD per million tokens, missing is missing. `modalities` are what it reads beside
+text, `tools` says whether it calls tools, `regions` are where it is served. `served_as` is its name at the endpoint,
+`api_key_env` the environment variable that holds the key: the key itself stands nowhere."""
 
 REJECTS = _schema(
     "rejects",
@@ -92,8 +101,13 @@ APTITUDE_TEST = _schema(
     _required("prompt_id", pa.string()),
     _required("stem_digest", pa.string()),
     _required("text", pa.string()),
+    pa.field("benchmark", pa.string()),
+    pa.field("choices", pa.list_(pa.string())),
+    pa.field("answer", pa.string()),
+    pa.field("scorer", pa.string()),
 )
-"""One row per aptitude question, in the frozen order; `text` is what a router would see."""
+"""One row per aptitude question, in the frozen order; `text` is what a router would see. `answer` and `scorer` (letter,
+number, exact) where the source has them: only such a question can be put to an endpoint."""
 
 CARDS = _schema(
     "cards",
@@ -105,6 +119,14 @@ CARDS = _schema(
     _required("shrunken_accuracy", pa.float64()),
 )
 """One row per (candidate, task); `accuracy` is null where `n` is 0."""
+
+APTITUDE_ANSWERS = _schema(
+    "aptitude_answers",
+    _required("candidate", pa.string()),
+    _required("position", pa.int32()),
+    _required("score", pa.float32()),
+)
+"""One row per candidate and aptitude question that it was asked, by the question's place in the frozen order."""
 
 INSTRUCTIONS = _schema(
     "instructions",

@@ -18,7 +18,7 @@ def test_columns_of_a_models_table_become_fields_of_the_contract() -> None:
         "n_params_b": "7.5",
         "endpoint": "https://example.org/v1",
         "aliases": "ada-1",
-        "licence": "MIT",
+        "vendor": "Analytical Engines",
     }
 
     assert candidate_facts.parse(cells) == {

@@ -110,6 +110,13 @@ def test_catalogue_in_s3_is_read(bucket: str) -> None:
             "candidate,price_in\nada,free\n",
             "row 1 of catalogue .*: a fact about 'ada' is not readable .*free.*correct it",
         ),
+        (
+            "candidate,price_out\nada,-0.5\n",
+            r"row 1 of catalogue .*'ada' .*\(price_out: '-0.5' is no price; .* at least 0",
+        ),
+        ("candidate,context_length\nada,-1\n", r"row 1 of catalogue .*'ada' .*\(context_length: '-1' is out of range"),
+        ("candidate,tools\nada,perhaps\n", r"row 1 of catalogue .*'ada' .*\(tools: 'perhaps' is neither yes nor no"),
+        ("candidate,api_key_env\nada,OPENAI_API_KEY=x\n", r"\(api_key_env: this is no name of an environment variable"),
         ("candidate,n_params_b\nada,1e12\n", "row 1 of catalogue .*: a fact about 'ada' .*out of range"),
         (
             "candidate,aliases\nada,a,b\n",
@@ -128,6 +135,50 @@ def test_csv_that_is_no_catalogue_is_refused(write: Write, content: str | bytes,
         catalogue.read(uri)
 
     assert repr(uri) in str(caught.value)
+
+
+def test_key_that_stands_in_a_catalogue_is_never_repeated(write: Write) -> None:
+    with pytest.raises(InputError) as caught:
+        catalogue.read(write("facts.csv", "candidate,api_key_env\nada,sk-abc123\n"))
+
+    assert "sk-abc123" not in str(caught.value)
+
+
+def test_files_of_a_folder_are_one_catalogue(write: Write, tmp_path: Path) -> None:
+    write("a.yaml", "- candidate: ada\n")
+    write("b.csv", "candidate\nbob\n")
+    write("notes.txt", "not a catalogue")
+
+    assert catalogue.read(str(tmp_path))["candidate"].to_pylist() == ["ada", "bob"]
+
+
+def test_candidate_in_two_files_is_named_with_the_second(write: Write, tmp_path: Path) -> None:
+    write("a.yaml", "- candidate: ada\n")
+    write("b.csv", "candidate\nbob\nada\n")
+
+    with pytest.raises(InputError, match=r"row 2 of catalogue '.*b\.csv': candidate 'ada' stands there twice"):
+        catalogue.read(str(tmp_path))
+
+
+def test_folder_in_s3_is_one_catalogue(bucket: str) -> None:
+    storage.create(f"s3://{bucket}/list/a.csv", CSV.encode())
+    storage.create(f"s3://{bucket}/list/b.yaml", b"- candidate: eve")
+
+    assert catalogue.read(f"s3://{bucket}/list")["candidate"].to_pylist() == ["ada", "bob", "eve"]
+
+
+def test_candidate_is_found_by_name_first_and_then_by_alias() -> None:
+    table = candidates(ada=["eve", "a-1"], eve=[])
+
+    assert catalogue.find(table, "eve")["candidate"] == "eve"
+    assert catalogue.find(table, "a-1")["candidate"] == "ada"
+    with pytest.raises(InputError, match="the catalogue has no candidate 'bob'; it begins with ada, eve"):
+        catalogue.find(table, "bob")
+
+
+def test_catalogue_is_written_in_two_formats_only(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"written as \.yaml or \.parquet, not as '.*\.csv'"):
+        catalogue.write(candidates(ada=[]), tmp_path / "facts.csv")
 
 
 @pytest.mark.parametrize(

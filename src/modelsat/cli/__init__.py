@@ -7,7 +7,19 @@ import warnings
 import typer
 
 from modelsat import __version__
-from modelsat.cli import cluster, evaluation, machine, serving, stages
+from modelsat.cli import (
+    asking,
+    catalogue,
+    cluster,
+    evaluation,
+    explaining,
+    machine,
+    onboarding,
+    rollout,
+    serving,
+    stages,
+    watching,
+)
 
 app = typer.Typer(
     help="Learns from benchmark results which LLM can handle which prompt, and keeps learning as new LLMs appear.",
@@ -16,7 +28,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (machine, stages, evaluation, serving, cluster):
+for module in (
+    machine,
+    catalogue,
+    asking,
+    onboarding,
+    watching,
+    stages,
+    evaluation,
+    serving,
+    explaining,
+    cluster,
+    rollout,
+):
     module.add_to(app)
 
 

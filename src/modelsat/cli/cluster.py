@@ -1,24 +1,140 @@
 """Verbs for a cluster."""
 
+import json
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from modelsat.errors import InputError
+
+_PIPELINES = ("retrain", "onboard", "watch")
+_COMPILED = Path("pipelines/compiled")
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    app.command(name="compile")(compile_pipeline)
+    app.command(name="compile")(compile_pipelines)
+    app.command()(submit)
 
 
-def compile_pipeline(
-    into: Annotated[Path, typer.Option(help="File to write.")] = Path("pipelines/compiled/retrain.yaml"),
+def compile_pipelines(
+    into: Annotated[
+        Path | None, typer.Option(help="File to write; default: every pipeline into pipelines/compiled.")
+    ] = None,
+    pipeline: Annotated[
+        str, typer.Option(help="Which pipeline --into is given: retrain, onboard or watch.")
+    ] = "retrain",
 ) -> None:
-    """Write the retrain pipeline as YAML for Kubeflow.
+    """Write the pipelines as YAML for Kubeflow.
 
     Example: modelsat compile --into retrain.yaml
     """
     from pipelines import local
 
-    local.compile_to(into)
-    typer.echo(f"wrote {into}")
+    wanted = {pipeline: into} if into is not None else {name: _COMPILED / f"{name}.yaml" for name in _PIPELINES}
+    for name, path in wanted.items():
+        local.compile_to(path, _pipeline(name))
+        typer.echo(f"wrote {path}")
+
+
+def submit(
+    pipeline: Annotated[str, typer.Option(help="Which one: retrain, onboard or watch.")] = "retrain",
+    chosen: Annotated[
+        list[str] | None, typer.Option("--set", help="Parameter of the run as name=value, value in JSON; repeat it.")
+    ] = None,
+    defaults: Annotated[
+        Path | None, typer.Option(help="JSON file with defaults of the form, as an overlay has it.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address of Kubeflow Pipelines' API.", envvar="MODELSAT_KFP_HOST")
+    ] = "http://localhost:8888",
+    ui: Annotated[
+        str, typer.Option(help="Address of its pages, for links; default: the host.", envvar="MODELSAT_KFP_UI")
+    ] = "",
+    namespace: Annotated[
+        str, typer.Option(help="Profile namespace; empty: an installation for one user.", envvar="MODELSAT_NAMESPACE")
+    ] = "",
+    token_file: Annotated[
+        str,
+        typer.Option(help="Projected service-account token to log in with.", envvar="MODELSAT_KFP_TOKEN_FILE"),
+    ] = "",
+    ca_file: Annotated[
+        str, typer.Option(help="Certificate authority of the host.", envvar="MODELSAT_KFP_CA_FILE")
+    ] = "",
+    account: Annotated[str, typer.Option(help="Service account of the run's pods.")] = "modelsat-runner",
+    experiment: Annotated[str, typer.Option(help="Experiment of the run.")] = "modelsat",
+    upload_only: Annotated[bool, typer.Option("--upload-only", help="Upload all pipelines and start none.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compile and check only; print the values.")] = False,
+) -> None:
+    """Upload a pipeline to Kubeflow, where its version is not there yet, and start a run of it.
+
+    A session cookie for a login page is read from MODELSAT_KFP_COOKIE.
+
+    Example: modelsat submit --set train_nodes=2 --set 'train_node_selector={"gpu": "h100"}'
+    """
+    import os
+    import tempfile
+
+    from modelsat import settings
+    from pipelines import on_cluster
+    from pipelines.submission import Kubeflow, Login
+
+    form = _read(defaults) if defaults is not None else {}
+    arguments = _arguments(chosen or [])
+    if pipeline == "retrain":
+        settings.check(form | arguments)
+    names = _PIPELINES if upload_only else (pipeline,)
+    login = Login(host, namespace, token_file, os.environ.get("MODELSAT_KFP_COOKIE", ""), ui, ca_file)
+    kubeflow = None if dry_run else Kubeflow(login)
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            made, package = _pipeline(name), Path(scratch) / f"{name}.yaml"
+            known = on_cluster.parameters(made)
+            on_cluster.write(made, package, {key: value for key, value in form.items() if key in known})
+            _require_known(arguments, known, name)
+            if kubeflow is None:
+                typer.echo(json.dumps({"pipeline": name, **form, **arguments}))
+                continue
+            uploaded = kubeflow.upload(package, name, on_cluster.description(made))
+            typer.echo(f"{'uploaded' if uploaded.new else 'there already'}  {uploaded.link}")
+            if not upload_only:
+                run_id, link = kubeflow.start(uploaded, experiment, f"{name} by modelsat", arguments, account)
+                typer.echo(f"started   {link}  (run {run_id})")
+
+
+def _pipeline(name: str) -> Any:
+    if name not in _PIPELINES:
+        raise InputError(f"there is no pipeline {name!r}; name one of {', '.join(_PIPELINES)}")
+    return getattr(import_module(f"pipelines.{name}"), name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"defaults {str(path)!r} are no readable JSON ({error}); correct the file") from error
+    if not isinstance(content, dict):
+        raise InputError(f"defaults {str(path)!r} hold no object; write parameters by name")
+    return content
+
+
+def _arguments(chosen: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for item in chosen:
+        name, equals, text = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r} has no value; write name=value")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            # Text needs no quotes.
+            values[name] = text
+    return values
+
+
+def _require_known(arguments: dict[str, Any], known: set[str], pipeline: str) -> None:
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise InputError(f"{pipeline} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}")

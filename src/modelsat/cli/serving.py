@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.errors import InputError
 
 
@@ -33,21 +34,14 @@ def route(
 
     Example: modelsat route "Prove that sqrt(2) is irrational"
     """
-    import tempfile
     import time
 
-    from modelsat import bundle as bundles
-    from modelsat import champions, routing
+    from modelsat import preferences, routing
 
-    if not bundle:
-        champion = champions.current(str(folder / "champions"))
-        if champion is None:
-            raise InputError(f"{str(folder)!r} has no champion yet; run `modelsat run`, or name a router with --bundle")
-        bundle = champion.bundle_uri
-    with tempfile.TemporaryDirectory() as scratch:
-        router = bundles.read(bundles.fetch(bundle, Path(scratch)))
+    wanted = preferences.read({"candidates": candidates, "cost_weight": cost_weight})
+    with asked_bundle(bundle, folder) as router:
         began = time.perf_counter()
-        ranking = routing.route(router, [prompt], candidates, cost_weight)
+        ranking = routing.route(router, [prompt], wanted)
     elapsed = 1000 * (time.perf_counter() - began)
     rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
     if as_json:
@@ -62,7 +56,7 @@ def route(
         mark = "›" if row["candidate"] == ranking.model[0] else " "
         cost = "–" if row["expected_cost_usd"] is None else f"{1000 * row['expected_cost_usd']:.3f}"
         typer.echo(f"{mark} {row['candidate']:<{width}}  {row['success_probability']:>7.3f}  {cost:>17}")
-    typer.echo(f"\n{routing.reason(rows, cost_weight)}")
+    typer.echo(f"\n{routing.reason(rows, wanted)}")
 
 
 def serve(
@@ -73,6 +67,12 @@ def serve(
         str | None, typer.Option(help="Folder, s3:// URI or models:/name@alias to serve for good.")
     ] = None,
     threads: Annotated[int, typer.Option(help="Processor threads of the router.")] = 1,
+    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 serves none.")] = 0,
+    clients: Annotated[Path | None, typer.Option(help="File of SHA-256 digests of the tokens that are let in.")] = None,
+    deadline: Annotated[
+        float, typer.Option(min=0.01, help="Seconds within which a prompt is answered or refused.")
+    ] = 1.0,
+    per_minute: Annotated[float, typer.Option(min=0, help="Requests of one client a minute; 0: no limit.")] = 0.0,
 ) -> None:
     """Serve routing decisions over KServe's protocols v1 and v2.
 
@@ -80,9 +80,9 @@ def serve(
     """
     if (champions is None) == (bundle is None):
         raise InputError("name either --champions to follow the champion or --bundle to serve one router")
-    from serving.server import run
+    from serving.server import Settings, run
 
-    run(host, port, champions, bundle, threads)
+    run(Settings(host, port, grpc_port, threads, deadline, per_minute, clients), champions, bundle)
 
 
 def gateway(
@@ -98,11 +98,22 @@ def gateway(
         float,
         typer.Option(min=0, max=1, help="How much better another candidate has to be to take over a conversation."),
     ] = 0.05,
+    per_minute: Annotated[float, typer.Option(min=0, help="Requests of one client a minute; 0: no limit.")] = 0.0,
+    most_dearest_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of the dearest candidate from which on a client is kept from it."),
+    ] = 1.0,
 ) -> None:
     """Serve all candidates behind one OpenAI-compatible address, where model "auto" is the router's choice.
 
     Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
     """
-    from serving.gateway_server import run
+    from serving.gateway_server import Settings, run
 
-    run(host, port, upstreams, endpoint, clients, deadline, switch_gain)
+    settings = Settings(
+        deadline_seconds=deadline,
+        switch_gain=switch_gain,
+        per_minute=per_minute,
+        most_dearest_share=most_dearest_share,
+    )
+    run(host, port, upstreams, endpoint, clients, settings)

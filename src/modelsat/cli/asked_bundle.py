@@ -1,0 +1,34 @@
+"""The router that a verb asks: one that is named, or the champion of this machine."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelsat.errors import InputError
+
+if TYPE_CHECKING:
+    from modelsat.bundle import Bundle
+
+
+@contextmanager
+def asked_bundle(uri: str, folder: Path) -> "Iterator[Bundle]":
+    """Yield a loaded router; its files are gone afterwards.
+
+    Args:
+        uri: Folder, `s3://` URI or `models:/name@alias`; empty takes the champion.
+        folder: Of `modelsat run`, which holds the champion records.
+
+    Raises:
+        InputError: There is no champion yet, or the bundle is unusable.
+    """
+    from modelsat import bundle, champions
+
+    if not uri:
+        champion = champions.current(str(folder / "champions"))
+        if champion is None:
+            raise InputError(f"{str(folder)!r} has no champion yet; run `modelsat run`, or name a router with --bundle")
+        uri = champion.bundle_uri
+    with tempfile.TemporaryDirectory() as scratch:
+        yield bundle.read(bundle.fetch(uri, Path(scratch)))

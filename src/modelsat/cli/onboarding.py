@@ -1,0 +1,67 @@
+"""Verbs for candidates that come and go."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from modelsat.cli.machine import RunFolder
+from modelsat.errors import InputError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    app.command()(onboard)
+
+
+def onboard(
+    candidate: Annotated[str, typer.Argument(help="Name of the candidate, or an alias of it in the catalogue.")],
+    scores: Annotated[
+        list[str] | None,
+        typer.Option("--scores", help="Folder or s3:// prefix with its results; repeat it. None: it is asked."),
+    ] = None,
+    catalogue: Annotated[str, typer.Option(help="Catalogue (CSV, Parquet, YAML) with prices and endpoint.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the candidate instead.")] = False,
+    reprice: Annotated[bool, typer.Option("--reprice", help="Take over the catalogue's prices instead.")] = False,
+    endpoint: Annotated[str, typer.Option(help="OpenAI-compatible address; default: the catalogue's.")] = "",
+    questions: Annotated[int, typer.Option(min=0, help="Ask the first K questions only; 0 asks all.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 8,
+    rate: Annotated[float, typer.Option(min=0, help="Most requests per second; 0 sets no limit.")] = 0.0,
+    budget_usd: Annotated[float, typer.Option(min=0, help="What the test may cost; 0 sets no limit.")] = 0.0,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Choose questions by what they tell; stop when choices are settled.")
+    ] = False,
+    trusted: Annotated[
+        bool, typer.Option("--trusted", help="You looked at answers that seem copied or leaked and trust them.")
+    ] = False,
+    max_loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Accuracy that the candidate may cost at most, in [0, 1].")
+    ] = 0.05,
+    folder: RunFolder = Path(".run"),
+) -> None:
+    """Make a candidate routable at the champion here, without training; exit code 7 where the gate says no.
+
+    Example: modelsat onboard my-model --catalogue catalogue.yaml
+    """
+    if remove and reprice:
+        raise InputError("a candidate is removed or repriced; give one of --remove and --reprice")
+    from pipelines import one_candidate
+
+    choices: dict[str, Any] = {
+        "action": "remove" if remove else "reprice" if reprice else "add",
+        "catalogue": _absolute(catalogue),
+        "answer_scores": [_absolute(source) for source in scores or []],
+        "ask_endpoint": endpoint,
+        "ask_questions": questions,
+        "ask_concurrency": concurrency,
+        "ask_rate": rate,
+        "ask_budget_usd": budget_usd,
+        "ask_adaptive": adaptive,
+        "validate_trusted": trusted,
+        "gate_max_loss": max_loss,
+    }
+    one_candidate.run(folder, candidate, choices)
+
+
+def _absolute(uri: str) -> str:
+    return uri if not uri or uri.startswith("s3://") else str(Path(uri).resolve())
