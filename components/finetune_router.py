@@ -1,5 +1,7 @@
 """Component: fine-tune the router with DeepSpeed."""
 
+from typing import Dict, List  # noqa: UP035
+
 from kfp import dsl
 
 from components import images
@@ -10,6 +12,10 @@ def finetune_router(
     instructions: dsl.Input[dsl.Dataset],
     recipe: str,
     ranks: int,
+    nodes: int,
+    node_gpus: int,
+    node_selector: Dict,  # noqa: UP006
+    tolerations: List,  # noqa: UP006
     backbone: str,
     work_root: str,
     mlflow_tracking_uri: str,
@@ -25,7 +31,11 @@ def finetune_router(
     Args:
         instructions: Folder with capability instructions.
         recipe: Training recipe, by name or path.
-        ranks: Training processes on this node.
+        ranks: Training processes on each node.
+        nodes: Nodes of a TrainJob; 0 trains in this step's pod.
+        node_gpus: GPUs on each node of a TrainJob.
+        node_selector: Labels of its nodes.
+        tolerations: Taints that its pods tolerate.
         backbone: Folder of the language model; empty takes the packaged one.
         work_root: Folder for training states and checkpoints.
         mlflow_tracking_uri: MLflow tracking server, for live metrics.
@@ -41,12 +51,13 @@ def finetune_router(
     """
     from pathlib import Path
 
-    from modelsat import finetuning, registry
+    from modelsat import finetuning, registry, train_job_launch
 
     run = registry.Run(mlflow_tracking_uri, experiment, run_key)
     settings = finetuning.Settings(recipe=recipe, ranks=ranks, backbone=backbone)
     paths = [Path(artifact.path) for artifact in (instructions, router, predictions, report)]
-    trained = finetuning.run(*paths, Path(work_root), settings, run.live())
+    launch = train_job_launch.launcher(nodes, ranks, node_gpus, node_selector, tolerations)
+    trained = finetuning.run(*paths, Path(work_root), settings, run.live(), launch)
     run.log(parameters=trained.parameters, metrics=trained.metrics, dataset=trained.dataset)
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)

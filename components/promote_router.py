@@ -1,4 +1,6 @@
-"""Component: record the new champion, which endpoints follow."""
+"""Component: take the new router through its stages and record it as champion, which endpoints follow."""
+
+from typing import Optional
 
 from kfp import dsl
 
@@ -17,8 +19,12 @@ def promote_router(
     mlflow_tracking_uri: str,
     run_key: str,
     page: dsl.Output[dsl.Markdown],
+    scores: Optional[dsl.Input[dsl.Dataset]] = None,
+    decisions: Optional[dsl.Input[dsl.Dataset]] = None,
+    inference_service: str = "",
+    check_seconds: float = 20.0,
 ) -> int:
-    """Create the champion record of the next epoch, once per run, and point MLflow's alias at it.
+    """Give the router 10, 50 and 100 % of the traffic, or take it back; create the champion record of the next epoch.
 
     Args:
         model_name: Name of the registered model.
@@ -30,17 +36,23 @@ def promote_router(
         champion_store: Folder or s3:// prefix of champion records.
         mlflow_tracking_uri: MLflow tracking server.
         run_key: Id of the pipeline run.
-        page: Who is champion now.
+        page: Who is champion now, and the timeline.
+        scores: Folder with the validated tables, whose held-out prompts are put to both versions.
+        decisions: What the evaluation says each version chooses for them.
+        inference_service: InferenceService whose traffic is shifted; empty only writes the record.
+        check_seconds: Time from one check of a stage to the next.
 
     Returns:
         The new epoch.
     """
     from pathlib import Path
 
-    from modelsat import champions, registry
+    from modelsat.rollout import deployed, probing
+    from modelsat.rollout.plan import Rollout
 
-    model = f"{model_name}/{version}"
-    champion = champions.promote(champion_store, bundle_uri, bundle_digest, model, run_key, verdict, against_epoch)
-    registry.mirror_champion(mlflow_tracking_uri, model_name, version, champion.epoch)
-    Path(page.path).write_text(champions.page(champion), encoding="utf-8")
+    wanted = Rollout(run_key, against_epoch, bundle_uri, bundle_digest, f"{model_name}/{version}", verdict)
+    where = deployed.Where(champion_store, mlflow_tracking_uri, inference_service, check_seconds=check_seconds)
+    probes = probing.probes(scores and Path(scores.path), decisions and Path(decisions.path), verdict)
+    champion, timeline = deployed.promote(wanted, where, probes)
+    Path(page.path).write_text(timeline, encoding="utf-8")
     return champion.epoch

@@ -1,4 +1,4 @@
-"""Runs the retrain pipeline on one machine with `kfp.local`: the same graph and components as on a cluster."""
+"""Runs a pipeline on one machine with `kfp.local`: the same graph and components as on a cluster."""
 
 import contextlib
 import copy
@@ -26,15 +26,19 @@ _PAGES = {
     "validate-scores": "validated.html",
     "finetune-router": "trained.html",
     "evaluate-router": "evaluated.html",
+    "validate-answers": "answers.html",
+    "admit-candidate": "card.html",
+    "shadow-router": "shadow.html",
 }
 
 
-def run(folder: Path, arguments: Mapping[str, Any]) -> Path:
-    """Run the pipeline and return the folder with the outputs of its tasks.
+def run(folder: Path, arguments: Mapping[str, Any], pipeline: Any = retrain) -> Path:
+    """Run a pipeline and return the folder with the outputs of its tasks.
 
     Args:
         folder: Where runs, logs and pages are kept.
         arguments: Parameters of the pipeline.
+        pipeline: Which one.
 
     Raises:
         ModelsatError: A step failed or halted, with that step's sentence and exit code.
@@ -44,7 +48,7 @@ def run(folder: Path, arguments: Mapping[str, Any]) -> Path:
     root.mkdir(parents=True)
     (folder / "logs").mkdir(exist_ok=True)
     log = folder / "logs" / f"pipeline-{root.name}.log"
-    lines = StepLines(_display_names(), sys.stdout, log)
+    lines = StepLines(_display_names(pipeline), sys.stdout, log)
     with warnings.catch_warnings():
         # Images, requests and secrets are for clusters; that this runner passes them over is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -52,7 +56,7 @@ def run(folder: Path, arguments: Mapping[str, Any]) -> Path:
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
         try:
             with contextlib.redirect_stdout(lines):
-                _without_retries(retrain)(**arguments)
+                _without_retries(pipeline)(**arguments)
         except RuntimeError as error:
             raise _failure(lines.said, log) from error
         finally:
@@ -87,9 +91,9 @@ def _tasks(root: Path) -> Path:
     return runs[0] if runs else root
 
 
-def _display_names() -> dict[str, str]:
+def _display_names(pipeline: Any) -> dict[str, str]:
     names = {}
-    for dag in (retrain.pipeline_spec.root, *retrain.pipeline_spec.components.values()):
+    for dag in (pipeline.pipeline_spec.root, *pipeline.pipeline_spec.components.values()):
         for task in dag.dag.tasks.values():
             component = task.component_ref.name.removeprefix("comp-")
             if not component.startswith(("halt", "condition")):
@@ -122,7 +126,7 @@ def _keep_pages(root: Path, pages: Path) -> None:
             shutil.copyfile(source, pages / name)
 
 
-def compile_to(path: Path) -> None:
-    """Write the pipeline as YAML that Kubeflow accepts."""
+def compile_to(path: Path, pipeline: Any = retrain) -> None:
+    """Write a pipeline as YAML that Kubeflow accepts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(retrain, str(path))
+    compiler.Compiler().compile(pipeline, str(path))

@@ -29,8 +29,20 @@ def on_gpu_nodes(task: dsl.PipelineTask, gpus: str, node_selector: Dict, tolerat
     task.set_retry(num_retries=3, backoff_duration="60s", backoff_factor=2.0)
 
 
+def with_work_volume(task: dsl.PipelineTask) -> None:
+    """Mount the volume on which trainings keep states and checkpoints, so that a killed one goes on elsewhere."""
+    kubernetes.mount_pvc(task, pvc_name="modelsat-work", mount_path="/mnt/modelsat")
+
+
+def with_endpoint_token(task: dsl.PipelineTask) -> None:
+    """Give a step the token with which it may ask the endpoint, where the endpoint lets in tokens only."""
+    kubernetes.use_secret_as_env(
+        task, "modelsat-tokens", secret_key_to_env={"endpoint": "MODELSAT_ENDPOINT_TOKEN"}, optional=True
+    )
+
+
 def with_secrets(task: dsl.PipelineTask) -> None:
-    """Give a step the credentials of S3 and MLflow; both secrets are optional, and none is a pipeline parameter."""
+    """Give a step what it needs for S3, MLflow and signed bundles; every secret is optional, none is a parameter."""
     kubernetes.use_secret_as_env(
         task,
         secret_name="modelsat-s3",
@@ -47,4 +59,7 @@ def with_secrets(task: dsl.PipelineTask) -> None:
         secret_name="modelsat-mlflow",
         secret_key_to_env={"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"},
         optional=True,
+    )
+    kubernetes.use_secret_as_env(
+        task, "modelsat-signing", secret_key_to_env={"key": "MODELSAT_SIGNING_KEY"}, optional=True
     )

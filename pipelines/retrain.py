@@ -17,7 +17,7 @@ from components.halt import halt
 from components.promote_router import promote_router
 from components.register_router import register_router
 from components.validate_scores import validate_scores
-from pipelines.resources import modest, on_gpu_nodes, outside
+from pipelines.resources import modest, on_gpu_nodes, outside, with_endpoint_token, with_work_volume
 
 INPUT, INVALID = 2, 3
 
@@ -34,6 +34,8 @@ def retrain(
     train_backbone: str = "",
     train_work_root: str = "/mnt/modelsat/work",
     train_gpu_limit: str = "0",
+    train_nodes: int = 0,
+    train_node_gpus: int = 0,
     train_node_selector: Dict = {},  # noqa: B006, UP006
     train_tolerations: List = [],  # noqa: B006, UP006
     gate_confidence: float = 0.95,
@@ -43,6 +45,8 @@ def retrain(
     register_experiment: str = "modelsat",
     register_bundle_store: str = "s3://modelsat/bundles",
     promote_champion_store: str = "s3://modelsat/champions",
+    promote_inference_service: str = "",
+    promote_check_seconds: float = 20.0,
     mlflow_tracking_uri: str = "http://mlflow:5000",
 ) -> None:
     """Collect benchmark results, validate them, fine-tune a router, judge it, register it and promote it.
@@ -58,8 +62,10 @@ def retrain(
         train_backbone: Folder of the language model; empty takes the packaged MiniLM.
         train_work_root: Folder for training states and checkpoints; a killed training goes on there.
         train_gpu_limit: GPUs of the fine-tuning pod; 0 trains on the processor.
-        train_node_selector: Node labels of the fine-tuning pod, as a JSON object.
-        train_tolerations: Tolerations of the fine-tuning pod, as a JSON list.
+        train_nodes: Nodes of a Kubeflow TrainJob; 0 trains in the step's own pod.
+        train_node_gpus: GPUs on each node of a TrainJob; ranks are per node then.
+        train_node_selector: Node labels of the fine-tuning pods, as a JSON object.
+        train_tolerations: Tolerations of the fine-tuning pods, as a JSON list.
         gate_confidence: One-sided confidence of the gate, in (0.5, 1).
         gate_margin: Accuracy that a cheaper challenger may lose, in [0, 1].
         gate_saving: How much cheaper it has to be then, as a share in [0, 1].
@@ -67,6 +73,9 @@ def retrain(
         register_experiment: MLflow experiment of the runs.
         register_bundle_store: Folder or s3:// prefix of router bundles.
         promote_champion_store: Folder or s3:// prefix of champion records, which endpoints follow.
+        promote_inference_service: InferenceService whose traffic is shifted in stages; empty: endpoints follow the
+            record alone.
+        promote_check_seconds: Time from one check of a stage of traffic to the next, in seconds.
         mlflow_tracking_uri: MLflow tracking server.
     """
     run_key = dsl.PIPELINE_JOB_ID_PLACEHOLDER
@@ -87,6 +96,7 @@ def retrain(
         work_root=train_work_root,
     ).set_display_name("Check prerequisites")
     outside(asked)
+    with_work_volume(asked)
     ready = halt(holds=asked.outputs["ready"], sentence=asked.outputs["sentence"], exit_code=INPUT)
     ready.set_display_name("Halt if something is missing").set_caching_options(False)
 
@@ -111,12 +121,17 @@ def retrain(
         instructions=built.outputs["instructions"],
         recipe=train_recipe,
         ranks=train_ranks,
+        nodes=train_nodes,
+        node_gpus=train_node_gpus,
+        node_selector=train_node_selector,
+        tolerations=train_tolerations,
         backbone=train_backbone,
         work_root=train_work_root,
         mlflow_tracking_uri=mlflow_tracking_uri,
         experiment=register_experiment,
         run_key=run_key,
     ).set_display_name("Fine-tune router")
+    with_work_volume(trained)
     on_gpu_nodes(trained, train_gpu_limit, train_node_selector, train_tolerations)
 
     evaluated = evaluate_router(
@@ -156,5 +171,10 @@ def retrain(
             champion_store=promote_champion_store,
             mlflow_tracking_uri=mlflow_tracking_uri,
             run_key=run_key,
+            scores=collected.outputs["scores"],
+            decisions=evaluated.outputs["decisions"],
+            inference_service=promote_inference_service,
+            check_seconds=promote_check_seconds,
         ).set_display_name("Promote router")
         outside(promoted)
+        with_endpoint_token(promoted)

@@ -36,28 +36,29 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
     if not sources:
         sample.write(folder / "sample")
         sources = [str(folder / "sample")]
-        _say("No SCORES given: using the sample, synthetic questions answered by simulated candidates.\n")
-    mlflow = _timed("Start MLflow", lambda: services.mlflow(folder))
-    endpoint = _timed("Start endpoint", lambda: services.endpoint(folder))
+        say("No SCORES given: using the sample, synthetic questions answered by simulated candidates.\n")
+    mlflow = timed("Start MLflow", lambda: services.mlflow(folder))
+    endpoint = timed("Start endpoint", lambda: services.endpoint(folder))
     try:
-        tasks = local.run(folder, _arguments(folder, sources, recipe, ranks, mlflow.url))
+        tasks = local.run(folder, arguments(folder, sources, recipe, ranks, mlflow.url))
     except ModelsatError:
-        _say(f"\nPages of the steps so far: {folder / 'pages'}")
+        say(f"\nPages of the steps so far: {folder / 'pages'}")
         raise
     champion = champions.current(str(folder / "champions"))
     if champion is None:
         raise ServiceError(f"the pipeline ended without a champion; see {str(folder / 'logs')!r}")
-    _timed("Endpoint serves the champion", lambda: _await_champion(endpoint.url, champion.bundle_digest))
+    timed("Endpoint serves the champion", lambda: await_champion(endpoint.url, champion.bundle_digest))
     result = local.output(tasks, "evaluate-router", "result").read_text(encoding="utf-8")
-    _say(f"\n{terminal.result(json.loads(result))}")
-    _say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
-    _say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
-    _say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
+    say(f"\n{terminal.result(json.loads(result))}")
+    say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
+    say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
+    say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
     _ask(endpoint.url)
-    _say(f'\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route "your question", make stop.')
+    say(f'\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route "your question", make stop.')
 
 
-def _arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:
+def arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:
+    """Return the parameters of a run that keeps everything below `folder`."""
     return {
         "collect_sources": sources,
         "train_recipe": recipe,
@@ -69,12 +70,17 @@ def _arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracki
     }
 
 
-def _await_champion(url: str, digest: str) -> None:
+def await_champion(url: str, digest: str) -> None:
+    """Wait until the endpoint serves the bundle with that digest.
+
+    Raises:
+        ServiceError: It does not in good time.
+    """
     deadline = time.monotonic() + _SWAP_SECONDS
     seen = "nothing"
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError, ValueError, KeyError):
-            seen = _infer(url, _QUESTION)["parameters"]["router_version"]
+            seen = infer(url, _QUESTION)["parameters"]["router_version"]
             if digest.startswith(seen):
                 return
         time.sleep(0.3)
@@ -83,7 +89,8 @@ def _await_champion(url: str, digest: str) -> None:
     )
 
 
-def _infer(url: str, prompt: str) -> dict[str, Any]:
+def infer(url: str, prompt: str) -> dict[str, Any]:
+    """Ask the endpoint which candidate a prompt goes to."""
     request = urllib.request.Request(  # noqa: S310
         f"{url}/v2/models/router/infer", _body(prompt).encode(), {"content-type": "application/json"}
     )
@@ -97,21 +104,23 @@ def _body(prompt: str) -> str:
 
 
 def _ask(url: str) -> None:
-    _say(f"$ curl -s {url}/v2/models/router/infer -H 'content-type: application/json' \\\n    -d '{_body(_QUESTION)}'")
-    answer = _infer(url, _QUESTION)
+    say(f"$ curl -s {url}/v2/models/router/infer -H 'content-type: application/json' \\\n    -d '{_body(_QUESTION)}'")
+    answer = infer(url, _QUESTION)
     outputs = {output["name"]: output["data"] for output in answer["outputs"]}
     top = list(zip(outputs["candidates"], outputs["success_probability"], strict=True))[:3]
     shown = ", ".join(f"{name} {probability:.3f}" for name, probability in top)
-    _say(f"→ model: {outputs['model'][0]}   (router {answer['parameters']['router_version']}; {shown}, ...)")
+    say(f"→ model: {outputs['model'][0]}   (router {answer['parameters']['router_version']}; {shown}, ...)")
 
 
-def _timed(name: str, work: Any) -> Any:
+def timed(name: str, work: Any) -> Any:
+    """Do some work and print its line with the seconds."""
     began = time.monotonic()
     value = work()
-    _say(f"{name:<34} {'done':<7} {time.monotonic() - began:6.1f} s")
+    say(f"{name:<34} {'done':<7} {time.monotonic() - began:6.1f} s")
     return value
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Print a line at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

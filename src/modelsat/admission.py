@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat import cards, catalogue, outcomes, rendering, splits
+from modelsat import aptitude, cards, catalogue, outcomes, rendering, splits
 from modelsat.aptitude import AptitudeTest
 from modelsat.arena import Arena
 from modelsat.bundle import Bundle
@@ -54,6 +54,7 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
         router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others)),
         candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
         cards=pa.concat_tables([bundle.cards, table]),
+        answers=pa.concat_tables([bundle.answers, aptitude.answers(answers, newcomers)]),
         lineage=bundle.lineage | {"mean_score": mean_score},
         digest="",
     )

@@ -182,17 +182,31 @@ def test_only_the_fine_tuning_asks_for_gpus() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OUTSIDE))
-def test_credentials_come_from_two_secrets_that_may_be_absent(name: str) -> None:
-    secrets = ON_CLUSTER[f"exec-{name}"]["secretAsEnv"]
+def test_credentials_come_from_secrets_that_may_be_absent(name: str) -> None:
+    secrets = [one for one in ON_CLUSTER[f"exec-{name}"]["secretAsEnv"] if one["secretName"] != "modelsat-tokens"]
 
     assert {secret["secretName"]: secret["optional"] for secret in secrets} == {
         "modelsat-s3": True,
         "modelsat-mlflow": True,
+        "modelsat-signing": True,
     }
     assert [key["envVar"] for secret in secrets for key in secret["keyToEnv"]] == [
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"),
-        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"),
+        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MODELSAT_SIGNING_KEY"),
     ]
+
+
+def test_only_the_promotion_may_ask_the_endpoint() -> None:
+    with_token = {name for name, executor in ON_CLUSTER.items() if "modelsat-tokens" in str(executor)}
+
+    assert with_token == {"exec-promote-router"}
+
+
+def test_trainings_keep_their_checkpoints_on_a_volume_that_the_check_has_seen() -> None:
+    mounted = {name: executor["pvcMount"] for name, executor in ON_CLUSTER.items() if "pvcMount" in executor}
+
+    assert set(mounted) == {"exec-check-prerequisites", "exec-finetune-router"}
+    assert {(one["constant"], one["mountPath"]) for (one,) in mounted.values()} == {("modelsat-work", "/mnt/modelsat")}
 
 
 def test_no_secret_is_a_parameter() -> None:

@@ -14,7 +14,7 @@ from modelsat.fusion import newcomer
 from modelsat.fusion.newcomer import Answers
 from modelsat.fusion.surface import Surface
 from modelsat.routers.profile import Profile
-from modelsat.routers.router import Progress, Router
+from modelsat.routers.router import Progress, Reading, Router
 
 _NUMBERS = ("sharpness", "zoo")
 _TENSORS = tuple(field.name for field in fields(Surface) if field.name not in _NUMBERS)
@@ -108,3 +108,15 @@ class Fusion(Router):
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the encoder reads."""
         return self.encoder.truncated(texts)
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Encode the prompts once and read the surface; far from its landmarks they are foreign."""
+        vectors = self.encoder.encode(texts)
+        foreign = self.surface.foreign(vectors).astype(np.float32)
+        return Reading(self.from_vectors(vectors), self.truncated(texts), foreign)
+
+    def likeness(self, texts: Sequence[str]) -> np.ndarray:
+        """Compare the last layer's vectors; a question without a vector was answered by nobody in the zoo."""
+        questions = self.anchors.vectors[:, -1]
+        held = questions.any(axis=1)
+        return np.where(held, self.encoder.encode(texts)[:, -1] @ questions.T, -1.0)

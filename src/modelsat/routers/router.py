@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,22 @@ from modelsat.routers.profile import Profile
 
 Tensors = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a router makes of n prompts, each read once.
+
+    Attributes:
+        success_probability: float32 (n, candidates), in [0, 1].
+        truncated: Whether only a part was read, (n,).
+        foreign: How far a prompt lies from all that was learned from, from 0 for familiar to 1, (n,); 0 where the
+            router cannot tell.
+    """
+
+    success_probability: np.ndarray
+    truncated: np.ndarray
+    foreign: np.ndarray
 
 
 class Router(ABC):
@@ -52,3 +69,15 @@ class Router(ABC):
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say for which prompts the router reads only a part, as a boolean array of shape (prompts,)."""
         return np.zeros(len(texts), dtype=bool)
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Return everything that is told of prompts, as a request needs it."""
+        return Reading(self.success_probability(texts), self.truncated(texts), np.zeros(len(texts), dtype=np.float32))
+
+    def likeness(self, texts: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
+        """Return how much prompts resemble the aptitude questions in their frozen order.
+
+        Returns:
+            Cosines (prompts, questions), -1 for a question that the router does not hold; None where it compares none.
+        """
+        return None

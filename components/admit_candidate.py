@@ -1,0 +1,32 @@
+"""Component: make the changed bundle."""
+
+from kfp import dsl
+
+from components import images
+
+
+@dsl.component(base_image=images.TRAINING, install_kfp_package=False)
+def admit_candidate(
+    order: dsl.Input[dsl.Artifact],
+    results: dsl.Input[dsl.Dataset],
+    router: dsl.Output[dsl.Model],
+    report: dsl.Output[dsl.HTML],
+) -> str:
+    """Add the candidate to the champion's bundle, remove it, or change its prices; nothing is trained.
+
+    Args:
+        order: What is to change.
+        results: Folder with the results.
+        router: Router bundle with the change.
+        report: The candidate's card.
+
+    Returns:
+        What was done, in one sentence.
+    """
+    from pathlib import Path
+
+    from modelsat.onboarding import order as orders
+    from modelsat.onboarding import steps
+
+    paths = [Path(artifact.path) for artifact in (results, router, report)]
+    return steps.admit(orders.read(Path(order.path)), *paths)

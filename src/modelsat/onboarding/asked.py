@@ -1,0 +1,86 @@
+"""A candidate's own results: put the aptitude test to it, keep the answers, and set them beside those of the zoo."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from modelsat import admission, asking, storage
+from modelsat.answer_checks import Answers
+from modelsat.asking import Settings, Standing
+from modelsat.asking.results import REPORT
+from modelsat.bundle import Bundle
+from modelsat.onboarding.evidence import Evidence
+from modelsat.onboarding.order import Order
+
+_LINE_SECONDS = 5.0
+
+
+def ask(order: Order, settings: Settings, work: Path, store: str) -> str:
+    """Put the champion's aptitude test to the candidate and return where its answers are kept.
+
+    Args:
+        order: Whom to ask, and whose test.
+        settings: How to ask.
+        work: Folder on this machine where an interrupted test goes on.
+        store: Folder or `s3://` prefix that keeps answers; "" leaves them in `work`.
+
+    Raises:
+        InputError: The candidate has no endpoint, or none of the questions can be asked.
+        ServiceError: The endpoint does not answer.
+    """
+    candidate = {"candidate": order.change.candidate, **order.facts}
+    name = "-".join(filter(None, [order.change.candidate.replace("/", "--"), order.change.revision]))
+    with order.parent_folder() as folder:
+        into = asking.ask(folder, candidate, work / "asked" / f"{name}-{order.test}", settings, _Line())
+    if not store:
+        return str(into)
+    kept = storage.join(store, into.name)
+    storage.publish_folder(into, kept, last=REPORT)
+    return kept
+
+
+def unreadable(sources: Sequence[str]) -> int:
+    """Return how many answers could not be read, by the reports of those who asked."""
+    reports = [storage.join(uri, REPORT) for uri in sources if REPORT in storage.names(uri)]
+    return sum(int(json.loads(storage.read(report)).get("unreadable", 0)) for report in reports)
+
+
+def beside_zoo(parent: Bundle, evidence: Evidence, unparsable: int) -> Answers:
+    """Return the candidate's answers to the aptitude test and the zoo's to the same questions.
+
+    Args:
+        parent: The champion's bundle, which need not hold its router.
+        evidence: With the candidate's answers.
+        unparsable: How many of them could not be read.
+    """
+    admitted = admission.admit(parent, evidence.answers)
+    test = parent.aptitude_test
+    row = {position: i for i, position in enumerate(test["position"].to_pylist())}
+    column = {name: i for i, name in enumerate(admitted.names)}
+    spread = np.full((len(row), len(column)), np.nan)
+    for answer in admitted.answers.to_pylist():
+        spread[row[answer["position"]], column[answer["candidate"]]] = answer["score"]
+    options = [len(choices or ()) for choices in test["choices"].to_pylist()]
+    return Answers(
+        scores=spread[:, -1],
+        zoo=spread[:, :-1],
+        names=parent.names,
+        tasks=np.asarray(test["task"].to_pylist(), dtype=object),
+        chance=np.asarray([1 / n if n > 1 else 0.0 for n in options]),
+        unparsable=unparsable,
+    )
+
+
+class _Line:
+    """Prints how far the test is, at most every few seconds."""
+
+    def __init__(self) -> None:
+        self.last = time.monotonic()
+
+    def __call__(self, standing: Standing) -> None:
+        if time.monotonic() - self.last > _LINE_SECONDS or standing.answered == standing.planned:
+            print(f"answered {standing.answered:,}/{standing.planned:,}", flush=True)  # noqa: T201
+            self.last = time.monotonic()

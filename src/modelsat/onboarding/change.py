@@ -1,0 +1,153 @@
+"""What is to change about a candidate, whether anything is left to do, and the bundle that comes of it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat import admission, catalogue, contracts, rendering
+from modelsat.bundle import Bundle
+from modelsat.collection import Collection
+from modelsat.errors import InputError
+from modelsat.routers.selection import Selection
+
+_PER_CANDIDATE = ("mean_score", "summary", "tokens_out")
+
+
+class Action(StrEnum):
+    """What may be done with a candidate."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPRICE = "reprice"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of the pool.
+
+    Attributes:
+        action: What is done.
+        candidate: With whom.
+        revision: Of the candidate; "" where it has none.
+    """
+
+    action: Action
+    candidate: str
+    revision: str = ""
+
+
+def of(action: str, candidate: str, revision: str | None = None) -> Change:
+    """Return the change that a user names.
+
+    Raises:
+        InputError: There is no such action.
+    """
+    if action not in list(Action):
+        raise InputError(f"action {action!r} is none of {', '.join(Action)}; name one of them")
+    return Change(Action(action), candidate, revision or "")
+
+
+def resolved(bundle: Bundle, change: Change, facts: Mapping[str, Any]) -> Change:
+    """Return the change with the name under which the champion knows the candidate, where it does."""
+    return replace(change, candidate=_known_as(bundle, change.candidate, facts) or change.candidate)
+
+
+def left_to_do(bundle: Bundle, change: Change, facts: Mapping[str, Any]) -> str | None:
+    """Return None where something is left to do, else why nothing is.
+
+    Args:
+        bundle: The champion's.
+        change: What is to change.
+        facts: What the catalogue says of the candidate, a row of the contract `CANDIDATES`; empty where it is silent.
+
+    Raises:
+        InputError: The change cannot be made.
+    """
+    known = _known_as(bundle, change.candidate, facts)
+    if change.action is Action.ADD:
+        return known and f"candidate {change.candidate!r} is routed to already, as {known!r}"
+    if change.action is Action.REMOVE:
+        if known and len(bundle.names) == 1:
+            raise InputError(f"{known!r} is the only candidate left; add another one before you remove it")
+        return None if known else f"candidate {change.candidate!r} is not among those routed to"
+    if known is None:
+        raise InputError(f"candidate {change.candidate!r} is unknown to the champion; add it before you reprice it")
+    if not facts:
+        raise InputError(f"the catalogue says nothing of {change.candidate!r}; name one with its new prices")
+    row = catalogue.find(bundle.candidates, known)
+    same = all(row[field] == facts.get(field) for field in ("price_in", "price_out"))
+    return f"the prices of {known!r} are those of the catalogue already" if same else None
+
+
+def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Mapping[str, Any]) -> Bundle:
+    """Make the change.
+
+    Args:
+        bundle: The champion's.
+        change: What is to change, resolved.
+        answers: The candidate's own, where it is added.
+        facts: As of `left_to_do`.
+    """
+    if change.action is Action.ADD and answers is not None:
+        changed = admission.admit(bundle, answers)
+        changed = replace(changed, candidates=_told(changed.candidates, change.candidate, facts))
+    else:
+        make = _without if change.action is Action.REMOVE else _repriced
+        changed = make(bundle, change.candidate, facts)
+    record = {
+        **asdict(change),
+        "parent": bundle.digest,
+        "test": version(bundle),
+        "answers": "" if answers is None else answers.digest(),
+    }
+    return replace(changed, lineage=changed.lineage | {"onboarding": record}, digest="")
+
+
+def run_key(bundle: Bundle, change: Change, answers: Collection | None, facts: Mapping[str, Any]) -> str:
+    """Return the key of the run: the same parent, candidate, revision, facts and answers have the same key."""
+    told = {field: value for field, value in facts.items() if value is not None}
+    parts = [bundle.digest, asdict(change), told, "" if answers is None else answers.digest()]
+    return f"onboard-{rendering.digest(json.dumps(parts, sort_keys=True, default=str))[:16]}"
+
+
+def _known_as(bundle: Bundle, candidate: str, facts: Mapping[str, Any]) -> str | None:
+    row = {"candidate": candidate, "aliases": facts.get("aliases")}
+    return catalogue.same(bundle.candidates, contracts.from_rows([row], contracts.CANDIDATES)).get(candidate)
+
+
+def _told(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:
+    """Return the table with what the catalogue says of one candidate."""
+    said = {field: value for field, value in facts.items() if value is not None and field != "candidate"}
+    rows = [row | said if row["candidate"] == name else row for row in candidates.to_pylist()]
+    return contracts.from_rows(rows, contracts.CANDIDATES)
+
+
+def _without(bundle: Bundle, name: str, _: Mapping[str, Any]) -> Bundle:
+    kept = np.flatnonzero(np.asarray(bundle.names) != name)
+    facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k != name} for key in _PER_CANDIDATE}
+    trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one != name]}
+    return replace(
+        bundle,
+        router=Selection.of(bundle.router, kept.tolist()),
+        candidates=bundle.candidates.take(pa.array(kept)),
+        cards=bundle.cards.filter(pc.not_equal(bundle.cards["candidate"], name)),
+        answers=bundle.answers.filter(pc.not_equal(bundle.answers["candidate"], name)),
+        lineage=bundle.lineage | {key: value for key, value in {**facts, **trained}.items() if key in bundle.lineage},
+    )
+
+
+def _repriced(bundle: Bundle, name: str, facts: Mapping[str, Any]) -> Bundle:
+    prices = {field: facts.get(field) for field in ("price_in", "price_out")}
+    rows = [row | prices if row["candidate"] == name else row for row in bundle.candidates.to_pylist()]
+    return replace(bundle, candidates=contracts.from_rows(rows, contracts.CANDIDATES))
+
+
+def version(bundle: Bundle) -> str:
+    """Return the version of a bundle's aptitude test, "" where it has none."""
+    return str(bundle.aptitude_test["version"][0]) if bundle.aptitude_test.num_rows else ""

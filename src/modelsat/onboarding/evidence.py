@@ -1,0 +1,142 @@
+"""What is known about a change: the candidate's answers, and what the champion's candidates scored on those prompts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat import catalogue, collection, contracts
+from modelsat.bundle import Bundle
+from modelsat.collection import Collection
+from modelsat.errors import InputError, ModelsatError
+from modelsat.onboarding.change import Action, Change
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Results of the candidate and of those that the champion knows, under the champion's names.
+
+    Attributes:
+        results: Of all of them; its notes say what could not be read.
+        candidate: Whose change it is.
+    """
+
+    results: Collection
+    candidate: str
+
+    @property
+    def answers(self) -> Collection:
+        """Return the candidate's own results."""
+        return only(self.results, [self.candidate])
+
+
+def gather(
+    bundle: Bundle, change: Change, sources: Sequence[str], zoo: Sequence[str], facts: Mapping[str, Any]
+) -> Evidence:
+    """Collect results.
+
+    Args:
+        bundle: The champion's.
+        change: What is to change.
+        sources: Folders or `s3://` prefixes with the candidate's results, those of others may stand there too.
+        zoo: The same for the results behind the champion; one that cannot be read is noted and left.
+        facts: What the catalogue says of the candidate.
+
+    Raises:
+        InputError: The sources hold no answer of a candidate that is to be added.
+    """
+    found = collection.collect(sources) if sources else nothing()
+    others, notes = _zoo([uri for uri in zoo if uri not in sources])
+    if change.action is Action.ADD:
+        found = _with_aliases(found, change.candidate, facts)
+        own = catalogue.same(_named(change.candidate, facts), found.candidates)
+        if not own:
+            present = ", ".join(found.candidates["candidate"].to_pylist()[:10]) or "nobody"
+            where = ", ".join(map(repr, sources)) or "no source"
+            raise InputError(
+                f"{where} holds no answer of candidate {change.candidate!r}, but of {present}; "
+                "name its results, or an alias of it in the catalogue"
+            )
+        found = _renamed(found, own)
+    merged = _merged([part for part in (found, others) if part.scores.num_rows])
+    wanted = [*bundle.names, change.candidate]
+    others_known = catalogue.same(bundle.candidates, merged.candidates)
+    results = only(_renamed(merged, {k: v for k, v in others_known.items() if k != change.candidate}), wanted)
+    return Evidence(replace(results, notes=(*results.notes, *notes)), change.candidate)
+
+
+def nothing() -> Collection:
+    """Return a collection without results."""
+    return Collection(
+        scores=contracts.SCORES.empty_table(),
+        prompts=contracts.PROMPTS.empty_table(),
+        candidates=contracts.CANDIDATES.empty_table(),
+        rejects=contracts.REJECTS.empty_table(),
+        sources=(),
+        notes=(),
+    )
+
+
+def only(results: Collection, names: Sequence[str]) -> Collection:
+    """Return the results of some candidates, with the prompts that they answered."""
+    wanted = pa.array(sorted(set(names)), pa.string())
+    scores = results.scores.filter(pc.is_in(results.scores["candidate"], value_set=wanted))
+    prompts = results.prompts.filter(pc.is_in(results.prompts["prompt_id"], value_set=scores["prompt_id"].unique()))
+    candidates = results.candidates.filter(pc.is_in(results.candidates["candidate"], value_set=wanted))
+    return replace(results, scores=scores, prompts=prompts, candidates=candidates)
+
+
+def _zoo(uris: Sequence[str]) -> tuple[Collection, list[str]]:
+    parts, notes = [], []
+    for uri in uris:
+        try:
+            parts.append(collection.collect([uri]))
+        except ModelsatError as error:
+            notes.append(f"the results behind the champion are not within reach, so nothing is compared there: {error}")
+    return _merged(parts), notes
+
+
+def _merged(parts: Sequence[Collection]) -> Collection:
+    """Put collections side by side; of a row or prompt that is in several the first one counts."""
+    if not parts:
+        return nothing()
+    return Collection(
+        scores=_first(parts, "scores", ("candidate", "prompt_id", "metric")),
+        prompts=_first(parts, "prompts", ("prompt_id",)),
+        candidates=_first(parts, "candidates", ("candidate",)),
+        rejects=pa.concat_tables([part.rejects for part in parts]),
+        sources=tuple(dict.fromkeys(uri for part in parts for uri in part.sources)),
+        notes=tuple(note for part in parts for note in part.notes),
+        licences=tuple(dict.fromkeys(line for part in parts for line in part.licences)),
+    )
+
+
+def _first(parts: Sequence[Collection], table: str, key: Sequence[str]) -> pa.Table:
+    merged = pa.concat_tables([getattr(part, table) for part in parts])
+    rows = merged.select(list(key)).append_column("row", pa.array(range(merged.num_rows), pa.int64()))
+    kept = rows.group_by(list(key)).aggregate([("row", "min")])["row_min"].to_pylist()
+    return merged.take(pa.array(sorted(kept), pa.int64()))
+
+
+def _named(name: str, facts: Mapping[str, Any]) -> pa.Table:
+    row = {"candidate": name, "aliases": facts.get("aliases")}
+    return contracts.from_rows([row], contracts.CANDIDATES)
+
+
+def _with_aliases(found: Collection, name: str, facts: Mapping[str, Any]) -> Collection:
+    return catalogue.enrich(found, _named(name, facts))
+
+
+def _renamed(results: Collection, names: Mapping[str, str]) -> Collection:
+    """Return the results with other names for some candidates."""
+    told = {old: new for old, new in names.items() if old != new}
+    if not told:
+        return results
+    tables = {}
+    for field in ("scores", "candidates"):
+        table = getattr(results, field)
+        column = [told.get(name, name) for name in table["candidate"].to_pylist()]
+        tables[field] = table.set_column(0, table.schema.field("candidate"), pa.array(column, pa.string()))
+    return replace(results, **tables)

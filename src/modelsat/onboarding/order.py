@@ -1,0 +1,115 @@
+"""The order behind one onboarding: the change, what the catalogue says, and the champion that it starts from.
+
+Every step is given the same order, so that all of them speak of the same champion whoever is promoted meanwhile.
+"""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from modelsat import bundle, catalogue, champions
+from modelsat.atomic import write_text
+from modelsat.bundle import Bundle
+from modelsat.errors import InputError
+from modelsat.onboarding import change as changes
+from modelsat.onboarding.change import Change
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every step needs to know.
+
+    Attributes:
+        change: What is to change, resolved.
+        facts: What the catalogue says of the candidate, a row of the contract `CANDIDATES` without what is missing.
+        epoch: Of the champion.
+        bundle_uri: Its bundle.
+        bundle_digest: What has to be found there.
+        model: Its registered name and version.
+        test: Version of its aptitude test.
+        done: Why nothing is left to do; "" where something is.
+    """
+
+    change: Change
+    facts: dict[str, Any]
+    epoch: int
+    bundle_uri: str
+    bundle_digest: str
+    model: str
+    test: str = ""
+    done: str = ""
+
+    def write(self, path: Path) -> None:
+        """Write the order as JSON."""
+        write_text(path, json.dumps(asdict(self), indent=2, default=str))
+
+    def sentence(self) -> str:
+        """Say what is left to do, or why nothing is."""
+        what = f"{self.change.action} {self.change.candidate} at the champion of epoch {self.epoch}"
+        return self.done or what
+
+    @contextlib.contextmanager
+    def parent_folder(self) -> Iterator[Path]:
+        """Yield the folder of the champion's bundle."""
+        with tempfile.TemporaryDirectory(prefix="modelsat-parent-") as scratch:
+            yield bundle.fetch(self.bundle_uri, Path(scratch))
+
+    @contextlib.contextmanager
+    def parent(self, with_router: bool = True) -> Iterator[Bundle]:
+        """Yield the champion's bundle.
+
+        Raises:
+            InputError: It is broken or another one.
+        """
+        with self.parent_folder() as folder:
+            loaded = bundle.read(folder, with_router)
+            if loaded.digest != self.bundle_digest:
+                raise InputError(
+                    f"bundle {self.bundle_uri!r} has digest {loaded.digest}, the champion record of epoch {self.epoch} "
+                    f"says {self.bundle_digest}; publish the right one"
+                )
+            yield loaded
+
+
+def read(path: Path) -> Order:
+    """Read what `Order.write` wrote."""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    facts = told["facts"]
+    if "released_at" in facts:
+        facts["released_at"] = date.fromisoformat(facts["released_at"])
+    return Order(**told | {"change": changes.of(**told["change"]), "facts": facts})
+
+
+def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) -> Order:
+    """Look at catalogue and champion, and say what is left to do.
+
+    Args:
+        candidate: Name of the candidate, or an alias of it in the catalogue.
+        action: add, remove or reprice.
+        catalogue_uri: Catalogue of candidates; "" for none.
+        champion_store: Champion records.
+
+    Raises:
+        InputError: There is no champion, no such candidate, or the change cannot be made.
+    """
+    facts: dict[str, Any] = {}
+    if catalogue_uri:
+        row = catalogue.find(catalogue.read(catalogue_uri), candidate)
+        candidate = str(row["candidate"])
+        facts = {field: value for field, value in row.items() if value is not None}
+    asked = changes.of(action, candidate, facts.get("revision"))
+    champion = champions.current(champion_store)
+    if champion is None:
+        raise InputError(
+            f"{champion_store!r} has no champion to add a candidate to; train a first router with `modelsat run`"
+        )
+    order = Order(asked, facts, champion.epoch, champion.bundle_uri, champion.bundle_digest, champion.model)
+    with order.parent(with_router=False) as parent:
+        resolved = changes.resolved(parent, asked, facts)
+        done = changes.left_to_do(parent, resolved, facts) or ""
+        return replace(order, change=resolved, test=changes.version(parent), done=done)

@@ -1,0 +1,258 @@
+"""The shadow evaluation: what the changed bundle would choose where the champion chooses, and what that is worth.
+
+Where outcomes on held-out prompts are known, both choices are scored. Where only the newcomer's answers to the aptitude
+test are, the gain is what both bundles expect of their choices, corrected by how the newcomer did where a bundle that
+did not know the answer expected as much of it: one that knows seven eighths of the answers is asked about the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat import admission, arena, outcomes, policy, splits
+from modelsat.bundle import Bundle
+from modelsat.collection import Collection
+from modelsat.errors import InputError
+from modelsat.gate import Outcome, Rules, Verdict
+from modelsat.onboarding.change import Action, Change
+from modelsat.onboarding.evidence import Evidence
+from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
+
+PROMPTS = 256
+"""Prompts that both bundles are shown, at most."""
+_PARTS = 8
+_JUDGED = 320
+_LIKE = 20
+_COMPARED = 8
+_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What came of it.
+
+    Attributes:
+        prompts: How many prompts both bundles chose on.
+        where: What prompts they are.
+        before: Share of the prompts by candidate that the champion chooses, in [0, 1].
+        after: The same for the changed bundle.
+        gain: Accuracy after the change minus before, with its 95 % interval; None where nothing is known of it.
+        loss_bound: Accuracy that is lost at most with one-sided confidence, at least 0; None like the gain.
+        scored: On how many prompts the gain rests.
+        basis: What it rests on.
+        choices: Per prompt its id and both choices.
+    """
+
+    prompts: int
+    where: str
+    before: dict[str, float]
+    after: dict[str, float]
+    gain: Interval | None
+    loss_bound: float | None
+    scored: int
+    basis: str
+    choices: pa.Table
+
+    def share(self, candidate: str) -> float:
+        """Return the share of the prompts that the change brings or takes from a candidate, in [0, 1]."""
+        return abs(self.after.get(candidate, 0.0) - self.before.get(candidate, 0.0))
+
+
+def compare(old: Bundle, new: Bundle, evidence: Evidence, change: Change, rules: Rules = Rules()) -> Shadow:
+    """Show both bundles the same prompts.
+
+    Args:
+        old: The champion's.
+        new: The changed one.
+        evidence: Results on held-out prompts, where there are any.
+        change: What was changed.
+        rules: Confidence of the bound, and the fewest prompts that decide.
+
+    Raises:
+        InputError: The change moved probabilities of candidates that it does not concern.
+    """
+    wide = old if change.action is Action.REMOVE else new
+    ids, texts, truth, where = _prompts(wide, old, evidence)
+    probability = wide.success_probability(texts)
+    _unmoved(old, new, texts, probability, wide)
+    before, after = _choose(old, probability, wide), _choose(new, probability, wide)
+    gains = _known_gains(truth, before, after, wide, evidence.candidate)
+    basis = "outcomes on held-out prompts"
+    if gains is None or len(gains) < rules.min_prompts:
+        gains, basis = None, "nothing: no outcome is known"
+        if change.action is Action.ADD:
+            gains, basis = _expected(old, evidence, change, probability, before, after), "its answers to the test"
+    measured = None if gains is None or not len(gains) else _measured(gains, rules)
+    names = np.asarray(wide.names, dtype=object)
+    return Shadow(
+        prompts=len(texts),
+        where=where,
+        before=_shares(names[before]),
+        after=_shares(names[after]),
+        gain=None if measured is None else measured[0],
+        loss_bound=None if measured is None else measured[1],
+        scored=0 if gains is None else len(gains),
+        basis=basis,
+        choices=pa.table({"prompt_id": ids, "before": names[before], "after": names[after]}),
+    )
+
+
+def judge(shadow: Shadow, change: Change, max_loss: float) -> Verdict:
+    """Say whether the changed bundle becomes champion.
+
+    A newcomer has to be no worse than `max_loss` with the confidence of the bound; an order to remove a candidate or to
+    take over its price is carried out, and what it costs is said.
+
+    Args:
+        shadow: What the shadow evaluation found.
+        change: What was changed.
+        max_loss: Accuracy that may be lost at most, in [0, 1].
+    """
+    share = f"{100 * shadow.share(change.candidate):.0f} % of {shadow.prompts} {shadow.where}"
+    worth = "what that is worth is not known"
+    if shadow.gain is not None and shadow.loss_bound is not None:
+        gain = 100 * shadow.gain.value, 100 * shadow.gain.low, 100 * shadow.gain.high
+        worth = (
+            f"{gain[0]:+.1f} points ({gain[1]:+.1f} to {gain[2]:+.1f}), at most {100 * shadow.loss_bound:.1f} points "
+        )
+        worth += f"are lost, by {shadow.basis} ({shadow.scored})"
+    outcome = Outcome.PROMOTED
+    if change.action is Action.ADD:
+        reason = f"{change.candidate} would get {share}: {worth}"
+        if shadow.share(change.candidate) and (shadow.loss_bound is None or shadow.loss_bound > max_loss):
+            outcome = Outcome.KEPT
+            reason += f"; more than {100 * max_loss:.1f} points might be lost, so ask it more questions or allow more"
+    elif change.action is Action.REMOVE:
+        reason = f"{change.candidate} gives up {share}: {worth}"
+    else:
+        reason = f"{change.candidate} has new prices; choices without a cost weight stay as they are"
+    return Verdict(outcome, reason, "the champion", shadow.gain or Interval(0.0, 0.0, 0.0), None, shadow.scored)
+
+
+def _prompts(wide: Bundle, old: Bundle, evidence: Evidence) -> tuple[list[str], list[str], np.ndarray, str]:
+    """Return ids, texts and outcomes (n, candidates) of held-out prompts; without any, of aptitude questions."""
+    results = evidence.results
+    held_out = np.flatnonzero(splits.assign(results.prompts["stem_digest"].to_pylist()) == splits.TEST)
+    ids = results.prompts["prompt_id"].to_pylist()
+    truth = outcomes.matrix(results.scores, [ids[i] for i in held_out], wide.names)
+    if evidence.candidate in wide.names and len(held_out):
+        own = ~np.isnan(truth[:, wide.names.index(evidence.candidate)])
+        if own.any():
+            held_out, truth = held_out[own], truth[own]
+    if len(held_out):
+        taken = _sample(len(held_out))
+        rows = held_out[taken]
+        return [ids[i] for i in rows], arena.texts_of(results, rows), truth[taken], "held-out prompts"
+    test = old.aptitude_test.take(pa.array(_sample(old.aptitude_test.num_rows)))
+    if not test.num_rows:
+        raise InputError("there is no prompt to compare the bundles on; name results behind the champion")
+    nowhere = np.full((test.num_rows, len(wide.names)), np.nan)
+    return test["prompt_id"].to_pylist(), test["text"].to_pylist(), nowhere, "aptitude questions"
+
+
+def _sample(n: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(n)[:PROMPTS])
+
+
+def _unmoved(old: Bundle, new: Bundle, texts: list[str], probability: np.ndarray, wide: Bundle) -> None:
+    """Score a few prompts with the other bundle: whoever is not concerned must keep its probabilities."""
+    narrow = new if wide is old else old
+    few = narrow.success_probability(texts[:_COMPARED])
+    moved = float(np.abs(few - probability[:_COMPARED][:, _columns(narrow, wide)]).mean())
+    if not moved <= _TOLERANCE:
+        raise InputError(f"the change moves probabilities of other candidates by {moved:.3f}; retrain the router")
+
+
+def _columns(bundle: Bundle, wide: Bundle) -> list[int]:
+    return [wide.names.index(name) for name in bundle.names]
+
+
+def _choose(bundle: Bundle, probability: np.ndarray, wide: Bundle) -> np.ndarray:
+    """Return which column of the wide bundle a bundle chooses, (n,)."""
+    columns = np.asarray(_columns(bundle, wide))
+    return columns[policy.choose(probability[:, columns], tie_break=_ties(bundle.lineage, bundle.names))]
+
+
+def _ties(lineage: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> np.ndarray:
+    return np.asarray([lineage.get("mean_score", {}).get(name, 0.0) for name in names])
+
+
+def _shares(chosen: np.ndarray) -> dict[str, float]:
+    names, counts = np.unique(chosen.astype(str), return_counts=True)
+    return {str(name): float(count) / len(chosen) for name, count in zip(names, counts, strict=True)}
+
+
+def _known_gains(
+    truth: np.ndarray, before: np.ndarray, after: np.ndarray, wide: Bundle, candidate: str
+) -> np.ndarray | None:
+    """Return the score after minus before on every prompt where the candidate's outcome and both choices' are known."""
+    if candidate not in wide.names:
+        return None
+    rows = np.arange(len(truth))
+    first, second = truth[rows, before], truth[rows, after]
+    same = before == after
+    usable = ~np.isnan(truth[:, wide.names.index(candidate)]) & (same | ~(np.isnan(first) | np.isnan(second)))
+    return np.where(same, 0.0, second - first)[usable].astype(np.float64)
+
+
+def _expected(
+    old: Bundle, evidence: Evidence, change: Change, probability: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> np.ndarray | None:
+    """Return what is expected to be gained, once per answer that corrects the expectation; None without such answers.
+
+    Args:
+        old: The champion's bundle.
+        evidence: With the newcomer's answers.
+        change: What was changed.
+        probability: Of the changed bundle on the prompts (n, candidates), the newcomer last.
+        before: Which column the champion chooses, (n,).
+        after: The same of the changed bundle.
+    """
+    expected, obtained = _unseen(old, evidence, change)
+    moved = before != after
+    if not moved.any() or not len(expected):
+        return np.zeros(len(expected)) if len(expected) else None
+    rows = np.arange(len(before))
+    hoped = float((probability[rows, after] - probability[rows, before]).mean())
+    least = float(np.quantile(probability[rows, after][moved], 0.1))
+    # Where a newcomer is chosen, much is expected of it: whether it keeps such promises is what counts.
+    like = np.sort(np.argsort(-expected, kind="stable")[: max(_LIKE, int((expected >= least).sum()))])
+    return np.asarray(hoped + moved.mean() * (obtained - expected)[like], dtype=np.float64)
+
+
+def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray, np.ndarray]:
+    """Return what bundles that do not know a newcomer's answer expect on aptitude questions, and what it scored."""
+    test = old.aptitude_test
+    place = {stem: i for i, stem in enumerate(test["stem_digest"].to_pylist())}
+    own = evidence.answers
+    stems = dict(zip(own.prompts["prompt_id"].to_pylist(), own.prompts["stem_digest"].to_pylist(), strict=True))
+    asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
+    order = sorted(asked, key=place.__getitem__)
+    texts, expected, obtained = test["text"].to_pylist(), [np.empty(0)], []
+    for part in range(_PARTS):
+        judged = order[part::_PARTS][: _JUDGED // _PARTS]
+        known = set(order) - set(order[part::_PARTS])
+        if known and judged:
+            placed = admission.admit(old, _of_stems(own, known))
+            probability = placed.success_probability([texts[place[stem]] for stem in judged])
+            expected.append(probability[:, placed.names.index(change.candidate)])
+            obtained += [asked[stem] for stem in judged]
+    return np.concatenate(expected), np.asarray(obtained, dtype=np.float64)
+
+
+def _scores(own: Collection) -> list[tuple[str, float]]:
+    return list(zip(own.scores["prompt_id"].to_pylist(), own.scores["score"].to_pylist(), strict=True))
+
+
+def _of_stems(own: Collection, stems: set[str]) -> Collection:
+    prompts = own.prompts.filter(pa.array([stem in stems for stem in own.prompts["stem_digest"].to_pylist()]))
+    ids = set(prompts["prompt_id"].to_pylist())
+    kept = pa.array([prompt_id in ids for prompt_id in own.scores["prompt_id"].to_pylist()])
+    return replace(own, prompts=prompts, scores=own.scores.filter(kept))
+
+
+def _measured(gains: np.ndarray, rules: Rules) -> tuple[Interval, float]:
+    resampled = bootstrap_means(gains[:, None])[:, 0]
+    return interval(float(gains.mean()), resampled), max(0.0, -lower_bound(resampled, rules.confidence))

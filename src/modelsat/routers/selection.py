@@ -1,0 +1,76 @@
+"""A router that leaves out some of another one's candidates: what is removed without training is not asked any more."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelsat.routers.profile import Profile
+from modelsat.routers.router import Progress, Reading, Router
+
+
+class Selection(Router):
+    """Shows some columns of a router.
+
+    Args:
+        inner: The router.
+        columns: Which of its candidates are left, by place.
+    """
+
+    kind = "selection"
+
+    def __init__(self, inner: Router, columns: Sequence[int]) -> None:
+        self.inner = inner
+        self.columns = list(columns)
+        self.candidates = tuple(inner.candidates[i] for i in self.columns)
+
+    @classmethod
+    def of(cls, router: Router, columns: Sequence[int]) -> "Selection":
+        """Return a selection of a router's candidates; one of a selection is one of the router behind it."""
+        if isinstance(router, Selection):
+            return cls(router.inner, [router.columns[i] for i in columns])
+        return cls(router, columns)
+
+    def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Ask the router and leave out what is not selected."""
+        return self.inner.success_probability(texts, progress)[:, self.columns]
+
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Read as the router does."""
+        told = self.inner.read(texts)
+        return replace(told, success_probability=told.success_probability[:, self.columns])
+
+    def likeness(self, texts: Sequence[str]) -> np.ndarray | None:
+        """Compare as the router does."""
+        return self.inner.likeness(texts)
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which prompts the router reads only in part."""
+        return self.inner.truncated(texts)
+
+    def admit(self, newcomers: Profile) -> "Selection":
+        """Admit to the router; newcomers are selected."""
+        wider = self.inner.admit(newcomers)
+        return Selection(wider, [*self.columns, *range(len(self.inner.candidates), len(wider.candidates))])
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write the router as it is."""
+        return {
+            "kind": self.inner.kind,
+            "candidates": list(self.inner.candidates),
+            "settings": self.inner.save(folder),
+            "columns": self.columns,
+        }
+
+    @classmethod
+    def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Selection":
+        """Rebuild the router and select."""
+        from modelsat.bundle import load_router
+
+        inner = load_router(folder, settings["kind"], tuple(settings["candidates"]), settings["settings"])
+        selection = cls(inner, settings["columns"])
+        if selection.candidates != tuple(candidates):
+            raise ValueError("its selection names other candidates than the bundle")
+        return selection

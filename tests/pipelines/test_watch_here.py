@@ -1,0 +1,198 @@
+"""The watch on one machine: each release once, retried where it failed, training last; the pipelines are scripted."""
+
+import contextlib
+import io
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelsat import bundle, champions, release_ledger
+from modelsat.bundle import Bundle
+from modelsat.errors import InputError, ServiceError, ValidationFailed
+from modelsat.release_ledger import Release
+from modelsat.retraining_policy import Rules
+from pipelines import local, one_candidate, services, watch_here
+from pipelines.one_candidate import Outcome
+from pipelines.watch_here import Watch
+
+CATALOGUE = """
+- {candidate: good, endpoint: "http://localhost:1/v1"}
+- {candidate: "no name for a candidate"}
+- {candidate: bad, price_in: cheap}
+- {candidate: idle}
+- {candidate: better, endpoint: "http://localhost:1/v1"}
+"""
+PROMOTED = {"metrics": {"share_of_traffic": 0.4, "loss_bound": 0.01}}
+
+
+@pytest.fixture
+def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
+    """Folder with a champion that knows `old`, and a catalogue."""
+    made = make_bundle({"old": 0.5}, lineage={"sources": ["behind"]}).write(tmp_path / "first")
+    uri = bundle.publish(tmp_path / "first", str(tmp_path / "bundles"))
+    champions.promote(str(tmp_path / "champions"), uri, made.digest, "router/1", "first", "promoted", 0)
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
+    return tmp_path
+
+
+@pytest.fixture
+def edge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the pipelines do, by candidate: an outcome, or an error to raise; and the calls that they got."""
+    script: dict[str, Any] = {"calls": [], "trained": []}
+
+    def onboard(_: Path, candidate: str, choices: Any, tracking_uri: str) -> Outcome:
+        script["calls"].append(candidate)
+        told = script.get(candidate, Outcome(True, f"{candidate} is in", PROMOTED, (f"answers/{candidate}",)))
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    def train(_: Path, arguments: Any) -> Path:
+        script["trained"].append(arguments["collect_sources"])
+        if "training" in script:
+            raise script["training"]
+        return Path()
+
+    server = services.Service("mlflow", 1, 0.0, 1)
+    monkeypatch.setattr(one_candidate, "pipeline", onboard)
+    monkeypatch.setattr(local, "run", train)
+    monkeypatch.setattr(services, "mlflow", lambda _: server)
+    return script
+
+
+def look(folder: Path, rules: Rules | None = None) -> str:
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        Watch(folder, str(folder / "catalogue.yaml"), str(folder / "ledger"), rules=rules).look()
+    return shown.getvalue()
+
+
+def ending(folder: Path, candidate: str) -> str | None:
+    told = release_ledger.ending(str(folder / "ledger"), Release(candidate).key)
+    return told and told["outcome"]
+
+
+def test_broken_row_stops_nobody_else(folder: Path, edge: dict[str, Any]) -> None:
+    shown = look(folder)
+
+    assert sorted(edge["calls"]) == ["better", "good"]
+    assert "row 2 of catalogue" in shown
+    assert "row 3 of catalogue" in shown
+    assert "'idle' has neither an endpoint nor results" in shown
+
+
+def test_release_is_onboarded_once_however_often_it_is_looked_at(folder: Path, edge: dict[str, Any]) -> None:
+    for _ in range(4):
+        look(folder)
+
+    assert sorted(edge["calls"]) == ["better", "good"]
+    assert ending(folder, "good") == "onboarded"
+
+
+@pytest.mark.parametrize("error", [ValidationFailed("copied"), InputError("no questions")])
+def test_refusal_is_final_and_tells_why(folder: Path, edge: dict[str, Any], error: Exception) -> None:
+    edge["good"] = error
+
+    shown = look(folder) + look(folder)
+
+    assert edge["calls"].count("good") == 1
+    assert ending(folder, "good") == "refused"
+    assert f"refused: {error}" in shown
+
+
+def test_gate_that_keeps_the_champion_refuses(folder: Path, edge: dict[str, Any]) -> None:
+    edge["good"] = Outcome(False, "not promoted: might lose", PROMOTED)
+
+    look(folder)
+
+    assert ending(folder, "good") == "refused"
+
+
+def test_failure_is_reported_and_tried_again_after_a_while(folder: Path, edge: dict[str, Any]) -> None:
+    edge["good"] = ServiceError("MLflow is down")
+    first = look(folder)
+    too_early = look(folder)
+    failed = next((folder / "ledger").glob(f"{Release('good').key}.failed-001.json"))
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    failed.write_text(f'{{"reason": "", "retry_at": "{past}"}}')
+    edge.pop("good")
+
+    look(folder)
+
+    assert "attempt 1 failed, the next one comes in 60 s at the earliest: MLflow is down" in first
+    assert "good" not in too_early
+    assert edge["calls"].count("good") == 2
+    assert ending(folder, "good") == "onboarded"
+
+
+def test_training_comes_last_and_knows_every_release(folder: Path, edge: dict[str, Any]) -> None:
+    rules = Rules(newcomers=2, least_seconds=0)
+
+    shown = look(folder, rules)
+    again = look(folder, rules)
+
+    (trained,) = edge["trained"]
+    assert sorted(trained) == ["answers/better", "answers/good", "behind"]
+    assert shown.index("onboarded: good is in") < shown.index("2 releases since the last training")
+    assert "retrained: trained on 3 sources" in shown
+    assert "no call for a training" in again
+
+
+def test_training_that_fails_is_tried_again_with_the_same_snapshot(folder: Path, edge: dict[str, Any]) -> None:
+    edge["training"] = ServiceError("MLflow is down")
+    rules = Rules(newcomers=2, least_seconds=0)
+
+    shown = look(folder, rules)
+
+    assert "attempt 1 failed" in shown
+    state = release_ledger.states(str(folder / "ledger"))["retraining-000001"]
+    assert (state.attempts, state.failed, state.settled) == (1, True, False)
+
+
+def test_look_without_a_champion_says_what_to_do_first(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no champion yet; run `modelsat run` first"):
+        Watch(tmp_path, "catalogue.yaml", str(tmp_path / "ledger")).run(every=1, once=True)
+
+
+def test_worker_is_gone_when_its_process_is() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mine = watch_here.worker()
+    host = mine.split("/")[0]
+
+    assert not watch_here.is_gone(mine)
+    assert watch_here.is_gone(f"{host}/{process.pid}/1")
+    process.kill()
+    process.wait()
+    assert watch_here.is_gone(f"{host}/{process.pid}/{time.time():.0f}")
+    assert not watch_here.is_gone(f"elsewhere/{process.pid}/1")
+
+
+def test_killed_watch_is_taken_over_by_the_next_one(folder: Path, edge: dict[str, Any]) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from pipelines import one_candidate, services, watch_here\n"
+        "services.mlflow = lambda _: services.Service('mlflow', 1, 0.0, 1)\n"
+        "def hang(*_): print('begun', flush=True); time.sleep(600)\n"
+        "one_candidate.pipeline = hang\n"
+        "f = Path(sys.argv[1])\n"
+        "watch_here.Watch(f, str(f / 'catalogue.yaml'), str(f / 'ledger'), rules=None).look()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "begun" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+    shown = look(folder)
+
+    assert sorted(edge["calls"]) == ["better", "good"]
+    assert "attempt 2" in shown
+    assert {ending(folder, "good"), ending(folder, "better")} == {"onboarded"}
