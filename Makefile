@@ -9,7 +9,7 @@ TESTS ?= tests
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run stop test check bench-quality compile clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz images test-docker compile clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ stop: $(READY) ## Stop the endpoint and MLflow that `make run` left running
 
 test: check ## Everything CI runs
 	$(BIN)/python -m pytest $(TESTS)
+
+test-faults: $(READY) ## Faults in numbers too large for `make test`
+	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py
 
 check: $(READY) ## Format, lint, types, architecture
 	$(BIN)/ruff format --check .
@@ -41,8 +44,25 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/routereval.py --mirror
 	$(BIN)/python benchmarks/results_page.py
 
+bench-serving: $(READY) ## Endpoint and gateway beside the router in process, and under load
+	$(BIN)/python benchmarks/served.py
+
+fuzz: $(READY) ## Ten thousand malformed, hostile and random requests to endpoint and gateway
+	MODELSAT_FUZZ_REQUESTS=10000 $(BIN)/python -m pytest tests/serving/test_random_requests.py
+
+images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in infra/images/build.sh
+	infra/images/build.sh all
+
+test-docker: $(READY) ## Build the images and run them, on the docker socket in MODELSAT_DOCKER_HOST
+	$(BIN)/python -m pytest -m docker tests/infra
+
+bench-speed: $(READY) ## What training costs: a pair beside the paper's, the whole of it, and on GPUs their utilisation
+	$(BIN)/python benchmarks/training_pairs.py
+	$(BIN)/python benchmarks/training_whole.py
+	$(BIN)/python benchmarks/training_speed.py $(if $(wildcard /dev/nvidia0),,--tiny)
+
 compile: $(READY) ## Write the compiled pipelines
-	$(BIN)/modelsat compile
+	PYTHONHASHSEED=0 $(BIN)/modelsat compile
 
 clean: ## Remove the environment and everything that runs have left
 	-@test -x $(BIN)/modelsat && $(BIN)/modelsat stop

@@ -1,4 +1,5 @@
-# The pipeline's steps without torch: check, collect, validate, instruct, register, promote.
+# The pipeline's steps without torch: check, collect, validate, instruct, register, promote. On a cluster the same image is
+# MLflow's server, reconciler and uploader.
 #
 #   docker build -f infra/images/pipeline.Dockerfile .        or: infra/images/build.sh pipeline
 #
@@ -9,7 +10,7 @@ ARG BASE_IMAGE=python:3.11-slim
 FROM ${BASE_IMAGE} AS requirements
 WORKDIR /requirements
 COPY pyproject.toml infra/images/requirements.py ./
-RUN python3 requirements.py pipelines > requirements.txt
+RUN python3 requirements.py pipelines database > requirements.txt
 
 FROM ${BASE_IMAGE} AS build
 # pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and
@@ -26,9 +27,9 @@ COPY constraints.txt wheelhous[e] /wheelhouse/
 COPY pyproject.toml infra/images/requirements.py ./
 RUN ["python3", "-m", "venv", "/opt/modelsat"]
 ENV PATH=/opt/modelsat/bin:$PATH
-RUN python requirements.py pipelines > requirements.txt && pip install --no-compile -r requirements.txt
+RUN python requirements.py pipelines database > requirements.txt && pip install --no-compile -r requirements.txt
 # Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
-RUN python -c "import boto3, great_expectations, kfp.dsl.executor_main, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, sklearn.decomposition"
+RUN python -c "import boto3, great_expectations, kfp.dsl.executor_main, kubernetes, matplotlib.figure, mlflow.pyfunc, psycopg2, pyarrow.parquet, sklearn.decomposition"
 
 # Our own code by itself, so that a change of it is one small layer of the image.
 COPY pyproject.toml README.md LICENSE ./

@@ -1,4 +1,4 @@
-# The endpoint: KServe's predictor with one router, from a folder, S3 or MLflow.
+# The endpoint: KServe's predictor with one router, from a folder, S3 or MLflow; and the gateway (`modelsat gateway`).
 #
 #   docker build -f infra/images/serving.Dockerfile .        or: infra/images/build.sh serving
 #   docker run -p 8080:8080 -v /path/to/bundle:/mnt/models:ro modelsat/serving-python:0.1.0
@@ -34,7 +34,8 @@ RUN pip install --no-deps --no-compile ${TORCH_INDEX:+--index-url "$TORCH_INDEX"
 COPY --from=requirements /requirements/requirements.txt ./
 RUN pip install --no-compile -r requirements.txt
 # Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
-RUN python -c "import boto3, kserve, mlflow.pyfunc, pyarrow.parquet, torch, transformers.models.bert.modeling_bert"
+RUN python -c "import boto3, fastapi, httpx, kserve, mlflow.pyfunc, prometheus_client, pyarrow.parquet, torch, \
+    transformers.models.bert.modeling_bert, uvicorn"
 
 # Our own code by itself, so that a change of it is one small layer of the image.
 COPY pyproject.toml README.md LICENSE ./

