@@ -52,10 +52,12 @@ class ChampionWatch:
             load(self.predictor, champion.bundle_uri, champion.bundle_digest)
         except InputError as error:
             self._refused = champion.epoch
+            self.predictor.telemetry.champions_refused.inc()
             kept = f"epoch {self.epoch} keeps serving" if self.epoch else "none serves yet"
             logger.error("champion of epoch %d is refused, %s: %s", champion.epoch, kept, error)
             return False
         self.epoch = champion.epoch
+        self.predictor.telemetry.promoted(champion)
         logger.info("champion of epoch %d serves: %s from %s", champion.epoch, champion.verdict, champion.bundle_uri)
         return True
 

@@ -4,25 +4,22 @@ import ipaddress
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
 
 from modelsat.errors import InputError
-from serving.gateway import tokens, upstreams
+from serving import tokens
+from serving.gateway import upstreams
+from serving.gateway.app import Settings as Settings
 from serving.gateway.app import create_app
 
 _LAST_STREAMS_SECONDS = 30
 
 
 def run(
-    host: str,
-    port: int,
-    upstreams_file: Path,
-    endpoint: str,
-    clients_file: Path | None,
-    deadline_seconds: float,
-    switch_gain: float,
+    host: str, port: int, upstreams_file: Path, endpoint: str, clients_file: Path | None, settings: Settings
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -32,21 +29,20 @@ def run(
         upstreams_file: As `serving.gateway.upstreams` describes it.
         endpoint: Address of the KServe endpoint.
         clients_file: Digests of tokens that are let in, beside those in the environment.
-        deadline_seconds: How long the endpoint may take for a decision.
-        switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
+        settings: How to decide; its clients are added here.
 
     Raises:
         InputError: A file, address or port is unusable, or strangers could spend the upstreams' keys.
     """
-    known = tokens.known(os.environ.get(tokens.VARIABLE, ""), clients_file)
+    known = tokens.known(os.environ.get(tokens.GATEWAY, ""), clients_file)
     if not known and not _is_loopback(host):
         raise InputError(
-            f"host {host!r} can be reached from outside and no client has a token; set {tokens.VARIABLE}, "
+            f"host {host!r} can be reached from outside and no client has a token; set {tokens.GATEWAY}, "
             "or name --clients"
         )
     if not upstreams.is_address(endpoint):
         raise InputError(f"endpoint {endpoint!r} is no http:// or https:// address without a login; name one")
-    app = create_app(upstreams.read(upstreams_file), endpoint, known, deadline_seconds, switch_gain)
+    app = create_app(upstreams.read(upstreams_file), endpoint, replace(settings, clients=known))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bound = _bound(host, port)

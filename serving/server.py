@@ -4,61 +4,102 @@ Run it with `modelsat serve --champions FOLDER` or `modelsat serve --bundle URI`
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from kserve import ModelServer
 from kserve import logging as kserve_logging
-from kserve.errors import InvalidInput, ModelNotReady, ServerNotReady
-from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
-from kserve.protocol.dataplane import DataPlane
-from kserve.protocol.rest.server import RESTServer
 
 from modelsat.errors import InputError
+from serving import grpc_endpoint, tokens
 from serving.champion_watch import ChampionWatch, load
+from serving.limits import Limits
+from serving.micro_batches import DEADLINE_SECONDS
 from serving.predictor import Predictor
+from serving.rest_endpoint import MODEL_NAME, Rest, StrictPlane
+from serving.telemetry import EndpointTelemetry
 
-MODEL_NAME = "router"
-# Anyone who reaches the port could unload the router for good through these routes of KServe.
-_CLOSED = "/v2/repository"
+MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT = 4 * 2**20, 512, 64 * 2**20
+logger = logging.getLogger("modelsat.serving")
 
 
-def run(host: str, port: int, champions: str | None, bundle: str | None, threads: int = 1) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """How the endpoint serves.
+
+    Attributes:
+        host: Address to bind, such as 127.0.0.1.
+        port: TCP port of REST.
+        grpc_port: TCP port of gRPC; 0 serves none.
+        threads: Processor threads of the router; one is best where other processes share the cores.
+        deadline_seconds: Within which a single prompt is answered or refused, above 0.
+        per_minute: Requests that one client may send; 0 sets no limit.
+        clients: File of SHA-256 digests of the tokens that are let in, beside those in the environment.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    grpc_port: int = 0
+    threads: int = 1
+    deadline_seconds: float = DEADLINE_SECONDS
+    per_minute: float = 0.0
+    clients: Path | None = None
+
+
+def run(settings: Settings, champions: str | None, bundle: str | None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
-        host: Address to bind, such as 127.0.0.1.
-        port: TCP port.
+        settings: How to serve.
         champions: Folder or `s3://` prefix of champion records to follow; None serves `bundle`.
         bundle: Folder, `s3://` URI or `models:/name@alias` to serve for good.
-        threads: Processor threads of the router; one is best where other processes share the cores.
 
     Raises:
-        InputError: The port is taken, or the bundle cannot be used.
+        InputError: A port is taken, the clients' file is unusable, or the bundle cannot be used.
     """
     # uvicorn stops in order and then raises the signal again; unhandled, an orderly end would look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _require_free(host, port)
-    torch.set_num_threads(threads)
+    known = tokens.known(os.environ.get(tokens.ENDPOINT, ""), settings.clients)
+    for port in filter(None, (settings.port, settings.grpc_port)):
+        _require_free(settings.host, port)
+    torch.set_num_threads(settings.threads)
     _quiet_logs()
-    predictor = Predictor(MODEL_NAME)
+    if not known and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        logger.warning("everybody who reaches %s may ask; set %s, or name --clients", settings.host, tokens.ENDPOINT)
+    predictor = Predictor(MODEL_NAME, EndpointTelemetry(), settings.deadline_seconds)
     if bundle is not None:
         load(predictor, bundle)
     elif champions is not None:
         ChampionWatch(predictor, champions).start()
-    server = ModelServer(http_port=port, enable_grpc=False, enable_latency_logging=False)
+    asyncio.run(_serve(settings, predictor, known))
+
+
+async def _serve(settings: Settings, predictor: Predictor, known: frozenset[str]) -> None:
+    server = ModelServer(http_port=settings.port, enable_grpc=False, enable_latency_logging=False)
     server.register_model(predictor)
-    dataplane = _ReadyWithItsModel(model_registry=server.registered_models)
-    rest = _Rest(FASTAPI_APP_IMPORT_STRING, dataplane, server.model_repository_extension, port)
-    rest.config.host = host
-    asyncio.run(rest.start())
+    plane = StrictPlane(model_registry=server.registered_models)
+    limits = Limits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute)
+    count = predictor.telemetry.refused
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.grpc_port:
+            gate = grpc_endpoint.Gate(limits, known, count)
+            beside = grpc_endpoint.make(_address(settings), plane, limits, gate)
+            await beside.start()
+            stack.push_async_callback(beside.stop, 5)
+        await Rest(settings.host, settings.port, plane, server.model_repository_extension, limits, known, count).start()
+
+
+def _address(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.grpc_port}"
 
 
 def _require_free(host: str, port: int) -> None:
@@ -74,60 +115,7 @@ def _require_free(host: str, port: int) -> None:
             ) from error
 
 
-class _ReadyWithItsModel(DataPlane):  # type: ignore[misc]
-    """KServe's data plane, whose server readiness is true before there is anything to answer with."""
-
-    async def ready(self) -> bool:
-        """Say whether the router can answer."""
-        return bool(await self.model_registry.is_model_ready(MODEL_NAME))
-
-    def decode(self, *args: Any, **kwargs: Any) -> Any:
-        """Read a request; KServe takes the lengths and bytes of binary tensors on trust and stumbles over wrong ones.
-
-        Raises:
-            InvalidInput: It cannot be read, which is the sender's fault.
-        """
-        try:
-            return super().decode(*args, **kwargs)
-        except InvalidInput:
-            raise
-        except Exception as error:
-            fault = f"the request cannot be decoded ({type(error).__name__}); check its binary tensors and their sizes"
-            # Not `from error`: its text may quote the prompt, and KServe logs the chain.
-            raise InvalidInput(fault) from None
-
-
-class _Rest(RESTServer):  # type: ignore[misc]
-    """KServe's REST server without the routes that let a stranger switch the router off."""
-
-    def create_application(self) -> None:
-        application: FastAPI = app
-        # Registered before KServe's routes, so that it wins however FastAPI keeps them.
-        application.add_api_route(f"{_CLOSED}/{{rest:path}}", _closed, methods=["GET", "POST"], include_in_schema=False)
-        super().create_application()
-        application.add_exception_handler(RequestValidationError, _malformed)
-        for kind in (ServerNotReady, ModelNotReady):
-            application.add_exception_handler(kind, _not_ready)
-
-
-async def _closed(rest: str) -> JSONResponse:  # noqa: ARG001
-    return JSONResponse({"error": "this endpoint has no model repository; promote a champion instead"}, status_code=404)
-
-
-async def _malformed(_: Request, error: Any) -> JSONResponse:
-    """Answer the protocol's error object instead of FastAPI's, which would echo the prompt."""
-    where = ".".join(str(part) for part in error.errors()[0].get("loc", ()))
-    what = error.errors()[0].get("msg", "malformed")
-    return JSONResponse({"error": f"the request is malformed at {where!r}: {what}"}, status_code=400)
-
-
-async def _not_ready(_: Request, __: Any) -> JSONResponse:
-    """Answer probes without a traceback in the log: waiting for the first champion is no fault."""
-    sentence = "the router has no bundle yet; promote one, or wait for it to load"
-    return JSONResponse({"error": sentence}, status_code=503, headers={"retry-after": "1"})
-
-
-def _quiet_logs() -> None:
+def _quiet_logs() -> Any:
     kserve_logging.configure_logging()
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.getLogger("kserve.trace").setLevel(logging.WARNING)

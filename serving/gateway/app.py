@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -14,38 +15,54 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from serving.gateway import decision_headers, errors, headers, tokens
-from serving.gateway.capacity import Capacity, read_body
+from serving.door import Door
+from serving.gateway import decision_headers, errors, headers
 from serving.gateway.chat_request import AUTO, ChatRequest, parse
-from serving.gateway.decision import Decider, Decision
-from serving.gateway.errors import Refused
+from serving.gateway.decision import HELD_BACK, Decider, Decision
 from serving.gateway.forwarding import forward
 from serving.gateway.passthrough import Passthrough
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.upstreams import Upstream
+from serving.limits import Limits
+from serving.refusal import Refused
 
 DEADLINE_SECONDS = 1.0
+MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT = 20 * 2**20, 256, 512 * 2**20
+"""Images travel inside of bodies."""
+_OPEN = ("/healthz", "/readyz", "/metrics")
 logger = logging.getLogger("modelsat.gateway")
 
 
-def create_app(
-    upstreams: Mapping[str, Upstream],
-    endpoint: str,
-    clients: frozenset[str] = frozenset(),
-    deadline_seconds: float = DEADLINE_SECONDS,
-    switch_gain: float = SWITCH_GAIN,
-) -> FastAPI:
+@dataclass(frozen=True)
+class Settings:
+    """How the gateway decides and whom it lets in.
+
+    Attributes:
+        clients: SHA-256 of the tokens that are let in; empty lets everybody in.
+        deadline_seconds: How long the endpoint may take for a decision, above 0.
+        switch_gain: Utility by which another candidate has to be better for a conversation to leave its own, in [0, 1].
+        per_minute: Requests that one client may send; 0 sets no limit.
+        most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1]; 1
+            holds nobody back.
+    """
+
+    clients: frozenset[str] = frozenset()
+    deadline_seconds: float = DEADLINE_SECONDS
+    switch_gain: float = SWITCH_GAIN
+    per_minute: float = 0.0
+    most_dearest_share: float = 1.0
+
+
+def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Settings = Settings()) -> FastAPI:
     """Return the application.
 
     Args:
         upstreams: By candidate.
         endpoint: Address of the KServe endpoint, such as http://127.0.0.1:8080.
-        clients: SHA-256 of the tokens that are let in; empty lets everybody in.
-        deadline_seconds: How long the endpoint may take for a decision, above 0.
-        switch_gain: Utility by which another candidate has to be better for a conversation to leave its own, in [0, 1].
+        settings: How to decide and whom to let in.
     """
-    gateway = Gateway(upstreams, endpoint, clients, deadline_seconds, switch_gain)
+    gateway = Gateway(upstreams, endpoint, settings)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -53,7 +70,14 @@ def create_app(
         await gateway.client.aclose()
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Capacity)
+    app.add_middleware(
+        Door,
+        limits=Limits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute),
+        clients=settings.clients,
+        is_open=lambda _, path: path in _OPEN,
+        answer=errors.answer,
+        on_refused=gateway.telemetry.refused,
+    )
     for kind, handler in (
         (Refused, errors.refused),
         (RecursionError, errors.too_deep),
@@ -67,6 +91,7 @@ def create_app(
         ("GET", "/v1/models", gateway.models),
         ("GET", "/metrics", gateway.metrics),
         ("GET", "/healthz", healthz),
+        ("GET", "/readyz", gateway.readyz),
     ):
         app.add_api_route(path, serve, methods=[method], response_model=None)
     return app
@@ -75,39 +100,42 @@ def create_app(
 class Gateway:
     """The routes, with what they share; arguments as of `create_app`."""
 
-    def __init__(
-        self,
-        upstreams: Mapping[str, Upstream],
-        endpoint: str,
-        clients: frozenset[str],
-        deadline_seconds: float,
-        switch_gain: float,
-    ) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], endpoint: str, settings: Settings) -> None:
         self.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None, max_keepalive_connections=64))
         self.upstreams = upstreams
-        self.clients = clients
-        self.decider = Decider(self.client, endpoint, upstreams, deadline_seconds, switch_gain)
+        self.decider = Decider(
+            self.client,
+            endpoint,
+            upstreams,
+            settings.deadline_seconds,
+            settings.switch_gain,
+            settings.most_dearest_share,
+        )
         self.telemetry = Telemetry()
 
     async def chat_completions(self, request: Request) -> Response:
         """Answer a chat completion by the candidate that the router names, or by the one that the client names."""
-        client, chat, decision, milliseconds = await self._decided(request)
+        chat, decision, milliseconds = await self._decided(request)
         sent = headers.to_upstream(request.headers, headers.request_id(request))
+        began = time.perf_counter()
         forwarded = await forward(self.client, decision, chat, self.upstreams, sent)
         if forwarded.response.is_success:
-            self.decider.memory.keep(client, chat.messages, forwarded.candidate)
+            self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
+            self.decider.memory.keep(request.state.client, chat.messages, forwarded.candidate)
         told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
         for candidate, fault in forwarded.failures:
             self.telemetry.fallbacks.labels(candidate, fault).inc()
+        self.telemetry.decided(decision, forwarded.candidate)
         self._count(request, told, forwarded.response.status_code)
-        return Passthrough(forwarded, {**told, headers.REQUEST_ID: headers.request_id(request)})
+        return Passthrough(forwarded, told)
 
     async def route(self, request: Request) -> Response:
         """Answer the decision alone. It is remembered as taken, so that callers who act on it get stickiness too."""
-        client, chat, decision, milliseconds = await self._decided(request, AUTO)
+        chat, decision, milliseconds = await self._decided(request, AUTO)
         chosen = decision.order[0]
-        self.decider.memory.keep(client, chat.messages, chosen)
+        self.decider.memory.keep(request.state.client, chat.messages, chosen)
         told = decision_headers.of_decision(decision, chosen, (), milliseconds)
+        self.telemetry.decided(decision, chosen)
         self._count(request, told, httpx.codes.OK)
         answer = {
             "object": "modelsat.decision",
@@ -118,32 +146,40 @@ class Gateway:
             "order": decision.order,
             "candidates": decision.ranked,
         }
-        return JSONResponse(answer, headers={**told, headers.REQUEST_ID: headers.request_id(request)})
+        return JSONResponse(
+            answer | ({"explanation": decision.explanation} if decision.explanation else {}), headers=told
+        )
 
-    async def models(self, request: Request) -> Response:
+    async def models(self) -> Response:
         """List `auto` and all candidates with an upstream."""
-        tokens.client_of(request.headers.get("authorization", ""), self.clients)
         rows = [
             {"id": name, "object": "model", "created": 0, "owned_by": "modelsat"} for name in (AUTO, *self.upstreams)
         ]
-        return JSONResponse({"object": "list", "data": rows}, headers={headers.REQUEST_ID: headers.request_id(request)})
+        return JSONResponse({"object": "list", "data": rows})
 
     async def metrics(self) -> Response:
         """Return the counters for Prometheus."""
+        self.telemetry.dearest_share.set(self.decider.escalation.largest_share())
         return Response(generate_latest(self.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def _decided(
-        self, request: Request, model: str | None = None
-    ) -> tuple[str, ChatRequest, Decision, float | None]:
-        """Return client, request, decision, and how long it took where the client asks for that."""
-        client = tokens.client_of(request.headers.get("authorization", ""), self.clients)
-        chat = parse(await read_body(request), model)
+    async def readyz(self) -> Response:
+        """Say whether `auto` can be answered."""
+        if await self.decider.is_ready():
+            return JSONResponse({"status": "ready"})
+        return errors.answer(Refused(503, "the router endpoint is not ready and no candidate is known to be best", 1))
+
+    async def _decided(self, request: Request, model: str | None = None) -> tuple[ChatRequest, Decision, float | None]:
+        """Return request, decision, and how long it took where the client asks for that."""
+        chat = parse(await request.body(), model)
+        explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")
         began = time.perf_counter()
-        decision = await self.decider.decide(chat, client)
+        decision = await self.decider.decide(chat, request.state.client, headers.request_id(request), explain)
         seconds = time.perf_counter() - began
         self.telemetry.routing_seconds.observe(seconds)
+        if decision.outcome == HELD_BACK:
+            self.telemetry.escalations.inc()
         asks = request.headers.get("x-modelsat-debug", "").lower() == "true"
-        return client, chat, decision, 1000 * seconds if asks else None
+        return chat, decision, 1000 * seconds if asks else None
 
     def _count(self, request: Request, told: Mapping[str, str], status: int) -> None:
         model, outcome = told[decision_headers.MODEL], told[decision_headers.OUTCOME]

@@ -21,6 +21,11 @@ class BestSingle:
         ):
             self._sums[str(name)] = self._sums.get(str(name), 0.0) + float(probability)
 
+    @property
+    def name(self) -> str:
+        """Return the best single candidate; empty before the first answer."""
+        return (self.order() or [""])[0]
+
     def order(self) -> list[str]:
         """Return the candidates by falling mean; empty before the first answer."""
         return sorted(self._sums, key=lambda name: -self._sums[name])

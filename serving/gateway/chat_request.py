@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.gateway.errors import Refused
+from modelsat import preferences
+from modelsat.errors import InputError
+from modelsat.preferences import Preferences
+from serving.refusal import Refused
 
 AUTO = "auto"
-_ADDITIONS = ("cost_weight", "candidates")
+_ADDITIONS = tuple(name for name in preferences.FIELDS if name != "top_k")
 _MOST_PATTERNS = 200
 
 
@@ -21,15 +24,13 @@ class ChatRequest:
         model: `auto` or a candidate.
         messages: The conversation.
         forwarded: Every field but `modelsat`, for the upstream.
-        cost_weight: How much probability one would give up for the cost of the dearest candidate, in [0, 1].
-        candidates: Patterns such as `qwen*` of which a candidate has to match one; None allows all.
+        preferences: Who may be chosen, and how; its `candidates` are patterns such as `qwen*`.
     """
 
     model: str
     messages: list[dict[str, Any]]
     forwarded: dict[str, Any]
-    cost_weight: float = 0.0
-    candidates: tuple[str, ...] | None = None
+    preferences: Preferences = Preferences()
 
     def body_for(self, model: str) -> bytes:
         """Return the body for an upstream that calls the chosen candidate `model`."""
@@ -59,23 +60,23 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise Refused(400, "'messages' is no list of messages; send at least one, with 'role' and 'content'")
     additions = fields.pop("modelsat", None)
-    return ChatRequest(name, messages, fields, *_read_additions({} if additions is None else additions))
+    return ChatRequest(name, messages, fields, _read_additions({} if additions is None else additions))
 
 
-def _read_additions(additions: Any) -> tuple[float, tuple[str, ...] | None]:
+def _read_additions(additions: Any) -> Preferences:
     unknown = sorted(set(additions) - set(_ADDITIONS)) if isinstance(additions, Mapping) else ["?"]
     if unknown:
-        raise Refused(400, f"'modelsat' is an object that knows {' and '.join(_ADDITIONS)}; remove everything else")
-    weight, patterns = additions.get("cost_weight", 0.0), additions.get("candidates")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
-        raise Refused(400, "'cost_weight' is no number in [0, 1]; 0 ignores costs")
+        raise Refused(400, f"'modelsat' is an object that knows {', '.join(_ADDITIONS)}; remove everything else")
+    try:
+        read = preferences.read(additions)
+    except InputError as error:
+        raise Refused(400, f"'modelsat': {error}") from None
+    patterns = read.candidates
     if patterns is not None and not (
-        isinstance(patterns, list)
-        and 0 < len(patterns) <= _MOST_PATTERNS
-        and all(isinstance(one, str) and len(one) <= _MOST_PATTERNS for one in patterns)
+        0 < len(patterns) <= _MOST_PATTERNS and all(len(one) <= _MOST_PATTERNS for one in patterns)
     ):
         raise Refused(400, f"'candidates' is no list of at most {_MOST_PATTERNS} names or patterns such as 'qwen*'")
-    return float(weight), None if patterns is None else tuple(patterns)
+    return read
 
 
 def _refuse_constant(_: str) -> float:

@@ -1,7 +1,7 @@
 """The decision on a request: which candidates to try in which order, and why."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,15 +9,18 @@ import httpx
 
 from modelsat import routing
 from modelsat.errors import ServiceError
-from serving.gateway import endpoint, stickiness
+from modelsat.preferences import Preferences
+from serving.gateway import endpoint, escalation, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.conversation import routed_text
-from serving.gateway.errors import Refused
+from serving.gateway.endpoint import Asking
+from serving.gateway.escalation import Escalation
 from serving.gateway.memory import Memory
 from serving.gateway.upstreams import Upstream
+from serving.refusal import Refused
 
-ROUTED, STAYED, EXPLICIT, FALLBACK = "routed", "stayed", "explicit", "fallback"
+ROUTED, STAYED, HELD_BACK, EXPLICIT, FALLBACK = "routed", "stayed", "held back", "explicit", "fallback"
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,13 @@ class Decision:
 
     Attributes:
         order: Candidates with an upstream, the chosen one first.
-        outcome: `routed`, `stayed` with the conversation's candidate, `explicit`, or `fallback`.
+        outcome: `routed`, `stayed` with the conversation's candidate, `held back` from the dearest one, `explicit`, or
+            `fallback`.
         router_version: Of the router that ranked; empty where none was ever asked.
         reason: Why it is a fallback; empty otherwise.
         ranked: The allowed candidates as rows of `modelsat.routing.rows`; empty where the router was not asked.
+        best_single: Who is best on average, as far as this gateway has heard; empty where nobody is known.
+        explanation: Why, where that was asked for.
     """
 
     order: list[str]
@@ -37,6 +43,8 @@ class Decision:
     router_version: str = ""
     reason: str = ""
     ranked: list[dict[str, Any]] = field(default_factory=list)
+    best_single: str = ""
+    explanation: dict[str, Any] | None = None
 
 
 class Decider:
@@ -48,6 +56,7 @@ class Decider:
         upstreams: By candidate.
         deadline_seconds: How long the endpoint may take.
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
+        most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1].
     """
 
     def __init__(
@@ -57,8 +66,10 @@ class Decider:
         upstreams: Mapping[str, Upstream],
         deadline_seconds: float,
         switch_gain: float,
+        most_dearest_share: float = 1.0,
     ) -> None:
         self.memory = Memory()
+        self.escalation = Escalation(most_dearest_share)
         self._client = client
         self._url = url
         self._upstreams = upstreams
@@ -66,12 +77,14 @@ class Decider:
         self._switch_gain = switch_gain
         self._best_single = BestSingle()
 
-    async def decide(self, chat: ChatRequest, client: str) -> Decision:
+    async def decide(self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False) -> Decision:
         """Decide on one request.
 
         Args:
             chat: The request.
             client: Who asks; conversations of different clients never meet.
+            request_id: Under which the endpoint is asked.
+            explain: Whether to ask why.
 
         Raises:
             Refused: The model is unknown (404), no candidate is allowed (400) or can be named (503).
@@ -82,31 +95,56 @@ class Decider:
                     404, f"model {chat.model[:80]!r} is unknown here; send 'auto' or a name of GET /v1/models"
                 )
             return Decision([chat.model], EXPLICIT)
-        if not allowed(self._upstreams, chat.candidates):
+        patterns = chat.preferences.candidates
+        if not allowed(self._upstreams, patterns):
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
         previous = self.memory.candidate(client, chat.messages)
         text = routed_text(chat.messages)
         if not text:
             return self._fallback(chat, previous, "the user wrote no text")
+        asking = Asking(text, parameters(chat.preferences) | ({"explain": True} if explain else {}), request_id)
         try:
-            routed = await endpoint.rank(self._client, self._url, text, chat.cost_weight, self._deadline_seconds)
+            routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
             return self._fallback(chat, previous, str(error))
         self._best_single.learn(routed)
-        rows = routing.rows(routed.ranking)
-        names = set(allowed((row["candidate"] for row in rows), chat.candidates)) & self._upstreams.keys()
+        # Who has no probability does not fulfil what the client asks for.
+        rows = [row for row in routing.rows(routed.ranking) if row["success_probability"] is not None]
+        names = set(allowed((row["candidate"] for row in rows), patterns)) & self._upstreams.keys()
         ranked = [row for row in rows if row["candidate"] in names]
         if not ranked:
             raise Refused(503, "no allowed candidate of the router has an upstream; add one to the gateway's file", 60)
-        order = stickiness.order(
-            ranked, previous, chat.cost_weight, self._switch_gain, stickiness.awaits_tool(chat.messages)
-        )
+        waits = stickiness.awaits_tool(chat.messages)
+        order = stickiness.order(ranked, previous, chat.preferences, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
-        return Decision(order, outcome, routed.router_version, ranked=ranked)
+        if not waits:
+            order, outcome = self._guarded(client, ranked, order, outcome)
+        return Decision(
+            order,
+            outcome,
+            routed.router_version,
+            ranked=ranked,
+            best_single=self._best_single.name,
+            explanation=routed.explanation,
+        )
+
+    def _guarded(
+        self, client: str, ranked: list[dict[str, Any]], order: list[str], outcome: str
+    ) -> tuple[list[str], str]:
+        """Count who is chosen, and hold the dearest candidate back from a client that has it too often."""
+        dearest = escalation.dearest(ranked)
+        held_back = order[0] == dearest and len(order) > 1 and self.escalation.holds_back(client)
+        self.escalation.count(client, order[0] == dearest)
+        return ([*order[1:], order[0]], HELD_BACK) if held_back else (order, outcome)
+
+    async def is_ready(self) -> bool:
+        """Say whether `auto` can be answered: the endpoint has a router, or the best single candidate is known."""
+        return bool(self._best_single.name) or await endpoint.is_ready(self._client, self._url, self._deadline_seconds)
 
     def _fallback(self, chat: ChatRequest, previous: str | None, reason: str) -> Decision:
-        known = [name for name in allowed(self._best_single.order(), chat.candidates) if name in self._upstreams]
-        if previous is not None and previous in allowed(self._upstreams, chat.candidates):
+        patterns = chat.preferences.candidates
+        known = [name for name in allowed(self._best_single.order(), patterns) if name in self._upstreams]
+        if previous is not None and previous in allowed(self._upstreams, patterns):
             known = [previous, *(name for name in known if name != previous)]
         if not known:
             raise Refused(503, f"{reason}, and no router has said yet who is best; name a model, or try again", 1)
@@ -116,3 +154,13 @@ class Decider:
 def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]:
     """Return the names that match one of the patterns; None allows all."""
     return [name for name in names if patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def parameters(preferences: Preferences) -> dict[str, Any]:
+    """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway."""
+    asked = {
+        name: value
+        for name, value in asdict(preferences).items()
+        if name not in ("candidates", "modalities", "top_k") and value != getattr(Preferences(), name)
+    }
+    return asked | ({"modalities": ",".join(preferences.modalities)} if preferences.modalities else {})

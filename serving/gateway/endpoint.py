@@ -1,6 +1,8 @@
 """Asks the KServe endpoint which candidates suit a text: v2 infer over HTTP, with a deadline."""
 
 import asyncio
+import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +11,13 @@ import numpy as np
 
 from modelsat.errors import ServiceError
 from modelsat.routing import Ranking
+from serving.refusal import Refused
 
 _INFER = "/v2/models/router/infer"
+_READY = "/v2/health/ready"
+_MOST_SENTENCE = 300
+LOGIN = "MODELSAT_ENDPOINT_TOKEN"
+"""Environment variable with the gateway's token, where the endpoint asks for one."""
 
 
 @dataclass(frozen=True)
@@ -20,35 +27,78 @@ class Routed:
     Attributes:
         ranking: Of one prompt.
         router_version: Of the bundle that ranked.
+        explanation: Why, where that was asked for.
     """
 
     ranking: Ranking
     router_version: str
+    explanation: dict[str, Any] | None = None
 
 
-async def rank(client: httpx.AsyncClient, url: str, text: str, cost_weight: float, deadline_seconds: float) -> Routed:
+@dataclass(frozen=True)
+class Asking:
+    """What is asked of one text.
+
+    Attributes:
+        text: As the router reads it.
+        parameters: Of v2, such as `cost_weight`.
+        request_id: Under which the endpoint logs it.
+    """
+
+    text: str
+    parameters: dict[str, Any]
+    request_id: str = ""
+
+
+async def rank(client: httpx.AsyncClient, url: str, asking: Asking, deadline_seconds: float) -> Routed:
     """Ask about one text.
 
     Raises:
         ServiceError: The endpoint did not answer in time or not with a ranking; the text is in no message.
+        Refused: It finds fault with what the client asks for (400).
     """
     body = {
-        "inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [text]}],
-        "parameters": {"cost_weight": cost_weight},
+        "inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [asking.text]}],
+        "parameters": asking.parameters,
     }
+    headers = _login() | ({"x-request-id": asking.request_id} if asking.request_id else {})
     try:
         async with asyncio.timeout(deadline_seconds):
-            response = await client.post(url.rstrip("/") + _INFER, json=body)
+            response = await client.post(url.rstrip("/") + _INFER, json=body, headers=headers)
     except TimeoutError:
         raise ServiceError(f"router endpoint silent for {deadline_seconds:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServiceError(f"router endpoint unreachable ({type(error).__name__})") from None
+    if response.status_code == httpx.codes.BAD_REQUEST:
+        raise Refused(400, _sentence(response))
     if response.status_code != httpx.codes.OK:
         raise ServiceError(f"router endpoint answered {response.status_code}")
     try:
         return _read(response.json())
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise ServiceError("router endpoint answered no ranking") from None
+
+
+async def is_ready(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> bool:
+    """Say whether the endpoint has a router."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            response = await client.get(url.rstrip("/") + _READY)
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL):
+        return False
+    return response.status_code == httpx.codes.OK
+
+
+def _login() -> dict[str, str]:
+    token = os.environ.get(LOGIN, "").strip()
+    return {"authorization": f"Bearer {token}"} if token else {}
+
+
+def _sentence(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])[:_MOST_SENTENCE]
+    except (ValueError, TypeError, KeyError):
+        return "the router finds fault with this request and does not say which"
 
 
 def _read(answer: Any) -> Routed:
@@ -60,6 +110,8 @@ def _read(answer: Any) -> Routed:
     seen = np.asarray([outputs["seen_in_training"]], dtype=bool)
     if not candidates.shape == probability.shape == cost.shape == seen.shape:
         raise ValueError
-    truncated = np.asarray([bool(answer["parameters"].get("truncated", False))])
-    ranking = Ranking([str(outputs["model"][0])], candidates, probability, cost, seen, truncated)
-    return Routed(ranking, str(answer["parameters"]["router_version"]))
+    truncated = np.asarray(outputs["truncated"], dtype=bool)
+    foreign = np.asarray(outputs["foreign"], dtype=np.float32)
+    ranking = Ranking([str(outputs["model"][0])], candidates, probability, cost, seen, truncated, foreign)
+    explained = json.loads(outputs["explanation"][0]) if "explanation" in outputs else None
+    return Routed(ranking, str(answer["parameters"]["router_version"]), explained)

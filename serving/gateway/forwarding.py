@@ -10,8 +10,8 @@ import httpx
 
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import Decision
-from serving.gateway.errors import Refused
 from serving.gateway.upstreams import Upstream
+from serving.refusal import Refused
 
 ATTEMPTS = 3
 CONNECT_SECONDS = 5.0

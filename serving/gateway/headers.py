@@ -1,13 +1,9 @@
 """Headers that cross the gateway: what goes to an upstream, what comes back, and the id of a request in both."""
 
-import re
-import uuid
 from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 
-REQUEST_ID = "x-modelsat-request-id"
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Of one connection only, or the gateway's own server's to say.
 _NOT_PASSED_BACK = {
     b"connection", b"date", b"keep-alive", b"proxy-authenticate", b"server", b"set-cookie", b"te", b"trailer",
@@ -16,10 +12,7 @@ _NOT_PASSED_BACK = {
 
 
 def request_id(request: Request) -> str:
-    """Return the id of a request: the client's `x-request-id` where it is one, otherwise a new one, always the same."""
-    if not hasattr(request.state, "request_id"):
-        given = request.headers.get("x-request-id", "")
-        request.state.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    """Return the id of a request, which the door has given it and which stands in its answer."""
     return str(request.state.request_id)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelsat import policy
+from modelsat.preferences import CHEAPEST, Preferences
 
 SWITCH_GAIN = 0.05
 """Utility that another candidate has to promise more; the evidence is in docs/adr/0008."""
@@ -17,7 +18,7 @@ SWITCH_GAIN = 0.05
 def order(
     ranked: Sequence[Mapping[str, Any]],
     previous: str | None,
-    cost_weight: float = 0.0,
+    preferences: Preferences = Preferences(),
     switch_gain: float = SWITCH_GAIN,
     awaits_tool: bool = False,
 ) -> list[str]:
@@ -26,7 +27,7 @@ def order(
     Args:
         ranked: Rows of `modelsat.routing.rows`, by falling utility; at least one.
         previous: Who answered the conversation last; None for a new one.
-        cost_weight: With which the utility was computed, in [0, 1].
+        preferences: With which they were ranked; where the cheapest is wanted, only a tool keeps a conversation.
         switch_gain: Utility by which the first has to beat `previous`, in [0, 1].
         awaits_tool: Whether the last message answers a tool call of `previous`; then the conversation always stays.
     """
@@ -37,8 +38,9 @@ def order(
         np.asarray([[np.nan if row[name] is None else row[name] for row in ranked]], dtype=np.float64)
         for name in ("success_probability", "expected_cost_usd")
     )
-    utility = (probability - cost_weight * policy.relative_costs(cost))[0]
-    if not awaits_tool and utility[0] - utility[names.index(previous)] > switch_gain:
+    utility = (probability - preferences.cost_weight * policy.relative_costs(cost))[0]
+    gains = utility[0] - utility[names.index(previous)] > switch_gain
+    if not awaits_tool and (gains or preferences.policy == CHEAPEST):
         return names
     return [previous, *(name for name in names if name != previous)]
 

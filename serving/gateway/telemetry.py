@@ -1,22 +1,59 @@
 """The gateway's Prometheus metrics; candidates are few, and clients are never labels."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from serving import metric_names as names
+from serving.gateway.decision import Decision
+from serving.metric_names import SECONDS
 
 
 class Telemetry:
     """Counters of one gateway, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "modelsat_requests_total", "Answered requests.", ["model", "outcome"], registry=self.registry
-        )
-        self.fallbacks = Counter(
-            "modelsat_fallbacks_total", "Upstreams that failed.", ["model", "reason"], registry=self.registry
-        )
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter(names.REQUESTS, "Answered requests.", ["model", "outcome"], registry=registry)
+        self.fallbacks = Counter(names.FALLBACKS, "Upstreams that failed.", ["model", "reason"], registry=registry)
         self.routing_seconds = Histogram(
-            "modelsat_routing_seconds",
-            "Time to a decision.",
-            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
-            registry=self.registry,
+            names.ROUTING_SECONDS, "Time to a decision.", buckets=SECONDS, registry=registry
         )
+        self.upstream_seconds = Histogram(
+            names.UPSTREAM_SECONDS,
+            "Time to an upstream's first byte.",
+            ["model"],
+            buckets=(*SECONDS, 10.0, 30.0, 60.0),
+            registry=registry,
+        )
+        self._success = Histogram(
+            names.SUCCESS_PROBABILITY,
+            "Success probability of the candidate that was chosen.",
+            buckets=[i / 10 for i in range(1, 11)],
+            registry=registry,
+        )
+        self._cost = Counter(names.EXPECTED_COST, "Expected cost of what was chosen.", ["model"], registry=registry)
+        self._best_single_cost = Counter(
+            names.BEST_SINGLE_COST, "Expected cost, had all gone to the best single.", registry=registry
+        )
+        self._refused = Counter(names.REFUSED, "Requests that were not answered.", ["reason"], registry=registry)
+        self.dearest_share = Gauge(
+            names.DEAREST_SHARE, "Largest share of the dearest candidate of any client.", registry=registry
+        )
+        self.escalations = Counter(
+            names.ESCALATIONS, "Decisions in which the dearest candidate was held back.", registry=registry
+        )
+
+    def decided(self, decision: Decision, candidate: str) -> None:
+        """Count what a decision promises and costs, as far as the router said so."""
+        rows = {row["candidate"]: row for row in decision.ranked}
+        chosen, single = rows.get(candidate), rows.get(decision.best_single)
+        if chosen is None:
+            return
+        self._success.observe(chosen["success_probability"])
+        # Both or none: only then can the two be compared.
+        if chosen["expected_cost_usd"] is not None and single is not None and single["expected_cost_usd"] is not None:
+            self._cost.labels(candidate).inc(chosen["expected_cost_usd"])
+            self._best_single_cost.inc(single["expected_cost_usd"])
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was not answered."""
+        self._refused.labels(reason).inc()

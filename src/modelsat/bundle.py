@@ -3,16 +3,18 @@
     bundle.json             kind, versions, settings, calibration, lineage
     candidates.parquet      the candidates with prices and dates
     aptitude_test.parquet   the frozen questions
-    cards.parquet           what each candidate did on them
+    cards.parquet           what each candidate did on them, by task
+    aptitude_answers.parquet   and question by question, where that is known
     router.safetensors      tensors of the router; encoder/ its backbone and tokenizer
     ATTRIBUTION.md          licences of the data behind it, since question text travels along
-    manifest.json           size and SHA-256 of every file, written last
+    manifest.json           size and SHA-256 of every file, written last; signed where there is a key (`signing`)
 
 Nothing in it is executable: no pickle, no code.
 """
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from modelsat import contracts, rendering, storage
-from modelsat.atomic import atomic_folder, write_json, write_text
+from modelsat import contracts, pool, rendering, signing, storage
+from modelsat.atomic import as_json, atomic_folder, write_json, write_text
 from modelsat.errors import InputError
-from modelsat.routers.router import Progress, Router
+from modelsat.pool import Pool
+from modelsat.routers.router import Progress, Reading, Router
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+ANSWERS = "aptitude_answers.parquet"
 
 _KINDS = {
     "constant": "modelsat.routers.constant:Constant",
@@ -34,7 +38,8 @@ _KINDS = {
     "knn": "modelsat.routers.knn:Knn",
     "model-sat": "modelsat.routers.model_sat:ModelSat",
     "model-sat-paper": "modelsat.routers.model_sat_paper:ModelSatPaper",
-    "mixture": "modelsat.routers.mixture:Mixture",
+    "reranked": "modelsat.routers.reranked:Reranked",
+    "selection": "modelsat.routers.selection:Selection",
 }
 
 
@@ -64,6 +69,7 @@ class Bundle:
         calibration: Applied to the router's probabilities.
         lineage: Facts on where it comes from: digests, run id, seed, recipe, training means.
         attribution: Licence lines of the data, Markdown.
+        answers: Table of the contract `APTITUDE_ANSWERS`; empty where only the cards are known.
         digest: SHA-256 over the manifest; empty before the bundle was written.
     """
 
@@ -74,6 +80,7 @@ class Bundle:
     calibration: Calibration = Calibration()
     lineage: dict[str, Any] = field(default_factory=dict)
     attribution: str = ""
+    answers: pa.Table = field(default_factory=contracts.APTITUDE_ANSWERS.empty_table)
     digest: str = ""
 
     @property
@@ -85,6 +92,16 @@ class Bundle:
         """Return calibrated success probabilities, float32 of shape (prompts, candidates)."""
         return self.calibration(self.router.success_probability(texts, progress))
 
+    def reading(self, texts: list[str]) -> Reading:
+        """Return all that the router makes of prompts, success probabilities calibrated."""
+        told = self.router.read(texts)
+        return replace(told, success_probability=self.calibration(told.success_probability))
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Return the candidates as arrays."""
+        return pool.of(self.candidates, self.lineage)
+
     def write(self, folder: Path) -> "Bundle":
         """Write the bundle, completely or not at all, and return it with its digest."""
         if self.candidates["candidate"].to_pylist() != list(self.names):
@@ -94,6 +111,7 @@ class Bundle:
             contracts.write(self.candidates, beside / "candidates.parquet", contracts.CANDIDATES)
             contracts.write(self.aptitude_test, beside / "aptitude_test.parquet", contracts.APTITUDE_TEST)
             contracts.write(self.cards, beside / "cards.parquet", contracts.CARDS)
+            contracts.write(self.answers, beside / ANSWERS, contracts.APTITUDE_ANSWERS)
             write_text(beside / "ATTRIBUTION.md", self.attribution)
             write_json(
                 beside / "bundle.json",
@@ -130,6 +148,10 @@ def read(folder: Path, with_router: bool = True) -> Bundle:
                 f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; retrain the router"
             )
     names = tuple(facts["candidates"])
+    # Bundles of earlier versions hold the cards alone.
+    told = (
+        {"answers": contracts.read(folder / ANSWERS, contracts.APTITUDE_ANSWERS)} if (folder / ANSWERS).exists() else {}
+    )
     kind, settings = facts["kind"], facts["settings"]
     if not with_router:
         kind, settings = "constant", {"probabilities": [0.0] * len(names)}
@@ -142,6 +164,7 @@ def read(folder: Path, with_router: bool = True) -> Bundle:
         lineage=facts["lineage"],
         attribution=(folder / "ATTRIBUTION.md").read_text(encoding="utf-8"),
         digest=digest,
+        **told,
     )
 
 
@@ -165,22 +188,28 @@ def verify(folder: Path) -> str:
     """Check every file of a bundle against its manifest and return the bundle's digest.
 
     Raises:
-        InputError: There is no manifest, or a file is absent, changed or not named in it.
+        InputError: There is no manifest, a file is absent, changed or not named in it, or its signature is not ours.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        raw = (folder / MANIFEST).read_text(encoding="utf-8")
+        manifest = json.loads(raw)
         files = {str(name): (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{str(folder)!r} is no complete router bundle: it has no readable {MANIFEST}") from error
+    digest = _digest(files)
+    signature = manifest.get("signature")
+    if raw != as_json(_manifest(files, signature)):
+        raise InputError(f"{MANIFEST!r} of bundle {str(folder)!r} is not as it was written; fetch the bundle again")
+    signing.check(digest, signature, f"bundle {str(folder)!r}")
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     for name in sorted(present ^ files.keys()):
         state = "is missing" if name in files else "does not belong there"
         raise InputError(f"{name!r} of bundle {str(folder)!r} {state}; fetch the bundle again")
-    for name, (size, digest) in sorted(files.items()):
+    for name, (size, sha256) in sorted(files.items()):
         path = folder / name
-        if path.stat().st_size != size or storage.file_digest(path) != digest:
+        if path.stat().st_size != size or storage.file_digest(path) != sha256:
             raise InputError(f"{name!r} of bundle {str(folder)!r} differs from its manifest; fetch the bundle again")
-    return _digest(files)
+    return digest
 
 
 def fetch(uri: str, into: Path) -> Path:
@@ -213,11 +242,14 @@ def publish(folder: Path, store: str) -> str:
 def _write_manifest(folder: Path) -> str:
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {path.relative_to(folder).as_posix(): (path.stat().st_size, storage.file_digest(path)) for path in paths}
-    write_json(
-        folder / MANIFEST,
-        {"files": {name: {"size": size, "sha256": digest} for name, (size, digest) in files.items()}},
-    )
-    return _digest(files)
+    digest = _digest(files)
+    write_json(folder / MANIFEST, _manifest(files, signing.sign(digest)))
+    return digest
+
+
+def _manifest(files: dict[str, tuple[int, str]], signature: str | None) -> dict[str, Any]:
+    manifest = {"files": {name: {"size": size, "sha256": sha256} for name, (size, sha256) in files.items()}}
+    return manifest if signature is None else manifest | {"signature": signature}
 
 
 def _digest(files: dict[str, tuple[int, str]]) -> str:

@@ -112,6 +112,7 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
         candidates=challenger.candidates,
         aptitude_test=challenger.aptitude_test,
         cards=challenger.cards,
+        answers=challenger.answers,
         lineage=challenger.lineage | {"reason": contest.verdict.reason},
         attribution=challenger.attribution,
     ).write(folder)

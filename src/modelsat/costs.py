@@ -30,14 +30,22 @@ def expected(texts: Sequence[str], candidates: pa.Table, tokens_out: Mapping[str
     Returns:
         float64 array of shape (prompts, candidates), NaN where a price is missing or a length is NaN.
     """
-    tokens_in = np.asarray([len(text) for text in texts], dtype=np.float64) / CHARACTERS_PER_TOKEN
-    price_in = _prices(candidates["price_in"])
-    price_out = _prices(candidates["price_out"])
     if isinstance(tokens_out, Mapping):
         names = candidates["candidate"].to_pylist()
         tokens_out = np.asarray([tokens_out.get(name, DEFAULT_TOKENS_OUT) for name in names])
+    return at_prices(tokens_in(texts), numbers(candidates["price_in"]), numbers(candidates["price_out"]), tokens_out)
+
+
+def at_prices(tokens_in: np.ndarray, price_in: np.ndarray, price_out: np.ndarray, tokens_out: np.ndarray) -> np.ndarray:
+    """Return costs in USD (n, m) of n prompts of so many tokens at prices (m,) in USD per million tokens."""
     return np.asarray((tokens_in[:, None] * price_in + tokens_out * price_out) / 1e6)
 
 
-def _prices(column: pa.ChunkedArray) -> np.ndarray:
+def tokens_in(texts: Sequence[str]) -> np.ndarray:
+    """Return how long prompts are in tokens, (n,)."""
+    return np.asarray([len(text) for text in texts], dtype=np.float64) / CHARACTERS_PER_TOKEN
+
+
+def numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers as an array, NaN where missing."""
     return np.asarray([np.nan if value is None else value for value in column.to_pylist()], dtype=np.float64)

@@ -6,6 +6,7 @@ prompts are encoded there too, but outcomes of training and validation prompts o
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,17 @@ class Instructions:
             "aptitude_questions": self.aptitude_test.num_rows,
         }
 
+    def targets(self, prompt_ids: Sequence[str]) -> np.ndarray:
+        """Return the targets of prompts, (prompts, candidates), NaN where not run or held out."""
+        table = self.instructions.select(["candidate", "prompt_id"]).append_column("score", self.instructions["target"])
+        return outcomes.matrix(table, prompt_ids, self.names)
+
     def part(self, split: str) -> "Part":
         """Return the prompts of one split; training and validation prompts only where somebody answered them."""
         inside = pa.array(splits.assign(self.prompts["stem_digest"].to_pylist()) == split)
         prompts = self.prompts.filter(inside)
         ids = prompts["prompt_id"].to_pylist()
-        table = self.instructions.select(["candidate", "prompt_id"]).append_column("score", self.instructions["target"])
-        targets = outcomes.matrix(table, ids, self.names)
+        targets = self.targets(ids)
         answered = ~np.isnan(targets).all(axis=1) if split != splits.TEST else np.ones(len(ids), dtype=bool)
         texts = [
             rendering.render_prompt(prompt, choices)

@@ -5,7 +5,7 @@ from typing import Any
 
 import mlflow
 
-from modelsat import bundle, routing
+from modelsat import bundle, preferences, routing
 from modelsat.errors import InputError
 
 
@@ -37,7 +37,8 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         for row, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"the prompt of row {row} is {type(text).__name__}, not text; give one text per row")
-        ranking = routing.route(self.bundle, texts, cost_weight=float((params or {}).get("cost_weight", 0.0)))
+        weight = float((params or {}).get("cost_weight", 0.0))
+        ranking = routing.route(self.bundle, texts, preferences.read({"cost_weight": weight}))
         return pd.DataFrame(
             {"model": ranking.model, "success_probability": ranking.success_probability[:, 0].astype(float)}
         )

@@ -67,6 +67,8 @@ def register(files: Files, verdict: str, where: Where, run_key: str) -> Register
         "bundle_digest": made.digest,
         "bundle_uri": uri,
         "data_digest": made.lineage["data_digest"],
+        # Whoever asks what a version changed finds parent, candidate, test and answers without opening it.
+        **{f"onboarding_{name}": value for name, value in made.lineage.get("onboarding", {}).items()},
     }
     card = model_card(made, sentence, result)
     version = run.register(folder, where.model_name, card, tags)
@@ -87,7 +89,7 @@ def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) ->
 
 {sentence}
 
-- Kind: `{made.router.kind if lineage.get("reason") else "mixture of Model-SAT and fusion"}`, bundle `{made.digest}`
+- Kind: `{made.router.kind}`, bundle `{made.digest}`
 - Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
 - Aptitude test: {lineage["aptitude_test"]}
 - Candidates: {", ".join(made.names)}

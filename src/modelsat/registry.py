@@ -75,7 +75,8 @@ class Run:
             if runs:
                 self.id = runs[0].info.run_id
             else:
-                run = self.client.create_run(experiment_id, tags={RUN_KEY: key}, run_name=f"retrain-{key[-8:]}")
+                name = key if key.startswith("onboard-") else f"retrain-{key[-8:]}"
+                run = self.client.create_run(experiment_id, tags={RUN_KEY: key}, run_name=name)
                 self.id = run.info.run_id
 
     def live(self) -> Callable[[Mapping[str, float]], None]:
@@ -187,6 +188,12 @@ def mirror_champion(tracking_uri: str, name: str, version: str, epoch: int) -> N
         client = _mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.set_model_version_tag(name, version, "modelsat.epoch", str(epoch))
         client.set_registered_model_alias(name, CHAMPION, version)
+
+
+def client(tracking_uri: str) -> Any:
+    """Return an MLflow client of the server, which has given a sign of life."""
+    check(tracking_uri)
+    return _mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def download_bundle(uri: str, into: Path) -> Path:

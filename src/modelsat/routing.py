@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from modelsat import costs, policy
+from modelsat import policy
 from modelsat.bundle import Bundle
+from modelsat.costs import tokens_in
 from modelsat.errors import InputError
+from modelsat.pool import Pool
+from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.routers.router import Reading
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,12 @@ class Ranking:
 
     Attributes:
         model: Chosen candidate per prompt, length n.
-        candidates: Names by falling utility, (n, k).
+        candidates: Names by falling preference, (n, k).
         success_probability: In [0, 1], NaN for an excluded candidate, (n, k).
         expected_cost_usd: NaN where a price is missing, (n, k).
         seen_in_training: Whether training knew the candidate, (n, k).
         truncated: Whether only a part of the prompt was read, (n,).
+        foreign: How far the prompt lies from all that was learned from, in [0, 1], (n,).
     """
 
     model: list[str]
@@ -30,57 +35,115 @@ class Ranking:
     expected_cost_usd: np.ndarray
     seen_in_training: np.ndarray
     truncated: np.ndarray
+    foreign: np.ndarray
 
 
-def route(
-    bundle: Bundle, texts: Sequence[str], candidates: Sequence[str] | None = None, cost_weight: float = 0.0
-) -> Ranking:
+def route(bundle: Bundle, texts: Sequence[str], preferences: Preferences = Preferences()) -> Ranking:
     """Rank candidates for prompts.
 
     Args:
         bundle: The router.
         texts: Rendered prompts, at least one, none empty.
-        candidates: Names that may be chosen; None allows all.
-        cost_weight: How much probability one would give up for the cost of the dearest candidate, in [0, 1].
+        preferences: Who may be chosen, and how.
 
     Raises:
-        InputError: A prompt is empty, a candidate is unknown, none is allowed, or the weight is out of range.
+        InputError: A prompt is empty, a candidate is unknown, or none is allowed.
     """
-    _check(bundle, texts, candidates, cost_weight)
-    names = np.asarray(bundle.names, dtype=object)
-    allowed = (
-        np.isin(names.astype(str), list(candidates)) if candidates is not None else np.ones(len(names), dtype=bool)
-    )
-    probability = np.where(allowed, bundle.success_probability(list(texts)), np.nan)
-    cost = costs.expected(texts, bundle.candidates, bundle.lineage.get("tokens_out", {}))
-    utility = probability.astype(np.float64)
-    if cost_weight:
-        utility = utility - cost_weight * policy.relative_costs(np.where(allowed, cost, np.nan))
-    mean = np.asarray([bundle.lineage.get("mean_score", {}).get(name, 0.0) for name in bundle.names])
-    utility = np.where(allowed, utility + 1e-9 * mean, -np.inf)
-    order = np.argsort(-utility, axis=1, kind="stable")
-    seen = np.isin(names.astype(str), bundle.lineage.get("trained_on", list(bundle.names)))
+    check(bundle, texts, preferences)
+    return rank(bundle, texts, bundle.reading(list(texts)), preferences)
+
+
+def rank(bundle: Bundle, texts: Sequence[str], reading: Reading, preferences: Preferences = Preferences()) -> Ranking:
+    """Rank candidates for prompts that were read already.
+
+    Args:
+        bundle: The router.
+        texts: The prompts.
+        reading: What the router made of them.
+        preferences: Who may be chosen, and how.
+
+    Raises:
+        InputError: No candidate is allowed for a prompt.
+    """
+    pool, size = bundle.pool, tokens_in(texts)
+    cost = pool.cost(size)
+    allowed = _allowed(pool, size, cost, preferences)
+    probability = np.where(allowed, reading.success_probability, np.nan)
+    order = _order(pool, probability, cost, preferences)
+    shown = order[:, : preferences.top_k]
     return Ranking(
-        model=[str(names[row[0]]) for row in order],
-        candidates=names[order],
-        success_probability=np.take_along_axis(probability, order, axis=1).astype(np.float32),
-        expected_cost_usd=np.take_along_axis(cost, order, axis=1).astype(np.float32),
-        seen_in_training=seen[order],
-        truncated=bundle.router.truncated(texts),
+        model=pool.names[order[:, 0]].tolist(),
+        candidates=pool.names[shown],
+        success_probability=np.take_along_axis(probability, shown, axis=1).astype(np.float32),
+        expected_cost_usd=np.take_along_axis(cost, shown, axis=1).astype(np.float32),
+        seen_in_training=pool.seen_in_training[shown],
+        truncated=reading.truncated,
+        foreign=reading.foreign,
     )
 
 
-def _check(bundle: Bundle, texts: Sequence[str], candidates: Sequence[str] | None, cost_weight: float) -> None:
+def _order(pool: Pool, probability: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
+    """Return columns by falling preference (n, m); NaN probabilities come last."""
+    allowed = ~np.isnan(probability)
+    # Far below any real difference: the better mean decides between equals.
+    likely = probability.astype(np.float64) + 1e-9 * pool.mean_score
+    reaches = likely >= preferences.min_success_probability
+    if preferences.policy == CHEAPEST:
+        wanted = np.where(reaches, np.nan_to_num(cost, nan=np.inf), 0.0)
+        return np.lexsort((-likely, wanted, ~reaches, ~allowed), axis=1)
+    utility = likely
+    if preferences.cost_weight:
+        utility = likely - preferences.cost_weight * policy.relative_costs(np.where(allowed, cost, np.nan))
+    wanted = np.where(reaches, utility, likely)
+    return np.lexsort((-wanted, ~reaches, ~allowed), axis=1)
+
+
+def _allowed(pool: Pool, size: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
+    """Return who may be chosen for which prompt (n, m)."""
+    able = np.ones(len(pool.names), dtype=bool)
+    if preferences.candidates is not None:
+        able &= np.isin(pool.names.astype(str), preferences.candidates)
+    if preferences.min_context_length is not None:
+        able &= pool.context_length >= preferences.min_context_length
+    if preferences.modalities:
+        able &= np.asarray([known.issuperset(preferences.modalities) for known in pool.modalities])
+    if preferences.tools:
+        able &= pool.tools
+    if preferences.region is not None:
+        able &= np.asarray([preferences.region in known for known in pool.regions])
+    if not able.any():
+        raise InputError("no candidate is known to fulfil all that the request asks for; ask for less")
+    # What a candidate cannot read at all is no question of preference.
+    allowed = able & ~(pool.context_length < size[:, None])
+    _require_some(allowed, "is longer than any allowed candidate reads; shorten it, or allow others")
+    if preferences.max_cost_usd is not None:
+        allowed &= cost <= preferences.max_cost_usd
+        _require_some(
+            allowed, f"costs more than {preferences.max_cost_usd:g} USD at every allowed candidate; raise max_cost_usd"
+        )
+    return allowed
+
+
+def _require_some(allowed: np.ndarray, fault: str) -> None:
+    nobody = np.flatnonzero(~allowed.any(axis=1))
+    if len(nobody):
+        raise InputError(f"prompt {nobody[0]} {fault}")
+
+
+def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> None:
+    """Refuse a request before anything is read.
+
+    Raises:
+        InputError: There is no prompt, one is empty, or a candidate is unknown.
+    """
     if not texts:
         raise InputError("the request holds no prompt; send at least one")
     for i, text in enumerate(texts):
         if not text.strip():
             raise InputError(f"prompt {i} is empty; send the text to be routed")
-    if not 0 <= cost_weight <= 1:
-        raise InputError(f"cost_weight {cost_weight!r} is outside [0, 1]; 0 ignores costs")
-    if candidates is not None:
-        unknown = sorted(set(candidates) - set(bundle.names))
-        if unknown or not candidates:
+    if preferences.candidates is not None:
+        unknown = sorted(set(preferences.candidates) - set(bundle.names))
+        if unknown or not preferences.candidates:
             known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
             raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
 
@@ -102,7 +165,7 @@ def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def reason(ranked: Sequence[dict[str, Any]], cost_weight: float) -> str:
+def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferences()) -> str:
     """Say in one sentence why the first of the ranked rows was chosen."""
     ranked = [row for row in ranked if row["success_probability"] is not None]
     first = ranked[0]
@@ -114,7 +177,7 @@ def reason(ranked: Sequence[dict[str, Any]], cost_weight: float) -> str:
         return (
             f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
         )
-    return (
-        f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
-        f"but cheaper by more than that is worth at cost weight {cost_weight:.2f}."
-    )
+    behind = f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
+    if preferences.policy == CHEAPEST:
+        return behind + "but cheaper."
+    return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."

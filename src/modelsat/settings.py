@@ -38,9 +38,13 @@ class RetrainSettings(pydantic.BaseModel):
         "/mnt/modelsat/work", description="Folder for training states and checkpoints; a killed training goes on there."
     )
     train_gpu_limit: str = Field("0", description="GPUs of the fine-tuning pod; 0 trains on the processor.")
-    train_node_selector: dict[str, str] = Field({}, description="Node labels of the fine-tuning pod, as a JSON object.")
+    train_nodes: int = Field(0, ge=0, description="Nodes of a Kubeflow TrainJob; 0 trains in the step's own pod.")
+    train_node_gpus: int = Field(0, ge=0, description="GPUs on each node of a TrainJob; ranks are per node then.")
+    train_node_selector: dict[str, str] = Field(
+        {}, description="Node labels of the fine-tuning pods, as a JSON object."
+    )
     train_tolerations: list[dict[str, str]] = Field(
-        [], description="Tolerations of the fine-tuning pod, as a JSON list."
+        [], description="Tolerations of the fine-tuning pods, as a JSON list."
     )
     gate_confidence: float = Field(0.95, gt=0.5, lt=1, description="One-sided confidence of the gate, in (0.5, 1).")
     gate_margin: float = Field(0.01, ge=0, le=1, description="Accuracy that a cheaper challenger may lose, in [0, 1].")
@@ -52,6 +56,13 @@ class RetrainSettings(pydantic.BaseModel):
     register_bundle_store: str = Field("s3://modelsat/bundles", description="Folder or s3:// prefix of router bundles.")
     promote_champion_store: str = Field(
         "s3://modelsat/champions", description="Folder or s3:// prefix of champion records, which endpoints follow."
+    )
+    promote_inference_service: str = Field(
+        "",
+        description="InferenceService whose traffic is shifted in stages; empty: endpoints follow the record alone.",
+    )
+    promote_check_seconds: float = Field(
+        20.0, gt=0, description="Time from one check of a stage of traffic to the next, in seconds."
     )
     mlflow_tracking_uri: str = Field("http://mlflow:5000", description="MLflow tracking server.")
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -48,15 +49,13 @@ class Endpoint:
     """A server process on a free port; `stop` ends it whatever it does."""
 
     def __init__(self, log: Path, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._log = log
         command = [sys.executable, "-m", "modelsat.cli", "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [*command, *arguments],
-                env=environment,
+                env=None if environment is None else os.environ | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -128,6 +127,13 @@ class Endpoint:
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def ask(

@@ -14,8 +14,9 @@ import pytest
 from endpoint_process import Endpoint
 from local_servers import EVENTS, Upstream, closed_port, mute_port, served
 
-from serving.gateway import tokens, upstreams
-from serving.gateway.app import create_app
+from serving import tokens
+from serving.gateway import upstreams
+from serving.gateway.app import Settings, create_app
 
 NAMES = ("cheap", "strong", "weak")
 SECRET = "the capital of Atlantis"
@@ -55,7 +56,7 @@ def start(upstream: tuple[Upstream, str], endpoint: Endpoint) -> Iterator[Callab
                 )
                 for name in NAMES
             }
-            base = stack.enter_context(served(create_app(catalogue, url, **more)))
+            base = stack.enter_context(served(create_app(catalogue, url, Settings(**more))))
             client = stack.enter_context(httpx.Client(base_url=base, timeout=30))
 
             def ask(
@@ -333,9 +334,20 @@ def test_only_known_tokens_are_let_in(start: Callable[..., Ask], called: Upstrea
         (b'{"model": "auto", "messages": []}', "'messages' is no list"),
         (b'{"model": "auto", "messages": ["Hi"]}', "'messages' is no list"),
         (b'{"model": "auto", "messages": [{}], "modelsat": {"weight": 1}}', "'modelsat' is an object that knows"),
-        (b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": true}}', "'cost_weight' is no number"),
-        (b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": 2}}', "'cost_weight' is no number"),
-        (b'{"model": "auto", "messages": [{}], "modelsat": {"candidates": "weak"}}', "'candidates' is no list"),
+        (
+            b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": true}}',
+            "'modelsat': cost_weight True is not",
+        ),
+        (
+            b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": 2}}',
+            "'modelsat': cost_weight 2 is outside",
+        ),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"candidates": []}}', "'candidates' is no list"),
+        (
+            b'{"model": "auto", "messages": [{}], "modelsat": {"candidates": 7}}',
+            "'modelsat': candidates 7 is not a list",
+        ),
+        (b'{"model": "auto", "messages": [{}], "modelsat": {"top_k": 7}}', "'modelsat' is an object that knows"),
     ],
 )
 def test_malformed_body_is_a_400_with_a_sentence(start: Callable[..., Ask], body: bytes, fault: str) -> None:
@@ -377,7 +389,7 @@ def test_unknown_model_and_path_are_sentences(start: Callable[..., Ask]) -> None
 def test_body_beyond_the_limit_is_a_413(
     start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.gateway.capacity.MOST_BYTES", 1000)
+    monkeypatch.setattr("serving.gateway.app.MOST_BYTES", 1000)
 
     assert start()("x" * 1001).status_code == 413
     assert called.models == []
@@ -423,10 +435,112 @@ def test_counters_tell_candidates_and_outcomes(start: Callable[..., Ask], called
 def test_requests_beyond_those_in_flight_are_a_503(
     start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.gateway.capacity.Capacity.__init__.__defaults__", (0,))
+    monkeypatch.setattr("serving.gateway.app.MOST_IN_FLIGHT", 0)
     ask = start()
 
     answer = ask()
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert ask.client.get("/healthz").status_code == 200
+
+
+def test_wish_that_nobody_fulfils_is_the_routers_sentence(start: Callable[..., Ask], called: Upstream) -> None:
+    answer = start()(modelsat={"tools": True})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == (
+        "no candidate is known to fulfil all that the request asks for; ask for less"
+    )
+    assert called.models == []
+
+
+def test_every_preference_is_the_routers_to_weigh(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start()
+
+    chosen = [
+        ask(modelsat=wish).headers["x-modelsat-selected-model"]
+        for wish in (
+            {"policy": "cheapest"},
+            {"policy": "cheapest", "min_success_probability": 0.75},
+            {"max_cost_usd": 5e-4},
+        )
+    ]
+
+    assert chosen == ["cheap", "strong", "cheap"]
+
+
+@pytest.mark.parametrize("query", ["", "=true"])
+def test_decision_is_explained_where_that_is_asked_for(start: Callable[..., Ask], called: Upstream, query: str) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    client = start().client
+
+    told = client.post(f"/v1/route?explain{query}", json=body).json()
+
+    assert told["explanation"]["reason"].startswith("strong: 10.0 points more likely to succeed than cheap")
+    assert "explanation" not in client.post("/v1/route", json=body).json()
+
+
+def test_gateway_is_ready_with_its_endpoint_or_with_a_best_single(
+    start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = start()
+    with closed_port() as nobody:
+        waiting = start(nobody, deadline_seconds=0.2).client.get("/readyz")
+
+    assert (waiting.status_code, waiting.headers["retry-after"]) == (503, "1")
+    assert ask.client.get("/readyz").status_code == 200
+    ask()
+    monkeypatch.setattr("serving.gateway.endpoint._READY", "/away")
+    assert ask.client.get("/readyz").status_code == 200
+
+
+def test_client_beyond_its_pace_is_a_429(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start(per_minute=6)
+
+    answers = [ask() for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert answers[1].json()["error"]["type"] == "rate_limit_error"
+    assert 1 <= int(answers[1].headers["retry-after"]) <= 10
+
+
+def test_id_of_a_request_is_known_to_gateway_endpoint_and_upstream(
+    start: Callable[..., Ask], called: Upstream, endpoint: Endpoint
+) -> None:
+    answer = start()(headers={"x-request-id": "seen-everywhere"})
+
+    assert answer.headers.get_list("x-modelsat-request-id") == ["seen-everywhere"]
+    assert called.headers[0]["x-request-id"] == "seen-everywhere"
+    endpoint.wait_until_said("seen-everywhere")
+
+
+def test_dearest_candidate_is_held_back_from_a_client_that_has_it_too_often(
+    start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.gateway.escalation.LEAST", 3)
+    ask = start(most_dearest_share=0.5)
+
+    outcomes = [ask(f"Question {i}?").headers["x-modelsat-outcome"] for i in range(4)]
+    lines = ask.client.get("/metrics").text.splitlines()
+
+    assert outcomes == ["routed", "routed", "routed", "held back"]
+    assert called.models[-1] == "org/cheap"
+    assert "modelsat_dearest_share_max 1.0" in lines
+    assert "modelsat_escalations_total 1.0" in lines
+
+
+def test_expected_cost_stands_beside_that_of_the_best_single(start: Callable[..., Ask], called: Upstream) -> None:
+    """`cheap` costs a tenth of `strong`, which is best on average."""
+    ask = start()
+
+    ask(modelsat={"candidates": ["cheap"]})
+    ask()
+    told = {
+        line.split(" ")[0]: float(line.split(" ")[1])
+        for line in ask.client.get("/metrics").text.splitlines()
+        if line.startswith("modelsat_expected_cost")
+    }
+
+    strong = told['modelsat_expected_cost_usd_total{model="strong"}']
+    assert 'modelsat_expected_cost_usd_total{model="cheap"}' not in told
+    assert told["modelsat_expected_cost_of_best_single_usd_total"] == strong > 0

@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 
 from modelsat.errors import InputError
-from serving.gateway import tokens, upstreams
+from modelsat.preferences import CHEAPEST, Preferences
+from serving import tokens
+from serving.gateway import upstreams
 from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
-from serving.gateway.errors import Refused
+from serving.gateway.decision import parameters
+from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory
 from serving.gateway.small_talk import without_small_talk
 from serving.gateway.stickiness import order
+from serving.refusal import Refused
+
+WEIGHTED = Preferences(cost_weight=0.1)
 
 QUESTION = (
     "A train leaves at noon and travels at 80 km/h; how far has it come at a quarter past three in the afternoon?" * 2
@@ -120,8 +126,8 @@ def test_conversation_stays_until_the_gain_passes_the_threshold() -> None:
 
 def test_gain_is_net_of_costs() -> None:
     # At cost weight 0.1 `strong` is worth 0.8 - 0.1 = 0.70 and `cheap` 0.7 - 0.01 = 0.69: a gain of 0.01.
-    assert order(ranked(strong=0.8, cheap=0.7), "cheap", 0.1, switch_gain=0.02) == ["cheap", "strong"]
-    assert order(ranked(strong=0.8, cheap=0.7), "cheap", 0.1, switch_gain=0.005) == ["strong", "cheap"]
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", WEIGHTED, switch_gain=0.02) == ["cheap", "strong"]
+    assert order(ranked(strong=0.8, cheap=0.7), "cheap", WEIGHTED, switch_gain=0.005) == ["strong", "cheap"]
 
 
 def test_missing_cost_counts_as_the_dearest() -> None:
@@ -129,11 +135,49 @@ def test_missing_cost_counts_as_the_dearest() -> None:
     rows[0]["expected_cost_usd"] = None
 
     # `cheap` is then the only price and the dearest: both lose the whole weight, and the gain stays 0.1.
-    assert order(rows, "cheap", 0.1, switch_gain=0.09) == ["strong", "cheap"]
+    assert order(rows, "cheap", WEIGHTED, switch_gain=0.09) == ["strong", "cheap"]
 
 
 def test_tool_call_under_way_keeps_the_conversation_whatever_the_gain() -> None:
     assert order(ranked(strong=0.9, weak=0.1), "weak", switch_gain=0.0, awaits_tool=True) == ["weak", "strong"]
+
+
+def test_conversation_stays_with_nobody_dearer_where_the_cheapest_is_wanted() -> None:
+    wish = Preferences(policy=CHEAPEST)
+
+    assert order(ranked(cheap=0.7, strong=0.8), "strong", wish, switch_gain=1.0) == ["cheap", "strong"]
+    assert order(ranked(cheap=0.7, strong=0.8), "strong", wish, awaits_tool=True) == ["strong", "cheap"]
+
+
+def test_share_of_the_dearest_is_counted_by_client() -> None:
+    """51 of 100 decisions of `a` were for the dearest; `b` has too few to say anything."""
+    guard = Escalation(most_share=0.5)
+    for i in range(100):
+        guard.count("a", i < 51)
+    guard.count("b", True)
+
+    assert (guard.share("a"), guard.share("b"), guard.largest_share()) == (0.51, 0.0, 0.51)
+    assert (guard.holds_back("a"), guard.holds_back("b"), guard.holds_back("nobody")) == (True, False, False)
+    assert not Escalation().holds_back("a")
+    for _ in range(51):
+        guard.count("a", False)
+    assert guard.share("a") == 51 / 151
+
+
+def test_dearest_is_whose_price_is_known_and_larger_than_anothers() -> None:
+    def costs(**prices: float | None) -> list[dict[str, Any]]:
+        return [{"candidate": name, "expected_cost_usd": price} for name, price in prices.items()]
+
+    assert dearest(costs(a=1.0, b=2.0, c=None)) == "b"
+    assert dearest(costs(a=1.0, b=1.0)) is None
+    assert dearest(costs(a=1.0, b=None)) is None
+
+
+def test_preferences_become_parameters_that_are_scalars() -> None:
+    wish = Preferences(("qwen*",), CHEAPEST, 0.5, modalities=("image", "audio"), tools=True, top_k=3)
+
+    assert parameters(wish) == {"policy": CHEAPEST, "cost_weight": 0.5, "modalities": "image,audio", "tools": True}
+    assert parameters(Preferences()) == {}
 
 
 def test_memory_finds_a_conversation_by_its_beginning() -> None:

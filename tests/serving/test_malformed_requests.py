@@ -28,6 +28,10 @@ def among(candidates: Any) -> dict[str, Any]:
     return tensor() | {"parameters": {"candidates": candidates}}
 
 
+def asking(**parameters: Any) -> dict[str, Any]:
+    return tensor() | {"parameters": parameters}
+
+
 def sentence(answer: Answer) -> str:
     """Return the one sentence of a refusal, after making sure that it is one and no traceback."""
     assert 400 <= answer.status < 500, answer
@@ -129,10 +133,7 @@ def test_v2_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[s
         pytest.param({"instances": [""]}, "prompt 0 is empty", id="empty prompt"),
         pytest.param({"instances": ["\ud800 x"]}, "surrogate", id="half a surrogate pair"),
         pytest.param({"instances": ["x"] * 1025}, "holds 1025 prompts; send at most 1024", id="too many"),
-        pytest.param({"instances": ["x"], "parameters": ["cheap"]}, '"parameters" is an object', id="parameters"),
-        pytest.param(
-            {"instances": ["x"], "parameters": {"candidates": "cheap"}}, "a list of names", id="names as text"
-        ),
+        pytest.param({"instances": ["x"], "parameters": ["cheap"]}, '"parameters" is not an object', id="parameters"),
         pytest.param({"instances": ["x"], "parameters": {"candidates": [7]}}, "a list of names", id="number as name"),
         pytest.param({"instances": ["x"], "parameters": {"candidates": []}}, "it knows cheap, strong", id="no names"),
         pytest.param({"instances": ["x"], "parameters": {"candidates": ["gpt"]}}, "['gpt'] are unknown", id="stranger"),
@@ -157,20 +158,26 @@ def test_v1_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[s
         pytest.param(weighted(1.1), "cost_weight 1.1 is outside [0, 1]", id="above one"),
         pytest.param(weighted(float("nan")), "cost_weight nan is outside [0, 1]", id="not a number"),
         pytest.param(weighted(float("inf")), "cost_weight inf is outside [0, 1]", id="infinite"),
-        pytest.param(weighted(10**400), "cost_weight is too large", id="too large for a float"),
+        pytest.param(weighted(10**400), "cost_weight", id="too large for a float"),
         pytest.param(weighted("0.5"), "cost_weight '0.5' is not a number", id="text"),
         pytest.param(weighted(True), "cost_weight True is not a number", id="truth"),
         pytest.param(weighted(None), "cost_weight", id="null"),
         pytest.param(among("gpt"), "['gpt'] are unknown to this router; it knows cheap, strong, weak", id="stranger"),
         pytest.param(among("cheap,gpt"), "['gpt'] are unknown", id="stranger among others"),
         pytest.param(among(""), "it knows cheap, strong, weak", id="nobody"),
-        pytest.param(among(7), "['7'] are unknown", id="number as name"),
+        pytest.param(among(7), "candidates 7 is not a list of names", id="number as name"),
         pytest.param(
             tensor() | {"parameters": {"cost_wieght": 0.5}},
-            "unknown parameter 'cost_wieght'; this router knows candidates and cost_weight",
+            "unknown parameter 'cost_wieght'; this router knows candidates",
             id="misspelt parameter",
         ),
         pytest.param(among(["cheap"]), "candidates", id="list where v2 allows none"),
+        pytest.param(asking(top_k=0), "top_k 0 is not a whole number from 1 on", id="top none"),
+        pytest.param(asking(explain="yes"), "explain 'yes' is neither true nor false", id="explain as text"),
+        pytest.param(asking(policy="best"), "policy 'best' is unknown; send utility or cheapest", id="policy"),
+        pytest.param(asking(tools=True), "no candidate is known to fulfil all", id="what nobody can"),
+        pytest.param(asking(max_cost_usd=0), "prompt 0 costs more than 0 USD", id="nothing to spend"),
+        pytest.param(tensor() | {"outputs": [{"name": "logits"}]}, "output 'logits' is unknown", id="unknown output"),
     ],
 )
 def test_parameter_out_of_range_is_refused(asked: Endpoint, body: dict[str, Any], said: str) -> None:
@@ -242,7 +249,9 @@ def test_unknown_model_is_not_found(asked: Endpoint, path: str, body: dict[str, 
     assert answer.status == 404
 
 
-@pytest.mark.parametrize("path", ["/v2/models/gpt", "/v2/models/gpt/ready", "/v1/models/gpt", "/v3", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/v2/models/gpt", "/v2/models/gpt/ready", "/v1/models/gpt", "/v3", "/../etc/passwd", "/docs"]
+)
 def test_unknown_page_is_not_found(asked: Endpoint, path: str) -> None:
     answer = asked.get(path)
 
@@ -307,3 +316,51 @@ def test_faulty_requests_leave_no_prompt_in_the_log(asked: Endpoint) -> None:
 
     assert "swordfish" not in "".join(sentence(answer) for answer in refused)
     assert "swordfish" not in asked.log
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/models/router/versions/1/infer", "/v2/models/router/versions/1", "/v2/models/router/versions/1/ready"]
+)
+def test_version_of_a_model_is_not_found(asked: Endpoint, path: str) -> None:
+    answer = asked.post(path, tensor()) if path.endswith("infer") else asked.get(path)
+
+    assert "one version of the router" in sentence(answer)
+    assert answer.status == 404
+
+
+def test_faulty_requests_leave_no_traceback_in_the_log(asked: Endpoint) -> None:
+    said = len(asked.log)
+
+    for answer in (
+        asked.post(INFER, weighted(-1)),
+        asked.post(INFER, {"inputs": []}),
+        asked.post("/v2/models/gpt/infer", tensor()),
+        asked.post("/v2/models/router/versions/1/infer", tensor()),
+        asked.ask("POST", PREDICT, b"{", JSON),
+        asked.get("/nowhere"),
+    ):
+        sentence(answer)
+
+    assert "Traceback" not in asked.log[said:]
+    assert "Exception" not in asked.log[said:]
+
+
+def test_body_above_the_limit_is_refused_before_it_is_read(asked: Endpoint) -> None:
+    connection = asked.connect()
+    connection.putrequest("POST", INFER)
+    connection.putheader("content-type", "application/json")
+    connection.putheader("content-length", str(4 * 2**20 + 1))
+    connection.endheaders(b"{")
+
+    response = connection.getresponse()
+
+    assert response.status == 413
+    assert json.loads(response.read()) == {"error": "the body has more than 4 MiB; send less at once"}
+    connection.close()
+
+
+def test_cloud_event_with_a_fault_is_refused(asked: Endpoint) -> None:
+    event = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "x", "ce-type": "y", **JSON}
+
+    for body in (b"{", b"7", b"[]", b'{"instances": 7}', b"\xff"):
+        sentence(asked.ask("POST", PREDICT, body, event))

@@ -6,13 +6,17 @@ A prompt of 40 characters is 10 tokens, and 90 are expected in return: `cheap` (
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoint_process import INFER, LIVE, READY, Answer, Endpoint
+from endpoint_process import INFER, JSON, LIVE, PREDICT, READY, Answer, Endpoint
 
 from modelsat.bundle import Bundle
+from modelsat.preferences import Preferences
+from serving.predictor import _require_room
+from serving.refusal import Refused
 
 FORTY = "What is the sum of all digits of 12,345?"
 EIGHTY = FORTY + FORTY
@@ -23,7 +27,10 @@ OUTPUTS = {
     "success_probability": ("FP32", 2),
     "expected_cost_usd": ("FP32", 2),
     "seen_in_training": ("BOOL", 2),
+    "truncated": ("BOOL", 1),
+    "foreign": ("FP32", 1),
 }
+OF_CANDIDATES = ("success_probability", "expected_cost_usd", "seen_in_training")
 
 
 def v1_as_columns(answer: Answer) -> dict[str, Any]:
@@ -32,7 +39,8 @@ def v1_as_columns(answer: Answer) -> dict[str, Any]:
     return {
         "model": [prediction["model"] for prediction in predictions],
         "candidates": [row["candidate"] for row in ranked],
-        **{name: [row[name] for row in ranked] for name in list(OUTPUTS)[2:]},
+        **{name: [row[name] for row in ranked] for name in OF_CANDIDATES},
+        **{name: [prediction[name] for prediction in predictions] for name in ("truncated", "foreign")},
     }
 
 
@@ -90,6 +98,7 @@ def test_prompt_is_answered_with_the_whole_ranking(endpoint: Endpoint, three: tu
     assert answer.output("expected_cost_usd")[:2] == pytest.approx([1e-3, 1e-4])
     assert answer.output("expected_cost_usd")[2] is None
     assert answer.output("seen_in_training") == [True, True, False]
+    assert (answer.output("truncated"), answer.output("foreign")) == ([False], [0.0])
     assert answer.json["parameters"] == {"router_version": three[1].digest[:12], "truncated": False}
     assert answer.json["model_name"] == "router"
 
@@ -102,7 +111,7 @@ def test_outputs_have_the_names_types_and_shapes_of_the_metadata(endpoint: Endpo
     assert [(output["name"], output["datatype"], output["shape"]) for output in answer.json["outputs"]] == [
         (name, datatype, shapes[rank]) for name, (datatype, rank) in OUTPUTS.items()
     ]
-    assert [len(output["data"]) for output in answer.json["outputs"]] == [n, *[3 * n] * 4]
+    assert [len(output["data"]) for output in answer.json["outputs"]] == [n, *[3 * n] * 4, n, n]
 
 
 def test_each_prompt_has_its_own_row(endpoint: Endpoint) -> None:
@@ -300,3 +309,79 @@ def test_stranger_cannot_unload_the_router(endpoint: Endpoint, verb: str, slash:
     assert answer.status == 404
     assert endpoint.get(READY).status == 200
     assert endpoint.infer([FORTY]).output("model") == ["strong"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ranking"),
+    [
+        ({"top_k": 1}, ["strong"]),
+        ({"policy": "cheapest"}, ["cheap", "strong", "weak"]),
+        ({"policy": "cheapest", "min_success_probability": 0.75}, ["strong", "cheap", "weak"]),
+        ({"max_cost_usd": 5e-4, "top_k": 1}, ["cheap"]),
+        ({"cost_weight": 1.0, "min_success_probability": 0.75, "top_k": 1}, ["strong"]),
+    ],
+)
+def test_both_protocols_know_every_preference(endpoint: Endpoint, asked: dict[str, Any], ranking: list[str]) -> None:
+    answer = endpoint.infer([FORTY], asked)
+
+    assert (answer.status, answer.output("candidates")) == (200, ranking)
+    assert v1_as_columns(endpoint.predict([FORTY], asked)) == v2_as_columns(answer)
+    assert {tuple(output["shape"]) for output in answer.json["outputs"]} == {(1,), (1, len(ranking))}
+
+
+def test_only_the_outputs_that_are_named_come_back(endpoint: Endpoint) -> None:
+    answer = endpoint.infer([FORTY], outputs=[{"name": "foreign"}, {"name": "model"}])
+
+    assert {output["name"] for output in answer.json["outputs"]} == {"model", "foreign"}
+
+
+def test_answer_that_would_be_too_long_says_how_to_shorten_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.predictor.MOST_ROWS", 5)
+
+    with pytest.raises(Refused, match=r"would hold 2 times 3 candidates; set top_k to 2 or less"):
+        _require_room(2, 3, Preferences())
+    _require_room(2, 3, Preferences(top_k=2))
+
+
+def test_explanation_comes_where_it_is_asked_for(endpoint: Endpoint) -> None:
+    """The constant router reads no prompt: its reason is all there is to say."""
+    said = "strong: 10.0 points more likely to succeed than cheap, the next best."
+
+    v2 = endpoint.infer([FORTY], {"explain": True, "top_k": 1})
+    v1 = endpoint.predict([FORTY], {"explain": True})
+    by_verb = endpoint.post("/v1/models/router:explain", {"instances": [FORTY]})
+
+    told = [json.loads(v2.output("explanation")[0])]
+    told += [answer.json["predictions"][0]["explanation"] for answer in (v1, by_verb)]
+    assert told == [{"reason": said, "candidates": ["strong", "cheap"], "questions": [], "tasks": {}}] * 3
+    assert "explanation" not in endpoint.predict([FORTY]).json["predictions"][0]
+    assert endpoint.infer(["x"] * 17, {"explain": True}).json["error"].endswith("send at most 16 with an explanation")
+
+
+def test_metadata_tells_the_version_and_the_best_single(
+    start_endpoint: Callable[..., Endpoint], make_bundle: Callable[..., Bundle], tmp_path: Path
+) -> None:
+    means = {"a": 0.4, "b": 0.6}
+    bundle = make_bundle({"a": 0.5, "b": 0.5}, lineage={"mean_score": means}).write(tmp_path / "bundle")
+
+    metadata = start_endpoint("--bundle", str(tmp_path / "bundle")).get("/v2/models/router").json
+
+    assert (metadata["platform"], metadata["versions"]) == ("modelsat", [bundle.digest[:12]])
+    assert metadata["parameters"] == {
+        "router_version": bundle.digest[:12],
+        "best_single": "b",
+        "candidates": ["a", "b"],
+    }
+
+
+def test_server_metadata_lists_no_extension_that_is_closed(endpoint: Endpoint) -> None:
+    assert endpoint.get("/v2").json["extensions"] == ["binary_tensor_data"]
+
+
+def test_every_answer_has_the_id_of_its_request(endpoint: Endpoint) -> None:
+    body = json.dumps({"instances": [FORTY]}).encode()
+    given = endpoint.ask("POST", PREDICT, body, JSON | {"x-request-id": "id-1"})
+    made = endpoint.ask("POST", PREDICT, b"{", JSON | {"x-request-id": "not an id"})
+
+    assert given.headers["x-modelsat-request-id"] == "id-1"
+    assert len(made.headers["x-modelsat-request-id"]) == 32

@@ -51,6 +51,23 @@ def solved_share(collection: Collection) -> dict[str, float]:
     return dict(zip(ids, table.mean(axis=1).tolist(), strict=True))
 
 
+def test_questions_keep_their_gold_answers_and_options(two_benchmarks: Collection) -> None:
+    n = two_benchmarks.prompts.num_rows
+    letters = ["ABCD"[i % 4] for i in range(n)]
+    prompts = two_benchmarks.prompts
+    for name, column in {"answer": letters, "scorer": ["letter"] * n, "choices": [["w", "x", "y", "z"]] * n}.items():
+        place = prompts.column_names.index(name)
+        prompts = prompts.set_column(place, prompts.schema.field(place), [column])
+
+    test = aptitude.choose(replace(two_benchmarks, prompts=prompts), tasks=6, questions=90)
+
+    gold = dict(zip(prompts["prompt_id"].to_pylist(), letters, strict=True))
+    for row in test.table.to_pylist():
+        assert (row["answer"], row["scorer"]) == (gold[row["prompt_id"]], "letter")
+        assert row["choices"] == ["w", "x", "y", "z"]
+        assert row["category"] == row["benchmark"]
+
+
 def test_questions_are_training_prompts_only(two_benchmarks: Collection) -> None:
     test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
 

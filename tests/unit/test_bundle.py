@@ -13,13 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import bundle, storage
+from modelsat import aptitude, bundle, contracts, signing, storage
+from modelsat.atomic import write_json
 from modelsat.bundle import Bundle, Calibration
 from modelsat.errors import InputError
 from modelsat.routers.constant import Constant
-from modelsat.routers.mixture import Mixture
 
-FILES = ["ATTRIBUTION.md", "aptitude_test.parquet", "bundle.json", "candidates.parquet", "cards.parquet"]
+FILES = [
+    "ATTRIBUTION.md",
+    "aptitude_answers.parquet",
+    "aptitude_test.parquet",
+    "bundle.json",
+    "candidates.parquet",
+    "cards.parquet",
+]
+KEY, OTHER_KEY = "k" * 32, "o" * 32
 
 
 @pytest.fixture
@@ -36,6 +44,7 @@ def made(make_bundle: Callable[..., Bundle]) -> Bundle:
         calibration=Calibration(0.5, -0.25),
         lineage={"run_id": "run-1", "mean_score": {"ada": 0.25}},
         attribution="MIT, questions by ada\n",
+        answers=aptitude.answers(np.asarray([[0.0, 1.0]]), ["ada", "bob"]),
     )
 
 
@@ -61,6 +70,7 @@ def test_written_bundle_is_read_back(made: Bundle, folder: Path) -> None:
     assert back.candidates.equals(made.candidates)
     assert back.aptitude_test.equals(made.aptitude_test)
     assert back.cards.equals(made.cards)
+    assert back.answers.equals(made.answers)
     assert (back.calibration, back.lineage, back.attribution) == (made.calibration, made.lineage, made.attribution)
     np.testing.assert_array_equal(back.success_probability(["x"]), made.success_probability(["x"]))
 
@@ -207,16 +217,6 @@ def test_router_and_table_of_different_candidates_are_not_written(made: Bundle, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mixture_of_constants_is_read_back(made: Bundle, tmp_path: Path) -> None:
-    members = [Constant(["ada", "bob"], np.array(p)) for p in ([0.0, 1.0], [1.0, 0.5])]
-    replace(made, router=Mixture(members, [0.25, 0.75]), calibration=Calibration()).write(tmp_path / "bundle")
-
-    back = bundle.read(tmp_path / "bundle")
-
-    assert isinstance(back.router, Mixture)
-    np.testing.assert_allclose(back.router.success_probability(["x"]), [[0.75, 0.625]])
-
-
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "folder":
@@ -290,3 +290,73 @@ def test_copied_bundle_is_the_same_bundle(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
 
     assert bundle.verify(tmp_path / "copy") == bundle.verify(folder)
+
+
+def test_every_flipped_byte_is_refused(made: Bundle, folder: Path) -> None:
+    """Of every file some bytes, and all of the manifest's: a bundle is read as it was written or not at all."""
+    rng = np.random.default_rng(0)
+    for path in [folder / name for name in FILES] + [folder / "manifest.json"] * 20:
+        whole = path.read_bytes()
+        for place in rng.choice(len(whole), 5):
+            content = bytearray(whole)
+            content[place] ^= int(rng.integers(1, 256))
+            path.write_bytes(content)
+            with pytest.raises(InputError):
+                bundle.verify(folder)
+        path.write_bytes(whole)
+
+    assert bundle.verify(folder)
+
+
+def test_bundle_of_an_earlier_version_has_no_answers(folder: Path) -> None:
+    (folder / "aptitude_answers.parquet").unlink()
+    (folder / "manifest.json").unlink()
+    bundle._write_manifest(folder)
+
+    assert bundle.read(folder).answers.equals(contracts.APTITUDE_ANSWERS.empty_table())
+
+
+def test_signed_bundle_is_read_where_the_key_is_known(
+    made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+    signed = made.write(tmp_path / "signed")
+
+    for keys in (KEY, f"{OTHER_KEY}, {KEY}", ""):
+        monkeypatch.setenv(signing.VARIABLE, keys)
+        assert bundle.read(tmp_path / "signed").digest == signed.digest
+
+
+def test_bundle_of_a_stranger_is_refused_where_there_is_a_key(
+    made: Bundle, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(signing.VARIABLE, OTHER_KEY)
+    made.write(tmp_path / "other")
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+
+    with pytest.raises(InputError, match="is not signed and MODELSAT_SIGNING_KEY is set"):
+        bundle.read(folder)
+    with pytest.raises(InputError, match="is signed with a key that is not in MODELSAT_SIGNING_KEY"):
+        bundle.read(tmp_path / "other")
+
+
+def test_signature_of_another_bundle_is_no_signature(
+    made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+    for name in ("mine", "theirs"):
+        replace(made, attribution=name).write(tmp_path / name)
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("mine", "theirs")]
+    write_json(tmp_path / "theirs" / "manifest.json", manifests[1] | {"signature": manifests[0]["signature"]})
+
+    with pytest.raises(InputError, match="is signed with a key that is not in"):
+        bundle.read(tmp_path / "theirs")
+
+
+def test_short_key_is_refused_and_never_shown(made: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signing.VARIABLE, "swordfish")
+
+    with pytest.raises(InputError, match="holds a key of fewer than 32 characters") as refused:
+        made.write(tmp_path / "bundle")
+    assert "swordfish" not in str(refused.value)
+    assert not (tmp_path / "bundle").exists()

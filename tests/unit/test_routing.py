@@ -1,15 +1,17 @@
 """One routing request: who may be chosen, what a cost weight does, and which requests are refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import routing
+from modelsat import contracts, routing
 from modelsat.bundle import Bundle
 from modelsat.errors import InputError
+from modelsat.preferences import CHEAPEST, Preferences
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def test_constant_router_reads_every_prompt_whole(three: Bundle) -> None:
     ("allowed", "model"), [(["cheap", "weak"], "cheap"), (["weak"], "weak"), (["weak", "strong", "weak"], "strong")]
 )
 def test_only_allowed_candidates_are_chosen(three: Bundle, allowed: list[str], model: str) -> None:
-    ranking = routing.route(three, ["x"], allowed)
+    ranking = routing.route(three, ["x"], Preferences(candidates=tuple(allowed)))
 
     k = len(set(allowed))
     assert ranking.model == [model]
@@ -58,11 +60,11 @@ def test_only_allowed_candidates_are_chosen(three: Bundle, allowed: list[str], m
 
 @pytest.mark.parametrize(("weight", "model"), [(0.0, "strong"), (0.11, "strong"), (0.12, "cheap"), (1.0, "cheap")])
 def test_cost_weight_trades_success_for_money(three: Bundle, weight: float, model: str) -> None:
-    assert routing.route(three, ["x" * 40], cost_weight=weight).model == [model]
+    assert routing.route(three, ["x" * 40], Preferences(cost_weight=weight)).model == [model]
 
 
 def test_excluded_candidate_never_decides_what_is_dear(three: Bundle) -> None:
-    ranking = routing.route(three, ["x" * 40], ["cheap", "weak"], cost_weight=0.5)
+    ranking = routing.route(three, ["x" * 40], Preferences(("cheap", "weak"), cost_weight=0.5))
 
     assert ranking.model == ["cheap"]
 
@@ -85,7 +87,7 @@ def test_tie_without_means_goes_to_the_first(make_bundle: Callable[..., Bundle])
 def test_every_ranking_is_complete_and_starts_with_an_allowed_candidate(
     three: Bundle, texts: list[str], allowed: set[str], weight: float
 ) -> None:
-    ranking = routing.route(three, texts, sorted(allowed), weight)
+    ranking = routing.route(three, texts, Preferences(tuple(allowed), cost_weight=weight))
 
     assert len(ranking.model) == len(texts)
     for i, model in enumerate(ranking.model):
@@ -105,34 +107,28 @@ def test_request_without_prompts_is_refused(three: Bundle) -> None:
         routing.route(three, [])
 
 
-@pytest.mark.parametrize("weight", [-0.01, 1.01, float("nan"), float("inf")])
-def test_cost_weight_outside_the_range_is_refused(three: Bundle, weight: float) -> None:
-    with pytest.raises(InputError, match=r"cost_weight .* is outside \[0, 1\]; 0 ignores costs"):
-        routing.route(three, ["x"], cost_weight=weight)
-
-
 @pytest.mark.parametrize("candidates", [["nobody"], ["cheap", "nobody"]])
 def test_unknown_candidate_is_refused_with_those_that_are_known(three: Bundle, candidates: list[str]) -> None:
     with pytest.raises(
         InputError, match=r"candidates \['nobody'\] are unknown to this router; it knows cheap, strong, weak"
     ):
-        routing.route(three, ["x"], candidates)
+        routing.route(three, ["x"], Preferences(tuple(candidates)))
 
 
 def test_empty_choice_of_candidates_is_refused(three: Bundle) -> None:
     with pytest.raises(InputError, match="it knows cheap, strong, weak"):
-        routing.route(three, ["x"], [])
+        routing.route(three, ["x"], Preferences(()))
 
 
 def test_long_list_of_known_candidates_is_cut(make_bundle: Callable[..., Bundle]) -> None:
     bundle = make_bundle({f"m{i}": 0.5 for i in range(30)})
 
     with pytest.raises(InputError, match=r"m19, \.\.\.$"):
-        routing.route(bundle, ["x"], ["nobody"])
+        routing.route(bundle, ["x"], Preferences(("nobody",)))
 
 
 def test_rows_are_plain_and_unknown_numbers_are_none(three: Bundle) -> None:
-    rows = routing.rows(routing.route(three, ["x" * 40], ["cheap", "weak"]))
+    rows = routing.rows(routing.route(three, ["x" * 40], Preferences(("cheap", "weak"))))
 
     assert [(row["candidate"], row["expected_cost_usd"]) for row in rows] == [
         ("cheap", pytest.approx(100e-6)),
@@ -146,25 +142,119 @@ def test_rows_are_plain_and_unknown_numbers_are_none(three: Bundle) -> None:
 def test_reason_names_the_lead(three: Bundle) -> None:
     rows = routing.rows(routing.route(three, ["x" * 40]))
 
-    assert routing.reason(rows, 0.0) == "strong: 10.0 points more likely to succeed than cheap, the next best."
+    assert routing.reason(rows) == "strong: 10.0 points more likely to succeed than cheap, the next best."
 
 
 def test_reason_of_a_cheaper_choice_names_the_price_of_it(three: Bundle) -> None:
-    rows = routing.rows(routing.route(three, ["x" * 40], cost_weight=0.2))
+    rows = routing.rows(routing.route(three, ["x" * 40], Preferences(cost_weight=0.2)))
 
-    assert routing.reason(rows, 0.2) == (
+    assert routing.reason(rows, Preferences(cost_weight=0.2)) == (
         "cheap: 10.0 points less likely to succeed than strong, but cheaper by more than that is worth at cost weight "
         "0.20."
     )
 
 
 def test_reason_for_the_only_candidate(three: Bundle) -> None:
-    rows = routing.rows(routing.route(three, ["x"], ["weak"]))[:1]
+    rows = routing.rows(routing.route(three, ["x"], Preferences(("weak",))))[:1]
 
-    assert routing.reason(rows, 0.0) == "weak: the only candidate that was allowed."
+    assert routing.reason(rows) == "weak: the only candidate that was allowed."
 
 
 def test_reason_may_be_asked_of_all_rows(three: Bundle) -> None:
-    rows = routing.rows(routing.route(three, ["x"], ["weak"]))
+    rows = routing.rows(routing.route(three, ["x"], Preferences(("weak",))))
 
-    assert routing.reason(rows, 0.0) == "weak: the only candidate that was allowed."
+    assert routing.reason(rows) == "weak: the only candidate that was allowed."
+
+
+@pytest.fixture(scope="module")
+def described(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """What is known of three candidates; of `mystery` nothing is. A prompt of 40 characters costs `a` 2.1e-4 USD."""
+    bundle = make_bundle(
+        {"a": 0.9, "b": 0.8, "mystery": 0.7}, prices={"a": 1.0, "b": 0.5}, lineage={"tokens_out": {"a": 200, "b": 200}}
+    )
+    facts = [
+        {"context_length": 100, "modalities": ["image"], "tools": False, "regions": ["eu"]},
+        {"context_length": 8000, "modalities": ["image", "audio"], "tools": True, "regions": ["eu", "us"]},
+        {},
+    ]
+    rows = [row | fact for row, fact in zip(bundle.candidates.to_pylist(), facts, strict=True)]
+    return replace(bundle, candidates=contracts.from_rows(rows, contracts.CANDIDATES))
+
+
+@pytest.mark.parametrize(
+    ("wish", "model"),
+    [
+        (Preferences(), "a"),
+        (Preferences(min_context_length=100), "a"),
+        (Preferences(min_context_length=101), "b"),
+        (Preferences(modalities=("image",)), "a"),
+        (Preferences(modalities=("image", "audio")), "b"),
+        (Preferences(tools=True), "b"),
+        (Preferences(region="us"), "b"),
+        (Preferences(max_cost_usd=2.0e-4), "b"),
+    ],
+)
+def test_who_cannot_do_what_is_asked_is_never_chosen(described: Bundle, wish: Preferences, model: str) -> None:
+    assert routing.route(described, ["x" * 40], wish).model == [model]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Preferences(min_context_length=9000),
+        Preferences(modalities=("video",)),
+        Preferences(region="moon"),
+        Preferences(("mystery",), tools=True),
+        Preferences(("mystery",), modalities=("image",)),
+        Preferences(("a",), min_context_length=500),
+    ],
+)
+def test_request_that_nobody_is_known_to_fulfil_is_refused(described: Bundle, wish: Preferences) -> None:
+    with pytest.raises(InputError, match="no candidate is known to fulfil all that the request asks for"):
+        routing.route(described, ["x"], wish)
+
+
+def test_prompt_goes_to_nobody_whose_context_it_exceeds(described: Bundle) -> None:
+    """404 characters are 101 tokens, one more than `a` reads; of `mystery` nobody knows."""
+    ranking = routing.route(described, ["x" * 400, "x" * 404])
+
+    assert ranking.model == ["a", "b"]
+    with pytest.raises(InputError, match="prompt 1 is longer than any allowed candidate reads"):
+        routing.route(described, ["x", "x" * 404], Preferences(("a",)))
+
+
+def test_missing_price_is_never_within_a_budget(described: Bundle) -> None:
+    with pytest.raises(InputError, match=r"prompt 0 costs more than 1 USD at every allowed candidate"):
+        routing.route(described, ["x"], Preferences(("mystery",), max_cost_usd=1.0))
+
+
+def test_cheapest_takes_the_least_price_among_those_likely_enough(described: Bundle) -> None:
+    def chosen(least: float) -> list[str]:
+        wish = Preferences(policy=CHEAPEST, min_success_probability=least)
+        return routing.route(described, ["x"], wish).candidates[0].tolist()
+
+    assert chosen(0.0) == ["b", "a", "mystery"]
+    assert chosen(0.75) == ["b", "a", "mystery"]
+    assert chosen(0.85) == ["a", "b", "mystery"]
+    assert chosen(0.95) == ["a", "b", "mystery"]
+
+
+def test_who_is_likely_enough_comes_before_who_is_cheap(three: Bundle) -> None:
+    """At weight 1 `cheap` leads, unless 0.75 is the least that is wanted; where 0.9 is, the most likely one leads."""
+    for least, model in ((0.0, "cheap"), (0.75, "strong"), (0.9, "strong")):
+        wish = Preferences(cost_weight=1.0, min_success_probability=least)
+        assert routing.route(three, ["x" * 40], wish).model == [model]
+
+
+def test_only_the_first_few_are_shown_where_few_are_asked_for(three: Bundle) -> None:
+    ranking = routing.route(three, ["x", "y"], Preferences(top_k=2))
+
+    assert ranking.candidates.tolist() == [["strong", "cheap"]] * 2
+    assert ranking.success_probability.shape == ranking.expected_cost_usd.shape == (2, 2)
+    assert routing.route(three, ["x"], Preferences(top_k=99)).candidates.shape == (1, 3)
+
+
+def test_best_single_is_told_where_means_are_known(three: Bundle, make_bundle: Callable[..., Bundle]) -> None:
+    assert three.pool.best_single is None
+    bundle = make_bundle({"a": 0.5, "b": 0.5}, lineage={"mean_score": {"a": 0.4, "b": 0.6}})
+    assert bundle.pool.best_single == "b"

@@ -1,13 +1,14 @@
-"""Who may ask: bearer tokens of clients, known by their SHA-256 alone."""
+"""Who may ask, endpoint and gateway alike: bearer tokens of clients, known by their SHA-256 alone."""
 
 import hashlib
 import re
 from pathlib import Path
 
 from modelsat.errors import InputError
-from serving.gateway.errors import Refused
+from serving.refusal import Refused
 
-VARIABLE = "MODELSAT_GATEWAY_TOKENS"
+GATEWAY, ENDPOINT = "MODELSAT_GATEWAY_TOKENS", "MODELSAT_ENDPOINT_TOKENS"
+"""Environment variables with the tokens that are let in, separated by commas."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

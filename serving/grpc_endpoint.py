@@ -1,0 +1,133 @@
+"""The endpoint over gRPC: the same model behind the same limits, without the calls that would switch it off."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.infer_type import InferRequest
+
+from modelsat.errors import InputError
+from serving import tokens
+from serving.error_objects import as_refusal
+from serving.limits import Limits, Pace
+from serving.refusal import Refused
+
+_STATUS = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    404: grpc.StatusCode.NOT_FOUND,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+_OPEN = ("ServerLive", "ServerReady", "ModelReady")
+_NO_REPOSITORY = Refused(501, "this endpoint has no model repository; promote a champion instead")
+
+
+class Servicer(InferenceServicer):  # type: ignore[misc]
+    """KServe's servicer, which reads requests strictly and has no repository."""
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Refuse."""
+        raise _NO_REPOSITORY
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        """Refuse: anyone who reaches the port could unload the router for good."""
+        raise _NO_REPOSITORY
+
+    async def ModelInfer(self, request: messages.ModelInferRequest, context: Any) -> Any:  # noqa: ARG002, N802
+        """Answer a v2 request; KServe takes the lengths of raw tensors on trust and stumbles over wrong ones."""
+        self.validate_grpc_request(request)
+        try:
+            asked = InferRequest.from_grpc(request)
+        except Exception as error:
+            raise Refused(400, f"the request cannot be decoded ({type(error).__name__}); check its tensors") from None
+        model = self._data_plane.get_model_from_registry(request.model_name)
+        response, _ = await model(asked, headers={})
+        return response.to_grpc()
+
+
+class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Lets known clients in and tells every fault as a status with one sentence.
+
+    Args:
+        limits: Of the process.
+        clients: SHA-256 of the tokens that are let in; empty lets everybody in.
+        on_refused: Called with the reason of each refusal.
+    """
+
+    def __init__(self, limits: Limits, clients: frozenset[str], on_refused: Callable[[str], None]) -> None:
+        self._limits = limits
+        self._clients = clients
+        self._on_refused = on_refused
+        self._pace = Pace(limits.per_minute) if limits.per_minute else None
+        self._in_flight = 0
+
+    async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Wrap one call."""
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        is_open = details.method.rsplit("/", 1)[-1] in _OPEN
+
+        async def guarded(request: Any, context: Any) -> Any:
+            try:
+                if not is_open:
+                    self._let_in(details, context.peer())
+                self._in_flight += 1
+                try:
+                    return await handler.unary_unary(request, context)
+                finally:
+                    self._in_flight -= 1
+            except InputError as error:
+                await self._refuse(context, Refused(400, str(error)))
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:
+                await self._refuse(context, as_refusal(error))
+
+        return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
+
+    def _let_in(self, details: grpc.HandlerCallDetails, peer: str) -> None:
+        if self._in_flight >= self._limits.most_in_flight:
+            self._on_refused("in flight")
+            raise Refused(503, f"{self._limits.most_in_flight} requests are in flight, which is all; try again", 1)
+        said = {key.lower(): value for key, value in details.invocation_metadata}
+        try:
+            client = tokens.client_of(str(said.get("authorization", "")), self._clients)
+        except Refused:
+            self._on_refused("token")
+            raise
+        # An address of gRPC ends in the port, which is another one for each connection.
+        wait = self._pace.wait(client or peer.rsplit(":", 1)[0], time.monotonic()) if self._pace else None
+        if wait is not None:
+            self._on_refused("pace")
+            raise Refused(429, f"more than {self._limits.per_minute:g} requests a minute; try again in {wait} s", wait)
+
+    async def _refuse(self, context: Any, refused: Refused) -> None:
+        if refused.retry_after is not None:
+            context.set_trailing_metadata((("retry-after", str(refused.retry_after)),))
+        await context.abort(_STATUS.get(refused.status, grpc.StatusCode.INTERNAL), str(refused))
+
+
+def make(address: str, plane: DataPlane, limits: Limits, gate: Gate) -> Any:
+    """Return a server that is not started yet.
+
+    Args:
+        address: Such as 127.0.0.1:8081.
+        plane: KServe's data plane with the router.
+        limits: Of the process.
+        gate: In front of every call.
+    """
+    server = grpc.aio.server(
+        interceptors=(gate,),
+        options=[("grpc.max_receive_message_length", limits.most_bytes), ("grpc.so_reuseport", 0)],
+    )
+    add_GRPCInferenceServiceServicer_to_server(Servicer(plane, None), server)
+    server.add_insecure_port(address)
+    return server

@@ -1,0 +1,149 @@
+"""Requests of protocols v1 and v2, over REST and gRPC, in the library's words: every fault is told in one sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from kserve import InferInput, InferRequest
+
+from modelsat import preferences
+from modelsat.errors import InputError
+from modelsat.preferences import Preferences
+from modelsat.rendering import render_prompt
+
+MAX_PROMPTS = 1024
+MAX_EXPLAINED = 16
+# The last belongs to the protocol's binary extension, and an answer in JSON is within it.
+_OURS = ("explain", "binary_data_output")
+OUTPUTS = {
+    "model": ("BYTES", 1),
+    "candidates": ("BYTES", 2),
+    "success_probability": ("FP32", 2),
+    "expected_cost_usd": ("FP32", 2),
+    "seen_in_training": ("BOOL", 2),
+    "truncated": ("BOOL", 1),
+    "foreign": ("FP32", 1),
+    "explanation": ("BYTES", 1),
+}
+"""Datatype and rank of every v2 output; `explanation` only comes where it is asked for."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request.
+
+    Attributes:
+        texts: Rendered prompts.
+        preferences: Who may be chosen, and how.
+        explain: Whether to say why.
+        v2: Whether the protocol is v2.
+        id: Of a v2 request; empty for none.
+        outputs: Which v2 outputs are wanted; empty for all.
+    """
+
+    texts: list[str]
+    preferences: Preferences
+    explain: bool = False
+    v2: bool = False
+    id: str = ""
+    outputs: tuple[str, ...] = ()
+
+
+def from_v2(request: InferRequest) -> Question:
+    """Read a v2 request.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    prompts = [tensor for tensor in request.inputs or [] if tensor.name == "prompt"]
+    if len(prompts) != 1:
+        raise InputError("the request needs exactly one input named 'prompt' of datatype BYTES and shape [n]")
+    given = request.parameters or {}
+    wanted, explain = _parameters({name: _plain(name, given[name]) for name in given})
+    _require_characters(request.id or "")
+    outputs = tuple(str(output.name) for output in request.request_outputs or ())
+    unknown = [name for name in outputs if name not in OUTPUTS]
+    if unknown:
+        raise InputError(f"output {unknown[0][:80]!r} is unknown; this router has {', '.join(OUTPUTS)}")
+    texts = _texts(prompts[0])
+    explain = explain or "explanation" in outputs
+    return Question(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs)
+
+
+def from_v1(body: Any) -> Question:
+    """Read a v1 body.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    if not isinstance(body, Mapping) or not isinstance(body.get("instances"), list):
+        raise InputError('the body needs "instances": a list of prompts or of {"prompt": ..., "choices": [...]}')
+    texts = []
+    for i, instance in enumerate(body["instances"]):
+        fields = {"prompt": instance} if isinstance(instance, str) else instance
+        choices = fields.get("choices") if isinstance(fields, Mapping) else None
+        if not isinstance(fields, Mapping) or not isinstance(fields.get("prompt"), str):
+            raise InputError(f'instance {i} is neither a string nor an object with a string "prompt"')
+        if choices is not None and not (isinstance(choices, list) and all(isinstance(c, str) for c in choices)):
+            raise InputError(f'"choices" of instance {i} is not a list of strings')
+        texts.append(render_prompt(fields["prompt"], choices))
+    _require_characters("".join(texts))
+    given = body.get("parameters") or {}
+    if not isinstance(given, Mapping):
+        raise InputError('"parameters" is not an object; send {"cost_weight": 0.2}, for example')
+    wanted, explain = _parameters(given)
+    return Question(_bounded(texts, explain), wanted, explain)
+
+
+def _parameters(given: Mapping[str, Any]) -> tuple[Preferences, bool]:
+    explain = given.get("explain", False)
+    if not isinstance(explain, bool):
+        raise InputError(f"explain {str(explain)[:40]!r} is neither true nor false")
+    return preferences.read({name: value for name, value in given.items() if name not in _OURS}), explain
+
+
+def _texts(tensor: InferInput) -> list[str]:
+    if tensor.datatype != "BYTES":
+        raise InputError(f"input 'prompt' has datatype {str(tensor.datatype)[:40]!r}; send BYTES")
+    data = tensor.data if tensor.data is not None else tensor.as_numpy()
+    values = np.asarray(data, dtype=object).ravel().tolist()
+    if list(tensor.shape) not in ([len(values)], [len(values), 1]):
+        raise InputError(
+            f"input 'prompt' says shape {str(list(tensor.shape))[:80]} and holds {len(values)} values; make them agree"
+        )
+    try:
+        texts = [value.decode("utf-8") if isinstance(value, bytes) else value for value in values]
+    except UnicodeDecodeError as error:
+        raise InputError("input 'prompt' holds bytes that are not UTF-8") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError("input 'prompt' holds values that are not strings")
+    _require_characters("".join(texts))
+    return texts
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a parameter's value, which gRPC wraps into a message that has no kind for fractions: they come as text."""
+    if not hasattr(value, "WhichOneof"):
+        return value
+    found = getattr(value, value.WhichOneof("parameter_choice") or "string_param")
+    try:
+        return float(found) if name in preferences.NUMBERS else found
+    except ValueError:
+        return found
+
+
+def _require_characters(text: str) -> None:
+    """Refuse half a surrogate pair, which JSON can spell and no tokenizer or answer can."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("the request holds half a surrogate pair; send whole Unicode characters") from None
+
+
+def _bounded(texts: list[str], explain: bool) -> list[str]:
+    most = MAX_EXPLAINED if explain else MAX_PROMPTS
+    if len(texts) > most:
+        how = "with an explanation" if explain else "at once"
+        raise InputError(f"the request holds {len(texts)} prompts; send at most {most} {how}")
+    return texts

@@ -1,0 +1,106 @@
+"""What a request asks for beside its prompts: who may be chosen, and how. One form for every protocol.
+
+    candidates               names that may be chosen
+    policy                   utility (the default): most probability less weighted cost; cheapest: least cost
+    cost_weight              probability given up for the cost of the dearest candidate, in [0, 1]
+    max_cost_usd             what a prompt may cost at the most, in USD; who has no price may not be chosen
+    min_success_probability  who reaches it comes first; where nobody does, the most likely one
+    min_context_length       in tokens
+    modalities               what the candidate has to read beside text, such as image
+    tools                    whether it has to call tools
+    region                   where it has to be served
+    top_k                    how many candidates are shown
+
+What is not known of a candidate counts as not fulfilled where it is asked for.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelsat.errors import InputError
+
+UTILITY, CHEAPEST = "utility", "cheapest"
+_LISTS = ("candidates", "modalities")
+NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "min_success_probability": 1.0}
+"""Fields that may be fractions, with the most that each may be."""
+_WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
+_TEXTS = ("policy", "region")
+_ADVICE = {"cost_weight": "; 0 ignores costs"}
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """As the module describes them; None asks for nothing."""
+
+    candidates: tuple[str, ...] | None = None
+    policy: str = UTILITY
+    cost_weight: float = 0.0
+    max_cost_usd: float | None = None
+    min_success_probability: float = 0.0
+    min_context_length: int | None = None
+    modalities: tuple[str, ...] = ()
+    tools: bool = False
+    region: str | None = None
+    top_k: int | None = None
+
+
+FIELDS = (*_LISTS, *NUMBERS, *_WHOLE, *_TEXTS, "tools")
+
+
+def read(fields: Mapping[str, Any]) -> Preferences:
+    """Read preferences as requests spell them; lists may be texts with commas, since parameters of v2 are scalars.
+
+    Raises:
+        InputError: A field is unknown, of another kind, or out of its range.
+    """
+    unknown = sorted(str(name) for name in set(fields) - set(FIELDS))
+    if unknown:
+        # What is ignored changes no answer, and nobody would notice a misspelt field.
+        raise InputError(f"unknown parameter {unknown[0][:80]!r}; this router knows {', '.join(FIELDS)}")
+    return Preferences(**{name: _value(name, value) for name, value in fields.items() if value is not None})
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in _LISTS:
+        return _names(name, value)
+    if name in NUMBERS:
+        return _number(name, value, NUMBERS[name])
+    if name in _WHOLE:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _WHOLE[name]:
+            raise InputError(f"{name} {_shown(value)} is not a whole number from 1 on")
+        return value
+    if name in _TEXTS:
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{name} {_shown(value)} is not a text")
+        if name == "policy" and value not in (UTILITY, CHEAPEST):
+            raise InputError(f"policy {_shown(value)} is unknown; send {UTILITY} or {CHEAPEST}")
+        return value
+    if not isinstance(value, bool):
+        raise InputError(f"{name} {_shown(value)} is neither true nor false")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise InputError(f"{name} {_shown(value)} is not a list of names")
+    return tuple(one.strip() for one in names if one.strip())
+
+
+def _number(name: str, value: Any, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{name} {_shown(value)} is not a number")
+    wanted = f"outside [0, {most:g}]" if most < math.inf else "not a number from 0 on"
+    # An integer of JSON may be too large for a float; comparing it is not.
+    if not 0 <= value <= most or value == math.inf:
+        raise InputError(f"{name} {_shown(value)} is {wanted}{_ADVICE.get(name, '')}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{name} is too large; send a smaller number") from None
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 40 else f"of {len(repr(value))} characters"

@@ -1,0 +1,182 @@
+"""Which prompts are read together, who waits for whom, and who is refused before the router is asked."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelsat.routers.router import Reading
+from serving.micro_batches import SLICE, MicroBatches
+from serving.refusal import Refused
+
+
+@dataclass
+class Slow:
+    """In the place of a bundle: tells each prompt's length as its probability, once it may."""
+
+    batches: list[list[str]] = field(default_factory=list)
+    may_read: threading.Event = field(default_factory=threading.Event)
+
+    def reading(self, texts: list[str]) -> Reading:
+        self.batches.append(texts)
+        assert self.may_read.wait(timeout=20)
+        if "fault" in texts:
+            raise RuntimeError("the router broke")
+        n = len(texts)
+        return Reading(np.asarray([[float(len(text))] for text in texts]), np.zeros(n, bool), np.arange(n) / 100)
+
+
+def run(scenario: Any, **settings: Any) -> Any:
+    with ThreadPoolExecutor(1) as executor:
+
+        async def started() -> Any:
+            return await scenario(MicroBatches(executor, **settings))
+
+        return asyncio.run(started())
+
+
+async def until(holds: Any) -> None:
+    while not holds():
+        await asyncio.sleep(0.001)
+
+
+def test_prompts_that_wait_are_read_together_and_each_gets_its_own() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> Any:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        asked += [asyncio.create_task(batches.reading(slow, [text])) for text in ("ab", "abcd", "abc")]
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        return [reading.success_probability.tolist() for reading in await asyncio.gather(*asked)]
+
+    assert run(scenario, deadline_seconds=60.0) == [[[5.0]], [[2.0]], [[4.0]], [[3.0]]]
+    assert slow.batches == [["first"], ["ab", "abcd", "abc"]]
+
+
+def test_long_and_short_prompts_are_not_read_together() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        asked += [asyncio.create_task(batches.reading(slow, [text])) for text in ("a", "b" * 5000, "c")]
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        await asyncio.gather(*asked)
+
+    run(scenario, deadline_seconds=60.0)
+    assert slow.batches == [["first"], ["a", "c"], ["b" * 5000]]
+
+
+def test_single_prompt_does_not_wait_for_the_whole_of_a_large_request() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> int:
+        large = asyncio.create_task(batches.reading(slow, ["x"] * (3 * SLICE)))
+        await until(lambda: slow.batches)
+        single = asyncio.create_task(batches.reading(slow, ["single"]))
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        return len((await asyncio.gather(large, single))[0].success_probability)
+
+    assert run(scenario, deadline_seconds=60.0) == 3 * SLICE
+    assert slow.batches[1] == ["single"]
+    assert [len(batch) for batch in slow.batches] == [SLICE, 1, SLICE, SLICE]
+
+
+def test_who_would_wait_too_long_is_refused_at_once() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> Refused:
+        batches._learn(1.0)
+        asked = asyncio.create_task(batches.reading(slow, ["first"]))
+        await until(lambda: slow.batches)
+        with pytest.raises(Refused) as refused:
+            await batches.reading(slow, ["second"])
+        slow.may_read.set()
+        await asked
+        return refused.value
+
+    refused = run(scenario, deadline_seconds=1.0)
+    assert (refused.status, refused.retry_after) == (503, 1)
+    assert slow.batches == [["first"]]
+
+
+def test_who_has_waited_for_the_deadline_is_dropped_and_never_read() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        first = asyncio.create_task(batches.reading(slow, ["first"]))
+        await until(lambda: slow.batches)
+        second = asyncio.create_task(batches.reading(slow, ["second"]))
+        await asyncio.sleep(0.1)
+        slow.may_read.set()
+        await first
+        with pytest.raises(Refused, match="more prompts wait than can be read in time"):
+            await second
+
+    run(scenario, deadline_seconds=0.05)
+    assert slow.batches == [["first"]]
+
+
+def test_large_request_that_was_begun_is_finished_however_long_it_takes() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> int:
+        large = asyncio.create_task(batches.reading(slow, ["x"] * (3 * SLICE)))
+        await until(lambda: slow.batches)
+        await asyncio.sleep(0.2)
+        slow.may_read.set()
+        return len((await large).success_probability)
+
+    assert run(scenario, deadline_seconds=0.05) == 3 * SLICE
+
+
+def test_who_has_gone_is_not_read() -> None:
+    slow, waiting = Slow(), []
+
+    async def scenario(batches: MicroBatches) -> None:
+        first = asyncio.create_task(batches.reading(slow, ["first"]))
+        await until(lambda: slow.batches)
+        gone = asyncio.create_task(batches.reading(slow, ["gone"] * 40))
+        await asyncio.sleep(0)
+        gone.cancel()
+        slow.may_read.set()
+        await first
+        await until(lambda: waiting[-1] == 0)
+
+    run(scenario, deadline_seconds=60.0, on_waiting=waiting.append)
+    assert slow.batches == [["first"]]
+    assert max(waiting) == 40
+
+
+def test_fault_of_the_router_reaches_those_who_asked_and_nobody_else() -> None:
+    slow = Slow()
+    slow.may_read.set()
+
+    async def scenario(batches: MicroBatches) -> list[Any]:
+        with pytest.raises(RuntimeError, match="the router broke"):
+            await batches.reading(slow, ["fault"])
+        return (await batches.reading(slow, ["fine"])).success_probability.tolist()
+
+    assert run(scenario) == [[4.0]]
+
+
+def test_queue_is_bounded_whatever_a_prompt_takes() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        asked = [asyncio.create_task(batches.reading(slow, ["x"] * 1024)) for _ in range(8)]
+        await until(lambda: slow.batches)
+        with pytest.raises(Refused):
+            await batches.reading(slow, ["x"] * 1024)
+        slow.may_read.set()
+        await asyncio.gather(*asked)
+
+    run(scenario, deadline_seconds=60.0)

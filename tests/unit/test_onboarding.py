@@ -1,0 +1,290 @@
+"""Changes of a bundle and what they are worth, around a constant router whose choices are known by heart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modelsat import bundle, champions, contracts, rendering, splits
+from modelsat.bundle import Bundle
+from modelsat.collection import Collection
+from modelsat.errors import InputError
+from modelsat.gate import Outcome, Rules
+from modelsat.onboarding import change as changes
+from modelsat.onboarding import evidence as gathered
+from modelsat.onboarding import order as orders
+from modelsat.onboarding import shadow
+from modelsat.onboarding.change import Action, Change
+from modelsat.onboarding.evidence import Evidence
+
+MakeCollection = Callable[..., Collection]
+TextsIn = Callable[[str, int, str], list[str]]
+ADD = Change(Action.ADD, "new")
+
+
+@pytest.fixture
+def questions(texts_in: TextsIn) -> list[str]:
+    """Text of 80 aptitude questions."""
+    return texts_in(splits.TRAIN, 80, "Aptitude")
+
+
+@pytest.fixture
+def parent(make_bundle: Callable[..., Bundle], questions: list[str], tmp_path: Path) -> Bundle:
+    """Bundle that gives `ada` everything; its test has one task, and so have the cards."""
+    test: list[dict[str, object]] = [
+        {
+            "version": "v1",
+            "task": "sums",
+            "category": "sums",
+            "keywords": ["sum"] * 5,
+            "position": i,
+            "prompt_id": f"q{i:03d}",
+            "stem_digest": rendering.stem_digest(text),
+            "text": text,
+        }
+        for i, text in enumerate(questions)
+    ]
+    card = {"test_version": "v1", "task": "sums", "n": 80}
+    cards: list[dict[str, object]] = [
+        {"candidate": name, "accuracy": level, "shrunken_accuracy": level, **card}
+        for name, level in (("ada", 0.5), ("bob", 0.4))
+    ]
+    facts = {"mean_score": {"ada": 0.5, "bob": 0.4}, "trained_on": ["ada", "bob"], "data_digest": "d", "sources": []}
+    made = make_bundle({"ada": 0.5, "bob": 0.4}, {"ada": 2.0, "bob": 1.0}, test, cards, lineage=facts)
+    return made.write(tmp_path / "parent")
+
+
+@pytest.fixture
+def own(make_collection: MakeCollection, questions: list[str]) -> Callable[[float], Collection]:
+    """Return a function that makes answers of `new`, so many of the 80 right, spread evenly."""
+
+    def make(right: float) -> Collection:
+        scores = np.floor(np.arange(1, 81) * right) - np.floor(np.arange(80) * right)
+        return make_collection(scores, questions, ("new",))
+
+    return make
+
+
+def evidence(*parts: Collection) -> Evidence:
+    return Evidence(gathered._merged(parts), "new")
+
+
+def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_answers(
+    parent: Bundle, own: Callable[[float], Collection]
+) -> None:
+    known = own(0.9)
+    made = changes.apply(parent, ADD, known, {})
+
+    found = shadow.compare(parent, made, evidence(known), ADD)
+
+    assert (found.where, found.prompts) == ("aptitude questions", 80)
+    assert 20 <= found.scored <= 80
+    assert (found.before, found.after) == ({"ada": 1.0}, {"new": 1.0})
+    assert found.gain is not None
+    assert found.gain.value == pytest.approx(0.9 - 0.5, abs=0.1)
+    assert found.loss_bound == 0.0
+    assert shadow.judge(found, ADD, 0.02).outcome is Outcome.PROMOTED
+
+
+def test_weak_newcomer_is_let_in_and_gets_nothing(parent: Bundle, own: Callable[[float], Collection]) -> None:
+    known = own(0.2)
+    made = changes.apply(parent, ADD, known, {})
+
+    found = shadow.compare(parent, made, evidence(known), ADD)
+
+    assert found.after == {"ada": 1.0}
+    assert found.loss_bound == 0.0
+    assert shadow.judge(found, ADD, 0.0).outcome is Outcome.PROMOTED
+    assert made.names == ("ada", "bob", "new")
+
+
+def test_outcomes_on_held_out_prompts_decide_where_they_are_known(
+    parent: Bundle, own: Callable[[float], Collection], make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    known = own(0.9)
+    texts = texts_in(splits.TEST, 100, "Held out")
+    truth = np.column_stack([np.ones(100), np.zeros(100), np.arange(100) % 2])
+    outcomes = make_collection(truth, texts, ("ada", "bob", "new"), prompt_ids=[f"t{i}" for i in range(100)])
+    made = changes.apply(parent, ADD, known, {})
+
+    found = shadow.compare(parent, made, evidence(known, outcomes), ADD)
+
+    assert (found.where, found.scored, found.basis) == ("held-out prompts", 100, "outcomes on held-out prompts")
+    assert found.gain is not None
+    assert found.gain.value == pytest.approx(-0.5)
+    verdict = shadow.judge(found, ADD, 0.02)
+    assert verdict.outcome is Outcome.KEPT
+    assert "more than 2.0 points might be lost" in verdict.reason
+    assert found.choices.to_pylist()[0] == {"prompt_id": "t0", "before": "ada", "after": "new"}
+
+
+def test_bound_leaves_room_below_the_gain() -> None:
+    # Mean 0.05, standard error 0.05: 1.645 of them below lie at -0.032.
+    gain, bound = shadow._measured(np.array([0.5] * 55 + [-0.5] * 45), Rules())
+
+    assert gain.value == pytest.approx(0.05)
+    assert bound == pytest.approx(0.032, abs=0.01)
+    assert shadow._measured(np.full(60, 0.2), Rules())[1] == 0.0
+
+
+def test_removed_candidate_leaves_no_trace_in_the_tables(parent: Bundle) -> None:
+    made = changes.apply(parent, Change(Action.REMOVE, "ada"), None, {})
+
+    assert made.names == ("bob",)
+    assert made.candidates["candidate"].to_pylist() == ["bob"]
+    assert set(made.cards["candidate"].to_pylist()) == {"bob"}
+    assert made.lineage["mean_score"] == {"bob": 0.4}
+    assert made.lineage["trained_on"] == ["bob"]
+    np.testing.assert_allclose(made.success_probability(["x"]), [[0.4]], rtol=1e-5)
+
+
+def test_removal_says_who_takes_over_and_is_carried_out(parent: Bundle) -> None:
+    change = Change(Action.REMOVE, "ada")
+    made = changes.apply(parent, change, None, {})
+
+    found = shadow.compare(parent, made, Evidence(gathered.nothing(), "ada"), change)
+
+    assert (found.before, found.after, found.gain) == ({"ada": 1.0}, {"bob": 1.0}, None)
+    verdict = shadow.judge(found, change, 0.0)
+    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.reason == "ada gives up 100 % of 80 aptitude questions: what that is worth is not known"
+
+
+def test_new_prices_replace_old_ones_and_nothing_else(parent: Bundle) -> None:
+    made = changes.apply(parent, Change(Action.REPRICE, "ada"), None, {"price_in": 0.5, "price_out": 0.25})
+
+    row, other = made.candidates.to_pylist()
+    assert (row["price_in"], row["price_out"]) == (0.5, 0.25)
+    assert other == parent.candidates.to_pylist()[1]
+    np.testing.assert_array_equal(made.success_probability(["x"]), parent.success_probability(["x"]))
+
+
+def test_catalogue_tells_facts_of_a_newcomer(parent: Bundle, own: Callable[[float], Collection]) -> None:
+    made = changes.apply(parent, ADD, own(0.9), {"candidate": "new", "price_in": 3.0, "revision": "7"})
+
+    row = made.candidates.to_pylist()[-1]
+    assert (row["candidate"], row["price_in"], row["revision"]) == ("new", 3.0, "7")
+
+
+def test_bundle_remembers_what_was_changed(parent: Bundle, own: Callable[[float], Collection]) -> None:
+    known = own(0.9)
+
+    record = changes.apply(parent, ADD, known, {}).lineage["onboarding"]
+
+    assert record["parent"] == parent.digest
+    assert (record["candidate"], record["test"], record["answers"]) == ("new", "v1", known.digest())
+
+
+@pytest.mark.parametrize(
+    ("change", "facts", "sentence"),
+    [
+        (Change(Action.ADD, "ada"), {}, "candidate 'ada' is routed to already, as 'ada'"),
+        (Change(Action.ADD, "org/ada"), {"aliases": ["ada"]}, "candidate 'org/ada' is routed to already, as 'ada'"),
+        (Change(Action.REMOVE, "new"), {}, "candidate 'new' is not among those routed to"),
+        (Change(Action.REPRICE, "bob"), {"price_in": 1.0, "price_out": 1.0}, "the prices of 'bob' are those of the"),
+    ],
+)
+def test_change_that_is_made_already_is_left(
+    parent: Bundle, change: Change, facts: dict[str, Any], sentence: str
+) -> None:
+    done = changes.left_to_do(parent, change, facts)
+
+    assert done is not None
+    assert done.startswith(sentence)
+
+
+def test_last_candidate_cannot_be_removed(parent: Bundle) -> None:
+    alone = changes.apply(parent, Change(Action.REMOVE, "ada"), None, {})
+
+    with pytest.raises(InputError, match="'bob' is the only candidate left"):
+        changes.left_to_do(alone, Change(Action.REMOVE, "bob"), {})
+
+
+def test_same_change_has_the_same_key_and_other_answers_another(
+    parent: Bundle, own: Callable[[float], Collection]
+) -> None:
+    def key(right: float, **facts: object) -> str:
+        return changes.run_key(parent, ADD, own(right), facts)
+
+    assert key(0.9) == key(0.9)
+    assert len({key(0.9), key(0.8), key(0.9, price_in=1.0), changes.run_key(parent, ADD, None, {})}) == 4
+
+
+def test_results_are_read_under_the_names_of_the_champion(
+    parent: Bundle, make_collection: MakeCollection, questions: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    rows = [f"q{i},{i % 2},1" for i in range(80)]
+    (folder / "scores.csv").write_text("prompt_id,org/new,org/ada\n" + "\n".join(rows))
+    prompts = [f"q{i},sums,sums,{text}" for i, text in enumerate(questions)]
+    (folder / "prompts.csv").write_text("prompt_id,benchmark,category,prompt\n" + "\n".join(prompts))
+    (folder / "models.csv").write_text("model,aliases\norg/new,\norg/ada,ada\n")
+
+    found = gathered.gather(parent, ADD, [str(folder)], [str(tmp_path / "gone")], {"aliases": ["org/new"]})
+
+    assert sorted(found.results.candidates["candidate"].to_pylist()) == ["ada", "new"]
+    assert found.answers.scores.num_rows == 80
+    assert any("not within reach" in note for note in found.results.notes)
+
+
+def test_source_without_the_candidate_says_whom_it_holds(
+    parent: Bundle, own: Callable[[float], Collection], questions: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "scores.csv").write_text("prompt_id,eve\nq0,1\n")
+    (folder / "prompts.csv").write_text(f"prompt_id,benchmark,category,prompt\nq0,sums,sums,{questions[0]}\n")
+
+    with pytest.raises(InputError, match="holds no answer of candidate 'new', but of eve"):
+        gathered.gather(parent, ADD, [str(folder)], [], {})
+
+
+def test_order_comes_back_from_its_file_with_dates_and_parent(parent: Bundle, tmp_path: Path) -> None:
+    store = str(tmp_path / "champions")
+    champions.promote(store, str(tmp_path / "parent"), parent.digest, "router/1", "run", "promoted", 0)
+    (tmp_path / "catalogue.yaml").write_text(
+        "- {candidate: new, revision: r2, release_date: 2026-11-24, price_in: 1.5, aliases: [newest]}\n"
+    )
+
+    placed = orders.place("newest", "add", str(tmp_path / "catalogue.yaml"), store)
+    placed.write(tmp_path / "order.json")
+
+    assert orders.read(tmp_path / "order.json") == placed
+    assert (placed.change, placed.epoch, placed.done) == (Change(Action.ADD, "new", "r2"), 1, "")
+    with placed.parent(with_router=False) as loaded:
+        assert loaded.digest == parent.digest
+
+
+def test_order_without_champion_says_what_to_do_first(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no champion to add a candidate to; train a first router"):
+        orders.place("new", "add", "", str(tmp_path / "champions"))
+
+
+def test_unknown_action_is_named() -> None:
+    with pytest.raises(InputError, match="action 'adopt' is none of add, remove, reprice"):
+        changes.of("adopt", "new")
+
+
+def test_change_that_moves_others_is_refused(parent: Bundle, own: Callable[[float], Collection]) -> None:
+    made = changes.apply(parent, ADD, own(0.9), {})
+    moved = replace(made, calibration=bundle.Calibration(2.0, 0.0))
+
+    with pytest.raises(InputError, match="moves probabilities of other candidates"):
+        shadow.compare(parent, moved, evidence(own(0.9)), ADD)
+
+
+def test_changed_bundle_can_be_written_and_read(
+    parent: Bundle, own: Callable[[float], Collection], tmp_path: Path
+) -> None:
+    made = changes.apply(parent, ADD, own(0.9), {})
+    removed = changes.apply(made, Change(Action.REMOVE, "ada"), None, {}).write(tmp_path / "removed")
+
+    loaded = bundle.read(tmp_path / "removed")
+
+    assert loaded.digest == removed.digest
+    assert loaded.names == ("bob", "new")
+    assert contracts.conform(loaded.candidates, contracts.CANDIDATES).equals(loaded.candidates)

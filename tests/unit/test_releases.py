@@ -1,0 +1,176 @@
+"""What a catalogue announces, what is due, and when the router is trained again: over a real ledger."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from modelsat import contracts, release_ledger, releases
+from modelsat.release_ledger import Release
+from modelsat.retraining_policy import Rules
+
+HOUR = 3600.0
+THREE = Rules(newcomers=3, least_seconds=0)
+
+
+def table(*rows: dict[str, Any]) -> pa.Table:
+    return contracts.from_rows(list(rows), contracts.CANDIDATES)
+
+
+KNOWN = table({"candidate": "ada", "price_in": 1.0, "price_out": 2.0, "aliases": ["org/ada"]}, {"candidate": "bob"})
+
+
+def announce(store: str, catalogue: pa.Table) -> None:
+    for release in releases.of(catalogue, KNOWN, "feed"):
+        release_ledger.announce(store, release)
+
+
+def due(store: str, catalogue: pa.Table, known: pa.Table = KNOWN, worker: str = "w") -> tuple[list[str], list[str]]:
+    found, notes = releases.due(store, catalogue, known, worker, HOUR)
+    return [f"{one.release.action} {one.release.candidate}" for one in found], notes
+
+
+def onboard(store: str, *names: str) -> None:
+    """Take releases of the given names through the ledger."""
+    for name in names:
+        release_ledger.announce(store, Release(name))
+    found, _ = releases.due(store, table(*({"candidate": name} for name in names)), KNOWN, "w", HOUR)
+    for one in found:
+        facts = {"share": 0.0, "answers": [f"answers/{one.release.candidate}"]}
+        release_ledger.settle(store, one.lease, release_ledger.ONBOARDED, "done", facts)
+
+
+def test_unknown_candidates_and_new_prices_are_releases() -> None:
+    catalogue = table(
+        {"candidate": "new", "revision": "2"},
+        {"candidate": "org/ada", "price_in": 1.0, "price_out": 2.0},
+        {"candidate": "bob", "price_in": 0.5, "price_out": 0.5},
+    )
+
+    assert releases.of(catalogue, KNOWN, "feed") == [
+        Release("new", "2", "add", "feed"),
+        Release("bob", "0.5/0.5", "reprice", "feed"),
+    ]
+
+
+def test_row_that_says_nothing_of_prices_changes_none() -> None:
+    assert releases.of(table({"candidate": "ada"}), KNOWN, "feed") == []
+
+
+def test_due_release_is_handed_out_once(tmp_path: Path) -> None:
+    store, catalogue = str(tmp_path), table({"candidate": "new"}, {"candidate": "newer"})
+    for _ in range(3):
+        announce(store, catalogue)
+
+    assert sorted(due(store, catalogue)[0]) == ["add new", "add newer"]
+    assert due(store, catalogue, worker="other") == ([], [])
+
+
+def test_release_that_the_champion_knows_by_now_has_ended(tmp_path: Path) -> None:
+    store, catalogue = str(tmp_path), table({"candidate": "new", "aliases": ["org/new"]})
+    announce(store, catalogue)
+    known = table({"candidate": "new"})
+
+    assert due(store, catalogue, known) == ([], [])
+    ending = release_ledger.ending(store, Release("new").key)
+    assert ending is not None
+    assert (ending["outcome"], ending["sentence"]) == ("onboarded", "'new' is routed to already")
+
+
+def test_announcement_by_an_alias_is_the_candidate_of_the_catalogue(tmp_path: Path) -> None:
+    release_ledger.announce(str(tmp_path), Release("org/new", "3", source="MLflow"))
+
+    assert due(str(tmp_path), table({"candidate": "new", "aliases": ["org/new"]})) == (["add new"], [])
+
+
+def test_announcement_without_a_row_waits_for_it(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    release_ledger.announce(store, Release("ghost", source="MLflow"))
+
+    found, (note,) = due(store, table({"candidate": "new"}))
+
+    assert found == []
+    assert note == "'ghost' is announced by MLflow but not in the catalogue; add its row"
+    assert due(store, table({"candidate": "ghost"}))[0] == ["add ghost"]
+
+
+def test_release_is_given_up_after_five_attempts(tmp_path: Path) -> None:
+    store, catalogue = str(tmp_path), table({"candidate": "new"})
+    announce(store, catalogue)
+
+    seen = [releases.due(store, catalogue, KNOWN, f"w{i}", HOUR, is_gone=lambda _: True) for i in range(7)]
+
+    assert [len(found) for found, _ in seen] == [1, 1, 1, 1, 1, 0, 0]
+    assert "'new' is given up after 5 attempts" in seen[5][1][0]
+    assert seen[6][1] == []
+
+
+def test_training_is_claimed_once_with_all_that_is_known(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    onboard(store, "a", "b")
+    assert releases.retraining(store, "w", HOUR, THREE)[0] is None
+    onboard(store, "c", "d")
+
+    training, decision = releases.retraining(store, "w", HOUR, THREE)
+    other, told = releases.retraining(store, "other", HOUR, THREE)
+
+    assert decision.reason == "4 releases since the last training"
+    assert training is not None
+    assert sorted(training.sources) == ["answers/a", "answers/b", "answers/c", "answers/d"]
+    assert other is None
+    assert "no call" in told.reason
+
+
+def test_what_comes_while_training_runs_is_in_the_next_snapshot(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    onboard(store, "a", "b", "c")
+    first, _ = releases.retraining(store, "w", HOUR, THREE)
+    onboard(store, *(f"late-{i}" for i in range(20)))
+
+    nobody, told = releases.retraining(store, "w", HOUR, THREE)
+
+    assert first is not None
+    assert nobody is None
+    assert "the next one will know all 20 releases" in told.reason
+    release_ledger.settle(store, first.lease, release_ledger.RETRAINED, "done")
+    second, _ = releases.retraining(store, "w", HOUR, THREE)
+    assert second is not None
+    assert len(second.snapshot) == 20
+    assert not set(first.snapshot) & set(second.snapshot)
+
+
+def test_training_whose_worker_died_is_taken_over_with_its_snapshot(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    onboard(store, "a", "b", "c")
+    first, _ = releases.retraining(store, "dead", HOUR, THREE)
+    onboard(store, "late")
+
+    again, decision = releases.retraining(store, "w", HOUR, THREE, is_gone=lambda worker: worker == "dead")
+
+    assert first is not None
+    assert again is not None
+    assert (again.snapshot, again.lease.attempt) == (first.snapshot, 2)
+    assert decision.reason == "attempt 2 at retraining retraining-000001"
+
+
+def test_release_that_was_refused_calls_for_no_training(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    release_ledger.announce(store, Release("bad"))
+    (one,), _ = releases.due(store, table({"candidate": "bad"}), KNOWN, "w", HOUR)
+    release_ledger.settle(store, one.lease, release_ledger.REFUSED, "copied")
+
+    _, decision = releases.retraining(store, "w", HOUR, Rules(newcomers=1))
+
+    assert not decision.trains
+
+
+@pytest.mark.parametrize(("answers", "expected"), [("", False), ("there", True)])
+def test_results_are_found_by_the_name_of_the_candidate(tmp_path: Path, answers: str, expected: bool) -> None:
+    folder = tmp_path / "there" / "org" / "new"
+    folder.mkdir(parents=True)
+    (folder / "scores.csv").write_text("")
+    root = str(tmp_path / answers) if answers else ""
+
+    assert releases.results_of(root, "org/new") == ([str(folder)] if expected else [])
+    assert releases.results_of(root, "other") == []
