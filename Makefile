@@ -42,6 +42,8 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/zoos.py
 	$(BIN)/python benchmarks/many_candidates.py
 	$(BIN)/python benchmarks/routereval.py --mirror
+	$(BIN)/python benchmarks/long_context.py
+	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/results_page.py
 
 bench-serving: $(READY) ## Endpoint and gateway beside the router in process, and under load
@@ -56,7 +58,8 @@ images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in in
 test-docker: $(READY) ## Build the images and run them, on the docker socket in MODELSAT_DOCKER_HOST
 	$(BIN)/python -m pytest -m docker tests/infra
 
-bench-speed: $(READY) ## What training costs: a pair beside the paper's, the whole of it, and on GPUs their utilisation
+bench-speed: $(READY) ## What routing and training cost, beside a forward of the model and beside the paper's way
+	$(BIN)/python benchmarks/one_pass.py
 	$(BIN)/python benchmarks/training_pairs.py
 	$(BIN)/python benchmarks/training_whole.py
 	$(BIN)/python benchmarks/training_speed.py $(if $(wildcard /dev/nvidia0),,--tiny)

@@ -10,10 +10,14 @@ import json
 import sys
 from pathlib import Path
 
+import adaptive_order
+import calibration
 import foreign
+import long_context
 import many_candidates
 import markdown
 import money_section
+import one_pass
 import packages_page
 import release_stream
 import routereval_page
@@ -32,6 +36,10 @@ SECTIONS = {
     "routereval": routereval_page.section,
     "packages": packages_page.section,
     "street_clothes": street_clothes.section,
+    "long_context": long_context.section,
+    "calibration": calibration.section,
+    "one_pass": one_pass.section,
+    "adaptive_order": adaptive_order.section,
 }
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
