@@ -65,7 +65,7 @@ bench-speed: $(READY) ## What routing and training cost, beside a forward of the
 	$(BIN)/python benchmarks/training_speed.py $(if $(wildcard /dev/nvidia0),,--tiny)
 
 compile: $(READY) ## Write the compiled pipelines
-	PYTHONHASHSEED=0 $(BIN)/modelsat compile
+	$(BIN)/modelsat compile
 
 clean: ## Remove the environment and everything that runs have left
 	-@test -x $(BIN)/modelsat && $(BIN)/modelsat stop

@@ -11,7 +11,10 @@ CatalogueUri = Annotated[str, typer.Argument(help="Catalogue: a .yaml, .parquet 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    verbs = typer.Typer(help="List the candidates that could be routed to.", no_args_is_help=True)
+    verbs = typer.Typer(
+        help="List the candidates that could be routed to.\n\nExample: modelsat catalogue check catalogue.yaml",
+        no_args_is_help=True,
+    )
     verbs.command(name="import")(import_catalogue)
     verbs.command(name="check")(check_catalogue)
     verbs.command(name="show")(show_catalogue)
