@@ -73,9 +73,10 @@ have. "pooled" is the prompt- weighted mean of the paired gains over each set's 
 RETRAIN = """
 ## The router of the retrain pipeline
 
-What `make run SCORES=...` trains, judges and serves: Model-SAT on MiniLM, mixed with fusion (with kNN where a table
-shows "kNN alone": those runs are older). One split: the 20 % of the questions that are held out for good; so these
-figures are not comparable with the folds above to the last digit.
+What `make run SCORES=...` trains, judges and serves: fusion over all candidates, reranked by Model-SAT on MiniLM where
+that helps on validation prompts. Tables that show "kNN alone" are of older runs, when Model-SAT was mixed with kNN. One
+split: the 20 % of the questions that are held out for good; so these figures are not comparable with the folds above
+to the last digit.
 """
 
 
