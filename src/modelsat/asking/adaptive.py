@@ -13,7 +13,8 @@ from math import ceil
 
 import numpy as np
 
-from modelsat.fusion.newcomer import CAUTION, DIRECTIONS, NOISE
+from modelsat.fusion import newcomer
+from modelsat.fusion.newcomer import CAUTION, NOISE
 from modelsat.fusion.surface import Surface
 
 BLOCK = 32
@@ -61,11 +62,8 @@ class Choices:
 
 
 def prior(surface: Surface) -> Belief:
-    """Return the belief about a candidate of which nothing is known: the zoo's spread, as `newcomer.place` has it."""
-    means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
-    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
-    zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
-    return Belief(zoo.mean(axis=0), np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + 0.01 * np.eye(r + 1))
+    """Return the belief about a candidate of which nothing is known, as `newcomer.place` has it."""
+    return Belief(*newcomer.prior(surface))
 
 
 def design(directions: np.ndarray, size: int) -> np.ndarray:

@@ -37,13 +37,8 @@ class Answers:
 
 def place(surface: Surface, answers: Answers) -> Surface:
     """Return the surface with one more candidate, the last."""
-    # Newcomers before it are no prior: cautious as their means are, each would draw the next one down.
-    means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
-    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
-    zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
-    centre = zoo.mean(axis=0)
-    # With a handful of candidates their spread is hardly known: a little of everything stays possible.
-    spread = np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + np.diag([0.01, *[0.01] * r])
+    centre, spread = prior(surface)
+    r = len(centre) - 1
     design = np.column_stack([np.ones(len(answers.scores)), answers.directions[:, :r]])
     precision = np.linalg.inv(spread) + design.T @ design / NOISE
     unknown = np.linalg.inv(precision)
@@ -62,6 +57,18 @@ def place(surface: Surface, answers: Answers) -> Surface:
         loadings=np.column_stack([surface.loadings, np.zeros(len(surface.means))]).astype(np.float32),
     )
     return _with(wider, mean, np.append(loadings, 1.0))
+
+
+def prior(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (1 + r,) and covariance (1 + r, 1 + r) of a candidate's mean and first r loadings, as in the zoo.
+
+    Newcomers that were placed before are left out: cautious as their means are, each would draw the next one down.
+    """
+    means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
+    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
+    zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
+    # With a handful of candidates their spread is hardly known: a little of everything stays possible.
+    return zoo.mean(axis=0), np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + 0.01 * np.eye(r + 1)
 
 
 def _own_direction(answers: Answers, expected: np.ndarray) -> loo_ridge.Heads | None:
