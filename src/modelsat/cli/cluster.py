@@ -1,6 +1,7 @@
 """Verbs for a cluster."""
 
 import json
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,8 @@ def compile_pipelines(
 
     Example: modelsat compile --into retrain.yaml
     """
+    # KFP numbers equal steps in the order of a protobuf map, which only the pure Python implementation keeps.
+    os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     from pipelines import local
 
     wanted = {pipeline: into} if into is not None else {name: _COMPILED / f"{name}.yaml" for name in _PIPELINES}
