@@ -16,12 +16,14 @@ import mlflow
 import numpy as np
 import pytest
 
-from modelsat import bundle, champions, collection, instructions, sample
+from modelsat import bundle, champions, collection, instructions, release_ledger, sample
 from modelsat.bundle import Bundle
 from modelsat.errors import ConflictError, ModelsatError, ValidationFailed
 from modelsat.onboarding.evidence import only
+from modelsat.release_ledger import Release
 from modelsat.routers.constant import Constant
-from pipelines import one_candidate
+from pipelines import local, one_candidate
+from pipelines.watch import watch
 
 NEW = "sim-generalist-large"
 _SEEDS = itertools.count()
@@ -43,8 +45,26 @@ class Machine:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
             outcome = one_candidate.pipeline(self.folder, NEW, {**where, **choices}, self.tracking_uri)
-        steps.append(re.findall(r"^(\w[\w -]+?) +(?:done|failed) +\d+\.\d s$", shown.getvalue(), re.MULTILINE))
+        steps.append(steps_in(shown))
         return outcome
+
+    def watch(self) -> list[str]:
+        """Run the recurring pipeline once; return its steps in the order in which they ended."""
+        random.seed(f"watch {next(_SEEDS)}")
+        stores = {
+            "catalogue": "catalogue.csv",
+            "answer_results": "results",
+            "answer_store": "answers",
+            "ledger_store": "ledger",
+            "register_bundle_store": "bundles",
+            "promote_champion_store": "champions",
+        }
+        where = {name: str(self.folder / path) for name, path in stores.items()}
+        where |= {"register_model_name": self.folder.name, "mlflow_tracking_uri": self.tracking_uri}
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            local.run(self.folder, where, watch)
+        return steps_in(shown)
 
     def champion(self) -> Bundle:
         """Return the champion's bundle."""
@@ -54,6 +74,11 @@ class Machine:
 
 
 steps: list[list[str]] = []
+
+
+def steps_in(shown: io.StringIO) -> list[str]:
+    """Return the steps of which a run told that they ended."""
+    return re.findall(r"^(\w[\w -]+?) +(?:done|failed) +\d+\.\d s$", shown.getvalue(), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +144,22 @@ def test_candidate_comes_once_changes_its_price_and_goes(machine: Machine, tmp_p
     assert gone.promoted
     assert NEW not in machine.champion().names
     assert len(list((tmp_path / "champions").iterdir())) == 4
+
+
+@pytest.mark.slow
+def test_recurring_run_onboards_a_row_of_the_catalogue_once(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "catalogue.csv").write_text(f"candidate,price_in,price_out\n{NEW},123,456\n")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / NEW).symlink_to(machine.scores)
+
+    first, second = machine.watch(), machine.watch()
+
+    assert [first[0], *first[-3:]] == ["Find releases", "Promote router", "Settle release", "Plan retraining"]
+    assert second == ["Find releases", "Plan retraining"]
+    assert machine.champion().names[-1] == NEW
+    ending = release_ledger.ending(str(tmp_path / "ledger"), Release(NEW).key)
+    assert ending is not None
+    assert (ending["outcome"], ending["attempt"]) == ("onboarded", 1)
 
 
 @pytest.mark.slow

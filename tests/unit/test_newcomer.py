@@ -70,8 +70,8 @@ def level_headed(two_kinds: TwoKinds) -> Surface:
 def test_newcomer_that_answered_nothing_is_expected_a_standard_deviation_below_the_zoo() -> None:
     placed = newcomer.place(zoo([0.4, 0.6]), told([]))
 
-    # The variance among the two is 0.01, and 0.01 more stays possible.
-    assert level(placed) == pytest.approx(0.5 - np.sqrt(0.01 + 0.01))
+    # The variance among the two is 0.01, that of any mean in [0, 1] is 1/12.
+    assert level(placed) == pytest.approx(0.5 - np.sqrt(0.01 + 1 / 12))
 
 
 @given(
@@ -102,15 +102,16 @@ def test_newcomers_with_the_same_answers_get_the_same_level_however_many_came_be
 def test_answers_move_the_newcomer_by_what_they_weigh() -> None:
     placed = newcomer.place(zoo([0.4, 0.6]), told([1.0] * 18))
 
-    # 50 = 1 / 0.02 speaks for the zoo's mean, 18 / 0.12 = 150 for the answers.
-    assert level(placed) == pytest.approx((50 * 0.5 + 150 * 1.0) / 200 - np.sqrt(1 / 200))
+    # 75 / 7 = 1 / (0.01 + 1/12) speaks for the zoo's mean, 18 / 0.12 = 150 for the answers.
+    precision = 75 / 7 + 150
+    assert level(placed) == pytest.approx((75 / 7 * 0.5 + 150 * 1.0) / precision - np.sqrt(1 / precision))
 
 
 @pytest.mark.parametrize("n", [0, 2, 20, 200])
 def test_caution_shrinks_with_every_answer(n: int) -> None:
     placed = newcomer.place(zoo([0.4, 0.6]), told([0.5] * n))
 
-    assert 0.5 - level(placed) == pytest.approx(1 / np.sqrt(50 + n / 0.12), rel=1e-4)
+    assert 0.5 - level(placed) == pytest.approx(1 / np.sqrt(75 / 7 + n / 0.12), rel=1e-4)
 
 
 def test_level_of_a_strong_newcomer_rises_towards_what_it_scored() -> None:

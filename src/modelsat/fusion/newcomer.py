@@ -1,8 +1,9 @@
 """Places a newcomer on a fitted surface by a few answers, without training.
 
-Its mean and loadings have the zoo's distribution as prior; its answers, set against what the zoo scored on the same
-questions, move them (Bayesian linear regression). What remains is trusted with caution: from the mean the newcomer
-loses a standard deviation of what is unknown of it, so that a lucky handful of answers does not take over the traffic.
+Its loadings have the zoo's distribution as prior, its mean hardly any; its answers, set against what the zoo scored on
+the same questions, move them (Bayesian linear regression). What remains is trusted with caution: from the mean the
+newcomer loses a standard deviation of what is unknown of it, so that a lucky handful of answers does not take over the
+traffic.
 With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
 """
 
@@ -17,6 +18,10 @@ DIRECTIONS = 8
 CAUTION = 1.0
 NOISE = 0.12
 """Variance of one answer around what the zoo's answers to the same question say."""
+_ANY_MEAN = 1 / 12
+"""Variance of a mean of which nothing is known, anywhere in [0, 1]: the next release may beat the whole zoo."""
+_ANY_LOADING = 0.01
+"""The same of a loading: with a handful of candidates their spread is hardly known."""
 _OWN_DIRECTION_ANSWERS = 200
 
 
@@ -60,15 +65,16 @@ def place(surface: Surface, answers: Answers) -> Surface:
 
 
 def prior(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (1 + r,) and covariance (1 + r, 1 + r) of a candidate's mean and first r loadings, as in the zoo.
+    """Return mean (1 + r,) and covariance (1 + r, 1 + r) of a newcomer's mean and first r loadings.
 
+    Loadings are spread as in the zoo; the mean is hardly bound by it.
     Newcomers that were placed before are left out: cautious as their means are, each would draw the next one down.
     """
     means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
     r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
     zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
-    # With a handful of candidates their spread is hardly known: a little of everything stays possible.
-    return zoo.mean(axis=0), np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + 0.01 * np.eye(r + 1)
+    possible = np.diag([_ANY_MEAN, *[_ANY_LOADING] * r])
+    return zoo.mean(axis=0), np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + possible
 
 
 def _own_direction(answers: Answers, expected: np.ndarray) -> loo_ridge.Heads | None:
