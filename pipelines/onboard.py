@@ -15,7 +15,7 @@ from components.register_router import register_router
 from components.shadow_router import shadow_router
 from components.take_answers import take_answers
 from components.validate_answers import validate_answers
-from pipelines.resources import outside, with_work_volume
+from pipelines.resources import outside, with_candidate_keys, with_work_volume
 
 INVALID = 3
 
@@ -95,6 +95,7 @@ def onboard(
         ).set_display_name("Take or ask for answers")
         outside(taken)
         with_work_volume(taken)
+        with_candidate_keys(taken)
 
         validated = validate_answers(
             order=placed.outputs["order"],

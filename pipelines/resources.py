@@ -4,6 +4,8 @@ from typing import Dict, List  # noqa: UP035
 
 from kfp import dsl, kubernetes
 
+_KEYS = "/etc/modelsat/keys"
+
 
 def modest(task: dsl.PipelineTask, memory: str = "2G") -> None:
     """Ask for what a step without a model needs."""
@@ -39,6 +41,12 @@ def with_endpoint_token(task: dsl.PipelineTask) -> None:
     kubernetes.use_secret_as_env(
         task, "modelsat-tokens", secret_key_to_env={"endpoint": "MODELSAT_ENDPOINT_TOKEN"}, optional=True
     )
+
+
+def with_candidate_keys(task: dsl.PipelineTask) -> None:
+    """Give a step the keys of the candidates that it asks, a file each: which ones there are, only the secret knows."""
+    kubernetes.use_secret_as_volume(task, "modelsat-upstream-keys", mount_path=_KEYS, optional=True)
+    task.set_env_variable("MODELSAT_KEYS", _KEYS)
 
 
 def with_secrets(task: dsl.PipelineTask) -> None:

@@ -93,6 +93,20 @@ def test_only_what_the_gate_lets_through_is_promoted() -> None:
     }
 
 
+@pytest.mark.parametrize("name", PIPELINES)
+def test_only_the_asking_step_sees_the_keys_of_candidates(name: str) -> None:
+    _, cluster = yaml.safe_load_all((COMPILED / f"{name}.yaml").read_text(encoding="utf-8"))
+    executors = cluster["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+    mounted = {step: facts["secretAsVolume"] for step, facts in executors.items() if "secretAsVolume" in facts}
+    assert list(mounted) == ["exec-take-answers"]
+    (secret,) = mounted["exec-take-answers"]
+    assert (secret["secretName"], secret["mountPath"], secret["optional"]) == (
+        *("modelsat-upstream-keys", "/etc/modelsat/keys"),
+        True,
+    )
+
+
 def test_step_that_looks_outside_is_never_taken_from_the_cache() -> None:
     cached = {name for name, facts in tasks("onboard").items() if facts.get("cachingOptions", {}).get("enableCache")}
 

@@ -357,6 +357,23 @@ def test_key_that_is_not_set_stops_before_the_first_question(bundle_folder: Path
     assert server.asked == []
 
 
+def test_on_a_cluster_keys_are_the_mounted_files_and_nothing_else(
+    bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "BOB_KEY").write_text("secret-of-bob\n")
+    (tmp_path / "token").write_text("secret-of-the-pod")
+    monkeypatch.setenv("MODELSAT_KEYS", str(tmp_path / "keys"))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-platform")
+    with LlmServer(right).running() as server:
+        asking.ask(bundle_folder, candidate(server, api_key_env="BOB_KEY"), tmp_path / "bob", QUICK)
+        for not_a_key in ("AWS_SECRET_ACCESS_KEY", "../token"):
+            with pytest.raises(InputError, match="is not set"):
+                asking.ask(bundle_folder, candidate(server, api_key_env=not_a_key), tmp_path / "eve", QUICK)
+
+    assert set(server.keys) == {"Bearer secret-of-bob"}
+
+
 def test_fields_of_the_request_can_be_replaced_and_left_out(bundle_folder: Path, tmp_path: Path) -> None:
     settings = replace(QUICK, body={"max_tokens": None, "max_completion_tokens": 99})
     with LlmServer(right).running() as server:

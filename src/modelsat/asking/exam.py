@@ -161,10 +161,23 @@ def _address(candidate: Candidate, settings: Settings) -> ChatEndpoint:
     if not url:
         raise InputError(f"candidate {name!r} has no endpoint; add one to its catalogue row, or give --endpoint")
     variable = candidate.get("api_key_env")
-    key = os.environ.get(str(variable), "").strip() if variable else ""
+    key = _key(str(variable)) if variable else ""
     if variable and not key:
         raise InputError(f"the environment variable {variable} is not set; it holds the key of candidate {name!r}")
     return ChatEndpoint(str(url), _served_as(candidate), key)
+
+
+def _key(variable: str) -> str:
+    """Return a candidate's key, "" where there is none.
+
+    On a cluster the keys of candidates are files in a mounted secret, the folder `MODELSAT_KEYS`, and nothing else is
+    a key there: a row of the catalogue must not have the platform's own credentials sent to its endpoint.
+    """
+    mounted = os.environ.get("MODELSAT_KEYS")
+    if mounted is None:
+        return os.environ.get(variable, "").strip()
+    file = Path(mounted, variable)
+    return file.read_text(encoding="utf-8").strip() if variable.isidentifier() and file.is_file() else ""
 
 
 def _log_beside(into: Path) -> Path:
