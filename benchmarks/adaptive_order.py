@@ -128,7 +128,7 @@ class Trial:
         known = np.flatnonzero(~held_out)
         self.surface = surface.fit(vectors[known], arena.truth[np.ix_(known, others)], arena.labels[known])
         self.scores = arena.truth[self.rows, pool.newcomer].astype(np.float64)
-        self.directions = self.surface.observed(arena.truth[np.ix_(self.rows, others)])
+        self.zoo = arena.truth[np.ix_(self.rows, others)].astype(np.float64)
         self.features = self.surface.features(vectors[self.rows])
         self.known, self.fresh = vectors[known], vectors[held_out]
         self.pool, self.others, self.peers = pool, others, [others.index(i) for i in pool.peers]
@@ -153,15 +153,14 @@ class Trial:
 
     def adaptively(self, peers: list[int], most: int = 10**9, settled: float = 0.0) -> list[int]:
         """Return the questions in adaptive order, until choices among the peers are settled."""
-        belief = adaptive.prior(self.surface)
-        size = len(belief.mean)
-        questions = adaptive.design(self.directions, size)
+        size = len(newcomer.believe(self.surface, self.scores[:0], self.zoo[:0]).mean)
+        questions = adaptive.design(self.surface.observed(self.zoo), size)
         told = self.surface.directions(self.known)
         best = self.surface.success_probability(told)[:, peers].max(axis=1)
         choices = Choices(adaptive.design(told, size), best)
         asked: list[int] = []
         while len(asked) < min(most, len(self.rows)):
-            now = belief.after(questions[asked], self.scores[asked])
+            now = newcomer.believe(self.surface, self.scores[asked], self.zoo[asked])
             if asked and adaptive.unsettled(now, choices) < settled:
                 break
             left = np.setdiff1d(self.everything, asked)
@@ -172,7 +171,7 @@ class Trial:
     @functools.lru_cache(maxsize=1)  # noqa: B019  what is measured twice is measured at once
     def _placed(self, rows: tuple[int, ...]) -> np.ndarray:
         asked = np.asarray(rows, dtype=int)
-        answers = Answers(self.scores[asked], self.directions[asked], self.features[asked])
+        answers = Answers(self.scores[asked], self.zoo[asked], self.features[asked])
         placed = newcomer.place(self.surface, answers)
         return placed.success_probability(placed.directions(self.fresh))
 

@@ -91,7 +91,7 @@ def routers(encoder: Encoder, backbone: Path, candidates: int) -> tuple[Fusion, 
     vectors[:, :, :14] += 0.3 * np.eye(14, dtype=np.float32)[kinds][:, None]
     scores = (rng.random((TRAINED, candidates)) < rng.random((14, candidates))[kinds]).astype(float)
     found = surface.fit(vectors, scores, kinds.astype(str))
-    fusion = Fusion(names, encoder, found, Anchors(vectors[:5], found.observed(scores[:5]).astype(np.float32)))
+    fusion = Fusion(names, encoder, found, Anchors(vectors[:5], scores[:5].astype(np.float32)))
     meanings = rng.normal(size=(TASKS, 384)).astype(np.float32)
     capability = CapabilityEncoder(meanings, np.full(TASKS, 0.5, np.float32), 1.0)
     torch.manual_seed(0)

@@ -160,16 +160,16 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     found = _surface(prompts, splits.TRAIN, splits.VALIDATION)
     train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
     place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
-    # A question that nobody in the zoo answered says nothing of a newcomer either: it stays in the middle.
+    # Of a question that is not at hand it is as if everybody had scored there what they score everywhere.
     asked = instructions.aptitude_test["prompt_id"].to_pylist()
     into = [i for i, prompt_id in enumerate(asked) if prompt_id in place]
     taken = [place[asked[i]] for i in into]
     anchors = Anchors(
         np.zeros((len(asked), *vectors.shape[1:]), dtype=np.float32),
-        np.zeros((len(asked), found.weights.shape[1]), dtype=np.float32),
+        np.tile(found.means, (len(asked), 1)),
     )
     anchors.vectors[into] = vectors[taken]
-    anchors.directions[into] = found.observed(train.targets[taken])
+    anchors.zoo[into] = surface.filled(train.targets[taken])
     return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), found, anchors)
 
 

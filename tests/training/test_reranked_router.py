@@ -52,7 +52,7 @@ def fusion(backbone: Path) -> Fusion:
     ease = np.where(np.arange(80)[:, None] < 40, np.linspace(0.1, 0.9, CANDIDATES), np.linspace(0.9, 0.1, CANDIDATES))
     scores = (np.random.default_rng(1).random((80, CANDIDATES)) < ease).astype(float)
     found = surface.fit(vectors, scores, np.where(np.arange(80) < 40, "sums", "words"))
-    return Fusion(NAMES, encoder, found, Anchors(vectors[:5], found.observed(scores[:5]).astype(np.float32)))
+    return Fusion(NAMES, encoder, found, Anchors(vectors[:5], scores[:5].astype(np.float32)))
 
 
 @pytest.fixture(scope="module")

@@ -4,35 +4,10 @@ import numpy as np
 import pytest
 
 from modelsat.asking import adaptive
-from modelsat.asking.adaptive import Belief, Choices
+from modelsat.asking.adaptive import Choices
+from modelsat.fusion.newcomer import Belief
 
 FLAT = Belief(np.array([0.5, 0.0]), np.diag([0.04, 0.04]))
-
-
-def test_belief_after_an_answer_is_the_posterior_worked_by_hand() -> None:
-    # Precision 1/0.04 + 1/0.04 = 50, mean (0.5 * 25 + 1 * 25) / 50.
-    after = FLAT.after(np.array([[1.0, 0.0]]), np.array([1.0]), noise=0.04)
-
-    assert after.mean == pytest.approx([0.75, 0.0])
-    assert after.covariance == pytest.approx(np.diag([0.02, 0.04]))
-
-
-def test_belief_without_answers_stays() -> None:
-    after = FLAT.after(np.empty((0, 2)), np.empty(0))
-
-    assert after.mean == pytest.approx(FLAT.mean)
-    assert after.covariance == pytest.approx(FLAT.covariance)
-
-
-def test_order_of_answers_does_not_matter() -> None:
-    rng = np.random.default_rng(0)
-    design, scores = rng.normal(size=(6, 2)), rng.random(6)
-
-    at_once = FLAT.after(design, scores)
-    in_turn = FLAT.after(design[3:], scores[3:]).after(design[:3], scores[:3])
-
-    assert in_turn.mean == pytest.approx(at_once.mean)
-    assert in_turn.covariance == pytest.approx(at_once.covariance)
 
 
 def test_choice_that_is_even_is_unsettled_by_half() -> None:

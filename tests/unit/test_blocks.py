@@ -31,9 +31,7 @@ def bundle(tiny_backbone: Path) -> Bundle:
     vectors = encoder.encode(TEXTS)
     scores = np.column_stack([IS_SUM, ~IS_SUM, np.arange(120) % 10 > 0]).astype(float)
     found = surface.fit(vectors, scores, np.where(IS_SUM, "sums", "words"))
-    router = Fusion(
-        ("adder", "speller", "best"), encoder, found, Anchors(vectors, found.observed(scores).astype(np.float32))
-    )
+    router = Fusion(("adder", "speller", "best"), encoder, found, Anchors(vectors, scores.astype(np.float32)))
     rows: list[dict[str, object]] = [
         {
             **{"version": "apt-by-hand", "keywords": ["x"] * 5, "position": i, "prompt_id": f"q{i:03d}", "text": text},

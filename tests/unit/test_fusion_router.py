@@ -35,7 +35,7 @@ def router(tiny_backbone: Path) -> Fusion:
     is_sum = np.arange(120) < 60
     scores = np.column_stack([is_sum, ~is_sum, np.arange(120) % 3 == 0]).astype(float)
     found = surface.fit(vectors, scores, np.where(is_sum, "sums", "words"))
-    return Fusion(NAMES, encoder, found, Anchors(vectors[ASKED], found.observed(scores[ASKED]).astype(np.float32)))
+    return Fusion(NAMES, encoder, found, Anchors(vectors[ASKED], scores[ASKED].astype(np.float32)))
 
 
 def profile(answers: object, scores: object = None, names: tuple[str, ...] = ("new",)) -> Profile:
@@ -55,7 +55,7 @@ def by_hand(router: Fusion, answers: dict[int, float], scores: dict[int, float])
         router.surface,
         Answers(
             np.array([*answers.values(), *scores.values()]),
-            np.concatenate([router.anchors.directions[list(answers)], router.surface.directions(others)]),
+            np.concatenate([router.anchors.zoo[list(answers)], router.surface.expected(others)]),
             router.surface.features(vectors),
         ),
     )

@@ -1,10 +1,10 @@
 """Which questions tell most about where a newcomer should be chosen, and when further answers would change nothing.
 
-A newcomer's place on the outcome surface (its mean and its loadings) is a Gaussian belief, which answers narrow as in
-`modelsat.fusion.newcomer`. What counts is not the place itself but the choices that follow from it: a question is worth
-the variance that its answer takes from the newcomer's success on real prompts, each prompt weighted by how open the
-choice there is (greedy A-optimal design; Chaloner and Verdinelli, Bayesian experimental design, 1995, section 2).
-All functions are pure.
+A newcomer's place on the outcome surface (its level and its loadings) is the Gaussian belief of
+`modelsat.fusion.newcomer`, which answers narrow. What counts is not the place itself but the choices that follow from
+it: a question is worth the variance that its answer takes from the newcomer's success on real prompts, each prompt
+weighted by how open the choice there is (greedy A-optimal design; Chaloner and Verdinelli, Bayesian experimental
+design, 1995, section 2). All functions are pure.
 """
 
 from collections.abc import Sequence
@@ -13,34 +13,12 @@ from math import ceil
 
 import numpy as np
 
-from modelsat.fusion import newcomer
-from modelsat.fusion.newcomer import CAUTION, NOISE
-from modelsat.fusion.surface import Surface
+from modelsat.fusion.newcomer import CAUTION, NOISE, Belief
 
 BLOCK = 32
 LARGEST_SHARE_OF_A_TASK = 0.25
 SETTLED = 0.01
 """Share of the prompts on which the choice may still change when asking stops."""
-
-
-@dataclass(frozen=True)
-class Belief:
-    """A Gaussian belief about a place of d numbers: `mean` (d,), `covariance` (d, d)."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
-
-    def after(self, design: np.ndarray, scores: np.ndarray, noise: float = NOISE) -> "Belief":
-        """Return the belief after answers.
-
-        Args:
-            design: Where the questions lie, (n, d).
-            scores: What the newcomer scored, in [0, 1], (n,).
-            noise: Variance of one answer around what the place says.
-        """
-        precision = np.linalg.inv(self.covariance)
-        covariance = np.linalg.inv(precision + design.T @ design / noise)
-        return Belief(covariance @ (precision @ self.mean + design.T @ scores / noise), covariance)
 
 
 @dataclass(frozen=True)
@@ -59,11 +37,6 @@ class Choices:
         """Return by how much the newcomer beats the best one on each prompt, and the standard deviation of that."""
         variance = np.einsum("pi,ij,pj->p", self.design, belief.covariance, self.design)
         return self.design @ belief.mean - self.best, np.sqrt(np.maximum(variance, 1e-12))
-
-
-def prior(surface: Surface) -> Belief:
-    """Return the belief about a candidate of which nothing is known, as `newcomer.place` has it."""
-    return Belief(*newcomer.prior(surface))
 
 
 def design(directions: np.ndarray, size: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from modelsat.asking.adaptive import Choices
 from modelsat.asking.run import Question
 from modelsat.bundle import Bundle
 from modelsat.errors import InputError
+from modelsat.fusion import newcomer
 from modelsat.fusion.surface import Surface
 from modelsat.routers.fusion import Fusion
 from modelsat.routers.reranked import Reranked
@@ -33,16 +34,16 @@ def adaptive_blocks(
         InputError: The router has no outcome surface to place a newcomer on.
     """
     fusion = surface_router(bundle.router)
-    belief = adaptive.prior(fusion.surface)
-    size = len(belief.mean)
     row_of = {prompt_id: row for row, prompt_id in enumerate(bundle.aptitude_test["prompt_id"].to_pylist())}
-    design = adaptive.design(fusion.anchors.directions, size)[[row_of[one["prompt_id"]] for one in questions]]
+    zoo = fusion.anchors.zoo[[row_of[one["prompt_id"]] for one in questions]]
+    size = len(newcomer.believe(fusion.surface, np.empty(0), zoo[:0]).mean)
+    design = adaptive.design(fusion.surface.observed(zoo), size)
     choices = _choices(fusion.surface, size, [fusion.candidates.index(name) for name in bundle.names])
     put: set[int] = set()
     while True:
         known = [i for i, one in enumerate(questions) if one["prompt_id"] in answers]
         scores = np.asarray([answers[questions[i]["prompt_id"]]["score"] for i in known])
-        now = belief.after(design[known], scores)
+        now = newcomer.believe(fusion.surface, scores, zoo[known])
         # A question without an answer is not put again in this run.
         left = [i for i in range(len(questions)) if i not in put.union(known)]
         if not left or (known and adaptive.unsettled(now, choices) < adaptive.SETTLED):

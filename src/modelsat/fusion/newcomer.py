@@ -1,9 +1,8 @@
 """Places a newcomer on a fitted surface by a few answers, without training.
 
-Its loadings have the zoo's distribution as prior, its mean hardly any; its answers, set against what the zoo scored on
-the same questions, move them (Bayesian linear regression). What remains is trusted with caution: from the mean the
-newcomer loses a standard deviation of what is unknown of it, so that a lucky handful of answers does not take over the
-traffic.
+Its level is read off the zoo's scores on the same questions; on which of them it does better than on others moves its
+loadings away from the zoo's (Bayesian linear regression). What remains is trusted with caution: the newcomer loses a
+standard deviation of what is unknown of its level, so that a lucky handful of answers does not take over the traffic.
 With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
 """
 
@@ -11,17 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modelsat.fusion import loo_ridge
+from modelsat.fusion import level, loo_ridge
 from modelsat.fusion.surface import Surface
 
 DIRECTIONS = 8
 CAUTION = 1.0
 NOISE = 0.12
 """Variance of one answer around what the zoo's answers to the same question say."""
-_ANY_MEAN = 1 / 12
-"""Variance of a mean of which nothing is known, anywhere in [0, 1]: the next release may beat the whole zoo."""
 _ANY_LOADING = 0.01
-"""The same of a loading: with a handful of candidates their spread is hardly known."""
+"""Variance of a loading of which nothing is known: with a handful of candidates their spread is hardly known."""
 _OWN_DIRECTION_ANSWERS = 200
 
 
@@ -31,27 +28,55 @@ class Answers:
 
     Attributes:
         scores: In [0, 1], (q,).
-        directions: Where the questions lie, (q, r).
+        zoo: What the candidates that the surface was fitted to scored on them, or are expected to, (q, m), no NaN.
         features: As of `Surface.features`, (q, k + c).
     """
 
     scores: np.ndarray
-    directions: np.ndarray
+    zoo: np.ndarray
     features: np.ndarray
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A Gaussian belief about a place: level and first r loadings; `mean` (1 + r,), `covariance` (1 + r, 1 + r)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
+    """Return what answers say of a newcomer's place; nothing but the zoo's spread where there are none.
+
+    Newcomers that were placed before are left out: cautious as their levels are, each would draw the next one down.
+
+    Args:
+        surface: The zoo's.
+        scores: As of `Answers`.
+        zoo: As of `Answers`.
+    """
+    levels, known = surface.means[: surface.zoo].astype(np.float64), surface.loadings[: surface.zoo]
+    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
+    loadings = known[:, :r].astype(np.float64)
+    mean, variance = level.read(levels, zoo, scores)
+    spread = _centred(loadings)
+    precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
+    # Seen from their own middle: how hard the questions are on the whole is a matter of the level.
+    design = _centred(surface.observed(zoo)[:, :r])
+    found = np.linalg.inv(precision + design.T @ design / NOISE)
+    moved = found @ (precision @ loadings.mean(axis=0) + design.T @ _centred(scores) / NOISE)
+    covariance = np.zeros((1 + r, 1 + r))
+    covariance[0, 0], covariance[1:, 1:] = variance, found
+    return Belief(np.concatenate([[mean], moved]), covariance)
 
 
 def place(surface: Surface, answers: Answers) -> Surface:
     """Return the surface with one more candidate, the last."""
-    centre, spread = prior(surface)
-    r = len(centre) - 1
-    design = np.column_stack([np.ones(len(answers.scores)), answers.directions[:, :r]])
-    precision = np.linalg.inv(spread) + design.T @ design / NOISE
-    unknown = np.linalg.inv(precision)
-    found = unknown @ (np.linalg.solve(spread, centre) + design.T @ answers.scores / NOISE)
-    mean = float(np.clip(found[0] - CAUTION * np.sqrt(unknown[0, 0]), 0.0, 1.0))
+    belief = believe(surface, answers.scores, answers.zoo)
+    mean = float(np.clip(belief.mean[0] - CAUTION * np.sqrt(belief.covariance[0, 0]), 0.0, 1.0))
     loadings = np.zeros(surface.loadings.shape[1])
-    loadings[:r] = found[1:]
-    own = _own_direction(answers, design @ found)
+    loadings[: len(belief.mean) - 1] = belief.mean[1:]
+    own = _own_direction(answers, surface.observed(answers.zoo) @ loadings)
     if own is None:
         return _with(surface, mean, loadings)
     weights = np.column_stack([surface.weights, own.weights[:, 0]])
@@ -64,25 +89,15 @@ def place(surface: Surface, answers: Answers) -> Surface:
     return _with(wider, mean, np.append(loadings, 1.0))
 
 
-def prior(surface: Surface) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (1 + r,) and covariance (1 + r, 1 + r) of a newcomer's mean and first r loadings.
-
-    Loadings are spread as in the zoo; the mean is hardly bound by it.
-    Newcomers that were placed before are left out: cautious as their means are, each would draw the next one down.
-    """
-    means, known = surface.means[: surface.zoo], surface.loadings[: surface.zoo]
-    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
-    zoo = np.column_stack([means, known[:, :r]]).astype(np.float64)
-    possible = np.diag([_ANY_MEAN, *[_ANY_LOADING] * r])
-    return zoo.mean(axis=0), np.cov(zoo.T, bias=True).reshape(r + 1, r + 1) + possible
+def _centred(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values - values.mean(axis=0) if len(values) else values, dtype=np.float64)
 
 
 def _own_direction(answers: Answers, expected: np.ndarray) -> loo_ridge.Heads | None:
     """Fit what the zoo's directions leave unexplained; None where leave-one-out cannot tell it either."""
     if len(answers.scores) < _OWN_DIRECTION_ANSWERS:
         return None
-    rest = answers.scores - expected
-    heads = loo_ridge.fit(answers.features, (rest - rest.mean())[:, None])
+    heads = loo_ridge.fit(answers.features, _centred(answers.scores - expected)[:, None])
     return heads if heads.skill[0] > 0 else None
 
 

@@ -29,12 +29,10 @@ def fit(train: Labelled, validation: Labelled) -> Scorer:
     asked = ~np.isnan(scores[:, late])
     rows = np.flatnonzero(asked.any(axis=1))
     if len(late):
-        features, directions = found.features(vectors[rows]), found.observed(scores[np.ix_(rows, zoo)])
+        features, peers = found.features(vectors[rows]), surface.filled(scores[np.ix_(rows, zoo)])
     for i, column in enumerate(late):
         mine = asked[rows, i]
-        padded = np.zeros((mine.sum(), found.loadings.shape[1]))
-        padded[:, : directions.shape[1]] = directions[mine]
-        found = newcomer.place(found, Answers(scores[rows, column][mine], padded, features[mine]))
+        found = newcomer.place(found, Answers(scores[rows, column][mine], peers[mine], features[mine]))
     order = np.argsort(np.concatenate([zoo, late]))
     return lambda fresh: found.success_probability(found.directions(fresh))[:, order]
 

@@ -71,8 +71,12 @@ class Surface:
         return self._foreign(self._cosines(vectors))
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
-        """Return where prompts lie by what the candidates scored there: (n, m), NaN where not run, to (n, r)."""
-        return np.asarray((_filled(scores) - self.means) @ self.loadings)
+        """Return where prompts lie by what the zoo scored there: (n, zoo), NaN where not run, to (n, r)."""
+        return np.asarray((filled(scores) - self.means[: self.zoo]) @ self.loadings[: self.zoo])
+
+    def expected(self, vectors: np.ndarray) -> np.ndarray:
+        """Return what the zoo is expected to score on prompts that it was not asked, (n, zoo)."""
+        return self.success_probability(self.directions(vectors))[:, : self.zoo]
 
     def success_probability(self, directions: np.ndarray) -> np.ndarray:
         """Return (n, m) in [0.01, 0.99] from directions (n, r)."""
@@ -114,11 +118,11 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     sharpness = min(_SHARPNESS, key=lambda value: _surprise(value * guess.held_out, kind))
     guessed = _softmax(sharpness * guess.held_out)
 
-    filled = _filled(scores)
-    means = filled.mean(axis=0)
-    spread, axes = np.linalg.eigh(np.cov(filled.T, bias=True).reshape(len(means), len(means)))
+    known = filled(scores)
+    means = known.mean(axis=0)
+    spread, axes = np.linalg.eigh(np.cov(known.T, bias=True).reshape(len(means), len(means)))
     spread, axes = spread[::-1][:_MOST_DIRECTIONS], axes[:, ::-1][:, :_MOST_DIRECTIONS]
-    heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (filled - means) @ axes)
+    heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (known - means) @ axes)
     # First the directions of which most is known: a newcomer is placed along these.
     order = np.argsort(-heads.skill * spread, kind="stable")
     told = order[heads.skill[order] > 0]
@@ -138,8 +142,8 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     )
 
 
-def _filled(scores: np.ndarray) -> np.ndarray:
-    """Return outcomes without gaps, filled with candidate's level plus prompt's ease."""
+def filled(scores: np.ndarray) -> np.ndarray:
+    """Return outcomes (n, m) without gaps: NaN becomes the candidate's level plus the prompt's ease."""
     asked = ~np.isnan(scores)
     levels = outcomes.levels(scores)
     known = np.where(asked, scores - levels, 0.0)

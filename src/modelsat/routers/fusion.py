@@ -26,11 +26,11 @@ class Anchors:
 
     Attributes:
         vectors: What the encoder makes of them, (a, layers, width).
-        directions: Where they lie by what the zoo scored, (a, r).
+        zoo: What the candidates that the surface was fitted to scored on them, (a, m), no NaN.
     """
 
     vectors: np.ndarray
-    directions: np.ndarray
+    zoo: np.ndarray
 
 
 class Fusion(Router):
@@ -71,22 +71,16 @@ class Fusion(Router):
         tested = newcomers.answers[:, i] if len(newcomers.answers) else np.empty(0, dtype=np.float32)
         rows = np.flatnonzero(~np.isnan(tested))
         asked = np.flatnonzero(~np.isnan(newcomers.scores[:, i])) if len(others) else np.empty(0, dtype=np.int64)
-        vectors = np.concatenate([self.anchors.vectors[rows], others[asked]])
-        features = surface.features(vectors)
-        # A zoo that grew since has directions of single newcomers, along which no question was ever placed.
-        directions = np.zeros((len(vectors), surface.loadings.shape[1]))
-        known = self.anchors.directions.shape[1]
-        directions[: len(rows), :known] = self.anchors.directions[rows]
-        directions[len(rows) :] = surface.directions(others[asked])
         scores = np.concatenate([tested[rows], newcomers.scores[asked, i] if len(others) else []])
-        return Answers(scores, directions, features)
+        zoo = np.concatenate([self.anchors.zoo[rows], surface.expected(others[asked])])
+        return Answers(scores, zoo, surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]])))
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write surface and anchors, and the backbone."""
         tensors = {f"surface.{name}": getattr(self.surface, name) for name in _TENSORS}
         tensors |= {
             "anchors.vectors": self.anchors.vectors.astype(np.float16),
-            "anchors.directions": self.anchors.directions.astype(np.float32),
+            "anchors.zoo": self.anchors.zoo.astype(np.float32),
         }
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
         copy_backbone(self.encoder.folder, folder / "encoder")
@@ -101,7 +95,7 @@ class Fusion(Router):
         """Rebuild from the folder."""
         tensors = load_file(folder / "router.safetensors")
         surface = Surface(**{name: tensors[f"surface.{name}"] for name in _TENSORS}, **settings["surface"])
-        anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.directions"])
+        anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.zoo"])
         encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"])
         return cls(candidates, encoder, surface, anchors)
 
