@@ -11,9 +11,10 @@ import uvicorn
 
 from modelsat.errors import InputError
 from serving import tokens
-from serving.gateway import upstreams
+from serving.gateway import feedback_settings, upstreams
 from serving.gateway.app import Settings as Settings
 from serving.gateway.app import create_app
+from serving.gateway.feedback_settings import FeedbackSettings
 
 _LAST_STREAMS_SECONDS = 30
 
@@ -56,6 +57,11 @@ def run(
     )
     with bound:
         uvicorn.Server(config).run(sockets=[bound])
+
+
+def feedback(place: str, keeps_text: bool, days: float) -> FeedbackSettings | None:
+    """Return what is kept of answers and outcomes; arguments as of `feedback_settings.read`, the key as it is set."""
+    return feedback_settings.read(place, keeps_text, days, os.environ.get(feedback_settings.KEY, ""))
 
 
 def _is_loopback(host: str) -> bool:

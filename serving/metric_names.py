@@ -16,6 +16,8 @@ EXPECTED_COST = "modelsat_expected_cost_usd_total"
 BEST_SINGLE_COST = "modelsat_expected_cost_of_best_single_usd_total"
 DEAREST_SHARE = "modelsat_dearest_share_max"
 ESCALATIONS = "modelsat_escalations_total"
+FEEDBACK = "modelsat_feedback_total"
+FEEDBACK_LOST = "modelsat_feedback_lost_total"
 
 # Endpoint.
 DECISIONS = "modelsat_decisions_total"

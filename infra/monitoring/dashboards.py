@@ -72,6 +72,9 @@ ROUTER: list[tuple[str, str, str, list[Query]]] = [
         (f"max({names.DEAREST_SHARE})", "largest share"),
         (rate(names.ESCALATIONS), "held back per second"),
     ]),
+    ("Feedback log", "reqps", "line", [
+        (rate(names.FEEDBACK, "event"), "{{event}}"), (rate(names.FEEDBACK_LOST), "lost"),
+    ]),
     ("Endpoints ready", "short", "line", [(f"sum({names.READY})", "ready"), (f"count({names.READY})", "all")]),
 ]  # fmt: skip
 

@@ -1,12 +1,12 @@
 """The gateway's application: OpenAI's routes in front of the decision and of the call that follows from it.
 
-It keeps no text: prompts and keys stand in no log, no metric and no message.
+It keeps no text unless feedback is asked for with it: prompts and keys stand in no log, no metric and no message.
 """
 
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import httpx
@@ -19,6 +19,8 @@ from serving.door import Door
 from serving.gateway import decision_headers, errors, headers
 from serving.gateway.chat_request import AUTO, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, Decision
+from serving.gateway.feedback import Answer, Feedback
+from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.forwarding import forward
 from serving.gateway.passthrough import Passthrough
 from serving.gateway.stickiness import SWITCH_GAIN
@@ -45,6 +47,8 @@ class Settings:
         per_minute: Requests that one client may send; 0 sets no limit.
         most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1]; 1
             holds nobody back.
+        explore: Share of new conversations whose candidate is left to chance, in [0, 1].
+        feedback: What is kept of answers and outcomes; None keeps nothing.
     """
 
     clients: frozenset[str] = frozenset()
@@ -52,6 +56,8 @@ class Settings:
     switch_gain: float = SWITCH_GAIN
     per_minute: float = 0.0
     most_dearest_share: float = 1.0
+    explore: float = 0.0
+    feedback: FeedbackSettings | None = None
 
 
 def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Settings = Settings()) -> FastAPI:
@@ -66,7 +72,8 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Setti
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with gateway.feedback.written() if gateway.feedback else nullcontext():
+            yield
         await gateway.client.aclose()
 
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
@@ -88,6 +95,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Setti
     for method, path, serve in (
         ("POST", "/v1/chat/completions", gateway.chat_completions),
         ("POST", "/v1/route", gateway.route),
+        ("POST", "/v1/feedback", gateway.take_feedback),
         ("GET", "/v1/models", gateway.models),
         ("GET", "/metrics", gateway.metrics),
         ("GET", "/healthz", healthz),
@@ -110,8 +118,10 @@ class Gateway:
             settings.deadline_seconds,
             settings.switch_gain,
             settings.most_dearest_share,
+            settings.explore,
         )
         self.telemetry = Telemetry()
+        self.feedback = Feedback(settings.feedback, self.telemetry) if settings.feedback else None
 
     async def chat_completions(self, request: Request) -> Response:
         """Answer a chat completion by the candidate that the router names, or by the one that the client names."""
@@ -119,10 +129,11 @@ class Gateway:
         sent = headers.to_upstream(request.headers, headers.request_id(request))
         began = time.perf_counter()
         forwarded = await forward(self.client, decision, chat, self.upstreams, sent)
+        told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
         if forwarded.response.is_success:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
             self.decider.memory.keep(request.state.client, chat.messages, forwarded.candidate)
-        told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
+            told |= self._kept(request, chat, decision, told)
         for candidate, fault in forwarded.failures:
             self.telemetry.fallbacks.labels(candidate, fault).inc()
         self.telemetry.decided(decision, forwarded.candidate)
@@ -135,6 +146,7 @@ class Gateway:
         chosen = decision.order[0]
         self.decider.memory.keep(request.state.client, chat.messages, chosen)
         told = decision_headers.of_decision(decision, chosen, (), milliseconds)
+        told |= self._kept(request, chat, decision, told)
         self.telemetry.decided(decision, chosen)
         self._count(request, told, httpx.codes.OK)
         answer = {
@@ -149,6 +161,12 @@ class Gateway:
         return JSONResponse(
             answer | ({"explanation": decision.explanation} if decision.explanation else {}), headers=told
         )
+
+    async def take_feedback(self, request: Request) -> Response:
+        """Take what a client says of an answer."""
+        if self.feedback is None:
+            raise Refused(404, "this gateway keeps no feedback; start it with --feedback-log")
+        return self.feedback.take(await request.body(), request.state.client)
 
     async def models(self) -> Response:
         """List `auto` and all candidates with an upstream."""
@@ -167,6 +185,13 @@ class Gateway:
         if await self.decider.is_ready():
             return JSONResponse({"status": "ready"})
         return errors.answer(Refused(503, "the router endpoint is not ready and no candidate is known to be best", 1))
+
+    def _kept(self, request: Request, chat: ChatRequest, decision: Decision, told: Mapping[str, str]) -> dict[str, str]:
+        if self.feedback is None:
+            return {}
+        candidate, outcome = told[decision_headers.MODEL], told[decision_headers.OUTCOME]
+        answer = Answer(request.state.client, headers.request_id(request), candidate, outcome)
+        return self.feedback.answered(answer, chat, decision)
 
     async def _decided(self, request: Request, model: str | None = None) -> tuple[ChatRequest, Decision, float | None]:
         """Return request, decision, and how long it took where the client asks for that."""

@@ -1,5 +1,6 @@
 """The decision on a request: which candidates to try in which order, and why."""
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ import httpx
 from modelsat import routing
 from modelsat.errors import ServiceError
 from modelsat.preferences import Preferences
-from serving.gateway import endpoint, escalation, stickiness
+from serving.gateway import endpoint, escalation, exploration, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.conversation import routed_text
@@ -21,6 +22,7 @@ from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
 ROUTED, STAYED, HELD_BACK, EXPLICIT, FALLBACK = "routed", "stayed", "held back", "explicit", "fallback"
+EXPLORED = "explored"
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,14 @@ class Decision:
 
     Attributes:
         order: Candidates with an upstream, the chosen one first.
-        outcome: `routed`, `stayed` with the conversation's candidate, `held back` from the dearest one, `explicit`, or
-            `fallback`.
+        outcome: `routed`, `stayed` with the conversation's candidate, `held back` from the dearest one, `explored` by
+            chance, `explicit`, or `fallback`.
         router_version: Of the router that ranked; empty where none was ever asked.
         reason: Why it is a fallback; empty otherwise.
         ranked: The allowed candidates as rows of `modelsat.routing.rows`; empty where the router was not asked.
         best_single: Who is best on average, as far as this gateway has heard; empty where nobody is known.
         explanation: Why, where that was asked for.
+        propensity: With which probability the first one came first, in (0, 1].
     """
 
     order: list[str]
@@ -45,6 +48,7 @@ class Decision:
     ranked: list[dict[str, Any]] = field(default_factory=list)
     best_single: str = ""
     explanation: dict[str, Any] | None = None
+    propensity: float = 1.0
 
 
 class Decider:
@@ -57,6 +61,7 @@ class Decider:
         deadline_seconds: How long the endpoint may take.
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
         most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1].
+        explore: Share of new conversations whose candidate is left to chance, in [0, 1].
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Decider:
         deadline_seconds: float,
         switch_gain: float,
         most_dearest_share: float = 1.0,
+        explore: float = 0.0,
     ) -> None:
         self.memory = Memory()
         self.escalation = Escalation(most_dearest_share)
@@ -75,6 +81,7 @@ class Decider:
         self._upstreams = upstreams
         self._deadline_seconds = deadline_seconds
         self._switch_gain = switch_gain
+        self._explore = explore
         self._best_single = BestSingle()
 
     async def decide(self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False) -> Decision:
@@ -119,6 +126,11 @@ class Decider:
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
         if not waits:
             order, outcome = self._guarded(client, ranked, order, outcome)
+        propensity = 1.0
+        if outcome == ROUTED and previous is None:
+            best = order[0]
+            order, propensity = exploration.drawn(order, self._explore, secrets.SystemRandom().random())
+            outcome = ROUTED if order[0] == best else EXPLORED
         return Decision(
             order,
             outcome,
@@ -126,6 +138,7 @@ class Decider:
             ranked=ranked,
             best_single=self._best_single.name,
             explanation=routed.explanation,
+            propensity=propensity,
         )
 
     def _guarded(

@@ -36,7 +36,9 @@ async def refused(request: Request, error: Any) -> JSONResponse:
 
 async def no_such_route(request: Request, error: Any) -> JSONResponse:
     """Answer FastAPI's own refusal of a path or method."""
-    sentence = f"{error.detail}; this gateway has POST /v1/chat/completions, POST /v1/route and GET /v1/models"
+    sentence = (
+        f"{error.detail}; this gateway has POST /v1/chat/completions, /v1/route and /v1/feedback, and GET /v1/models"
+    )
     return await refused(request, Refused(error.status_code, sentence))
 
 

@@ -41,6 +41,12 @@ class Telemetry:
         self.escalations = Counter(
             names.ESCALATIONS, "Decisions in which the dearest candidate was held back.", registry=registry
         )
+        self.feedback = Counter(
+            names.FEEDBACK, "Rows that the feedback log took: answers and outcomes.", ["event"], registry=registry
+        )
+        self.feedback_lost = Counter(
+            names.FEEDBACK_LOST, "Rows of the feedback log for which there was no room.", registry=registry
+        )
 
     def decided(self, decision: Decision, candidate: str) -> None:
         """Count what a decision promises and costs, as far as the router said so."""

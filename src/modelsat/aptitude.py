@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from modelsat import contracts, outcomes, splits
+from modelsat import contracts, feedback, outcomes, splits
 from modelsat.collection import Collection
 from modelsat.errors import InputError
 from modelsat.rendering import digest, render_prompt
@@ -82,9 +83,10 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
     Raises:
         InputError: There are too few training prompts to choose from.
     """
-    prompts = collection.prompts.filter(
-        pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN)
-    )
+    train = pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN)
+    # The test is shown and put to newcomers: what users asked is never in it.
+    asked = pc.not_equal(collection.prompts["benchmark"], feedback.BENCHMARK)
+    prompts = collection.prompts.filter(pc.and_(train, asked))
     prompts = _one_per_stem(prompts)
     budget = min(questions, int(prompts.num_rows * LARGEST_SHARE))
     if budget < 1:

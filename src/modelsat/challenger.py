@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 from safetensors.torch import load_file
 
-from modelsat import __version__, cards, contracts, splits
+from modelsat import __version__, cards, contracts, feedback, splits
 from modelsat.bundle import Bundle, Calibration
 from modelsat.capability import CapabilityEncoder
 from modelsat.encoder import Encoder, load_language_model, thirds
@@ -175,8 +175,11 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
     """Return what a bundle says of where it comes from."""
-    targets = instructions.part(splits.TRAIN).targets
-    asked = ~np.isnan(targets)
+    train = instructions.part(splits.TRAIN)
+    targets = train.targets
+    # Who was asked what by users is no fair draw: it says nothing of who is better on the whole.
+    drawn = np.asarray([not name.startswith(feedback.BENCHMARK) for name in train.categories], dtype=bool)
+    asked = ~np.isnan(targets) & drawn[:, None]
     mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
     return {
         "modelsat_version": __version__,

@@ -4,6 +4,7 @@
     policy                   utility (the default): most probability less weighted cost; cheapest: least cost
     cost_weight              probability given up for the cost of the dearest candidate, in [0, 1]
     max_cost_usd             what a prompt may cost at the most, in USD; who has no price may not be chosen
+    budget_usd               what all prompts of the request may cost together, in USD; within it the most successes
     min_success_probability  who reaches it comes first; where nobody does, the most likely one
     min_context_length       in tokens
     modalities               what the candidate has to read beside text, such as image
@@ -23,11 +24,12 @@ from modelsat.errors import InputError
 
 UTILITY, CHEAPEST = "utility", "cheapest"
 _LISTS = ("candidates", "modalities")
-NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "min_success_probability": 1.0}
+NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "budget_usd": math.inf, "min_success_probability": 1.0}
 """Fields that may be fractions, with the most that each may be."""
 _WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
 _TEXTS = ("policy", "region")
 _ADVICE = {"cost_weight": "; 0 ignores costs"}
+_DECIDED_BY_BUDGET = ("policy", "cost_weight", "min_success_probability")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Preferences:
     tools: bool = False
     region: str | None = None
     top_k: int | None = None
+    budget_usd: float | None = None
 
 
 FIELDS = (*_LISTS, *NUMBERS, *_WHOLE, *_TEXTS, "tools")
@@ -53,13 +56,17 @@ def read(fields: Mapping[str, Any]) -> Preferences:
     """Read preferences as requests spell them; lists may be texts with commas, since parameters of v2 are scalars.
 
     Raises:
-        InputError: A field is unknown, of another kind, or out of its range.
+        InputError: A field is unknown, of another kind, out of its range, or at odds with another.
     """
     unknown = sorted(str(name) for name in set(fields) - set(FIELDS))
     if unknown:
         # What is ignored changes no answer, and nobody would notice a misspelt field.
         raise InputError(f"unknown parameter {unknown[0][:80]!r}; this router knows {', '.join(FIELDS)}")
-    return Preferences(**{name: _value(name, value) for name, value in fields.items() if value is not None})
+    asked = Preferences(**{name: _value(name, value) for name, value in fields.items() if value is not None})
+    for name in _DECIDED_BY_BUDGET:
+        if asked.budget_usd is not None and getattr(asked, name) != getattr(Preferences, name):
+            raise InputError(f"budget_usd decides what a success may cost; leave out {name}")
+    return asked
 
 
 def _value(name: str, value: Any) -> Any:

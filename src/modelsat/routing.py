@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from modelsat import policy
+from modelsat import budgets, policy
 from modelsat.bundle import Bundle
 from modelsat.costs import tokens_in
 from modelsat.errors import InputError
@@ -63,7 +63,7 @@ def rank(bundle: Bundle, texts: Sequence[str], reading: Reading, preferences: Pr
         preferences: Who may be chosen, and how.
 
     Raises:
-        InputError: No candidate is allowed for a prompt.
+        InputError: No candidate is allowed for a prompt, or the budget is too small for all of them.
     """
     pool, size = bundle.pool, tokens_in(texts)
     cost = pool.cost(size)
@@ -87,6 +87,8 @@ def _order(pool: Pool, probability: np.ndarray, cost: np.ndarray, preferences: P
     allowed = ~np.isnan(probability)
     # Far below any real difference: the better mean decides between equals.
     likely = probability.astype(np.float64) + 1e-9 * pool.mean_score
+    if preferences.budget_usd is not None:
+        return _order_within(preferences.budget_usd, likely, np.where(allowed, cost, np.nan))
     reaches = likely >= preferences.min_success_probability
     if preferences.policy == CHEAPEST:
         wanted = np.where(reaches, np.nan_to_num(cost, nan=np.inf), 0.0)
@@ -96,6 +98,14 @@ def _order(pool: Pool, probability: np.ndarray, cost: np.ndarray, preferences: P
         utility = likely - preferences.cost_weight * policy.relative_costs(np.where(allowed, cost, np.nan))
     wanted = np.where(reaches, utility, likely)
     return np.lexsort((-wanted, ~reaches, ~allowed), axis=1)
+
+
+def _order_within(budget_usd: float, likely: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Put the choice of the whole batch first, then what a prompt would take at the price that money has in it."""
+    spent = budgets.spend(likely, cost, budget_usd)
+    wanted = likely - spent.successes_per_usd * cost
+    wanted[np.arange(len(likely)), spent.choice] = np.inf
+    return np.asarray(np.argsort(-wanted, axis=1, kind="stable"))
 
 
 def _allowed(pool: Pool, size: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
@@ -121,6 +131,8 @@ def _allowed(pool: Pool, size: np.ndarray, cost: np.ndarray, preferences: Prefer
         _require_some(
             allowed, f"costs more than {preferences.max_cost_usd:g} USD at every allowed candidate; raise max_cost_usd"
         )
+    if preferences.budget_usd is not None:
+        allowed &= budgets.affordable(np.where(allowed, cost, np.nan), preferences.budget_usd)
     return allowed
 
 
@@ -180,4 +192,6 @@ def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferen
     behind = f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
     if preferences.policy == CHEAPEST:
         return behind + "but cheaper."
+    if preferences.budget_usd is not None:
+        return behind + f"but {preferences.budget_usd:g} USD for all prompts buy more elsewhere."
     return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."

@@ -135,6 +135,56 @@ def test_json_holds_the_same(from_three: Route, three: tuple[Path, Bundle]) -> N
     }
 
 
+@pytest.fixture
+def file_of_four(tmp_path: Path) -> str:
+    """File of four prompts of 40 characters, one of them with options."""
+    lines = [FORTY, FORTY, {"prompt": FORTY}, {"prompt": FORTY[:-12], "choices": ["12", "15"]}]
+    (tmp_path / "prompts.jsonl").write_text("\n\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return str(tmp_path / "prompts.jsonl")
+
+
+def test_batch_within_a_budget_is_a_table_of_who_gets_how_many(from_three: Route, file_of_four: str) -> None:
+    run = from_three("--prompts", file_of_four, "--budget", "0.0023")
+
+    assert (run.code, run.complained) == (0, "")
+    assert re.search(r" · budget 0\.0023 USD · \d+ ms\n\n", run.said)
+    assert run.said.split("\n\n")[1].splitlines() == [
+        "model   prompts  success        USD",
+        "cheap         2    0.700   0.000200",
+        "strong        2    0.800   0.002000",
+        "all           4    0.750   0.002200",
+    ]
+
+
+def test_batch_as_json_is_a_line_per_prompt(from_three: Route, file_of_four: str) -> None:
+    rows = [json.loads(line) for line in from_three("--prompts", file_of_four, "--json").said.splitlines()]
+
+    one = {"model": "strong", "success_probability": pytest.approx(0.8), "expected_cost_usd": pytest.approx(1e-3)}
+    assert rows == [one] * 4
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("What is 2 + 2?", "is no JSON"),
+        ("7", 'is neither a string nor an object with a string "prompt"'),
+        ('{"prompt": "Which?", "choices": "ab"}', "is not a list of strings"),
+    ],
+)
+def test_unusable_line_of_a_batch_is_named(from_three: Route, tmp_path: Path, line: str, complaint: str) -> None:
+    (tmp_path / "prompts.jsonl").write_text(f'"What is 1 + 1?"\n{line}\n', encoding="utf-8")
+
+    run = from_three("--prompts", "prompts.jsonl")
+
+    assert (run.code, run.said) == (2, "")
+    assert "line 2 of 'prompts.jsonl'" in run.complained
+    assert complaint in run.complained
+
+
+def test_missing_file_of_prompts_is_a_sentence(from_three: Route) -> None:
+    assert "prompts 'nothing.jsonl' cannot be read" in from_three("--prompts", "nothing.jsonl").complained
+
+
 def test_champion_of_the_folder_is_asked_by_default(route: Route, three: tuple[Path, Bundle], tmp_path: Path) -> None:
     promote(str(tmp_path / ".run" / "champions"), three[0], three[1].digest)
 
@@ -208,6 +258,11 @@ def test_tampered_bundle_is_a_sentence(route: Route, make_bundle: Callable[..., 
         ((FORTY, "--cost-weight", "-0.1"), "cost_weight -0.1 is outside [0, 1]; 0 ignores costs"),
         ((FORTY, "--cost-weight", "2"), "cost_weight 2.0 is outside [0, 1]; 0 ignores costs"),
         ((FORTY, "--cost-weight", "nan"), "cost_weight nan is outside [0, 1]; 0 ignores costs"),
+        ((FORTY, "--budget", "-1"), "budget_usd -1.0 is not a number from 0 on"),
+        (
+            (FORTY, "--budget", "0.00001"),
+            "the cheapest allowed candidates cost 0.0001 USD for 1 prompts; raise budget_usd of 1e-05",
+        ),
     ],
 )
 def test_unusable_argument_is_a_sentence(from_three: Route, arguments: tuple[str, ...], complaint: str) -> None:
@@ -217,7 +272,8 @@ def test_unusable_argument_is_a_sentence(from_three: Route, arguments: tuple[str
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), (FORTY, "--cost-weight", "low"), (FORTY, "--top", "x"), (FORTY, "--nonsense")]
+    "arguments",
+    [(), (FORTY, "--prompts", "file"), (FORTY, "--cost-weight", "low"), (FORTY, "--top", "x"), (FORTY, "--nonsense")],
 )
 def test_wrong_usage_is_explained(route: Route, arguments: tuple[str, ...]) -> None:
     run = route(*arguments)

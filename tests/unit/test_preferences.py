@@ -29,7 +29,21 @@ def test_everything_that_can_be_asked_is_read() -> None:
     }
 
     assert preferences.read(asked) == Preferences(("a", "b"), CHEAPEST, 0.5, 2.0, 1.0, 8000, ("image",), True, "eu", 3)
-    assert set(asked) == set(preferences.FIELDS)
+    assert {*asked, "budget_usd"} == set(preferences.FIELDS)
+
+
+def test_budget_is_read_with_all_that_does_not_decide_between_candidates() -> None:
+    asked = {"budget_usd": 0.5, "max_cost_usd": 0.1, "top_k": 3, "policy": "utility", "cost_weight": 0}
+
+    assert preferences.read(asked) == Preferences(budget_usd=0.5, max_cost_usd=0.1, top_k=3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("policy", CHEAPEST), ("cost_weight", 0.1), ("min_success_probability", 0.5)]
+)
+def test_budget_and_another_rule_of_choice_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"budget_usd decides what a success may cost; leave out {field}"):
+        preferences.read({"budget_usd": 1, field: value})
 
 
 def test_list_may_be_written_with_commas() -> None:
@@ -49,6 +63,7 @@ def test_list_may_be_written_with_commas() -> None:
         ("min_success_probability", 1.1, r"min_success_probability 1.1 is outside \[0, 1\]"),
         ("max_cost_usd", -1, "max_cost_usd -1 is not a number from 0 on"),
         ("max_cost_usd", float("inf"), "max_cost_usd inf is not a number from 0 on"),
+        ("budget_usd", -1, "budget_usd -1 is not a number from 0 on"),
         ("max_cost_usd", 10**400, "max_cost_usd is too large"),
         ("top_k", 0, "top_k 0 is not a whole number from 1 on"),
         ("top_k", 1.0, "top_k 1.0 is not a whole number"),

@@ -258,3 +258,32 @@ def test_best_single_is_told_where_means_are_known(three: Bundle, make_bundle: C
     assert three.pool.best_single is None
     bundle = make_bundle({"a": 0.5, "b": 0.5}, lineage={"mean_score": {"a": 0.4, "b": 0.6}})
     assert bundle.pool.best_single == "b"
+
+
+def test_budget_of_a_batch_buys_the_dear_candidate_as_often_as_it_reaches(three: Bundle) -> None:
+    # Each of the four costs 0.0001 USD at `cheap` and 0.001 USD at `strong`.
+    ranking = routing.route(three, ["x" * 40] * 4, Preferences(budget_usd=0.0023))
+
+    assert sorted(ranking.model) == ["cheap", "cheap", "strong", "strong"]
+    assert [row[0] for row in ranking.candidates] == ranking.model
+
+
+def test_budget_that_all_prompts_exceed_is_refused_with_what_they_need(three: Bundle) -> None:
+    with pytest.raises(InputError, match=r"cost 0\.0004 USD for 4 prompts; raise budget_usd of 0\.0003"):
+        routing.route(three, ["x" * 40] * 4, Preferences(budget_usd=0.0003))
+
+
+def test_who_alone_exceeds_the_budget_is_no_second_choice(three: Bundle) -> None:
+    ranking = routing.route(three, ["x" * 40], Preferences(budget_usd=0.0005))
+
+    assert ranking.model == ["cheap"]
+    assert np.isnan(ranking.success_probability[0]).tolist() == [False, True, True]
+
+
+def test_reason_of_a_choice_within_a_budget_names_the_other_prompts(three: Bundle) -> None:
+    wish = Preferences(budget_usd=0.0023)
+    ranking = routing.route(three, ["x" * 40] * 4, wish)
+
+    assert routing.reason(routing.rows(ranking, ranking.model.index("cheap")), wish) == (
+        "cheap: 10.0 points less likely to succeed than strong, but 0.0023 USD for all prompts buy more elsewhere."
+    )

@@ -1,62 +1,17 @@
-"""Verbs around a router: serve it, ask it, put it in front of LLMs."""
+"""Verbs around a router: serve it, put it in front of LLMs."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.errors import InputError
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    app.command()(route)
     app.command()(serve)
     app.command()(gateway)
-
-
-def route(
-    prompt: Annotated[str, typer.Argument(help="What the user asks.")],
-    bundle: Annotated[
-        str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")
-    ] = "",
-    folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
-    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
-    cost_weight: Annotated[
-        float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")
-    ] = 0.0,
-    top: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Show which candidate a prompt goes to and why; no tokens are spent.
-
-    Example: modelsat route "Prove that sqrt(2) is irrational"
-    """
-    import time
-
-    from modelsat import preferences, routing
-
-    wanted = preferences.read({"candidates": candidates, "cost_weight": cost_weight})
-    with asked_bundle(bundle, folder) as router:
-        began = time.perf_counter()
-        ranking = routing.route(router, [prompt], wanted)
-    elapsed = 1000 * (time.perf_counter() - began)
-    rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
-    if as_json:
-        typer.echo(
-            json.dumps({"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]})
-        )
-        return
-    typer.echo(f"router {router.digest[:12]} · cost weight {cost_weight:.2f} · {elapsed:.0f} ms\n")
-    width = max(len(str(row["candidate"])) for row in rows[:top])
-    typer.echo(f"  {'model':<{width}}  success  USD/1,000 prompts")
-    for row in rows[:top]:
-        mark = "›" if row["candidate"] == ranking.model[0] else " "
-        cost = "–" if row["expected_cost_usd"] is None else f"{1000 * row['expected_cost_usd']:.3f}"
-        typer.echo(f"{mark} {row['candidate']:<{width}}  {row['success_probability']:>7.3f}  {cost:>17}")
-    typer.echo(f"\n{routing.reason(rows, wanted)}")
 
 
 def serve(
@@ -103,17 +58,29 @@ def gateway(
         float,
         typer.Option(min=0, max=1, help="Share of the dearest candidate from which on a client is kept from it."),
     ] = 1.0,
+    explore: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of new conversations whose candidate is left to chance.")
+    ] = 0.0,
+    feedback_log: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix that keeps a row per answer and its outcomes; default: none.")
+    ] = "",
+    feedback_text: Annotated[
+        bool, typer.Option("--feedback-text", help="Keep the prompts' text in it: only with it is learned from it.")
+    ] = False,
+    feedback_days: Annotated[float, typer.Option(min=0.01, help="For how many days outcomes are taken.")] = 7.0,
 ) -> None:
     """Serve all candidates behind one OpenAI-compatible address, where model "auto" is the router's choice.
 
     Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
     """
-    from serving.gateway_server import Settings, run
+    from serving.gateway_server import Settings, feedback, run
 
     settings = Settings(
         deadline_seconds=deadline,
         switch_gain=switch_gain,
         per_minute=per_minute,
         most_dearest_share=most_dearest_share,
+        explore=explore,
+        feedback=feedback(feedback_log, feedback_text, feedback_days),
     )
     run(host, port, upstreams, endpoint, clients, settings)

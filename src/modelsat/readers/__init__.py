@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from types import ModuleType
 
 from modelsat.errors import InputError
-from modelsat.readers import asked, lm_eval, routereval, tidy
+from modelsat.readers import asked, feedback, lm_eval, routereval, tidy
 from modelsat.readers.harvest import Harvest
 from modelsat.storage import SourceFile
 
-READERS: tuple[ModuleType, ...] = (asked, tidy, lm_eval, routereval)
+READERS: tuple[ModuleType, ...] = (asked, feedback, tidy, lm_eval, routereval)
 
 __all__ = ["READERS", "Harvest", "read"]
 
@@ -38,6 +38,7 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
         raise InputError(
             f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet or "
             "scores.csv[.gz] with prompts beside, for results_*.json with samples_*.jsonl of lm-evaluation-harness, "
-            "for asked.json with answers.parquet of `modelsat ask`, and for *_router_dataset.pkl of RouterEval"
+            "for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, and for "
+            "*_router_dataset.pkl of RouterEval"
         )
     return harvests

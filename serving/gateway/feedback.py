@@ -1,0 +1,142 @@
+"""Feedback: keeps a row per answer of `auto` and takes what its client says of it later. Off unless asked for.
+
+A row holds what `modelsat.feedback.log` names: no header, no token, no answer, and the prompt's text only where a
+second setting allows it.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from modelsat.feedback import log
+from serving.gateway import feedback_ids
+from serving.gateway.chat_request import ChatRequest
+from serving.gateway.conversation import routed_text
+from serving.gateway.decision import Decision
+from serving.gateway.feedback_settings import FeedbackSettings
+from serving.gateway.segments import Segments
+from serving.gateway.telemetry import Telemetry
+from serving.limits import Pace
+from serving.refusal import Refused
+
+HEADER = "x-modelsat-feedback-id"
+_FIELDS = {"feedback_id", "score"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that a client was given.
+
+    Attributes:
+        client: Who got it.
+        request_id: Of its request.
+        candidate: Who gave it.
+        outcome: As its headers say, such as `routed` or `fallback`.
+    """
+
+    client: str
+    request_id: str
+    candidate: str
+    outcome: str
+
+
+class Feedback:
+    """The log of one gateway.
+
+    Args:
+        settings: What is kept.
+        telemetry: Counts rows.
+    """
+
+    def __init__(self, settings: FeedbackSettings, telemetry: Telemetry) -> None:
+        self._segments = Segments(settings.log, telemetry.feedback_lost.inc)
+        self._settings = settings
+        self._telemetry = telemetry
+        self._pace = Pace(settings.per_minute)
+
+    @asynccontextmanager
+    async def written(self) -> AsyncIterator[None]:
+        """Write the log beside what happens inside."""
+        writing = asyncio.create_task(self._segments.write())
+        try:
+            yield
+        finally:
+            self._segments.close()
+            await writing
+
+    def answered(self, answer: Answer, chat: ChatRequest, decision: Decision) -> dict[str, str]:
+        """Keep an answer and return the header with its id; nothing where the router expected nothing of it."""
+        expected = {row["candidate"]: row["success_probability"] for row in decision.ranked}.get(answer.candidate)
+        if expected is None:
+            return {}
+        key, now = self._settings.key, time.time()
+        feedback_id = feedback_ids.issue(key, answer.client, now)
+        text = routed_text(chat.messages)
+        row = {
+            "event": log.ANSWER,
+            "id": feedback_ids.plain(feedback_id),
+            "request_id": answer.request_id,
+            "at": _moment(now),
+            "router_version": decision.router_version,
+            "candidate": answer.candidate,
+            "outcome": answer.outcome,
+            "success_probability": expected,
+            "propensity": decision.propensity,
+            "client": feedback_ids.keyed_digest(key, "client", answer.client),
+            "user": self._user(chat.forwarded),
+            "prompt_digest": feedback_ids.keyed_digest(key, "prompt", text),
+        }
+        kept = self._segments.add(row | ({"prompt": text} if self._settings.keeps_text else {}))
+        self._telemetry.feedback.labels(log.ANSWER).inc(kept)
+        return {HEADER: feedback_id} if kept else {}
+
+    def take(self, body: bytes, client: str) -> JSONResponse:
+        """Keep what a client says of an answer; the last thing it says of it will count.
+
+        Raises:
+            Refused: The body is malformed (400), the answer unknown (404) or too old (410), the client too fast (429),
+                or there is no room (503).
+        """
+        wait = self._pace.wait(client, time.monotonic())
+        if wait is not None:
+            raise Refused(
+                429, f"a client may send {self._settings.per_minute:g} outcomes a minute; wait {wait} s", wait
+            )
+        told, score = _parsed(body)
+        now = time.time()
+        key = self._settings.key
+        plain = feedback_ids.check(key, told, client, now, 86_400 * self._settings.days)
+        digest = feedback_ids.keyed_digest(key, "client", client)
+        row = {"event": log.OUTCOME, "id": plain, "at": _moment(now), "client": digest, "score": score}
+        if not self._segments.add(row):
+            raise Refused(503, "the feedback log cannot be written at present; send the outcome again later", 30)
+        self._telemetry.feedback.labels(log.OUTCOME).inc()
+        return JSONResponse({"object": "modelsat.feedback", "feedback_id": told, "score": score}, 202)
+
+    def _user(self, fields: Mapping[str, Any]) -> str:
+        """Return a digest of whom the client calls its user, in OpenAI's new field or its old one."""
+        user = fields.get("safety_identifier", fields.get("user"))
+        return feedback_ids.keyed_digest(self._settings.key, "user", user) if isinstance(user, str) and user else ""
+
+
+def _parsed(body: bytes) -> tuple[str, float]:
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict) or set(told) != _FIELDS:
+        raise Refused(400, "the body is no JSON object of 'feedback_id' and 'score'; send both and nothing else")
+    if not isinstance(told["feedback_id"], str) or not log.is_share(told["score"]):
+        raise Refused(400, "'feedback_id' is a text and 'score' a number in [0, 1]; correct them")
+    return told["feedback_id"], float(told["score"])
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,83 @@
+"""The verb `route`: where a prompt goes and why, and where each prompt of a batch goes."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from modelsat.cli import batch_routing
+from modelsat.cli.asked_bundle import asked_bundle
+
+if TYPE_CHECKING:
+    from modelsat.preferences import Preferences
+    from modelsat.routing import Ranking
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command()(route)
+
+
+def route(
+    prompt: Annotated[str | None, typer.Argument(help="What the user asks.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Instead: a file of JSON Lines, strings or objects with a prompt and choices.")
+    ] = None,
+    bundle: Annotated[
+        str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")
+    ] = "",
+    folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
+    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
+    cost_weight: Annotated[
+        float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")
+    ] = 0.0,
+    budget: Annotated[
+        float | None, typer.Option(help="USD for all prompts together; as many as possible are to succeed within it.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of a file one line per prompt.")] = False,
+) -> None:
+    """Show which candidate a prompt goes to and why; no tokens are spent.
+
+    Example: modelsat route "Prove that sqrt(2) is irrational"
+
+    Example: modelsat route --prompts prompts.jsonl --budget 0.50
+    """
+    import time
+
+    from modelsat import preferences, routing
+
+    if (prompt is None) == (prompts is None):
+        raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")
+    texts = batch_routing.prompts(prompts) if prompts is not None else [prompt or ""]
+    wanted = preferences.read({"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget})
+    with asked_bundle(bundle, folder) as router:
+        began = time.perf_counter()
+        ranking = routing.route(router, texts, wanted)
+    heading = f"router {router.digest[:12]} · {_rule(wanted)} · {1000 * (time.perf_counter() - began):.0f} ms\n"
+    if prompts is not None:
+        lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]
+        typer.echo("\n".join(lines))
+        return
+    rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
+    if as_json:
+        told = {"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]}
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(heading)
+    _show(ranking, rows[:top])
+    typer.echo(f"\n{routing.reason(rows, wanted)}")
+
+
+def _rule(wanted: "Preferences") -> str:
+    return f"cost weight {wanted.cost_weight:.2f}" if wanted.budget_usd is None else f"budget {wanted.budget_usd:g} USD"
+
+
+def _show(ranking: "Ranking", rows: list[dict[str, Any]]) -> None:
+    width = max(len(str(row["candidate"])) for row in rows)
+    typer.echo(f"  {'model':<{width}}  success  USD/1,000 prompts")
+    for row in rows:
+        mark = "›" if row["candidate"] == ranking.model[0] else " "
+        cost = "–" if row["expected_cost_usd"] is None else f"{1000 * row['expected_cost_usd']:.3f}"
+        typer.echo(f"{mark} {row['candidate']:<{width}}  {row['success_probability']:>7.3f}  {cost:>17}")

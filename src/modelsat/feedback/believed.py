@@ -1,0 +1,93 @@
+"""Which clients are not believed: they always say the same, contradict the operator, or stand apart from all others.
+
+Whatever is judged is judged by chance: an honest client with easy questions may well praise twenty answers in a row.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelsat.feedback.votes import Votes, rows_by
+
+CONSTANT, CONTRADICTS, APART = (
+    "the client says the same of every answer",
+    "the client contradicts the operator",
+    "the client stands apart from all others",
+)
+_MAD_TO_DEVIATION = 1.4826
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is tolerated of a client.
+
+    Attributes:
+        constant_chance: How unlikely votes that are all the same have to be, in [0, 1].
+        least_known: Votes on answers that the operator judged too, from which on a contradiction can be told.
+        most_contradiction: Largest mean distance from the operator, in [0, 1].
+        least_votes: Votes on one candidate from which on a client can stand apart.
+        least_clients: Clients with so many votes that are needed to say what is usual.
+        deviations: How far apart is too far, in robust standard deviations.
+    """
+
+    constant_chance: float = 0.001
+    least_known: int = 10
+    most_contradiction: float = 0.4
+    least_votes: int = 5
+    least_clients: int = 5
+    deviations: float = 3.5
+
+
+def not_believed(votes: Votes, limits: Limits = Limits()) -> dict[str, str]:
+    """Return the clients that are not believed, each with the reason."""
+    found: dict[str, str] = {}
+    for rows in rows_by(votes.candidates, votes.by_clients).values():
+        found |= dict.fromkeys(_apart(votes, rows, limits), APART)
+    for giver, own in rows_by(votes.givers, votes.by_clients).items():
+        if _contradicts(votes, own, limits):
+            found[giver] = CONTRADICTS
+        if chance_of_constant(votes, own) < limits.constant_chance:
+            found[giver] = CONSTANT
+    return found
+
+
+def chance_of_constant(votes: Votes, own: np.ndarray) -> float:
+    """Return how likely somebody who votes like the others votes the same throughout; 1 where votes differ.
+
+    Args:
+        votes: Of everybody.
+        own: Rows of those that the client gave.
+    """
+    value = votes.scores[own[0]]
+    if not (votes.scores[own] == value).all():
+        return 1.0
+    chance = 1.0
+    for candidate in set(votes.candidates[own].tolist()):
+        everybody = votes.candidates == candidate
+        n = int(everybody[own].sum())
+        same = int((votes.scores[everybody] == value).sum()) - n
+        # Laplace's rule: what the others were never seen to do is not impossible.
+        chance *= ((same + 1) / (int(everybody.sum()) - n + 2)) ** n
+    return chance
+
+
+def _contradicts(votes: Votes, own: np.ndarray, limits: Limits) -> bool:
+    judged = own[~np.isnan(votes.known[own])]
+    if len(judged) < limits.least_known:
+        return False
+    return bool(np.abs(votes.scores[judged] - votes.known[judged]).mean() > limits.most_contradiction)
+
+
+def _apart(votes: Votes, rows: np.ndarray, limits: Limits) -> list[str]:
+    """Return the clients whose votes on one candidate lie further from what was expected than those of the others."""
+    givers, place, counts = np.unique(votes.givers[rows].astype(str), return_inverse=True, return_counts=True)
+    sums = np.bincount(place, weights=votes.scores[rows] - votes.expected[rows], minlength=len(givers))
+    enough = counts >= limits.least_votes
+    if enough.sum() < limits.least_clients:
+        return []
+    excess, n = sums[enough] / counts[enough], counts[enough]
+    distance = np.abs(excess - np.median(excess))
+    usual = _MAD_TO_DEVIATION * np.median(distance)
+    # The mean of n votes in [0, 1] scatters by at most this, whatever the others do.
+    far = distance > limits.deviations * np.maximum(usual, 0.5 / np.sqrt(n))
+    return [str(name) for name in givers[enough][far]]

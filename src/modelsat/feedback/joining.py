@@ -1,0 +1,198 @@
+"""Joins what the gateway answered with what was said of it later.
+
+The last thing that a client says of an answer counts, however often it is said. What the operator says of an answer
+takes the place of what the client said, and is what the client is measured by.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from modelsat.errors import InputError
+from modelsat.feedback import log
+from modelsat.feedback.votes import OPERATOR, Votes
+from modelsat.storage import SourceFile
+
+UNKNOWN, AMBIGUOUS = "the answer is not in the log", "several answers have the request id"
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a person decided.
+
+    Attributes:
+        trusted_clients: Clients, as digests, that vouch for their users: each of these counts as a client.
+        accepted_candidates: Candidates that are not quarantined.
+    """
+
+    trusted_clients: frozenset[str] = frozenset()
+    accepted_candidates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A log with its outcomes.
+
+    Attributes:
+        votes: One per answer and giver.
+        texts: Of the prompts whose text was kept, by digest.
+        places: File and line of each vote's answer.
+        unjoined: How many outcomes belong to no answer, by reason.
+        answers: How many answers the log has.
+        review: What a person decided.
+        faults: File, line and sentence of what could not be read; line None for a whole file.
+    """
+
+    votes: Votes
+    texts: dict[str, str]
+    places: list[tuple[SourceFile, int]]
+    unjoined: dict[str, int]
+    answers: int
+    review: Review
+    faults: list[tuple[SourceFile, int | None, str]]
+
+
+def join(files: Sequence[SourceFile]) -> Joined:
+    """Read and join one folder of a gateway's log.
+
+    Raises:
+        InputError: There is no log, or `review.json` is unusable: what a person decided must not be passed over.
+    """
+    if not any(log.SEGMENT.fullmatch(PurePosixPath(file.name).name) for file in files):
+        raise InputError("there is no feedback-*.jsonl; name the folder or s3:// prefix of a gateway's --feedback-log")
+    answers: dict[str, dict[str, Any]] = {}
+    said: list[dict[str, Any]] = []
+    own: list[tuple[str, float]] = []
+    review = Review()
+    faults: list[tuple[SourceFile, int | None, str]] = []
+    for file in files:
+        name = PurePosixPath(file.name).name
+        if log.SEGMENT.fullmatch(name):
+            for number, line in enumerate(file.path.read_bytes().splitlines(), start=1):
+                try:
+                    row = log.parse(line)
+                except ValueError as fault:
+                    faults.append((file, number, str(fault)))
+                    continue
+                if row["event"] == log.OUTCOME:
+                    said.append(row)
+                else:
+                    # A segment whose writing was answered by an error may have been written twice.
+                    answers.setdefault(row["id"], row | {"place": (file, number)})
+        elif log.OWN_OUTCOMES.fullmatch(name):
+            found, wrong = _own(file)
+            own += found
+            faults += wrong
+        elif name == log.REVIEW:
+            review = _review(file)
+    unjoined: Counter[str] = Counter()
+    judged = _judged(answers, own, unjoined)
+    rated = _rated(answers, said, unjoined)
+    rows = [(answers[key], OPERATOR, score, np.nan) for key, score in judged.items()]
+    rows += [
+        (answers[key], _giver(answers[key], review), score, judged.get(key, np.nan)) for key, score in rated.items()
+    ]
+    return Joined(
+        votes=_votes(rows),
+        texts={row["prompt_digest"]: row["prompt"] for row in answers.values() if row.get("prompt")},
+        places=[answer["place"] for answer, *_ in rows],
+        unjoined=dict(unjoined),
+        answers=len(answers),
+        review=review,
+        faults=faults,
+    )
+
+
+def _rated(answers: dict[str, Any], said: list[dict[str, Any]], unjoined: Counter[str]) -> dict[str, float]:
+    """Return by answer what its client said last."""
+    rated: dict[str, float] = {}
+    for row in sorted(said, key=lambda row: str(row["at"])):
+        if row["id"] in answers and answers[row["id"]]["client"] == row["client"]:
+            rated[row["id"]] = float(row["score"])
+        else:
+            unjoined[UNKNOWN] += 1
+    return rated
+
+
+def _judged(answers: dict[str, Any], own: list[tuple[str, float]], unjoined: Counter[str]) -> dict[str, float]:
+    """Return by answer what the operator says, who names it by its id or by that of the request."""
+    requests: dict[str, list[str]] = {}
+    for key, row in answers.items():
+        requests.setdefault(row["request_id"], []).append(key)
+    judged = {}
+    for name, score in own:
+        keys = [name] if name in answers else requests.get(name, [])
+        if len(keys) == 1:
+            judged[keys[0]] = score
+        else:
+            unjoined[AMBIGUOUS if keys else UNKNOWN] += 1
+    return judged
+
+
+def _giver(answer: dict[str, Any], review: Review) -> str:
+    client, user = str(answer["client"]), str(answer["user"])
+    return f"{client}/{user}" if user and client in review.trusted_clients else client
+
+
+def _votes(rows: list[tuple[dict[str, Any], str, float, float]]) -> Votes:
+    def column(name: str) -> np.ndarray:
+        return np.asarray([answer[name] for answer, *_ in rows], dtype=object)
+
+    return Votes(
+        ids=column("id"),
+        candidates=column("candidate"),
+        givers=np.asarray([giver for _, giver, *_ in rows], dtype=object),
+        prompts=column("prompt_digest"),
+        scores=np.asarray([score for *_, score, _ in rows], dtype=np.float64),
+        expected=column("success_probability").astype(np.float64),
+        known=np.asarray([known for *_, known in rows], dtype=np.float64),
+        has_text=np.asarray([bool(answer.get("prompt")) for answer, *_ in rows], dtype=bool),
+    )
+
+
+def _own(file: SourceFile) -> tuple[list[tuple[str, float]], list[tuple[SourceFile, int | None, str]]]:
+    try:
+        if file.name.endswith(".parquet"):
+            table = pq.read_table(file.path, partitioning=None)
+        else:
+            # An id of digits alone is a name all the same.
+            kinds = pa_csv.ConvertOptions(column_types={"id": pa.string(), "request_id": pa.string()})
+            table = pa_csv.read_csv(file.path, convert_options=kinds)
+    except (pa.ArrowException, OSError) as error:
+        return [], [(file, None, f"the outcomes are not readable ({error}); copy the file again")]
+    name = next((name for name in ("id", "request_id") if name in table.column_names), None)
+    if name is None or "score" not in table.column_names:
+        return [], [(file, None, "the outcomes need a column 'score' and one of 'id' and 'request_id'; add them")]
+    first = 1 if file.name.endswith(".parquet") else 2
+    found, faults = [], []
+    for number, (key, score) in enumerate(
+        zip(table[name].to_pylist(), table["score"].to_pylist(), strict=True), start=first
+    ):
+        if key is None or not log.is_share(score):
+            faults.append((file, number, f"the row needs an id and a score in [0, 1], not {score!r}; correct it"))
+        else:
+            found.append((str(key), float(score)))
+    return found, list(faults)
+
+
+def _review(file: SourceFile) -> Review:
+    try:
+        told = json.loads(file.path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file.uri!r} is no JSON ({error}); correct it") from error
+    fields = set(Review.__dataclass_fields__)
+    lists = isinstance(told, dict) and all(
+        name in fields and isinstance(names, list) and all(isinstance(one, str) for one in names)
+        for name, names in told.items()
+    )
+    if not lists:
+        raise InputError(f"{file.uri!r} is no object of lists of names; it knows {', '.join(sorted(fields))}")
+    return Review(**{name: frozenset(names) for name, names in told.items()})
