@@ -16,7 +16,7 @@ import yaml
 INFRA = Path(__file__).parents[2] / "infra"
 CONTRACTS = Path(__file__).parents[2].parent / "shared" / "contracts"
 OVERLAYS = ("local", "staging", "production")
-OPTIONAL = ("monitoring", "components/gateway-api", "components/webhooks")
+OPTIONAL = ("monitoring", "components/feedback", "components/gateway-api", "components/webhooks")
 Manifest = dict[str, Any]
 
 

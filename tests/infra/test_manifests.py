@@ -152,7 +152,7 @@ def test_what_is_read_from_config_maps_exists_and_secrets_are_only_referred_to(o
 
     assert not [one for one in manifests if one["kind"] == "Secret"]
     needed = {name for name, optional in secrets if not optional}
-    more = {"local": set[str](), "everything": {"modelsat-database", "modelsat-webhooks"}}
+    more = {"local": set[str](), "everything": {"modelsat-database", "modelsat-feedback", "modelsat-webhooks"}}
     assert needed == {"modelsat-tokens"} | more.get(overlay, {"modelsat-database"})
 
 
@@ -274,13 +274,25 @@ def test_a_laptop_needs_nothing_but_our_images_and_no_controller_of_others() -> 
     assert not {"HorizontalPodAutoscaler", "PodDisruptionBudget"} & {one["kind"] for one in render("local")}
 
 
+def test_the_gateway_keeps_answers_only_where_an_overlay_asks_for_it() -> None:
+    def arguments(overlay: str) -> list[str]:
+        found: list[str] = find(overlay, "Deployment", "gateway")["spec"]["template"]["spec"]["containers"][0]["args"]
+        return found
+
+    assert "--feedback-log" not in arguments("production")
+    assert arguments("everything") == [
+        *arguments("production"),
+        *("--feedback-log", "s3://modelsat/feedback", "--feedback-text"),
+    ]
+
+
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_kinds_of_other_operators_come_only_where_an_overlay_asks_for_them(name: str) -> None:
     folder = INFRA / name
     content = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
 
     assert content["kind"] == "Component"
-    for resource in content["resources"]:
+    for resource in content.get("resources", []):
         assert (folder / resource).exists(), resource
     for overlay in OVERLAYS:
         groups = {one["apiVersion"].split("/")[0] for one in render(overlay)}
