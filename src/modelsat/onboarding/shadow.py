@@ -1,8 +1,9 @@
 """The shadow evaluation: what the changed bundle would choose where the champion chooses, and what that is worth.
 
 Where outcomes on held-out prompts are known, both choices are scored. Where only the newcomer's answers to the aptitude
-test are, the gain is what both bundles expect of their choices, corrected by how the newcomer did where a bundle that
-did not know the answer expected as much of it: one that knows seven eighths of the answers is asked about the rest.
+test are, the gain is the lead that both bundles expect of their choices, corrected by what the newcomer kept of such a
+lead over the champion's choice on questions whose answer the bundle did not know: one that knows seven eighths of the
+answers is asked about the rest. Both are compared on the same questions, as those of a test are harder than others.
 """
 
 from collections.abc import Mapping
@@ -211,36 +212,54 @@ def _expected(
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
-    expected, obtained = _unseen(old, evidence, change)
+    promised, kept = _unseen(old, evidence, change)
     moved = before != after
-    if not moved.any() or not len(expected):
-        return np.zeros(len(expected)) if len(expected) else None
+    if not moved.any() or not len(promised):
+        return np.zeros(len(promised)) if len(promised) else None
     rows = np.arange(len(before))
-    hoped = float((probability[rows, after] - probability[rows, before]).mean())
-    least = float(np.quantile(probability[rows, after][moved], 0.1))
-    # Where a newcomer is chosen, much is expected of it: whether it keeps such promises is what counts.
-    like = np.sort(np.argsort(-expected, kind="stable")[: max(_LIKE, int((expected >= least).sum()))])
-    return np.asarray(hoped + moved.mean() * (obtained - expected)[like], dtype=np.float64)
+    leads = probability[rows, after] - probability[rows, before]
+    least = float(np.quantile(leads[moved], 0.1))
+    # Where a newcomer is chosen, it leads: whether it keeps such promises is what counts.
+    like = np.sort(np.argsort(-promised, kind="stable")[: max(_LIKE, int((promised >= least).sum()))])
+    return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
 
 
 def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray, np.ndarray]:
-    """Return what bundles that do not know a newcomer's answer expect on aptitude questions, and what it scored."""
+    """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, and in truth.
+
+    The promise is that of a bundle that does not know the newcomer's answer. Where that of the champion's choice is not
+    known either, it is taken to be what was expected.
+    """
     test = old.aptitude_test
     place = {stem: i for i, stem in enumerate(test["stem_digest"].to_pylist())}
     own = evidence.answers
     stems = dict(zip(own.prompts["prompt_id"].to_pylist(), own.prompts["stem_digest"].to_pylist(), strict=True))
     asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
     order = sorted(asked, key=place.__getitem__)
-    texts, expected, obtained = test["text"].to_pylist(), [np.empty(0)], []
+    texts, known = test["text"].to_pylist(), _answers(old)
+    promised, kept = [np.empty(0)], [np.empty(0)]
     for part in range(_PARTS):
         judged = order[part::_PARTS][: _JUDGED // _PARTS]
-        known = set(order) - set(order[part::_PARTS])
-        if known and judged:
-            placed = admission.admit(old, _of_stems(own, known))
-            probability = placed.success_probability([texts[place[stem]] for stem in judged])
-            expected.append(probability[:, placed.names.index(change.candidate)])
-            obtained += [asked[stem] for stem in judged]
-    return np.concatenate(expected), np.asarray(obtained, dtype=np.float64)
+        others = set(order) - set(order[part::_PARTS])
+        if others and judged:
+            placed = admission.admit(old, _of_stems(own, others))
+            rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]
+            probability = placed.success_probability([texts[i] for i in questions])
+            before = _choose(old, probability, placed)
+            expected, scored = probability[rows, before], known[questions, before]
+            promised.append(probability[:, placed.names.index(change.candidate)] - expected)
+            kept.append([asked[stem] for stem in judged] - np.where(np.isnan(scored), expected, scored))
+    return np.concatenate(promised), np.concatenate(kept)
+
+
+def _answers(bundle: Bundle) -> np.ndarray:
+    """Return what the bundle's candidates scored on its test, (questions, candidates), NaN where that is not known."""
+    found = np.full((bundle.aptitude_test.num_rows, len(bundle.names)), np.nan)
+    column = {name: i for i, name in enumerate(bundle.names)}
+    for row in bundle.answers.to_pylist():
+        if row["candidate"] in column:
+            found[row["position"], column[row["candidate"]]] = row["score"]
+    return found
 
 
 def _scores(own: Collection) -> list[tuple[str, float]]:

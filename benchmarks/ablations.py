@@ -1,0 +1,244 @@
+"""What each idea of fusion is worth: the whole, less one idea at a time.
+
+    python benchmarks/ablations.py [--sets FOLDER ...]
+
+On the folds of `quality.py`, by question and by kind of prompt: the paired difference from fusion as it is, in points.
+For newcomers the strength-matched pools of `newcomers.py` with 64 outcomes known. The table goes to
+`benchmarks/results/ablations.json`; what is there already, by the same code, is not measured again.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from markdown import gain, mean_points, table
+from newcomers import ALL, WORTHWHILE
+from quality import DATA, KEPT, RESULTS, SETS
+from records import fingerprint, resumed
+from threadpoolctl import threadpool_limits
+
+from modelsat import cross_validation, embeddings, newcomers, policy
+from modelsat.atomic import write_json
+from modelsat.collection import collect
+from modelsat.cross_validation import Folds
+from modelsat.fusion import newcomer, scorer, surface
+from modelsat.rivals.rival import Fit, Labelled, Scorer
+
+INTO = RESULTS.with_name("ablations.json")
+KNOWN, DRAWS = 64, 4
+WHOLE = "fusion as it is"
+
+TEXT = """
+## Ablations of fusion
+
+The whole, less one idea at a time: the paired difference from fusion as it is, in points, over {sets}. "Seen kinds" are
+the folds by question of the first table, "unseen kinds" whole benchmarks or categories held out. A bold loss says that
+the idea pays there, a bold gain that it costs.
+"""
+
+PLACING = """
+How a newcomer is placed by {known} answers ({draws} draws), in the strength-matched pools of fold 0: the share of the
+gain of all labels where that gain is more than 0.7 points, and elsewhere the gain over the pool without it, on average
+and at least. "Told its true mean" hears what the newcomer scores on all training prompts, which no router knows: what
+it lacks of 100 % is not a matter of level but of strengths that so few answers do not show.
+"""
+
+
+DROPPED = """
+## Ideas that did not pay
+
+Measured once each, while fusion was designed, and left out; the newcomers' figures are means over pools of fold 0, with
+6 draws.
+"""
+
+
+@contextmanager
+def patched(module: object, **values: object) -> Iterator[Fit]:
+    """Fit with other constants or functions than fusion has."""
+    with mock.patch.multiple(module, **values):
+        yield refitted
+    scorer._KEPT.clear()
+
+
+@contextmanager
+def instead(fit: Fit) -> Iterator[Fit]:
+    """Fit something else."""
+    yield fit
+
+
+def refitted(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit fusion, whatever was fitted to the same prompts before."""
+    scorer._KEPT.clear()
+    return scorer.fit(train, validation)
+
+
+def last_layer_alone(train: Labelled, validation: Labelled) -> Scorer:
+    """Read the sentence vector and no earlier layer."""
+    fitted = refitted(*(replace(part, vectors=part.vectors[:, -1:]) for part in (train, validation)))
+    return lambda fresh: fitted(fresh[:, -1:])
+
+
+def no_kinds(train: Labelled, validation: Labelled) -> Scorer:
+    """Guess at no kind of prompt."""
+    return refitted(*(replace(part, tasks=np.full(len(part.tasks), "")) for part in (train, validation)))
+
+
+def each_for_itself(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit every candidate on its own: no principal directions, no shared difficulty."""
+    columns = range(train.outcomes.shape[1])
+    fitted = [refitted(train.of([i]), validation.of([i])) for i in columns]
+    return lambda fresh: np.column_stack([one(fresh)[:, 0] for one in fitted])
+
+
+Without = Callable[[], AbstractContextManager[Fit]]
+IDEAS: dict[str, Without] = {
+    "the earlier layers": lambda: instead(last_layer_alone),
+    "the guess at the kind": lambda: instead(no_kinds),
+    "directions over candidates": lambda: instead(each_for_itself),
+    "a curved kernel": lambda: patched(surface, BANDWIDTH=0.01),
+    "three of four landmarks": lambda: patched(surface, LANDMARKS=250),
+    "flattening far away": lambda: patched(surface, FLATTEST=1.0),
+}
+PLACINGS: dict[str, dict[str, object]] = {
+    WHOLE: {},
+    "no caution": {"CAUTION": 0.0},
+    "twice the caution": {"CAUTION": 2.0},
+    "its mean alone": {"DIRECTIONS": 0},
+    "the zoo's spread of means": {"_ANY_MEAN": 0.01},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
+    parser.add_argument("--into", type=Path, default=INTO)
+    arguments = parser.parse_args()
+    names = [Path(source).name for source in arguments.sets]
+    code = fingerprint(scorer.fit, cross_validation, newcomers)
+    kept = resumed(arguments.into, {"code": code, "sets": names, "known": KNOWN, "draws": DRAWS})
+    collections = [collect([source]) for source in arguments.sets]
+
+    def measure(part: str, name: str, found: Callable[[], dict]) -> None:
+        if name in kept.setdefault(part, {}):
+            return
+        began = time.monotonic()
+        with threadpool_limits(1):
+            kept[part][name] = found()
+        write_json(arguments.into, kept)
+        print(f"{part}, {name}: {kept[part][name]} ({time.monotonic() - began:.0f} s)", flush=True)
+
+    for part, unseen in (("seen kinds", False), ("unseen kinds", True)):
+        folds = [cross_validation.build(collection, unseen=unseen) for collection in collections]
+        compared = Compared(folds)
+        for idea, without in IDEAS.items():
+            measure(part, idea, lambda without=without, compared=compared: compared.less(without, names))
+    placed = [Placed(cross_validation.build(collection)) for collection in collections]
+    for way, values in PLACINGS.items():
+        measure("placing", way, lambda values=values: {n: p.shares(values) for n, p in zip(names, placed, strict=True)})
+    told = lambda: {n: p.shares({}, told=True) for n, p in zip(names, placed, strict=True)}  # noqa: E731
+    measure("placing", "told its true mean", told)
+
+
+class Compared:
+    """Fusion and its parts on the same folds of several sets."""
+
+    def __init__(self, sets: list[Folds]) -> None:
+        self.sets = sets
+        self.vectors = [embeddings.vectors(folds.arena.texts, KEPT / "vectors") for folds in sets]
+        self.whole: list[np.ndarray] = []
+
+    def less(self, without: Without, names: list[str]) -> dict:
+        """Return the mean difference of a fusion without an idea, set by set and pooled, in points."""
+        self.whole = self.whole or self._correct(scorer.fit)
+        with without() as fit:
+            differences = [part - whole for part, whole in zip(self._correct(fit), self.whole, strict=True)]
+        found = {name: mean_points(difference) for name, difference in zip(names, differences, strict=True)}
+        return found | {"pooled": mean_points(np.concatenate(differences))}
+
+    def _correct(self, fit: Fit) -> list[np.ndarray]:
+        found = []
+        for folds, vectors in zip(self.sets, self.vectors, strict=True):
+            scores = cross_validation.held_out_scores(folds, vectors, fit)
+            chosen = policy.choose(scores, tie_break=folds.arena.prior)
+            found.append(folds.arena.truth[np.arange(len(chosen)), chosen].astype(np.float64))
+        return found
+
+
+class Placed:
+    """Newcomers in strength-matched pools of one set."""
+
+    def __init__(self, folds: Folds) -> None:
+        vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
+        everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
+        parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
+        self.trial = newcomers.Trial(scorer.fit, *(everything.take(rows) for rows in parts))
+        self.pools = list(newcomers.matched_pools(self.trial.train.outcomes.mean(axis=0)))
+        self.without: list[np.ndarray] = []
+        self.full: list[float] = []
+
+    def shares(self, values: dict[str, object], told: bool = False) -> dict:
+        """Return share of the full gain, and mean and least gain where there is hardly any, with other constants."""
+        if not self.without:
+            self.without = [self.trial.without(pool) for pool in self.pools]
+            paired = zip(self.pools, self.without, strict=True)
+            self.full = [float((self.trial.beside(pool, ALL, 0) - alone).mean()) for pool, alone in paired]
+        gains = []
+        for pool, alone in zip(self.pools, self.without, strict=True):
+            changed = dict(values)
+            if told:
+                changed["place"] = at_mean(float(self.trial.train.outcomes[:, pool.newcomer].mean()))
+            with mock.patch.multiple(newcomer, **changed):
+                chosen = [self.trial.beside(pool, KNOWN, seed) for seed in range(DRAWS)]
+            gains.append(float((np.mean(chosen, axis=0) - alone).mean()))
+        worth = [i for i, gain in enumerate(self.full) if gain > WORTHWHILE]
+        elsewhere = [100 * gain for i, gain in enumerate(gains) if i not in worth]
+        whole = sum(self.full[i] for i in worth)
+        return {
+            "share": round(sum(gains[i] for i in worth) / whole, 3) if whole else None,
+            "elsewhere": [round(float(np.mean(elsewhere)), 2), round(min(elsewhere), 2)] if elsewhere else None,
+        }
+
+
+def at_mean(mean: float) -> Callable[..., surface.Surface]:
+    """Place a newcomer as usual, then at a mean that somebody told."""
+    usual = newcomer.place
+
+    def place(found: surface.Surface, answers: newcomer.Answers) -> surface.Surface:
+        placed = usual(found, answers)
+        return replace(placed, means=np.append(placed.means[:-1], np.float32(mean)))
+
+    return place
+
+
+def section(facts: dict) -> str:
+    """Return the part of the results page."""
+    sets = facts["sets"]
+    parts = [TEXT.format(sets=", ".join(sets))]
+    for part in ("seen kinds", "unseen kinds"):
+        rows = [[idea, *(gain(found[name]) for name in (*sets, "pooled"))] for idea, found in facts[part].items()]
+        parts += [table([f"{part}, without", *sets, "pooled"], rows), ""]
+    heads = ["placed with", *(f"{name}: {what}" for name in sets for what in ("share", "elsewhere (least)"))]
+    rows = [
+        [way, *(cell for name in sets for cell in _placing(found[name]))] for way, found in facts["placing"].items()
+    ]
+    return "\n".join([*parts, PLACING.format(**facts), table(heads, rows), ""])
+
+
+def dropped(facts: dict) -> str:
+    """Return the part of the results page about what was tried and left."""
+    rows = [[one["idea"], one["measure"], one["with"], one["without"]] for one in facts["ideas"]]
+    return f"{DROPPED}\n{table(['idea', 'measure', 'with it', 'without'], rows)}\n"
+
+
+def _placing(found: dict) -> tuple[str, str]:
+    share = "–" if found["share"] is None else f"{found['share']:.0%}"
+    return share, "–" if found["elsewhere"] is None else f"{found['elsewhere'][0]:+.2f} ({found['elsewhere'][1]:+.2f})"
+
+
+if __name__ == "__main__":
+    main()
