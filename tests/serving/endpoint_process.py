@@ -129,6 +129,12 @@ class Endpoint:
         self.process.wait()
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.split("VmRSS:", 1)[1].split(None, 1)[0]) * 1024
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.socket() as free:

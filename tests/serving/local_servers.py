@@ -15,8 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 EVENTS = (
-    b'data: {"id":"1","choices":[{"delta":{"content":"Ja, "}}]}\n\n',
-    b'data:  {"id":"1", "choices":[{"delta":{"content":"f\xc3\xbcr immer"}}]}\n\n',
+    b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Ja, "}}]}\n\n',
+    b'data:  {"id":"1","choices":[{ "delta":{"content":"f\xc3\xbcr immer"},"index":0}]}\n\n',
     b"data: [DONE]\n\n",
 )
 

@@ -70,6 +70,7 @@ def test_answer_is_that_of_rest(served: tuple[Endpoint, GRPCInferenceServiceStub
         (question([b"\xff"]), "input 'prompt' holds bytes that are not UTF-8"),
         (question([b"x"], cost_weight="2"), "cost_weight 2.0 is outside [0, 1]; 0 ignores costs"),
         (question([b"x"], cost_weight="low"), "cost_weight 'low' is not a number"),
+        (question([b"x"], budget_usd="-1"), "budget_usd -1.0 is not a number from 0 on"),
         (question([b"x"], cost_wieght="0.5"), "unknown parameter 'cost_wieght'"),
         (messages.ModelInferRequest(model_name="router"), "the request needs exactly one input named 'prompt'"),
     ],

@@ -318,6 +318,7 @@ def test_stranger_cannot_unload_the_router(endpoint: Endpoint, verb: str, slash:
         ({"policy": "cheapest"}, ["cheap", "strong", "weak"]),
         ({"policy": "cheapest", "min_success_probability": 0.75}, ["strong", "cheap", "weak"]),
         ({"max_cost_usd": 5e-4, "top_k": 1}, ["cheap"]),
+        ({"budget_usd": 5e-4, "top_k": 1}, ["cheap"]),
         ({"cost_weight": 1.0, "min_success_probability": 0.75, "top_k": 1}, ["strong"]),
     ],
 )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from endpoint_process import INFER, PREDICT, Endpoint
+from endpoint_process import INFER, PREDICT, Endpoint, resident_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_servers import Upstream, served
@@ -106,11 +106,6 @@ def gateway_under_fire(endpoint_under_fire: Endpoint) -> Iterator[str]:
             yield gateway
 
 
-def resident(pid: int) -> int:
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
-    return 1024 * int(line.split()[1])
-
-
 def send(url: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=60)
     try:
@@ -160,11 +155,11 @@ def test_endpoint_answers_whatever_comes_with_a_sentence_and_does_not_grow(endpo
         )
 
     fire_at(shot, min(REQUESTS, 100))
-    before = resident(endpoint_under_fire.process.pid)
+    before = resident_bytes(endpoint_under_fire.process.pid)
     fire_at(shot, REQUESTS)
 
     assert endpoint_under_fire.process.poll() is None
-    assert resident(endpoint_under_fire.process.pid) - before <= MOST_GROWTH
+    assert resident_bytes(endpoint_under_fire.process.pid) - before <= MOST_GROWTH
     assert endpoint_under_fire.infer(["What is 2 + 2?"]).status == 200
     assert "Traceback" not in endpoint_under_fire.log
 

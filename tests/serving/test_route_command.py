@@ -163,12 +163,19 @@ def test_batch_as_json_is_a_line_per_prompt(from_three: Route, file_of_four: str
     assert rows == [one] * 4
 
 
+def test_line_break_within_a_prompt_of_a_batch_is_part_of_it(from_three: Route, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('"What is\u2028 1 + 1?"\r\n', encoding="utf-8")
+
+    assert len(from_three("--prompts", "prompts.jsonl", "--json").said.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
         ("What is 2 + 2?", "is no JSON"),
         ("7", 'is neither a string nor an object with a string "prompt"'),
         ('{"prompt": "Which?", "choices": "ab"}', "is not a list of strings"),
+        (r'"Which \ud800?"', "holds half a surrogate pair"),
     ],
 )
 def test_unusable_line_of_a_batch_is_named(from_three: Route, tmp_path: Path, line: str, complaint: str) -> None:

@@ -22,7 +22,8 @@ def prompts(file: Path) -> list[str]:
         InputError: The file cannot be read, or a line is something else.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a prompt may hold what Unicode takes for the end of a line.
+        lines = file.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"prompts {str(file)!r} cannot be read ({error}); name a file of JSON Lines") from error
     return [_prompt(line, f"line {i} of {str(file)!r}") for i, line in enumerate(lines, start=1) if line.strip()]
@@ -39,7 +40,10 @@ def _prompt(line: str, where: str) -> str:
     choices = fields.get("choices")
     if choices is not None and not (isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)):
         raise InputError(f'"choices" in {where} is not a list of strings')
-    return render_prompt(fields["prompt"], choices)
+    text = render_prompt(fields["prompt"], choices)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{where} holds half a surrogate pair; write whole Unicode characters")
+    return text
 
 
 def records(ranking: "Ranking") -> Iterator[str]:
