@@ -16,8 +16,13 @@ _NO_SPACE_BYTES = 2**16
 
 
 @contextlib.contextmanager
-def atomic_file(path: Path | str) -> Iterator[Path]:
+def atomic_file(path: Path | str, staging: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` when the block ends well.
+
+    Args:
+        path: Of the file.
+        staging: Folder of the temporary path, on the same disk: a killed writer leaves that behind. None takes the
+            folder of `path`.
 
     Raises:
         ResourceError: The disk or the quota is full; `path` is as it was.
@@ -25,7 +30,7 @@ def atomic_file(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=staging or path.parent, prefix=f".{path.name}.")
     os.close(handle)
     beside = Path(name)
     try:

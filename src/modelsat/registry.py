@@ -154,6 +154,7 @@ class Run:
         with _naming_faults(self.tracking_uri):
             version = self._registered(name)
             if version is None:
+                self._drop_unregistered()
                 version = self._log_model(bundle, name)
             self.client.update_model_version(name, version, description)
             for tag, value in {**tags, RUN_KEY: self.key}.items():
@@ -164,6 +165,12 @@ class Run:
     def _registered(self, name: str) -> str | None:
         versions = self.client.search_model_versions(f"name = '{name}' and run_id = '{self.id}'")
         return str(versions[0].version) if versions else None
+
+    def _drop_unregistered(self) -> None:
+        """Delete what a registration that was killed has left: a model without a version, perhaps half uploaded."""
+        experiment_id = self.client.get_run(self.id).info.experiment_id
+        for left in self.client.search_logged_models([experiment_id], f"source_run_id = '{self.id}'"):
+            self.client.delete_logged_model(left.model_id)
 
     def _log_model(self, bundle: Path, name: str) -> str:
         mlflow = _mlflow()

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 from modelsat import bundle, catalogue, champions, release_ledger, releases
 from modelsat.bundle import Bundle
 from modelsat.errors import InputError
+from modelsat.onboarding.change import ANSWERS_AT
 from modelsat.release_ledger import Lease, Release
 from modelsat.releases import Due
 from modelsat.retraining_policy import Rules
@@ -114,8 +116,11 @@ def plan(
     training, decision = releases.retraining(ledger, worker, lease_seconds, rules, is_gone)
     if training is None:
         return Planned(False, [], "", 0, decision.reason)
-    sources = list(dict.fromkeys([*champion(champion_store).lineage.get("sources", []), *training.sources]))
-    return Planned(True, sources, training.lease.key, training.lease.attempt, decision.reason)
+    lineage = champion(champion_store).lineage
+    # A run that was killed between promotion and ledger is known by the champion alone.
+    answers = chain.from_iterable(lineage.get(ANSWERS_AT, {}).values())
+    sources = dict.fromkeys([*lineage.get("sources", []), *answers, *training.sources])
+    return Planned(True, list(sources), training.lease.key, training.lease.attempt, decision.reason)
 
 
 def settle(ledger: str, key: str, attempt: int, worker: str, outcome: str, answers: Sequence[str]) -> None:

@@ -94,7 +94,8 @@ def publish_folder(folder: Path, uri: str, last: str) -> None:
             with _naming_s3_faults(target), (folder / name).open("rb") as file:
                 _client().put_object(Bucket=bucket, Key=key, Body=file)
         else:
-            with atomic_file(target) as beside:
+            # What a killed copy leaves must not lie in the folder: a bundle with a file too many is refused.
+            with atomic_file(target, staging=Path(uri).parent) as beside:
                 shutil.copyfile(folder / name, beside)
 
 

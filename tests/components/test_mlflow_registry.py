@@ -155,6 +155,19 @@ def test_registration_that_was_cut_off_is_completed(
     assert (found.version, found.tags[registry.RUN_KEY]) == (registered, "run-1")
 
 
+def test_model_that_a_killed_registration_left_goes_when_it_is_done_again(
+    mlflow_server: str, name: str, folder: Path, client: mlflow.MlflowClient
+) -> None:
+    run = Run(mlflow_server, name, "run-1")
+    experiment_id = client.get_run(run.id).info.experiment_id
+    left = client.create_logged_model(experiment_id, "router", source_run_id=run.id)
+
+    run.register(folder, name, "card", {})
+
+    (kept,) = client.search_logged_models([experiment_id])
+    assert kept.model_id != left.model_id
+
+
 def test_challenger_is_the_version_of_the_newest_run(
     mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
 ) -> None:

@@ -1,4 +1,4 @@
-"""A language model that trains in seconds, and a real MLflow server behind a door that a test can shut."""
+"""A language model that trains in seconds, a bundle without training, and a real MLflow server behind a door."""
 
 import contextlib
 import selectors
@@ -6,12 +6,17 @@ import shutil
 import socket
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from modelsat import collection, instructions, sample
 from modelsat.backbone_files import default_backbone
+from modelsat.bundle import Bundle
+from modelsat.onboarding.evidence import only
+from modelsat.routers.constant import Constant
 from pipelines import services
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -36,6 +41,35 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in _TOKENIZER:
         shutil.copyfile(default_backbone() / name, folder / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthetic results on 400 prompts."""
+    folder = tmp_path_factory.mktemp("scores") / "sample"
+    sample.write(folder, prompts=400)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def write_bundle_without(scores: Path) -> Callable[[str, Path], Bundle]:
+    """Return a function that writes a bundle of the sample which does not know one of the candidates."""
+
+    def write(candidate: str, folder: Path) -> Bundle:
+        everybody = collection.collect([str(scores)])
+        known = only(everybody, [name for name in everybody.candidates["candidate"].to_pylist() if name != candidate])
+        built = instructions.build(known, 16, 160)
+        means = {name: float(np.mean([v for _, v in rows.values()])) for name, rows in built.facts["summary"].items()}
+        return Bundle(
+            router=Constant(built.names, np.asarray([means[name] for name in built.names])),
+            candidates=built.candidates,
+            aptitude_test=built.aptitude_test,
+            cards=built.cards,
+            lineage={"data_digest": "d", "sources": [str(scores)], "aptitude_test": "", "mean_score": means,
+                     "trained_on": list(built.names), "tokens_out": {}},
+        ).write(folder)  # fmt: skip
+
+    return write
 
 
 class Door:

@@ -7,21 +7,18 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 import pytest
 
-from modelsat import bundle, champions, collection, instructions, release_ledger, sample
+from modelsat import bundle, champions, release_ledger
 from modelsat.bundle import Bundle
 from modelsat.errors import ConflictError, ModelsatError, ValidationFailed
-from modelsat.onboarding.evidence import only
 from modelsat.release_ledger import Release
-from modelsat.routers.constant import Constant
 from pipelines import local, one_candidate
 from pipelines.watch import watch
 
@@ -81,29 +78,12 @@ def steps_in(shown: io.StringIO) -> list[str]:
     return re.findall(r"^(\w[\w -]+?) +(?:done|failed) +\d+\.\d s$", shown.getvalue(), re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Synthetic results on 400 prompts."""
-    folder = tmp_path_factory.mktemp("scores") / "sample"
-    sample.write(folder, prompts=400)
-    return folder
-
-
 @pytest.fixture
-def machine(scores: Path, mlflow_door: Any, tmp_path: Path) -> Machine:
+def machine(
+    scores: Path, write_bundle_without: Callable[[str, Path], Bundle], mlflow_door: Any, tmp_path: Path
+) -> Machine:
     mlflow_door.open()
-    everybody = collection.collect([str(scores)])
-    known = only(everybody, [name for name in everybody.candidates["candidate"].to_pylist() if name != NEW])
-    built = instructions.build(known, 16, 160)
-    means = {name: float(np.mean([v for _, v in rows.values()])) for name, rows in built.facts["summary"].items()}
-    made = Bundle(
-        router=Constant(built.names, np.asarray([means[name] for name in built.names])),
-        candidates=built.candidates,
-        aptitude_test=built.aptitude_test,
-        cards=built.cards,
-        lineage={"data_digest": "d", "sources": [str(scores)], "aptitude_test": "", "mean_score": means,
-                 "trained_on": list(built.names), "tokens_out": {}},
-    ).write(tmp_path / "first")  # fmt: skip
+    made = write_bundle_without(NEW, tmp_path / "first")
     uri = bundle.publish(tmp_path / "first", str(tmp_path / "bundles"))
     champions.promote(str(tmp_path / "champions"), uri, made.digest, "router/0", "first", "promoted", 0)
     return Machine(tmp_path, scores, mlflow_door.url)

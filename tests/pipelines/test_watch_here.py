@@ -145,6 +145,19 @@ def test_training_comes_last_and_knows_every_release(folder: Path, edge: dict[st
     assert "no call for a training" in again
 
 
+def test_training_knows_a_candidate_whose_watch_was_killed_before_it_could_tell(
+    folder: Path, edge: dict[str, Any], make_bundle: Callable[..., Bundle]
+) -> None:
+    lineage = {"sources": ["behind"], "answers_at": {"idle": ["answers/idle"]}}
+    made = make_bundle({"old": 0.5, "idle": 0.5}, lineage=lineage).write(folder / "second")
+    champions.promote(str(folder / "champions"), str(folder / "second"), made.digest, "router/2", "killed", "", 1)
+
+    look(folder, Rules(newcomers=2, least_seconds=0))
+
+    (trained,) = edge["trained"]
+    assert sorted(trained) == ["answers/better", "answers/good", "answers/idle", "behind"]
+
+
 def test_training_that_fails_is_tried_again_with_the_same_snapshot(folder: Path, edge: dict[str, Any]) -> None:
     edge["training"] = ServiceError("MLflow is down")
     rules = Rules(newcomers=2, least_seconds=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat import bundle, champions, contracts, rendering, splits
+from modelsat import aptitude, bundle, champions, contracts, rendering, splits
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection
 from modelsat.errors import InputError
@@ -17,8 +17,9 @@ from modelsat.onboarding import change as changes
 from modelsat.onboarding import evidence as gathered
 from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow
-from modelsat.onboarding.change import Action, Change
+from modelsat.onboarding.change import ANSWERS_AT, Action, Change
 from modelsat.onboarding.evidence import Evidence
+from modelsat.routers.constant import Constant
 
 MakeCollection = Callable[..., Collection]
 TextsIn = Callable[[str, int, str], list[str]]
@@ -87,6 +88,26 @@ def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_a
     assert found.gain.value == pytest.approx(0.9 - 0.5, abs=0.1)
     assert found.loss_bound == 0.0
     assert shadow.judge(found, ADD, 0.02).outcome is Outcome.PROMOTED
+
+
+def test_hard_questions_take_nothing_from_a_lead_that_is_kept_on_them(
+    parent: Bundle, own: Callable[[float], Collection]
+) -> None:
+    # On all prompts `ada` scores 0.8, on the questions 0.5; the newcomer scores 0.6 there, so 0.9 is expected of it.
+    ada = aptitude.answers(np.arange(80)[:, None] % 2.0, ["ada"])
+    easier = replace(
+        parent,
+        router=Constant(parent.names, np.array([0.8, 0.7])),
+        answers=ada,
+        lineage=parent.lineage | {"mean_score": {"ada": 0.8, "bob": 0.7}},
+    )
+    known = own(0.6)
+
+    found = shadow.compare(easier, changes.apply(easier, ADD, known, {}), evidence(known), ADD)
+
+    assert found.after == {"new": 1.0}
+    assert found.gain is not None
+    assert found.gain.value == pytest.approx(0.6 - 0.5, abs=0.05)
 
 
 def test_weak_newcomer_is_let_in_and_gets_nothing(parent: Bundle, own: Callable[[float], Collection]) -> None:
@@ -176,6 +197,20 @@ def test_bundle_remembers_what_was_changed(parent: Bundle, own: Callable[[float]
 
     assert record["parent"] == parent.digest
     assert (record["candidate"], record["test"], record["answers"]) == ("new", "v1", known.digest())
+
+
+def test_bundle_remembers_where_answers_are_until_their_candidate_goes(
+    parent: Bundle, own: Callable[[float], Collection]
+) -> None:
+    behind = replace(parent, lineage=parent.lineage | {"sources": ["behind"]})
+    answers = replace(own(0.9), sources=("behind", "answers/new"))
+
+    came = changes.apply(behind, ADD, answers, {})
+    gone = changes.apply(came, Change(Action.REMOVE, "new"), None, {})
+
+    assert came.lineage[ANSWERS_AT] == {"new": ["answers/new"]}
+    assert came.lineage["sources"] == ["behind"]
+    assert gone.lineage[ANSWERS_AT] == {}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Files behind a URI behave alike in a folder and in S3, and every refusal says where and what to do."""
 
 import hashlib
+import signal
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +17,18 @@ from modelsat.errors import ConflictError, InputError, ModelsatError, ServiceErr
 
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+
+PUBLISH_HALF_A_FILE = """
+import shutil, sys, time
+from pathlib import Path
+from modelsat import storage
+def half(source, target):
+    Path(target).write_text("half")
+    print("half", flush=True)
+    time.sleep(60)
+shutil.copyfile = half
+storage.publish_folder(Path(sys.argv[1]), sys.argv[2], last="manifest")
+"""
 
 
 def fill(root: str, **files: str) -> None:
@@ -259,6 +274,20 @@ def test_interrupted_copy_is_completed(tmp_path: Path) -> None:
     storage.publish_folder(tmp_path / "from", str(place), last="manifest")
 
     assert {path.name: path.read_text() for path in place.iterdir()} == {"manifest": "m", "a.csv": "1", "b.csv": "2"}
+
+
+def test_killed_copy_leaves_nothing_in_the_folder_that_does_not_belong_there(tmp_path: Path) -> None:
+    source, place = tmp_path / "from", tmp_path / "store" / "place"
+    fill(str(source), manifest="m", a_csv="1")
+    command = [sys.executable, "-c", PUBLISH_HALF_A_FILE, str(source), str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"half\n"
+        child.send_signal(signal.SIGKILL)
+
+    storage.publish_folder(source, str(place), last="manifest")
+
+    assert sorted(path.name for path in place.iterdir()) == ["a.csv", "manifest"]
 
 
 @pytest.mark.parametrize("uri", ["s3://", "s3:///prefix"])

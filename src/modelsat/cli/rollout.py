@@ -32,16 +32,9 @@ def reconcile(
 
     Example: modelsat reconcile --champions s3://modelsat/champions --inference-service router
     """
-    from modelsat import champions as records
-    from modelsat.rollout.deployed import Where
+    from modelsat.rollout import deployed
 
-    where = Where(champions, mlflow_tracking_uri, inference_service, namespace)
-    if inference_service:
-        champion = where.promoter([]).bring()
-    else:
-        champion = records.current(champions)
-        if champion is not None:
-            where.mirror(champion)
+    champion = deployed.bring(deployed.Where(champions, mlflow_tracking_uri, inference_service, namespace))
     typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from modelsat import admission, asking, storage
+from modelsat import admission, asking, rendering, storage
 from modelsat.answer_checks import Answers
 from modelsat.asking import Settings, Standing
-from modelsat.asking.results import REPORT
+from modelsat.asking.results import ANSWERS, REPORT
 from modelsat.bundle import Bundle
 from modelsat.onboarding.evidence import Evidence
 from modelsat.onboarding.order import Order
@@ -37,7 +38,9 @@ def ask(order: Order, settings: Settings, work: Path, store: str) -> str:
         into = asking.ask(folder, candidate, work / "asked" / f"{name}-{order.test}", settings, _Line())
     if not store:
         return str(into)
-    kept = storage.join(store, into.name)
+    # Named by what was answered: other answers, or some to further questions, never meet a place that is complete.
+    answers = pq.read_table(into / ANSWERS, columns=["prompt_id", "answer", "score"]).to_pydict()
+    kept = storage.join(store, f"{into.name}-{rendering.digest(json.dumps(answers))[:12]}")
     storage.publish_folder(into, kept, last=REPORT)
     return kept
 

@@ -16,7 +16,9 @@ from modelsat.collection import Collection
 from modelsat.errors import InputError
 from modelsat.routers.selection import Selection
 
-_PER_CANDIDATE = ("mean_score", "summary", "tokens_out")
+ANSWERS_AT = "answers_at"
+"""In the lineage: where a training finds the answers of the candidates that came since the last one, by candidate."""
+_PER_CANDIDATE = ("mean_score", "summary", "tokens_out", ANSWERS_AT)
 
 
 class Action(StrEnum):
@@ -96,7 +98,13 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
     """
     if change.action is Action.ADD and answers is not None:
         changed = admission.admit(bundle, answers)
-        changed = replace(changed, candidates=_told(changed.candidates, change.candidate, facts))
+        known = bundle.lineage.get("sources", [])
+        places = {change.candidate: [uri for uri in answers.sources if uri not in known]}
+        changed = replace(
+            changed,
+            candidates=_told(changed.candidates, change.candidate, facts),
+            lineage=changed.lineage | {ANSWERS_AT: bundle.lineage.get(ANSWERS_AT, {}) | places},
+        )
     else:
         make = _without if change.action is Action.REMOVE else _repriced
         changed = make(bundle, change.candidate, facts)

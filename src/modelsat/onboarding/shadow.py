@@ -24,7 +24,6 @@ from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 PROMPTS = 256
 """Prompts that both bundles are shown, at most."""
 _PARTS = 8
-_JUDGED = 320
 _LIKE = 20
 _COMPARED = 8
 _TOLERANCE = 0.005
@@ -239,8 +238,8 @@ def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray
     texts, known = test["text"].to_pylist(), _answers(old)
     promised, kept = [np.empty(0)], [np.empty(0)]
     for part in range(_PARTS):
-        judged = order[part::_PARTS][: _JUDGED // _PARTS]
-        others = set(order) - set(order[part::_PARTS])
+        judged = order[part::_PARTS]
+        others = set(order) - set(judged)
         if others and judged:
             placed = admission.admit(old, _of_stems(own, others))
             rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]

@@ -61,6 +61,8 @@ def promote(wanted: Rollout, where: Where, probes: Probes) -> tuple[Champion, st
     if where.service:
         champion = where.promoter(timeline).promote(wanted, probes)
     else:
+        # Loading MLflow takes seconds, in which a kill would leave a record without its alias.
+        registry.client(where.tracking_uri)
         champion = champions.promote(
             where.store,
             wanted.bundle_uri,
@@ -73,6 +75,21 @@ def promote(wanted: Rollout, where: Where, probes: Probes) -> tuple[Champion, st
         where.mirror(champion)
     steps = "".join(f"1. {line}\n" for line in dict.fromkeys(timeline))
     return champion, champions.page(champion) + (f"\n{steps}" if steps else "")
+
+
+def bring(where: Where) -> Champion | None:
+    """Finish a promotion that was interrupted, bring endpoint and alias to the record, and return who is champion.
+
+    Raises:
+        InputError: MLflow does not know the champion's version.
+        ServiceError: MLflow does not answer.
+    """
+    if where.service:
+        return where.promoter([]).bring()
+    champion = champions.current(where.store)
+    if champion is not None:
+        where.mirror(champion)
+    return champion
 
 
 def roll_back(where: Where, epoch: int | None) -> Champion | None:
