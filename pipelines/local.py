@@ -21,6 +21,7 @@ from pipelines.step_lines import StepLines
 _RAISED = re.compile(r"^modelsat\.errors\.(\w+): (.+)$")
 _HALTED = re.compile(r"^halted with (\d+): (.+)$")
 _RUNS_KEPT = 3
+_PROCESSES = local.SubprocessRunner(use_venv=False)
 _PAGES = {
     "collect-scores": "collected.html",
     "validate-scores": "validated.html",
@@ -32,13 +33,20 @@ _PAGES = {
 }
 
 
-def run(folder: Path, arguments: Mapping[str, Any], pipeline: Any = retrain) -> Path:
+def run(
+    folder: Path,
+    arguments: Mapping[str, Any],
+    pipeline: Any = retrain,
+    runner: local.SubprocessRunner | local.DockerRunner = _PROCESSES,
+) -> Path:
     """Run a pipeline and return the folder with the outputs of its tasks.
 
     Args:
         folder: Where runs, logs and pages are kept.
         arguments: Parameters of the pipeline.
         pipeline: Which one.
+        runner: How steps run: as processes of this environment, or as containers of their images. KFP 2.17 takes a
+            container that is gone when it asks for the exit code for a success: trust no verdict of a `DockerRunner`.
 
     Raises:
         ModelsatError: A step failed or halted, with that step's sentence and exit code.
@@ -53,7 +61,7 @@ def run(folder: Path, arguments: Mapping[str, Any], pipeline: Any = retrain) -> 
         # Images, requests and secrets are for clusters; that this runner passes them over is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", UserWarning)
-        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+        local.init(runner=runner, pipeline_root=str(root), raise_on_error=True)
         try:
             with contextlib.redirect_stdout(lines):
                 _without_retries(pipeline)(**arguments)

@@ -49,7 +49,9 @@ COPY serving serving
 RUN pip wheel --no-deps --wheel-dir /wheel . && pip install --no-deps --prefix /package /wheel/*.whl
 
 FROM ${BASE_IMAGE}
-RUN useradd --uid 10001 --gid 0 --create-home modelsat && chmod g=u /home/modelsat
+# Kubeflow's SDK starts trainings in login shells, which set a PATH of their own.
+RUN useradd --uid 10001 --gid 0 --create-home modelsat && chmod g=u /home/modelsat && \
+    echo 'PATH=/opt/modelsat/bin:$PATH' > /etc/profile.d/modelsat.sh
 COPY --from=build /opt/modelsat /opt/modelsat
 COPY --from=build /package /opt/modelsat
 ENV PATH=/opt/modelsat/bin:$PATH HOME=/home/modelsat PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
