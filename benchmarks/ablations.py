@@ -31,7 +31,7 @@ from modelsat.rivals.rival import Fit, Labelled, Scorer
 
 INTO = RESULTS.with_name("ablations.json")
 KNOWN, DRAWS = 64, 4
-WHOLE = "fusion as it is"
+WHOLE, TOLD = "fusion as it is", "told its true level"
 _MOST_CANDIDATES = 64
 
 TEXT = """
@@ -45,7 +45,7 @@ the idea pays there, a bold gain that it costs.
 PLACING = """
 How a newcomer is placed by {known} answers ({draws} draws), in the strength-matched pools of fold 0: the share of the
 gain of all labels where that gain is more than 0.7 points, and elsewhere the gain over the pool without it, on average
-and at least. "Told its true mean" hears what the newcomer scores on all training prompts, which no router knows: what
+and at least. "Told its true level" hears what the newcomer scores on all training prompts, which no router knows: what
 it lacks of 100 % is not a matter of level but of strengths that so few answers do not show.
 """
 
@@ -113,11 +113,10 @@ IDEAS: dict[str, Without] = {
     "flattening far away": lambda: patched(surface, FLATTEST=1.0),
 }
 PLACINGS: dict[str, dict[str, object]] = {
-    WHOLE: {},
+    WHOLE: {"CAUTION": newcomer.CAUTION},
     "no caution": {"CAUTION": 0.0},
     "twice the caution": {"CAUTION": 2.0},
-    "its mean alone": {"DIRECTIONS": 0},
-    "the zoo's spread of means": {"_ANY_MEAN": 0.01},
+    "its level alone": {"DIRECTIONS": 0},
 }
 
 
@@ -145,11 +144,8 @@ def main() -> None:
         compared = Compared(folds)
         for idea, without in IDEAS.items():
             measure(part, idea, lambda without=without, compared=compared: compared.less(without, names))
-    placed = [Placed(cross_validation.build(collection)) for collection in collections]
-    for way, values in PLACINGS.items():
-        measure("placing", way, lambda values=values: {n: p.shares(values) for n, p in zip(names, placed, strict=True)})
-    told = lambda: {n: p.shares({}, told=True) for n, p in zip(names, placed, strict=True)}  # noqa: E731
-    measure("placing", "told its true mean", told)
+    for name, collection in zip(names, collections, strict=True):
+        measure("placing", name, lambda collection=collection: placed(cross_validation.build(collection)))
 
 
 class Compared:
@@ -177,39 +173,40 @@ class Compared:
         return found
 
 
-class Placed:
-    """Newcomers in strength-matched pools of one set."""
+def placed(folds: Folds) -> dict:
+    """Return by way of placing newcomers what `share` says.
 
-    def __init__(self, folds: Folds) -> None:
-        vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
-        everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
-        parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
-        self.trial = newcomers.Trial(scorer.fit, *(everything.take(rows) for rows in parts))
-        self.pools = list(newcomers.matched_pools(self.trial.train.outcomes.mean(axis=0)))
-        self.without: list[np.ndarray] = []
-        self.full: list[float] = []
+    Args:
+        folds: Of one set; fold 0 is held out.
+    """
+    vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
+    everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
+    parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
+    trial = newcomers.Trial(scorer.fit, *(everything.take(rows) for rows in parts))
+    pools = list(newcomers.matched_pools(trial.train.outcomes.mean(axis=0)))
+    with_all = [trial.beside(pool, ALL, 0) for pool in pools]
+    full, gains = [], {way: [] for way in (*PLACINGS, TOLD)}
+    # Pool by pool: the zoo is fitted once, whatever is changed about the newcomer.
+    for pool, labelled in zip(pools, with_all, strict=True):
+        alone = trial.without(pool)
+        full.append(float((labelled - alone).mean()))
+        told = {"place": at_mean(float(trial.train.outcomes[:, pool.newcomer].mean()))}
+        for way, values in (PLACINGS | {TOLD: told}).items():
+            with mock.patch.multiple(newcomer, **values):
+                chosen = [trial.beside(pool, KNOWN, seed) for seed in range(DRAWS)]
+            gains[way].append(float((np.mean(chosen, axis=0) - alone).mean()))
+    return {way: share(full, found) for way, found in gains.items()}
 
-    def shares(self, values: dict[str, object], told: bool = False) -> dict:
-        """Return share of the full gain, and mean and least gain where there is hardly any, with other constants."""
-        if not self.without:
-            self.without = [self.trial.without(pool) for pool in self.pools]
-            paired = zip(self.pools, self.without, strict=True)
-            self.full = [float((self.trial.beside(pool, ALL, 0) - alone).mean()) for pool, alone in paired]
-        gains = []
-        for pool, alone in zip(self.pools, self.without, strict=True):
-            changed = dict(values)
-            if told:
-                changed["place"] = at_mean(float(self.trial.train.outcomes[:, pool.newcomer].mean()))
-            with mock.patch.multiple(newcomer, **changed):
-                chosen = [self.trial.beside(pool, KNOWN, seed) for seed in range(DRAWS)]
-            gains.append(float((np.mean(chosen, axis=0) - alone).mean()))
-        worth = [i for i, gain in enumerate(self.full) if gain > WORTHWHILE]
-        elsewhere = [100 * gain for i, gain in enumerate(gains) if i not in worth]
-        whole = sum(self.full[i] for i in worth)
-        return {
-            "share": round(sum(gains[i] for i in worth) / whole, 3) if whole else None,
-            "elsewhere": [round(float(np.mean(elsewhere)), 2), round(min(elsewhere), 2)] if elsewhere else None,
-        }
+
+def share(full: list[float], gains: list[float]) -> dict:
+    """Return the share of the full gain where that is worth something, and gains elsewhere in points: mean, least."""
+    worth = [i for i, gain in enumerate(full) if gain > WORTHWHILE]
+    elsewhere = [100 * gain for i, gain in enumerate(gains) if i not in worth]
+    whole = sum(full[i] for i in worth)
+    return {
+        "share": round(sum(gains[i] for i in worth) / whole, 3) if whole else None,
+        "elsewhere": [round(float(np.mean(elsewhere)), 2), round(min(elsewhere), 2)] if elsewhere else None,
+    }
 
 
 def at_mean(mean: float) -> Callable[..., surface.Surface]:
