@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from modelsat import cross_validation, embeddings, rivals, simulated_pools
 from modelsat.atomic import write_json
 from modelsat.collection import collect
-from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.rivals.rival import Labelled, Scorer, on_last_layer
 from modelsat.simulated_pools import Pool
 
 INTO = RESULTS.with_name("many_candidates.json")
@@ -104,6 +104,7 @@ def drawn(profiles_from: tuple, vectors: np.ndarray, subject_of: np.ndarray, siz
     return simulated_pools.draw_pool(profiles, vectors, subject_of, (TRAIN, VALIDATION, TEST), rng)
 
 
+@on_last_layer
 def published(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
     """Fit kNN as RouterEval does: five neighbours, no shrinkage, ties by the order of columns (peers.md, 4.4, 4.6)."""
 

@@ -2,8 +2,8 @@
 
 Where outcomes on held-out prompts are known, both choices are scored. Where only the newcomer's answers to the aptitude
 test are, the gain is the lead that both bundles expect of their choices, corrected by what the newcomer kept of such a
-lead over the champion's choice on questions whose answer the bundle did not know: one that knows seven eighths of the
-answers is asked about the rest. Both are compared on the same questions, as those of a test are harder than others.
+lead over the champion's choice on questions whose answer the bundle did not know: one that knows all answers but a few
+is asked about these. Both are compared on the same questions, as those of a test are harder than others.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,9 @@ from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 
 PROMPTS = 256
 """Prompts that both bundles are shown, at most."""
-_PARTS = 8
+_PARTS, _MANY = 8, 256
 _LIKE = 20
+_EVEN = 1e-6
 _COMPARED = 8
 _TOLERANCE = 0.005
 
@@ -211,7 +212,7 @@ def _expected(
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
-    promised, kept = _unseen(old, evidence, change)
+    promised, kept, alike = _unseen(old, evidence, change)
     moved = before != after
     if not moved.any() or not len(promised):
         return np.zeros(len(promised)) if len(promised) else None
@@ -219,15 +220,17 @@ def _expected(
     leads = probability[rows, after] - probability[rows, before]
     least = float(np.quantile(leads[moved], 0.1))
     # Where a newcomer is chosen, it leads: whether it keeps such promises is what counts.
-    like = np.sort(np.argsort(-promised, kind="stable")[: max(_LIKE, int((promised >= least).sum()))])
+    enough = float(np.sort(alike)[-min(_LIKE, len(alike))])
+    like = alike >= min(least, enough) - _EVEN
     return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
 
 
-def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, and in truth.
+def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, in truth, by kind.
 
     The promise is that of a bundle that does not know the newcomer's answer. Where that of the champion's choice is not
-    known either, it is taken to be what was expected.
+    known either, it is taken to be what was expected. The last one is the promise less what all questions hidden with
+    it share: who fails the hidden ones has done better on the others, so promises of that part are the larger ones.
     """
     test = old.aptitude_test
     place = {stem: i for i, stem in enumerate(test["stem_digest"].to_pylist())}
@@ -236,9 +239,11 @@ def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray
     asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
     order = sorted(asked, key=place.__getitem__)
     texts, known = test["text"].to_pylist(), _answers(old)
-    promised, kept = [np.empty(0)], [np.empty(0)]
-    for part in range(_PARTS):
-        judged = order[part::_PARTS]
+    promised, kept, alike = [np.empty(0)], [np.empty(0)], [np.empty(0)]
+    # Of few answers only as many are hidden as leave a bundle much like the one that is judged.
+    parts = _PARTS if len(order) > _MANY else max(_PARTS, len(order) // _PARTS)
+    for part in range(parts):
+        judged = order[part::parts]
         others = set(order) - set(judged)
         if others and judged:
             placed = admission.admit(old, _of_stems(own, others))
@@ -246,9 +251,13 @@ def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray
             probability = placed.success_probability([texts[i] for i in questions])
             before = _choose(old, probability, placed)
             expected, scored = probability[rows, before], known[questions, before]
-            promised.append(probability[:, placed.names.index(change.candidate)] - expected)
+            lead = probability[:, placed.names.index(change.candidate)] - expected
+            promised.append(lead)
+            alike.append(lead - lead.mean())
             kept.append([asked[stem] for stem in judged] - np.where(np.isnan(scored), expected, scored))
-    return np.concatenate(promised), np.concatenate(kept)
+    everywhere = np.concatenate(promised)
+    level = everywhere.mean() if len(everywhere) else 0.0
+    return everywhere, np.concatenate(kept), np.concatenate(alike) + level
 
 
 def _answers(bundle: Bundle) -> np.ndarray:
