@@ -227,10 +227,11 @@ def section(facts: dict) -> str:
     for part in ("seen kinds", "unseen kinds"):
         rows = [[idea, *(gain(found[name]) for name in (*sets, "pooled"))] for idea, found in facts[part].items()]
         parts += [table([f"{part}, without", *sets, "pooled"], rows), ""]
-    heads = ["placed with", *(f"{name}: {what}" for name in sets for what in ("share", "elsewhere (least)"))]
-    rows = [
-        [way, *(cell for name in sets for cell in _placing(found[name]))] for way, found in facts["placing"].items()
-    ]
+    done = facts.get("placing", {})
+    if not done:
+        return "\n".join(parts)
+    heads = ["placed with", *(f"{name}: {what}" for name in done for what in ("share", "elsewhere (least)"))]
+    rows = [[way, *(cell for found in done.values() for cell in _placing(found[way]))] for way in (*PLACINGS, TOLD)]
     return "\n".join([*parts, PLACING.format(**facts), table(heads, rows), ""])
 
 
