@@ -26,6 +26,8 @@ import precision
 import release_stream
 import routereval_page
 import street_clothes
+import training_pairs
+import training_whole
 import zoos
 
 from modelsat.atomic import write_json, write_text
@@ -46,6 +48,8 @@ SECTIONS = {
     "ablations": ablations.section,
     "dropped_ideas": ablations.dropped,
     "one_pass": one_pass.section,
+    "training_whole": training_whole.section,
+    "training_pairs": training_pairs.section,
     "precision": precision.section,
     "adaptive_order": adaptive_order.section,
     "loss_bound": loss_bound.section,
@@ -76,7 +80,7 @@ on at least 95 % of a set, the prompts those on which all of them were run. All 
 (all-MiniLM-L6-v2, 256 tokens). "fusion" is ours, without the trained network: it reads three layers of MiniLM, and as
 its settings come from leave-one-out errors it is fitted to the validation prompts too. Its design (layers, kernel,
 flattening) was chosen on these very folds, so its row carries a selection bonus that the published recipes do not
-have. "pooled" is the prompt- weighted mean of the paired gains over each set's own best single.
+have. "pooled" is the prompt-weighted mean of the paired gains over each set's own best single.
 """
 
 RETRAIN = """

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import markdown
 import numpy as np
 import pyarrow.compute as pc
 import torch
@@ -45,6 +46,12 @@ from training.ranks import Ranks, join
 
 INTO = RESULTS.with_name("training_pairs.json")
 OURS, PAPER = "cpu", "paper-cpu"
+
+TEXT = """
+One (prompt, candidate) pair with {candidates} candidates, on one thread, both recipes learning from as many pairs by
+turns: the default recipe reads a prompt once for all candidates and keeps its lower layers, the paper's reads it anew
+for each.
+"""
 
 
 def forward(query: torch.Size, key: torch.Size, value: torch.Size, *_: object, **__: object) -> int:
@@ -129,6 +136,16 @@ def main() -> None:
     facts["times cheaper"] = {key: costs[PAPER][key] / costs[OURS][key] for key in costs[OURS]}
     write_json(arguments.into, facts)
     print(json.dumps(facts, indent=1))
+
+
+def section(facts: dict) -> str:
+    """Return the part of the results page."""
+    rows = []
+    for name, measure, factor in (("milliseconds", "seconds", 1e3), ("GFLOPs", "FLOPs", 1e-9)):
+        costs = [f"{factor * facts[f'{one}, per pair'][measure]:.2f}" for one in (OURS, PAPER)]
+        rows.append([name, *costs, f"{facts['times cheaper'][measure]:.0f}"])
+    heads = ["per pair", "default", "the paper's", "times cheaper"]
+    return "\n".join([TEXT.format_map(facts), markdown.table(heads, rows), ""])
 
 
 def default_rounds(instructions: Instructions, work: Path, ranks: Ranks, meter: Meter) -> Iterator[None]:

@@ -26,6 +26,15 @@ from modelsat.collection import collect
 INTO = RESULTS.with_name("training_whole.json")
 GIB = 2**30
 
+TEXT = """
+## What training costs
+
+The default recipe on {scores}, {prompts:,} prompts and {candidates} candidates, from capability instructions to a
+bundle with its held-out predictions, on {cores} processor cores: {minutes:.1f} minutes ({processor_minutes:.1f} of
+processor time) and {peak_gib:.1f} GiB of memory at most. The load of the machine was {load[0]:.1f} before and
+{load[1]:.1f} after.
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -52,6 +61,11 @@ def main() -> None:
     facts |= {"peak_gib": memory.peak / GIB, "result": trained.sentence}
     write_json(arguments.into, facts)
     print(json.dumps(facts, indent=1))
+
+
+def section(facts: dict) -> str:
+    """Return the part of the results page."""
+    return TEXT.format_map(facts)
 
 
 class Memory:
