@@ -13,6 +13,7 @@ from modelsat.arena import Arena
 from modelsat.bundle import Bundle
 from modelsat.collection import Collection
 from modelsat.routers.profile import Profile
+from modelsat.routers.router import Progress
 
 MOST_OTHER_QUESTIONS = 2000
 """Beyond, further answers tell little and reading them takes longer than an evaluation."""
@@ -61,7 +62,12 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
 
 
 def score(
-    bundle: Bundle, answers: Collection, arena: Arena, candidates: pa.Table, questions: int | None = None
+    bundle: Bundle,
+    answers: Collection,
+    arena: Arena,
+    candidates: pa.Table,
+    questions: int | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Score an arena with a bundle, to which candidates that it does not know are admitted first.
 
@@ -71,6 +77,7 @@ def score(
         arena: What to score.
         candidates: Its candidates, table of the contract `CANDIDATES`: a name or an alias says who is who.
         questions: As of `admit`.
+        progress: Called with (prompts done, prompts in all).
 
     Returns:
         Success probabilities (prompts, candidates) in the arena's order; 0 for a candidate that is in neither.
@@ -82,7 +89,7 @@ def score(
     out = np.zeros(arena.truth.shape, dtype=np.float32)
     if places:
         into, taken = map(list, zip(*places, strict=True))
-        out[:, into] = admitted.success_probability(arena.texts)[:, taken]
+        out[:, into] = admitted.success_probability(arena.texts, progress)[:, taken]
     return out
 
 

@@ -148,7 +148,7 @@ def _sets(collection: Collection, truth: np.ndarray) -> np.ndarray:
     ids = collection.prompts["prompt_id"].to_pylist()
     position = {prompt_id: i for i, prompt_id in enumerate(ids)}
     root = np.full(len(ids), len(roots))
-    rows = np.asarray([position.get(prompt_id, -1) for prompt_id in collection.scores["prompt_id"].to_pylist()])
+    rows = np.asarray([position.get(one, -1) for one in collection.scores["prompt_id"].to_pylist()], dtype=np.int64)
     np.minimum.at(root, rows[rows >= 0], root_of_row[rows >= 0])
     names = np.asarray([*roots, "unscored"], dtype=object)[root]
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modelsat.errors import ResourceError
+from modelsat.errors import InputError, ResourceError
 
 _NO_SPACE_BYTES = 2**16
 
@@ -67,6 +67,21 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
                 beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def require_writable(path: Path) -> None:
+    """Make the folder of a file that is to be written after long work, and make sure of it.
+
+    Raises:
+        InputError: The file cannot be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fault = "it is a folder" if path.is_dir() else None if os.access(path.parent, os.W_OK) else "no permission"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault is not None:
+        raise InputError(f"{str(path)!r} cannot be written ({fault}); name another place")
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -75,8 +75,9 @@ def affordable(cost: np.ndarray, budget_usd: float) -> np.ndarray:
             f"prompt {unpriced[0]} has no allowed candidate with a price; leave out budget_usd, or add one"
         )
     if not _within(least.sum(), budget_usd):
+        prompts = "1 prompt" if len(cost) == 1 else f"{len(cost)} prompts"
         raise InputError(
-            f"the cheapest allowed candidates cost {least.sum():.6g} USD for {len(cost)} prompts; "
+            f"the cheapest allowed candidates cost {least.sum():.6g} USD for {prompts}; "
             f"raise budget_usd of {budget_usd:g}"
         )
     return np.asarray(_within(least.sum() - least[:, None] + known, budget_usd))

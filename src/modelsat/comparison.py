@@ -7,6 +7,7 @@ saw them, whatever it was trained on.
 import json
 import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,17 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from modelsat import admission, bundle, catalogue, embeddings, evaluation, outcomes, rivals, splits
+from modelsat import admission, bundle, catalogue, embeddings, evaluation, measurable, outcomes, rivals, splits, storage
 from modelsat import arena as arenas
 from modelsat.arena import Arena
 from modelsat.atomic import write_text
-from modelsat.collection import Collection, collect
+from modelsat.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import Evaluation
 from modelsat.rivals import inference_dynamics, tag_features
 from modelsat.rivals.chat_endpoint import ChatEndpoint
 from modelsat.rivals.rival import Labelled
 
+_SECONDS_BETWEEN_LINES = 5.0
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
 ANNOTATED = "inference-dynamics"
 """The rival that an annotator can be plugged into."""
@@ -40,6 +42,7 @@ class Comparison:
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
         seen: Which candidates of the arena each router was trained on.
         uris: Where each router came from, and who annotated for it.
+        collection: What the arena was made of; its rejects count nowhere.
     """
 
     arena: Arena
@@ -47,6 +50,7 @@ class Comparison:
     predictions: dict[str, np.ndarray]
     seen: dict[str, list[str]]
     uris: dict[str, str]
+    collection: Collection
 
 
 def compare(
@@ -69,7 +73,7 @@ def compare(
         facts: Catalogue of candidates, with prices, dates and aliases that the results do not tell.
         questions: How many questions of a bundle's aptitude test, from the first, a newcomer was asked; None: all that
             it answered, and other labelled questions too.
-        progress: Called with a line before each router is scored, and now and then while prompts are annotated.
+        progress: Called with a line for what counts nowhere, before each router is scored, and now and then meanwhile.
         annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
 
     Raises:
@@ -80,8 +84,10 @@ def compare(
         raise InputError("a router is named twice; name each once")
     if annotator is not None and ANNOTATED not in routers:
         raise InputError(f"an annotator is of use to {ANNOTATED!r} only; name that router too")
-    collection = collect(sources)
-    answers = collect(profiles) if profiles else collection
+    for router in routers:
+        _refuse_unknown(router)
+    collection = measurable.collect(sources, progress)
+    answers = measurable.collect(profiles, progress) if profiles else collection
     if facts is not None:
         told = catalogue.read(facts)
         collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
@@ -98,13 +104,19 @@ def compare(
         else:
             with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
                 loaded = bundle.read(bundle.fetch(router, Path(scratch)))
-                predictions[name] = admission.score(loaded, answers, arena, collection.candidates, questions)
+                predictions[name] = admission.score(
+                    loaded, answers, arena, collection.candidates, questions, _now_and_then("scoring", progress)
+                )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
                 known = catalogue.same(loaded.candidates, collection.candidates)
                 seen[name] = [one for one in arena.candidates if known.get(one) in trained_on]
+                told_of = known.keys() | catalogue.same(answers.candidates, collection.candidates).keys()
+                silent = [one for one in _in_a_pool(arena) if one not in told_of]
+                if silent:
+                    progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")
     if annotator is not None:
         uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
-    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen, uris)
+    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen, uris, collection)
 
 
 def short_names(routers: Sequence[str]) -> dict[str, str]:
@@ -115,6 +127,15 @@ def short_names(routers: Sequence[str]) -> dict[str, str]:
     last = [router.rstrip("/").rsplit("/", 1)[-1] or router for router in routers]
     names = [name[:12] if _DIGEST.fullmatch(name) else name for name in last]
     return dict(zip(names if len(set(names)) == len(names) else routers, routers, strict=True))
+
+
+def _refuse_unknown(router: str) -> None:
+    """Refuse a name that means nothing before hours are spent on the others."""
+    folder = Path(router.removeprefix("file://"))
+    if router not in (*rivals.NAMES, rivals.OURS) and folder.is_dir():
+        bundle.verify(folder)
+    elif not router.startswith("models:/") and not storage.is_s3(router):
+        rivals.named(router)
 
 
 def _rival(
@@ -136,7 +157,8 @@ def _rival(
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
     if annotator is None:
-        features, fit = embeddings.vectors(texts, cache), rivals.named(name)
+        features = embeddings.vectors(texts, cache, progress=_now_and_then("encoding", progress))
+        fit = rivals.named(name)
     else:
         train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
         needed = validation | np.isin(np.arange(len(ids)), asked)
@@ -152,6 +174,23 @@ def _rival(
     return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked])
 
 
+def _in_a_pool(arena: Arena) -> list[str]:
+    return [arena.candidates[i] for i in np.flatnonzero(arena.pool.any(axis=0))]
+
+
+def _now_and_then(doing: str, progress: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Return what tells of prompts that are read, every so many seconds."""
+    told = time.monotonic()
+
+    def tell(done: int, in_all: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            progress(f"{doing} prompts {done:,}/{in_all:,}")
+
+    return tell
+
+
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as JSON; `docs/evaluation.md` describes the keys. It holds no prompt text."""
     table, arena = comparison.evaluation, comparison.arena
@@ -160,6 +199,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "pool": table.pool,
         "sets": table.sets,
         "candidates": list(arena.candidates),
+        "rejected_rows": comparison.collection.rejects.num_rows,
         "lines": [asdict(line) for line in table.lines],
         "routers": {
             name: {

@@ -5,6 +5,7 @@ A prompt of 40 characters is 10 tokens, and 90 are expected in return: `cheap` (
 """
 
 import json
+import shlex
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -373,6 +374,19 @@ def test_metadata_tells_the_version_and_the_best_single(
         "best_single": "b",
         "candidates": ["a", "b"],
     }
+
+
+def test_request_of_the_docs_is_answered_word_for_word(endpoint: Endpoint) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "endpoint.md").read_text(encoding="utf-8")
+    words = shlex.split(docs.split("\ncurl ", 1)[1].split("```", 1)[0])
+    given = {flag: words[i + 1] for i, flag in enumerate(words) if flag in ("-H", "-d")}
+    # What curl calls a body whose type nobody says.
+    declared = given.get("-H", "content-type: application/x-www-form-urlencoded")
+
+    answer = endpoint.ask("POST", INFER, given["-d"].encode(), dict([declared.split(": ")]))
+
+    assert answer.status == 200, answer.body
+    assert len(answer.output("candidates")) == 3
 
 
 def test_server_metadata_lists_no_extension_that_is_closed(endpoint: Endpoint) -> None:

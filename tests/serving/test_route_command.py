@@ -18,6 +18,7 @@ from endpoint_process import promote
 from modelsat import bundle as bundles
 from modelsat import cli
 from modelsat.bundle import Bundle
+from modelsat.cli import batch_routing
 
 FORTY = "What is the sum of all digits of 12,345?"
 
@@ -163,6 +164,19 @@ def test_batch_as_json_is_a_line_per_prompt(from_three: Route, file_of_four: str
     assert rows == [one] * 4
 
 
+def test_batch_of_many_blocks_is_read_as_one(
+    from_three: Route, file_of_four: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json").said
+
+    monkeypatch.setattr(batch_routing, "BLOCK", 3)
+    monkeypatch.setattr(batch_routing, "_SECONDS_BETWEEN_LINES", 0.0)
+    run = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json")
+
+    assert run.said == whole
+    assert run.complained.splitlines() == ["reading prompts 3/4", "reading prompts 4/4"]
+
+
 def test_line_break_within_a_prompt_of_a_batch_is_part_of_it(from_three: Route, tmp_path: Path) -> None:
     (tmp_path / "prompts.jsonl").write_text('"What is\u2028 1 + 1?"\r\n', encoding="utf-8")
 
@@ -176,6 +190,7 @@ def test_line_break_within_a_prompt_of_a_batch_is_part_of_it(from_three: Route, 
         ("7", 'is neither a string nor an object with a string "prompt"'),
         ('{"prompt": "Which?", "choices": "ab"}', "is not a list of strings"),
         (r'"Which \ud800?"', "holds half a surrogate pair"),
+        ('{"prompt": " "}', "holds an empty prompt"),
     ],
 )
 def test_unusable_line_of_a_batch_is_named(from_three: Route, tmp_path: Path, line: str, complaint: str) -> None:
@@ -186,6 +201,20 @@ def test_unusable_line_of_a_batch_is_named(from_three: Route, tmp_path: Path, li
     assert (run.code, run.said) == (2, "")
     assert "line 2 of 'prompts.jsonl'" in run.complained
     assert complaint in run.complained
+
+
+def test_file_of_prompts_may_begin_with_the_mark_of_windows(from_three: Route, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('"What is 1 + 1?"\r\n', encoding="utf-8-sig")
+
+    assert len(from_three("--prompts", "prompts.jsonl", "--json").said.splitlines()) == 1
+
+
+def test_file_without_prompts_is_named(from_three: Route, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("\n", encoding="utf-8")
+
+    run = from_three("--prompts", "prompts.jsonl")
+
+    assert (run.code, run.complained) == (2, "prompts 'prompts.jsonl' holds no prompt; write at least one line\n")
 
 
 def test_missing_file_of_prompts_is_a_sentence(from_three: Route) -> None:
@@ -268,7 +297,7 @@ def test_tampered_bundle_is_a_sentence(route: Route, make_bundle: Callable[..., 
         ((FORTY, "--budget", "-1"), "budget_usd -1.0 is not a number from 0 on"),
         (
             (FORTY, "--budget", "0.00001"),
-            "the cheapest allowed candidates cost 0.0001 USD for 1 prompts; raise budget_usd of 1e-05",
+            "the cheapest allowed candidates cost 0.0001 USD for 1 prompt; raise budget_usd of 1e-05",
         ),
     ],
 )

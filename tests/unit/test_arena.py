@@ -165,6 +165,11 @@ def test_prompts_on_which_nobody_can_be_compared_are_refused(
         arena.build(make_collection(scores, texts, ("a", "b")[: len(scores[0])]))
 
 
+def test_results_without_a_score_are_refused(golden: Collection) -> None:
+    with pytest.raises(InputError, match="no test prompt was answered"):
+        arena.build(replace(golden, scores=golden.scores.slice(0, 0)))
+
+
 def test_order_of_sources_never_decides_the_pools(two_sources: Collection) -> None:
     also_left = two_sources.scores.slice(0, 10).to_pylist()
     shared = [row | {"source_uri": "right/scores.csv", "candidate": "c"} for row in also_left]

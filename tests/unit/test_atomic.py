@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat import atomic
-from modelsat.errors import ResourceError
+from modelsat.errors import InputError, ResourceError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -217,6 +217,16 @@ def test_every_way_of_reporting_a_full_disk_is_one_error(tmp_path: Path, fault: 
         raise fault
 
     assert everything(tmp_path) == []
+
+
+def test_file_that_cannot_be_written_is_named_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    atomic.require_writable(tmp_path / "new" / "out.json")
+    with pytest.raises(InputError, match=r"out\.json' cannot be written \(.+\); name another place"):
+        atomic.require_writable(tmp_path / "file" / "out.json")
+    with pytest.raises(InputError, match=r"cannot be written \(it is a folder\)"):
+        atomic.require_writable(tmp_path)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -1,7 +1,10 @@
 """Any routers on any results: bundles as they are, rivals fitted there, newcomers named as such."""
 
+import csv
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,21 @@ def scores(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results") / "sample"
     sample.write(folder, prompts=300)
     return folder
+
+
+@pytest.fixture
+def make_results(scores: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function that writes what one candidate of the sample answered."""
+
+    def of_one(name: str) -> Path:
+        folder = tmp_path / "outcomes"
+        shutil.copytree(scores, folder)
+        with (folder / "scores.csv").open(encoding="utf-8", newline="") as file:
+            rows = [f"{row['prompt_id']},{row[name]}" for row in csv.DictReader(file)]
+        (folder / "scores.csv").write_text("\n".join([f"prompt_id,{name}", *rows]), encoding="utf-8")
+        return folder
+
+    return of_one
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +95,50 @@ def test_json_holds_every_choice_and_no_text(found: Comparison, tmp_path: Path) 
         )
         assert told["score"] == found.evaluation.correct["ridge"][index]
     assert not any(prompt in text for prompt in found.arena.texts)
+
+
+def test_row_that_cannot_be_used_is_counted_told_and_listed(scores: Path, tmp_path: Path) -> None:
+    broken, told = tmp_path / "broken", []
+    shutil.copytree(scores, broken)
+    table = (broken / "scores.csv").read_text(encoding="utf-8").splitlines()
+    table[1] = table[1].rsplit(",", 1)[0] + ",well"
+    (broken / "scores.csv").write_text("\n".join(table), encoding="utf-8")
+
+    found = comparison.compare([str(broken)], ["knn"], tmp_path, progress=told.append)
+    compared.write(found, tmp_path / "page.html")
+
+    assert comparison.as_json(found)["rejected_rows"] == 1
+    assert any("1 row is rejected" in line and "scores.csv row 2" in line for line in told)
+    assert "Rejected rows" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_nobody_routes_best_on_a_handful_of_prompts(found: Comparison) -> None:
+    few = replace(found, evaluation=replace(found.evaluation, prompts=49))
+
+    assert compared.sentence(few) == "Too few held-out prompts to say who routes best: 49, and 50 are needed."
+
+
+def test_router_that_nobody_knows_is_refused_before_the_others_are_scored(scores: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    with pytest.raises(InputError, match="there is no rival 'kn'; name one of knn, ridge"):
+        comparison.compare([str(scores)], ["knn", "kn"], tmp_path, progress=told.append)
+    assert told == []
+
+
+def test_candidate_of_whom_no_answer_is_known_is_named(
+    scores: Path, always_large: Path, make_results: Callable[[str], Path], tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    comparison.compare(
+        [str(scores)], [str(always_large)], tmp_path, [str(make_results("sim-translator"))], progress=told.append
+    )
+
+    (note,) = [line for line in told if "never chooses" in line]
+    assert "sim-generalist-medium" in note
+    assert "sim-translator" not in note
+    assert not any(name in note.replace(",", "").split() for name in KNOWN)
 
 
 def test_page_says_who_routes_best_and_whether_that_is_significant(found: Comparison, tmp_path: Path) -> None:

@@ -209,6 +209,15 @@ def test_unusable_candidate_name_is_rejected_and_the_others_stay(read: Read, nam
     assert "is not usable; rename it" in the_reason(harvest)
 
 
+def test_index_that_pandas_writes_along_is_no_candidate(read: Read) -> None:
+    scores = pa.table({"prompt_id": ["p1", "p2"], "ada": [1.0, 0.5], "__index_level_0__": [7, 3]})
+
+    harvest = read(prompts__csv=PROMPTS, scores__parquet=scores)
+
+    assert cells(harvest) == {("ada", "p1"): 1.0, ("ada", "p2"): 0.5}
+    assert rejected(harvest) == []
+
+
 def test_scores_without_prompt_ids_are_rejected_as_a_file(read: Read) -> None:
     harvest = read(prompts__csv=PROMPTS, scores__csv="id,ada\np1,1\n")
 

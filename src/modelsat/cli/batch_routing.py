@@ -1,7 +1,9 @@
 """A file of prompts routed as one batch, for `modelsat route --prompts`."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,12 @@ from modelsat.errors import InputError
 from modelsat.rendering import render_prompt
 
 if TYPE_CHECKING:
+    from modelsat.bundle import Bundle
+    from modelsat.routers.router import Reading
     from modelsat.routing import Ranking
+
+BLOCK = 256
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 def prompts(file: Path) -> list[str]:
@@ -22,11 +29,14 @@ def prompts(file: Path) -> list[str]:
         InputError: The file cannot be read, or a line is something else.
     """
     try:
-        # Not splitlines: a prompt may hold what Unicode takes for the end of a line.
-        lines = file.read_text(encoding="utf-8").split("\n")
+        # Not splitlines: a prompt may hold what Unicode takes for the end of a line. Windows puts a mark at the start.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"prompts {str(file)!r} cannot be read ({error}); name a file of JSON Lines") from error
-    return [_prompt(line, f"line {i} of {str(file)!r}") for i, line in enumerate(lines, start=1) if line.strip()]
+    found = [_prompt(line, f"line {i} of {str(file)!r}") for i, line in enumerate(lines, start=1) if line.strip()]
+    if not found:
+        raise InputError(f"prompts {str(file)!r} holds no prompt; write at least one line")
+    return found
 
 
 def _prompt(line: str, where: str) -> str:
@@ -41,9 +51,26 @@ def _prompt(line: str, where: str) -> str:
     if choices is not None and not (isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)):
         raise InputError(f'"choices" in {where} is not a list of strings')
     text = render_prompt(fields["prompt"], choices)
+    if not text.strip():
+        raise InputError(f"{where} holds an empty prompt; write its text or remove the line")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError(f"{where} holds half a surrogate pair; write whole Unicode characters")
     return text
+
+
+def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> "Reading":
+    """Return what a router makes of prompts, a block at a time, and tell how far it is where that takes long."""
+    import numpy as np
+
+    from modelsat.routers.router import Reading
+
+    told, parts = time.monotonic(), []
+    for start in range(0, len(texts), BLOCK):
+        parts.append(router.reading(texts[start : start + BLOCK]))
+        if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            tell(f"reading prompts {min(start + BLOCK, len(texts)):,}/{len(texts):,}")
+    return Reading(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Reading)))
 
 
 def records(ranking: "Ranking") -> Iterator[str]:

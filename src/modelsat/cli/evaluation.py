@@ -50,13 +50,17 @@ def evaluate(
 
     Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
     """
-    from modelsat import __version__, comparison
+    from modelsat import __version__, atomic, comparison
     from modelsat.errors import InputError
     from modelsat.reports import compared, terminal
     from modelsat.rivals.chat_endpoint import ChatEndpoint
 
     if bool(annotator) != bool(annotator_model):
         raise InputError("an annotator has an address and a model; give both --annotator and --annotator-model")
+    if json_file is not None:
+        page = page or json_file.with_suffix(".html")
+    for file in filter(None, (json_file, page, cache / "vectors")):
+        atomic.require_writable(file)
     key = os.environ.get("MODELSAT_ANNOTATOR_KEY", "").strip()
     found = comparison.compare(
         scores,
@@ -68,10 +72,9 @@ def evaluate(
         lambda line: typer.echo(line, err=True),
         ChatEndpoint(annotator, annotator_model, key) if annotator and annotator_model else None,
     )
-    typer.echo(terminal.comparison(comparison.as_json(found)))
+    typer.echo(f"{terminal.comparison(comparison.as_json(found))}\n\n{compared.sentence(found)}")
     if json_file is not None:
         comparison.write(found, json_file)
-        page = page or json_file.with_suffix(".html")
     if page is not None:
         compared.write(found, page, f"modelsat {__version__}, bootstrap seed 0")
         typer.echo(f"\nPage  {page}")

@@ -54,7 +54,9 @@ def route(
     wanted = preferences.read({"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget})
     with asked_bundle(bundle, folder) as router:
         began = time.perf_counter()
-        ranking = routing.route(router, texts, wanted)
+        routing.check(router, texts, wanted)
+        read = batch_routing.reading(router, texts, lambda line: typer.echo(line, err=True))
+        ranking = routing.rank(router, texts, read, wanted)
     heading = f"router {router.digest[:12]} · {_rule(wanted)} · {1000 * (time.perf_counter() - began):.0f} ms\n"
     if prompts is not None:
         lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]

@@ -33,6 +33,8 @@ METRIC = "score"
 CHARACTERS_PER_TOKEN = 4.0
 
 _NOT_RUN = {"", "nan", "na", "null", "none"}
+# Of a frame whose rows were filtered or sorted before it was written: numbers of rows, no candidate's scores.
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 _PARTS = re.compile(r"(prompts|scores|out_chars|usage|models)[\w.-]*?\.(parquet|csv|csv\.gz)")
 
 
@@ -84,7 +86,8 @@ def _open(file: SourceFile, rejects: list[dict[str, object]]) -> "_Sheet | None"
     try:
         if file.name.endswith(".parquet"):
             table = pq.read_table(file.path, partitioning=None)
-            columns = {name: table[name].to_pylist() for name in table.column_names}
+            names = [name for name in table.column_names if not _PANDAS_INDEX.fullmatch(name)]
+            columns = {name: table[name].to_pylist() for name in names}
             return _Sheet(file, columns, list(range(1, table.num_rows + 1)))
         return _open_csv(file, rejects)
     except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:

@@ -6,7 +6,8 @@ import numpy as np
 
 from modelsat.comparison import Comparison
 from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Line
-from modelsat.reports import evaluated, figures, page
+from modelsat.gate import Rules
+from modelsat.reports import collected, evaluated, figures, page
 from modelsat.reports.page import Row, Section
 
 
@@ -23,12 +24,16 @@ def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
         evaluated.table(comparison.evaluation, ""),
         _by_set(comparison),
         _unseen(comparison),
+        collected.rejects(comparison.collection) if comparison.collection.rejects.num_rows else None,
     ]
     page.write(path, "Compared routers", sentence(comparison), [s for s in sections if s is not None], footer=footer)
 
 
 def sentence(comparison: Comparison) -> str:
-    """Say who routed best and whether that is significant."""
+    """Say who routed best and whether that is significant, where prompts are enough for the gate to tell."""
+    prompts, enough = comparison.evaluation.prompts, Rules().min_prompts
+    if prompts < enough:
+        return f"Too few held-out prompts to say who routes best: {prompts}, and {enough} are needed."
     best = max((line for line in comparison.evaluation.lines if not line.is_reference), key=lambda x: x.gain.value)
     gain = f"{page.points(best.gain.value)} points ({page.points(best.gain.low)} to {page.points(best.gain.high)})"
     verdict = "significantly" if best.gain.low > 0 else "not significantly"
@@ -71,7 +76,8 @@ def _unseen(comparison: Comparison) -> Section | None:
         return None
     return Section(
         "Candidates that a router was not trained on",
-        "They are scored by their answers to the router's own aptitude test.",
+        "They are scored by what they answered of the router's own aptitude test and of other labelled questions; of "
+        "whom no answer is known is never chosen.",
         heads=("router", "candidates", "names"),
         rows=rows,
         numeric=frozenset({1}),

@@ -38,6 +38,6 @@ def _cells(line: Mapping[str, Any]) -> tuple[str, str, str, str]:
         f"{100 * accuracy['value']:.1f} %",
         f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}",
         ""
-        if gain["low"] == gain["high"] == 0
+        if line["is_reference"] and gain["low"] == gain["high"] == 0
         else f"{100 * gain['value']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})",
     )
