@@ -11,7 +11,7 @@ BIN := .venv/bin
 CLIENTS := .bench/clients
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz images test-docker compile clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz images test-docker test-cluster compile clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in in
 
 test-docker: $(READY) ## Images, the whole pipeline and a two-node training as containers, on MODELSAT_DOCKER_HOST
 	$(BIN)/python -m pytest tests/containers
+
+test-cluster: $(READY) ## Manifests and promotions on a real API server: KUBECONFIG, or one built of Debian's sources
+	@test -n "$$KUBECONFIG" || tests/cluster/api_server.sh build
+	@if test -n "$$KUBECONFIG"; then $(BIN)/python -m pytest -m cluster tests/cluster; else \
+	    trap 'tests/cluster/api_server.sh stop' EXIT; \
+	    started=$$(tests/cluster/api_server.sh start) && env "$$started" $(BIN)/python -m pytest -m cluster tests/cluster; fi
 
 bench-speed: $(READY) ## What routing and training cost, beside a forward of the model and beside the paper's way
 	$(BIN)/python benchmarks/one_pass.py

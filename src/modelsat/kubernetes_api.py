@@ -1,22 +1,27 @@
 """Objects of one kind in one namespace of a Kubernetes cluster; the only module that imports the `kubernetes` package.
 
 Calls that fail for a reason that may pass (a restarted API server, too many requests) are tried again for a while. A
-write whose answer was lost may have happened: its repetition then is a conflict, and who reads again sees what is so.
+server that has just started knows neither roles nor kinds yet and refuses everybody, so a refusal has to be repeated
+before it counts. A write whose answer was lost may have happened: its repetition then is a conflict, and who reads
+again sees what is so.
 """
 
 import contextlib
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelsat.errors import ConflictError, InputError, ServiceError
+from modelsat.errors import ConflictError, InputError, ModelsatError, ServiceError
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PASSING = {429, 500, 502, 503, 504}
 _PATIENCE_SECONDS = 180.0
 _CALL_SECONDS = 30.0
+# With the pauses between them these take 24 s.
+_REFUSALS = 7
 
 
 class Objects(Protocol):
@@ -102,7 +107,7 @@ class Cluster:
     def _call(self, verb: str, whom: str, method: Callable[..., Any], **arguments: Any) -> Any:
         what = f"{verb} {self._kind['plural']} {whom!r} in namespace {self.namespace!r}"
         end = time.monotonic() + self.patience_seconds
-        pause = 0.5
+        pause, refusals = 0.5, 0
         while True:
             try:
                 with _naming_faults(what):
@@ -113,6 +118,10 @@ class Cluster:
                         f"the Kubernetes API did not {what} within {self.patience_seconds:.0f} s ({error}); "
                         "look at the API server and run again"
                     ) from error
+            except _RefusedError as error:
+                refusals += 1
+                if refusals == _REFUSALS:
+                    raise error.meaning from error
             time.sleep(pause)
             pause = min(2 * pause, 8.0)
 
@@ -130,11 +139,19 @@ def own_namespace() -> str:
 
 
 class Absent(InputError):
-    """There is no such object, or the cluster does not know its kind."""
+    """There is no such object."""
 
 
 class _MayPassError(Exception):
     """The server may answer the same call later."""
+
+
+class _RefusedError(Exception):
+    """The server refuses, or has just started; `meaning` is what is wrong if it goes on refusing."""
+
+    def __init__(self, meaning: ModelsatError) -> None:
+        super().__init__(str(meaning))
+        self.meaning = meaning
 
 
 @contextlib.contextmanager
@@ -145,19 +162,43 @@ def _naming_faults(what: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        said = " ".join(str(error.body or error.reason).split())[:300]
+        said, named = _said(error)
         if error.status in _PASSING:
             raise _MayPassError(f"HTTP {error.status}") from error
         if error.status == 409:
             raise ConflictError(f"somebody else was first to {what}; read it and decide again") from error
-        if error.status in (401, 403):
-            raise ServiceError(
-                f"this service account may not {what}; bind it to the roles of infra/base/rbac.yaml"
+        if error.status == 401:
+            raise _RefusedError(
+                ServiceError(
+                    f"the Kubernetes API does not accept this token to {what}; run in a pod with a service account, or "
+                    "log in again where KUBECONFIG says"
+                )
             ) from error
-        refused = Absent if error.status == 404 else InputError
-        raise refused(f"the Kubernetes API refuses to {what} (HTTP {error.status}: {said})") from error
+        if error.status == 403:
+            raise _RefusedError(
+                ServiceError(
+                    f"this service account may not {what} ({said}); bind it to the roles of infra/base/rbac.yaml"
+                )
+            ) from error
+        if error.status == 404 and named:
+            raise Absent(f"there is nothing to {what} ({said})") from error
+        if error.status == 404:
+            raise _RefusedError(
+                InputError(f"the Kubernetes API does not know how to {what}; install what brings this kind")
+            ) from error
+        raise InputError(f"the Kubernetes API refuses to {what} (HTTP {error.status}: {said})") from error
     except urllib3.exceptions.HTTPError as error:
         raise _MayPassError(type(error).__name__) from error
+
+
+def _said(error: Any) -> tuple[str, bool]:
+    """Return the server's own sentence, and whether it is about an object, not about an unknown path."""
+    try:
+        status = json.loads(error.body)
+        text, named = str(status["message"]), bool(status.get("details", {}).get("name"))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        text, named = str(error.body or error.reason), False
+    return " ".join(text.split())[:300], named
 
 
 def _client() -> Any:

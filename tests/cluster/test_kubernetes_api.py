@@ -14,6 +14,7 @@ from modelsat import kubernetes_api
 from modelsat.errors import ConflictError, InputError, ServiceError
 from modelsat.kubernetes_api import Cluster
 
+ABSENT = {"kind": "Status", "message": '"router" not found', "details": {"name": "router", "kind": "inferenceservices"}}
 BODY = {"metadata": {"name": "router", "resourceVersion": "7"}}
 Reply = tuple[int, Any] | None
 
@@ -76,7 +77,10 @@ def test_an_object_is_read_from_its_namespace(cluster: Callable[..., tuple[Clust
 
 
 def test_an_object_that_is_not_there_is_none(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
-    assert cluster((404, {}))[0].read("router") is None
+    api, requests = cluster((404, ABSENT))
+
+    assert api.read("router") is None
+    assert len(requests) == 1
 
 
 def test_a_replacement_carries_the_version_that_it_was_decided_on(
@@ -96,11 +100,20 @@ def test_a_stale_replacement_is_a_conflict(cluster: Callable[..., tuple[Cluster,
 
 
 def test_a_missing_permission_names_what_may_not_be_done(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
-    api, requests = cluster((403, {"message": "forbidden"}))
+    api, requests = cluster((403, {"kind": "Status", "message": "User modelsat-runner cannot update"}))
 
-    with pytest.raises(ServiceError, match=r"may not update inferenceservices 'router'.*rbac\.yaml"):
+    with pytest.raises(
+        ServiceError, match=r"may not update inferenceservices 'router'.*\(User modelsat-runner cannot.*rbac\.yaml"
+    ):
         api.replace(BODY)
-    assert len(requests) == 1
+    assert len(requests) > 1
+
+
+def test_a_token_that_is_not_accepted_is_no_missing_permission(
+    cluster: Callable[..., tuple[Cluster, list[str]]],
+) -> None:
+    with pytest.raises(ServiceError, match="does not accept this token"):
+        cluster((401, {"message": "Unauthorized"}))[0].read("router")
 
 
 def test_an_object_that_the_server_refuses_is_an_error_with_its_words(
@@ -108,6 +121,18 @@ def test_an_object_that_the_server_refuses_is_an_error_with_its_words(
 ) -> None:
     with pytest.raises(InputError, match="minReplicas"):
         cluster((422, {"message": "minReplicas must not be negative"}))[0].replace(BODY)
+
+
+@pytest.mark.parametrize("fault", [(401, {}), (403, {}), (404, "404 page not found")])
+def test_a_server_that_has_just_started_refuses_everybody_and_is_asked_again(
+    cluster: Callable[..., tuple[Cluster, list[str]]], fault: Reply
+) -> None:
+    assert cluster(fault, fault, (200, BODY))[0].read("router") == BODY
+
+
+def test_a_kind_that_stays_unknown_is_said(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
+    with pytest.raises(InputError, match="does not know how to get inferenceservices"):
+        cluster((404, "404 page not found"))[0].read("router")
 
 
 @pytest.mark.parametrize("fault", [(503, {}), (500, {}), (429, {}), None])
@@ -124,7 +149,7 @@ def test_a_server_that_stays_away_is_given_up(cluster: Callable[..., tuple[Clust
 
 
 def test_what_is_gone_is_deleted(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
-    cluster((404, {}))[0].delete("router")
+    cluster((404, ABSENT))[0].delete("router")
 
 
 def test_outside_of_every_cluster_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

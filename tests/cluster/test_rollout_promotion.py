@@ -15,7 +15,7 @@ from modelsat.champions import Champion
 from modelsat.errors import ConflictError, ServiceError, VerdictNo
 from modelsat.rollout import inference_service as service_of
 from modelsat.rollout.plan import Rollout, Rules
-from modelsat.rollout.probing import ANY, Probes
+from modelsat.rollout.probing import ANY, Answer, Probes
 from modelsat.rollout.promotion import Promoter
 
 PROBES = Probes(tuple(f"question {i}" for i in range(60)), np.array([["right", "right"]] * 60, dtype=object))
@@ -250,6 +250,22 @@ def test_a_promotion_taken_back_by_hand_ends_with_the_champion(split: World) -> 
 
     assert split.agrees_on("old")
     assert service_of.last_rollback(split.kserve.service) == ("run-new", "by hand")
+
+
+@pytest.mark.timeout(30)
+def test_a_controller_that_notes_something_while_each_probe_is_asked_does_not_hold_up_a_promotion(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = world.kserve.ask
+
+    def noted(address: str, prompt: str) -> Answer:
+        world.objects.store(world.kserve.service)
+        return ask(address, prompt)
+
+    monkeypatch.setattr(world.kserve, "ask", noted)
+
+    assert world.promote("new", 1).epoch == 2
+    assert world.agrees_on("new")
 
 
 def test_a_record_made_by_hand_is_followed(world: World) -> None:

@@ -202,6 +202,32 @@ def test_ports_and_probes_name_ports_of_their_container(overlay: str) -> None:
 
 
 @each_overlay
+def test_who_serves_clients_stays_until_everybody_knows_that_it_goes(overlay: str) -> None:
+    (endpoint,) = find(overlay, "ServingRuntime", "modelsat")["spec"]["containers"]
+    (gateway,) = find(overlay, "Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
+
+    for container in (endpoint, gateway):
+        assert container["lifecycle"]["preStop"]["exec"]["command"][0] == "sleep"
+
+
+def test_a_node_of_two_processors_has_room_for_a_second_endpoint_while_a_promotion_goes_on() -> None:
+    def requested(manifest: Manifest) -> float:
+        shares = [container["resources"]["requests"]["cpu"] for _, container, _ in containers(manifest)]
+        return sum(float(share[:-1]) / 1000 if share.endswith("m") else float(share) for share in shares)
+
+    running = {"ServingRuntime": 2, "Deployment": 1, "CronJob": 1}
+    asked = sum(requested(one) * running.get(one["kind"], 0) for one in render("local"))
+
+    assert asked <= 1.5
+
+
+def test_on_one_node_what_mlflow_keeps_outlives_its_pod() -> None:
+    volumes = find("local", "Deployment", "mlflow")["spec"]["template"]["spec"]["volumes"]
+
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "modelsat-work"}} in volumes
+
+
+@each_overlay
 def test_rights_are_named_one_by_one(overlay: str) -> None:
     roles = [one for one in render(overlay) if one["kind"] in ("Role", "ClusterRole")]
 

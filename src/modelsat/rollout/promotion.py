@@ -89,6 +89,10 @@ class Promoter:
                 if not rollout.fault and champion is not None and service_of.ready(service, rollout):
                     past = before or probing.champion_side(pairs)
                     pairs += self._check(service, rollout, champion, len(pairs.failed), past)
+                    # Probing takes a while, in which a controller may have noted something: act on what is so now.
+                    service = self._read()
+                    if service_of.rollout(service) != rollout:
+                        continue
             step = plan.next_step(self._seen(service, rollout, champion, pairs, since), self.rules)
             if step.do is Do.NOTHING:
                 return champion
@@ -116,6 +120,7 @@ class Promoter:
 
     def _begin(self, wanted: Rollout, probes: Probes) -> list[Answer]:
         """Write the challenger into the InferenceService, once; return what the champion answered before."""
+        before: list[Answer] | None = None
         while champions.of_run(self.store, wanted.run_id, wanted.against_epoch) is None:
             # In this order: whoever promotes after our look at the service has changed it, and ours will be refused.
             service = self._read()
@@ -124,7 +129,10 @@ class Promoter:
                 break
             self._require_free(wanted, champion, under_way, service)
             split = service_of.splits(service)
-            before = [] if split or champion is None else self._baseline(service, probes)
+            if before is None:
+                before = [] if split or champion is None else self._baseline(service, probes)
+                # Asking takes a while, in which somebody may have changed it: look again.
+                continue
             share = plan.first_share(split, champion, self.rules)
             try:
                 self.services.replace(changes.begun(service, wanted, share, self.now()))
