@@ -22,6 +22,7 @@ from modelsat import cross_validation, embeddings, foreign, newcomers, rivals, s
 from modelsat.arena import texts_of
 from modelsat.atomic import write_json
 from modelsat.collection import Collection, collect
+from modelsat.fusion import scorer
 from modelsat.rivals.rival import Fit, Labelled
 
 INTO = RESULTS.with_name("calibration.json")
@@ -50,7 +51,7 @@ def main() -> None:
     kept = resumed(arguments.into, {"bins": BINS, "parts": PARTS, "counts": list(COUNTS), "wide": WIDE})
     collections = {Path(source).name: collect([source]) for source in arguments.sets}
     for rival in arguments.rivals:
-        fit, began = rivals.named(rival), time.monotonic()
+        fit, began = scorer.fit_probability if rival == rivals.OURS else rivals.named(rival), time.monotonic()
         code = fingerprint(fit, cross_validation, foreign, newcomers, statistics)
         if kept.setdefault("rivals", {}).get(rival, {}).get("code") == code:
             continue

@@ -164,14 +164,14 @@ def answers(collection: Collection, name: str, questions: pa.ChunkedArray) -> Co
 def gained(old: Bundle, new: Bundle, arena: Arena, rows: np.ndarray) -> np.ndarray:
     """Return the score of the changed bundle's choice minus the champion's on every held-out prompt."""
     texts = [arena.texts[i] for i in np.flatnonzero(rows)]
-    probability = new.success_probability(texts)
+    assured = new.assured(new.success_probability(texts))
     column = {name: i for i, name in enumerate(arena.candidates)}
     truth = arena.truth[rows][:, [column[name] for name in new.names]].astype(np.float64)
     mean = new.lineage["mean_score"]
     ties = np.asarray([mean.get(name, 0.0) for name in new.names])
     every = np.arange(len(truth))
-    after = policy.choose(probability, tie_break=ties)
-    before = policy.choose(probability[:, : len(old.names)], tie_break=ties[: len(old.names)])
+    after = policy.choose(assured, tie_break=ties)
+    before = policy.choose(assured[:, : len(old.names)], tie_break=ties[: len(old.names)])
     return truth[every, after] - truth[every, before]
 
 

@@ -68,7 +68,7 @@ def score(
     candidates: pa.Table,
     questions: int | None = None,
     progress: Progress | None = None,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Score an arena with a bundle, to which candidates that it does not know are admitted first.
 
     Args:
@@ -80,17 +80,19 @@ def score(
         progress: Called with (prompts done, prompts in all).
 
     Returns:
-        Success probabilities (prompts, candidates) in the arena's order; 0 for a candidate that is in neither.
+        Success probabilities (prompts, candidates) in the arena's order, 0 for a candidate that is in neither; and the
+        doubt about each candidate, (candidates,).
     """
     admitted = admit(bundle, answers, questions)
     known = catalogue.same(admitted.candidates, candidates)
     column = {name: i for i, name in enumerate(admitted.names)}
     places = [(i, column[known[name]]) for i, name in enumerate(arena.candidates) if name in known]
-    out = np.zeros(arena.truth.shape, dtype=np.float32)
+    out, doubt = np.zeros(arena.truth.shape, dtype=np.float32), np.zeros(len(arena.candidates), dtype=np.float32)
     if places:
         into, taken = map(list, zip(*places, strict=True))
         out[:, into] = admitted.success_probability(arena.texts, progress)[:, taken]
-    return out
+        doubt[into] = admitted.router.doubt[taken]
+    return out, doubt
 
 
 def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:

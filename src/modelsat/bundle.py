@@ -92,6 +92,10 @@ class Bundle:
         """Return calibrated success probabilities, float32 of shape (prompts, candidates)."""
         return self.calibration(self.router.success_probability(texts, progress))
 
+    def assured(self, probability: np.ndarray) -> np.ndarray:
+        """Return by what choices are made: success probabilities less the doubt about newcomers, of the same shape."""
+        return np.maximum(probability - self.router.doubt, 0.0)
+
     def reading(self, texts: list[str]) -> Reading:
         """Return all that the router makes of prompts, success probabilities calibrated."""
         told = self.router.read(texts)

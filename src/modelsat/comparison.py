@@ -40,6 +40,7 @@ class Comparison:
         arena: Held-out prompts with every candidate's outcome.
         evaluation: The table.
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
+        doubts: What choices do not count on of each candidate's probability, (candidates,), by bundle.
         seen: Which candidates of the arena each router was trained on.
         uris: Where each router came from, and who annotated for it.
         collection: What the arena was made of; its rejects count nowhere.
@@ -48,6 +49,7 @@ class Comparison:
     arena: Arena
     evaluation: Evaluation
     predictions: dict[str, np.ndarray]
+    doubts: dict[str, np.ndarray]
     seen: dict[str, list[str]]
     uris: dict[str, str]
     collection: Collection
@@ -93,6 +95,7 @@ def compare(
         collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
     arena = arenas.build(collection)
     predictions: dict[str, np.ndarray] = {}
+    doubts: dict[str, np.ndarray] = {}
     seen: dict[str, list[str]] = {}
     uris = short_names(routers)
     for name, router in uris.items():
@@ -104,7 +107,7 @@ def compare(
         else:
             with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
                 loaded = bundle.read(bundle.fetch(router, Path(scratch)))
-                predictions[name] = admission.score(
+                predictions[name], doubts[name] = admission.score(
                     loaded, answers, arena, collection.candidates, questions, _now_and_then("scoring", progress)
                 )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
@@ -116,7 +119,8 @@ def compare(
                     progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")
     if annotator is not None:
         uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
-    return Comparison(arena, evaluation.evaluate(arena, predictions), predictions, seen, uris, collection)
+    table = evaluation.evaluate(arena, predictions, doubts=doubts)
+    return Comparison(arena, table, predictions, doubts, seen, uris, collection)
 
 
 def short_names(routers: Sequence[str]) -> dict[str, str]:
@@ -207,6 +211,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "auc": table.auc[name],
                 "seen": comparison.seen[name],
                 "unseen": [one for one in arena.candidates if one not in comparison.seen[name]],
+                "doubt": _doubt(comparison, name),
             }
             for name in comparison.predictions
         },
@@ -217,6 +222,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 def write(comparison: Comparison, path: Path) -> None:
     """Write the JSON, whole or not at all."""
     write_text(path, json.dumps(as_json(comparison)))
+
+
+def _doubt(comparison: Comparison, name: str) -> dict[str, float]:
+    doubt = comparison.doubts.get(name, np.empty(0))
+    return {comparison.arena.candidates[i]: round(float(doubt[i]), 6) for i in np.flatnonzero(doubt)}
 
 
 def _prompt(comparison: Comparison, row: int) -> Mapping[str, Any]:

@@ -76,16 +76,16 @@ def run(scores: Path, router: Path, predictions: Path, champion_store: str, rule
     told = _predictions(contracts.read(predictions, contracts.PREDICTIONS), challenger, arena)
     _rescore(challenger, told[CHALLENGER], arena)
     champion = champions.current(champion_store)
-    opponent, against = BEST_SINGLE, "best single"
+    opponent, against, doubts = BEST_SINGLE, "best single", {}
     if champion is not None:
         try:
-            probabilities = _champion(champion, collection, arena)
+            scored = _champion(champion, collection, arena)
         except InputError as error:
-            probabilities, against = None, f"best single, since the champion cannot be loaded ({error}),"
-        if probabilities is not None:
-            told[CHAMPION] = probabilities
+            scored, against = None, f"best single, since the champion cannot be loaded ({error}),"
+        if scored is not None:
+            told[CHAMPION], doubts[CHAMPION] = scored
             opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
-    table = evaluation.evaluate(arena, told)
+    table = evaluation.evaluate(arena, told, doubts=doubts)
     verdict = gate.judge(
         table.correct[CHALLENGER],
         table.correct[opponent],
@@ -235,8 +235,8 @@ def _rescore(challenger: bundle.Bundle, told: np.ndarray, arena: Arena) -> None:
         )
 
 
-def _champion(champion: Champion, collection: Collection, arena: Arena) -> np.ndarray | None:
-    """Score the arena with the champion, newcomers admitted; None where it knows no candidate of the arena."""
+def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, np.ndarray] | None:
+    """Score the arena as `admission.score` does; None where the champion knows no candidate of the arena."""
     with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
         loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
         if not (_columns(loaded.names, arena) >= 0).any():

@@ -84,17 +84,25 @@ class Evaluation:
         return values
 
 
-def evaluate(arena: Arena, predictions: Mapping[str, np.ndarray], seed: int = 0) -> Evaluation:
+def evaluate(
+    arena: Arena,
+    predictions: Mapping[str, np.ndarray],
+    seed: int = 0,
+    doubts: Mapping[str, np.ndarray] | None = None,
+) -> Evaluation:
     """Compare routers in an arena.
 
     Args:
         arena: Prompts and outcomes.
         predictions: Success probabilities (prompts, candidates) by router, in the arena's order.
         seed: Of the bootstrap.
+        doubts: What choices must not count on of each candidate's probability (candidates,), by router; 0 where a
+            router is not named.
     """
     rows = np.arange(len(arena.truth))
     tie_break = np.where(arena.pool, arena.prior, 0.0)
-    choices = {name: policy.choose(probabilities, arena.pool, tie_break) for name, probabilities in predictions.items()}
+    assured = {name: told - (doubts or {}).get(name, 0.0) for name, told in predictions.items()}
+    choices = {name: policy.choose(told, arena.pool, tie_break) for name, told in assured.items()}
     picked = {
         **choices,
         BEST_SINGLE: arena.best_single,

@@ -69,7 +69,7 @@ def rank(bundle: Bundle, texts: Sequence[str], reading: Reading, preferences: Pr
     cost = pool.cost(size)
     allowed = _allowed(pool, size, cost, preferences)
     probability = np.where(allowed, reading.success_probability, np.nan)
-    order = _order(pool, probability, cost, preferences)
+    order = _order(pool, bundle.assured(probability), cost, preferences)
     shown = order[:, : preferences.top_k]
     return Ranking(
         model=pool.names[order[:, 0]].tolist(),
@@ -82,11 +82,11 @@ def rank(bundle: Bundle, texts: Sequence[str], reading: Reading, preferences: Pr
     )
 
 
-def _order(pool: Pool, probability: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
-    """Return columns by falling preference (n, m); NaN probabilities come last."""
-    allowed = ~np.isnan(probability)
+def _order(pool: Pool, assured: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
+    """Return columns by falling preference (n, m) from probabilities less doubt; who has none (NaN) comes last."""
+    allowed = ~np.isnan(assured)
     # Far below any real difference: the better mean decides between equals.
-    likely = probability.astype(np.float64) + 1e-9 * pool.mean_score
+    likely = assured.astype(np.float64) + 1e-9 * pool.mean_score
     if preferences.budget_usd is not None:
         return _order_within(preferences.budget_usd, likely, np.where(allowed, cost, np.nan))
     reaches = likely >= preferences.min_success_probability
@@ -194,4 +194,6 @@ def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferen
         return behind + "but cheaper."
     if preferences.budget_usd is not None:
         return behind + f"but {preferences.budget_usd:g} USD for all prompts buy more elsewhere."
-    return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."
+    if preferences.cost_weight and (first["expected_cost_usd"] or 0.0) < (second["expected_cost_usd"] or np.inf):
+        return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."
+    return behind + "of which too little is known to count on that."

@@ -73,6 +73,16 @@ def test_one_reading_equals_two_routers_that_each_read_the_prompt(router: Rerank
         np.testing.assert_allclose(told[row, best[SHORTLIST:]], fused[row, best[SHORTLIST:]], atol=1e-6)
 
 
+def test_doubt_weighs_as_much_as_fusion_does(router: Reranked) -> None:
+    answers = np.array([[1.0], [0.0], [1.0], [1.0], [0.0]])
+    cards = np.full((1, TASKS), 0.5, np.float32)
+    admitted = router.admit(Profile(("newcomer",), cards, np.array([0.5], np.float32), answers))
+
+    assert admitted.doubt[:-1].tolist() == [0] * CANDIDATES
+    assert admitted.doubt[-1] == pytest.approx(0.4 * admitted.fusion.doubt[-1])
+    assert admitted.doubt[-1] > 0.01
+
+
 def test_reading_says_how_foreign_a_prompt_is_beside_the_same_probabilities(router: Reranked) -> None:
     reading = router.read(UNSEEN)
 

@@ -30,6 +30,17 @@ class Recorder(Constant):
         return super().admit(newcomers)
 
 
+class Doubtful(Constant):
+    """Doubts the candidates from the third on."""
+
+    @property
+    def doubt(self) -> np.ndarray:
+        return np.where(np.arange(len(self.candidates)) < 2, 0.0, 0.2)
+
+    def admit(self, newcomers: Profile) -> Constant:
+        return Doubtful([*self.candidates, *newcomers.names], np.append(self.probabilities, newcomers.means))
+
+
 @pytest.fixture
 def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
     """Two candidates with cards of mean 0.8 and 0.4 and mean scores of 0.7 and 0.3."""
@@ -321,7 +332,7 @@ def test_scores_land_in_the_column_of_the_candidate_that_bears_the_alias(
     collection = held_out(make_collection, texts_in, ("bob", "org/ada"))
     collection = alias(collection, "org/ada", "ada")
 
-    scored = admission.score(bundle, collection, arena.build(collection), collection.candidates)
+    scored, _ = admission.score(bundle, collection, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(scored, [[0.3, 0.7]] * 2, rtol=1e-5)
 
@@ -332,17 +343,29 @@ def test_newcomer_is_scored_by_answers_from_elsewhere(
     collection = held_out(make_collection, texts_in, ("bob", "stranger", "new", "ada"))
     elsewhere = answers(make_collection, [[1], [1], [1], [1]])
 
-    scored = admission.score(bundle, elsewhere, arena.build(collection), collection.candidates)
+    scored, _ = admission.score(bundle, elsewhere, arena.build(collection), collection.candidates)
 
     expected = admission.admit(bundle, elsewhere).success_probability(["x"])[0]
     np.testing.assert_allclose(scored, [[expected[1], 0, expected[2], expected[0]]] * 2, rtol=1e-6)
+
+
+def test_doubt_comes_in_the_order_of_the_arena(
+    bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    doubtful = replace(bundle, router=Doubtful(bundle.names, np.array([0.7, 0.3])))
+    collection = held_out(make_collection, texts_in, ("new", "stranger", "bob"))
+    own = answers(make_collection, [[1]] * 4)
+
+    _, doubt = admission.score(doubtful, own, arena.build(collection), collection.candidates)
+
+    np.testing.assert_allclose(doubt, [0.2, 0, 0])
 
 
 def test_arena_of_strangers_has_no_scores(bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn) -> None:
     collection = held_out(make_collection, texts_in, ("x", "y"))
     nobody_new = answers(make_collection, [[1]] * 4, ("ada",))
 
-    scored = admission.score(bundle, nobody_new, arena.build(collection), collection.candidates)
+    scored, _ = admission.score(bundle, nobody_new, arena.build(collection), collection.candidates)
 
     np.testing.assert_array_equal(scored, np.zeros((2, 2)))
 

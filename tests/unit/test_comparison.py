@@ -81,6 +81,15 @@ def test_candidates_that_a_bundle_never_saw_are_named(found: Comparison, always_
     assert facts["knn"]["unseen"] == []
 
 
+def test_doubt_about_newcomers_is_told_by_candidate(found: Comparison) -> None:
+    about = np.where(np.asarray(found.arena.candidates) == "sim-translator", 0.25, 0.0)
+
+    facts = comparison.as_json(replace(found, doubts={"large": about}))["routers"]
+
+    assert facts["large"]["doubt"] == {"sim-translator": 0.25}
+    assert facts["knn"]["doubt"] == {}
+
+
 def test_json_holds_every_choice_and_no_text(found: Comparison, tmp_path: Path) -> None:
     comparison.write(found, tmp_path / "out.json")
 

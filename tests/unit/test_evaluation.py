@@ -135,6 +135,20 @@ def test_without_any_price_there_are_no_costs(
     assert "cost_usd_per_1k_queries" not in result.metrics("router")
 
 
+def test_doubt_decides_whom_a_router_chooses_and_not_how_calibrated_it_is(
+    make_collection: Callable[..., Collection], texts_in: Callable[..., list[str]]
+) -> None:
+    texts = texts_in(splits.TRAIN, 4, "Prompt") + texts_in(splits.TEST, 4, "Prompt")
+    arena = arenas.build(make_collection([[1, 1]] * 8, texts, ("old", "newcomer")))
+    told = {"router": np.tile([0.8, 0.9], (4, 1))}
+
+    result = evaluation.evaluate(arena, told, doubts={"router": np.array([0.0, 0.2])})
+
+    assert result.choices["router"].tolist() == [0, 0, 0, 0]
+    assert evaluation.evaluate(arena, told).choices["router"].tolist() == [1, 1, 1, 1]
+    assert result.ece["router"] == pytest.approx(0.15)
+
+
 def test_candidate_outside_the_pool_is_neither_chosen_nor_the_oracle(
     make_collection: Callable[..., Collection], texts_in: Callable[..., list[str]]
 ) -> None:

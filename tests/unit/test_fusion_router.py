@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from modelsat import bundle
 from modelsat.bundle import Bundle
@@ -119,8 +120,8 @@ def test_answers_to_other_questions_alone_are_enough(router: Fusion) -> None:
 def test_newcomer_that_answered_nothing_is_admitted_with_caution(router: Fusion, answers: list[float]) -> None:
     admitted = router.admit(profile(np.reshape(answers, (-1, 1))))
 
-    assert admitted.surface.means[-1] < router.surface.means.mean()
-    assert (admitted.success_probability(UNSEEN).argmax(axis=1) < 3).all()
+    assert admitted.doubt[:3].tolist() == [0, 0, 0]
+    assert ((admitted.success_probability(UNSEEN) - admitted.doubt).argmax(axis=1) < 3).all()
 
 
 def test_two_newcomers_at_once_are_admitted_as_one_after_another(router: Fusion) -> None:
@@ -179,6 +180,15 @@ def test_bundle_of_kind_fusion_is_read_back(router: Fusion, folder: Path) -> Non
     assert isinstance(back.router, Fusion)
     assert json.loads((folder / "bundle.json").read_text())["kind"] == "fusion"
     np.testing.assert_array_equal(back.router.success_probability(UNSEEN), router.success_probability(UNSEEN))
+
+
+def test_bundle_of_before_doubt_was_kept_is_read_without_any(router: Fusion, tmp_path: Path) -> None:
+    settings = router.save(tmp_path)
+    tensors = load_file(tmp_path / "router.safetensors")
+    assert tensors.pop("surface.doubt").tolist() == [0, 0, 0]
+    save_file(tensors, tmp_path / "router.safetensors")
+
+    assert Fusion.load(tmp_path, NAMES, settings).doubt.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", ["router.safetensors", "encoder/model.safetensors"])

@@ -28,6 +28,7 @@ def zoo(means: list[float], loadings: np.ndarray | None = None) -> Surface:
     return replace(
         blank,
         means=np.array(means),
+        doubt=np.zeros(len(means)),
         loadings=loadings,
         weights=np.zeros((FEATURES, r)),
         intercept=np.zeros(r),
@@ -68,12 +69,13 @@ def level_headed(two_kinds: TwoKinds) -> Surface:
     return surface.fit(vectors, (np.random.default_rng(1).random((240, 3)) < [0.3, 0.5, 0.6]).astype(float), kind)
 
 
-def test_newcomer_that_answered_nothing_is_expected_a_standard_deviation_below_the_zoo() -> None:
+def test_newcomer_that_answered_nothing_is_expected_amid_the_zoo_and_counted_on_a_standard_deviation_less() -> None:
     found = zoo([0.4, 0.6])
     placed = newcomer.place(found, told(found, []))
 
     # The variance among the two is 0.01, that of any level in [0, 1] is 1/12.
-    assert level(placed) == pytest.approx(0.5 - np.sqrt(0.01 + 1 / 12))
+    assert level(placed) == pytest.approx(0.5)
+    assert placed.doubt == pytest.approx([0, 0, np.sqrt(0.01 + 1 / 12)])
 
 
 @given(
@@ -81,17 +83,14 @@ def test_newcomer_that_answered_nothing_is_expected_a_standard_deviation_below_t
     directions=hnp.arrays(np.float64, (4, 2), elements=st.floats(-1, 1)),
     seed=st.integers(0, 99),
 )
-def test_newcomer_that_answered_nothing_is_never_the_most_promising(
-    means: list[float], directions: np.ndarray, seed: int
-) -> None:
+def test_newcomer_that_answered_nothing_is_never_chosen(means: list[float], directions: np.ndarray, seed: int) -> None:
     loadings = np.random.default_rng(seed).normal(size=(len(means), 2)) * 0.05
 
     found = zoo(means, loadings)
     placed = newcomer.place(found, told(found, []))
 
-    probability = placed.success_probability(directions)
-    assert (probability[:, -1] < probability[:, :-1].max(axis=1) + 1e-6).all()
-    assert level(placed) < np.mean(means)
+    assured = placed.success_probability(directions) - placed.doubt
+    assert (assured[:, -1] < assured[:, :-1].max(axis=1) + 1e-6).all()
 
 
 def test_newcomers_with_the_same_answers_get_the_same_level_however_many_came_before() -> None:
@@ -102,13 +101,23 @@ def test_newcomers_with_the_same_answers_get_the_same_level_however_many_came_be
     np.testing.assert_allclose(placed.means[3:], placed.means[2], atol=1e-6)
 
 
-def test_caution_is_a_standard_deviation_of_what_is_unknown_of_the_level() -> None:
+def test_doubt_is_a_standard_deviation_of_what_is_unknown_of_the_level() -> None:
     found = zoo([0.4, 0.6])
     answers = told(found, [1.0, 0.5])
 
     mean, variance = levels.read(found.means, answers.zoo, answers.scores)
 
-    assert level(newcomer.place(found, answers)) == pytest.approx(mean - np.sqrt(variance))
+    placed = newcomer.place(found, answers)
+    assert level(placed) == pytest.approx(mean)
+    assert placed.doubt[-1] == pytest.approx(np.sqrt(variance))
+
+
+def test_doubt_shrinks_with_every_answer() -> None:
+    found = zoo([0.4, 0.6])
+    shrinking = [float(newcomer.place(found, told(found, [1.0, 0.0] * n)).doubt[-1]) for n in (0, 1, 8, 64, 512)]
+
+    assert shrinking == sorted(shrinking, reverse=True)
+    assert shrinking[-1] < 0.02
 
 
 def test_level_of_a_strong_newcomer_rises_towards_what_it_scored() -> None:

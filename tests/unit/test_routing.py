@@ -12,6 +12,7 @@ from modelsat import contracts, routing
 from modelsat.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.routers.constant import Constant
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +153,38 @@ def test_reason_of_a_cheaper_choice_names_the_price_of_it(three: Bundle) -> None
         "cheap: 10.0 points less likely to succeed than strong, but cheaper by more than that is worth at cost weight "
         "0.20."
     )
+
+
+class Doubtful(Constant):
+    """Knows little of its last candidate."""
+
+    @property
+    def doubt(self) -> np.ndarray:
+        return np.append(np.zeros(len(self.candidates) - 1), 0.15).astype(np.float32)
+
+
+@pytest.fixture
+def doubtful(make_bundle: Callable[..., Bundle]) -> Bundle:
+    """The newcomer promises 10 points more than the old one, of which 15 are in doubt."""
+    bundle = make_bundle({"old": 0.6, "newcomer": 0.7}, prices={"old": 1.0, "newcomer": 0.1})
+    return replace(bundle, router=Doubtful(("old", "newcomer"), np.array([0.6, 0.7])))
+
+
+def test_newcomer_is_told_as_it_is_expected_and_chosen_by_what_is_certain(doubtful: Bundle) -> None:
+    ranking = routing.route(doubtful, ["x"])
+
+    assert ranking.candidates.tolist() == [["old", "newcomer"]]
+    np.testing.assert_allclose(ranking.success_probability, [[0.6, 0.7]], rtol=1e-5)
+    assert routing.reason(routing.rows(ranking)) == (
+        "old: 10.0 points less likely to succeed than newcomer, of which too little is known to count on that."
+    )
+
+
+@pytest.mark.parametrize(("least", "model"), [(0.54, "newcomer"), (0.58, "old")])
+def test_who_is_likely_enough_is_a_matter_of_what_is_certain(doubtful: Bundle, least: float, model: str) -> None:
+    wish = Preferences(policy=CHEAPEST, min_success_probability=least)
+
+    assert routing.route(doubtful, ["x"], wish).model == [model]
 
 
 def test_reason_for_the_only_candidate(three: Bundle) -> None:

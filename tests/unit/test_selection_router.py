@@ -26,6 +26,15 @@ def test_columns_that_are_left_keep_their_numbers() -> None:
     np.testing.assert_allclose(selection.read(["x"]).success_probability, [[0.1, 0.3]])
 
 
+def test_doubt_stays_with_its_candidate() -> None:
+    class Doubtful(Constant):
+        @property
+        def doubt(self) -> np.ndarray:
+            return np.array([0.0, 0.1, 0.2], dtype=np.float32)
+
+    np.testing.assert_allclose(Selection(Doubtful(("ada", "bob", "cyd"), np.ones(3)), [2, 0]).doubt, [0.2, 0.0])
+
+
 def test_selection_of_a_selection_asks_the_router_behind_it() -> None:
     twice = Selection.of(Selection(INNER, [0, 2]), [1])
 

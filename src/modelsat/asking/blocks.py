@@ -70,4 +70,5 @@ def _choices(surface: Surface, size: int, pool: list[int]) -> Choices:
     # Landmarks are kept as they are described: seen from the centre, at the length of one.
     layers = surface.landmarks.reshape(len(surface.landmarks), *surface.centre.shape) * np.sqrt(len(surface.centre))
     directions = surface.directions(layers + surface.centre)
-    return Choices(adaptive.design(directions, size), surface.success_probability(directions)[:, pool].max(axis=1))
+    assured = surface.success_probability(directions) - surface.doubt
+    return Choices(adaptive.design(directions, size), assured[:, pool].max(axis=1))

@@ -1,9 +1,9 @@
 """Places a newcomer on a fitted surface by a few answers, without training.
 
 Its level is read off the zoo's scores on the same questions; on which of them it does better than on others moves its
-loadings away from the zoo's (Bayesian linear regression). What remains is trusted with caution: the newcomer loses a
-standard deviation of what is unknown of its level, so that a lucky handful of answers does not take over the traffic.
-With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
+loadings away from the zoo's (Bayesian linear regression). Its probabilities are what is to be expected; a choice counts
+on a standard deviation of what is unknown of its level less, so that a lucky handful of answers does not take over the
+traffic. With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
 """
 
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class Belief:
 def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
     """Return what answers say of a newcomer's place; nothing but the zoo's spread where there are none.
 
-    Newcomers that were placed before are left out: cautious as their levels are, each would draw the next one down.
+    Newcomers that were placed before are left out: little is known of them themselves.
 
     Args:
         surface: The zoo's.
@@ -73,12 +73,12 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
 def place(surface: Surface, answers: Answers) -> Surface:
     """Return the surface with one more candidate, the last."""
     belief = believe(surface, answers.scores, answers.zoo)
-    mean = float(np.clip(belief.mean[0] - CAUTION * np.sqrt(belief.covariance[0, 0]), 0.0, 1.0))
+    mean, doubt = float(np.clip(belief.mean[0], 0.0, 1.0)), CAUTION * float(np.sqrt(belief.covariance[0, 0]))
     loadings = np.zeros(surface.loadings.shape[1])
     loadings[: len(belief.mean) - 1] = belief.mean[1:]
     own = _own_direction(answers, surface.observed(answers.zoo) @ loadings)
     if own is None:
-        return _with(surface, mean, loadings)
+        return _with(surface, mean, doubt, loadings)
     weights = np.column_stack([surface.weights, own.weights[:, 0]])
     wider = replace(
         surface,
@@ -86,7 +86,7 @@ def place(surface: Surface, answers: Answers) -> Surface:
         intercept=np.append(surface.intercept, own.intercept).astype(np.float32),
         loadings=np.column_stack([surface.loadings, np.zeros(len(surface.means))]).astype(np.float32),
     )
-    return _with(wider, mean, np.append(loadings, 1.0))
+    return _with(wider, mean, doubt, np.append(loadings, 1.0))
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -101,9 +101,10 @@ def _own_direction(answers: Answers, expected: np.ndarray) -> loo_ridge.Heads | 
     return heads if heads.skill[0] > 0 else None
 
 
-def _with(surface: Surface, mean: float, loadings: np.ndarray) -> Surface:
+def _with(surface: Surface, mean: float, doubt: float, loadings: np.ndarray) -> Surface:
     return replace(
         surface,
         means=np.append(surface.means, mean).astype(np.float32),
+        doubt=np.append(surface.doubt, doubt).astype(np.float32),
         loadings=np.vstack([surface.loadings, loadings]).astype(np.float32),
     )

@@ -18,7 +18,22 @@ _KEPT: dict[str, Surface] = {}
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit a surface to all prompts that may be learned from: its settings come from leave-one-out errors."""
+    """Fit a surface to all prompts that may be learned from: its settings come from leave-one-out errors.
+
+    Scores are what choices are made by: probabilities, of a newcomer less the doubt about it.
+    """
+    found, order = _placed(train, validation)
+    return lambda fresh: (found.success_probability(found.directions(fresh)) - found.doubt)[:, order]
+
+
+def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit the same; scores are the probabilities themselves."""
+    found, order = _placed(train, validation)
+    return lambda fresh: found.success_probability(found.directions(fresh))[:, order]
+
+
+def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
+    """Return a surface with everybody on it, and the place of each candidate on it."""
     vectors = np.concatenate([train.vectors, validation.vectors])
     scores = np.concatenate([train.outcomes, validation.outcomes])
     tasks = np.concatenate([train.tasks, validation.tasks])
@@ -33,8 +48,7 @@ def fit(train: Labelled, validation: Labelled) -> Scorer:
     for i, column in enumerate(late):
         mine = asked[rows, i]
         found = newcomer.place(found, Answers(scores[rows, column][mine], peers[mine], features[mine]))
-    order = np.argsort(np.concatenate([zoo, late]))
-    return lambda fresh: found.success_probability(found.directions(fresh))[:, order]
+    return found, np.argsort(np.concatenate([zoo, late]))
 
 
 def _fitted(vectors: np.ndarray, scores: np.ndarray, tasks: np.ndarray) -> Surface:

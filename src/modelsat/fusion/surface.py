@@ -40,6 +40,8 @@ class Surface:
         intercept: (r,).
         loadings: How far each candidate goes along each direction, (m, r).
         means: Mean score of each candidate, (m,), in [0, 1].
+        doubt: What a choice must not count on of a candidate's probability, as little is known of it, (m,); 0 for those
+            that the surface was fitted to.
         familiar: Likeness to the nearest landmarks at which the surface is flattest, and from which on it is trusted.
         zoo: How many candidates it was fitted to, the first ones; newcomers stand behind them.
     """
@@ -53,6 +55,7 @@ class Surface:
     intercept: np.ndarray
     loadings: np.ndarray
     means: np.ndarray
+    doubt: np.ndarray
     familiar: np.ndarray
     zoo: int
 
@@ -137,6 +140,7 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
         intercept=heads.intercept[told].astype(np.float32),
         loadings=axes[:, told].astype(np.float32),
         means=means.astype(np.float32),
+        doubt=np.zeros(len(means), dtype=np.float32),
         familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),
         zoo=len(means),
     )

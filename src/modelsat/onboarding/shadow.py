@@ -76,7 +76,7 @@ def compare(old: Bundle, new: Bundle, evidence: Evidence, change: Change, rules:
     """
     wide = old if change.action is Action.REMOVE else new
     ids, texts, truth, where = _prompts(wide, old, evidence)
-    probability = wide.success_probability(texts)
+    probability = wide.assured(wide.success_probability(texts))
     _unmoved(old, new, texts, probability, wide)
     before, after = _choose(old, probability, wide), _choose(new, probability, wide)
     gains = _known_gains(truth, before, after, wide, evidence.candidate)
@@ -160,7 +160,7 @@ def _sample(n: int) -> np.ndarray:
 def _unmoved(old: Bundle, new: Bundle, texts: list[str], probability: np.ndarray, wide: Bundle) -> None:
     """Score a few prompts with the other bundle: whoever is not concerned must keep its probabilities."""
     narrow = new if wide is old else old
-    few = narrow.success_probability(texts[:_COMPARED])
+    few = narrow.assured(narrow.success_probability(texts[:_COMPARED]))
     # The median: a newcomer may take somebody's place on a short list, and then that one's probability moves.
     moved = float(np.median(np.abs(few - probability[:_COMPARED][:, _columns(narrow, wide)])))
     if not moved <= _TOLERANCE:
@@ -208,7 +208,7 @@ def _expected(
         old: The champion's bundle.
         evidence: With the newcomer's answers.
         change: What was changed.
-        probability: Of the changed bundle on the prompts (n, candidates), the newcomer last.
+        probability: Assured ones of the changed bundle on the prompts (n, candidates), the newcomer last.
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
@@ -248,7 +248,7 @@ def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray
         if others and judged:
             placed = admission.admit(old, _of_stems(own, others))
             rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]
-            probability = placed.success_probability([texts[i] for i in questions])
+            probability = placed.assured(placed.success_probability([texts[i] for i in questions]))
             before = _choose(old, probability, placed)
             expected, scored = probability[rows, before], known[questions, before]
             lead = probability[:, placed.names.index(change.candidate)] - expected

@@ -59,6 +59,11 @@ class Fusion(Router):
         """Return success probabilities of prompts whose vectors (prompts, layers, width) are known already."""
         return self.surface.success_probability(self.surface.directions(vectors)).astype(np.float32)
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """Return the surface's."""
+        return self.surface.doubt
+
     def admit(self, newcomers: Profile) -> "Fusion":
         """Place the newcomers by their answers to the aptitude test and to other questions."""
         others = self.encoder.encode(newcomers.texts)
@@ -94,6 +99,8 @@ class Fusion(Router):
     def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Fusion":
         """Rebuild from the folder."""
         tensors = load_file(folder / "router.safetensors")
+        # Bundles of before took the doubt off the means.
+        tensors.setdefault("surface.doubt", np.zeros(len(tensors["surface.means"]), dtype=np.float32))
         surface = Surface(**{name: tensors[f"surface.{name}"] for name in _TENSORS}, **settings["surface"])
         anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.zoo"])
         encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"])

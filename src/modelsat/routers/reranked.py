@@ -59,6 +59,11 @@ class Reranked(Router):
         np.put_along_axis(joint, listed, self.model_sat.answer(part, listed), axis=1)
         return rerank(fused, joint, self.weight)
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """Return fusion's, as far as fusion's word counts."""
+        return np.asarray((1 - self.weight) * self.fusion.doubt, dtype=np.float32)
+
     def admit(self, newcomers: Profile) -> "Reranked":
         """Admit to both."""
         return Reranked(self.fusion.admit(newcomers), self.model_sat.admit(newcomers), self.weight)

@@ -66,6 +66,14 @@ class Router(ABC):
     def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Router":
         """Rebuild the router that `save` wrote."""
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """Return what a choice must not count on of each candidate's probability, float32 (candidates,), at least 0.
+
+        Probabilities are what is to be expected; of a newcomer that answered little, a choice wants some certainty.
+        """
+        return np.zeros(len(self.candidates), dtype=np.float32)
+
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say for which prompts the router reads only a part, as a boolean array of shape (prompts,)."""
         return np.zeros(len(texts), dtype=bool)

@@ -37,6 +37,11 @@ class Selection(Router):
         """Ask the router and leave out what is not selected."""
         return self.inner.success_probability(texts, progress)[:, self.columns]
 
+    @property
+    def doubt(self) -> np.ndarray:
+        """Leave out what is not selected."""
+        return np.asarray(self.inner.doubt[self.columns])
+
     def read(self, texts: Sequence[str]) -> Reading:
         """Read as the router does."""
         told = self.inner.read(texts)
