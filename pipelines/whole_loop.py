@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 import urllib.request
@@ -54,7 +55,8 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
     say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
     _ask(endpoint.url)
-    say(f'\nDone in {time.monotonic() - began:.0f} s. Next: modelsat route "your question", make stop.')
+    command = os.path.relpath(Path(sys.executable).with_name("modelsat"))
+    say(f'\nDone in {time.monotonic() - began:.0f} s. Next: {command} route "your question", make stop.')
 
 
 def arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:

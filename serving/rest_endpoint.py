@@ -22,6 +22,7 @@ logger = logging.getLogger("modelsat.serving")
 MODEL_NAME = "router"
 # Anyone who reaches the port could unload the router for good through these routes of KServe.
 _CLOSED = "/v2/repository"
+_BINARY_LENGTH = "inference-header-content-length"
 
 
 class StrictPlane(DataPlane):  # type: ignore[misc]
@@ -49,6 +50,18 @@ class StrictPlane(DataPlane):  # type: ignore[misc]
         bundle = self.get_model_from_registry(model_name).bundle
         versions = [] if bundle is None else [version(bundle)]
         return {**told, "platform": "modelsat", "versions": versions}
+
+    def decode_inference_request(self, body: Any, headers: dict[str, Any], model_name: str) -> Any:
+        """Read a v2 request; what does not say that it is JSON is taken for binary.
+
+        Raises:
+            InvalidInput: It is neither.
+        """
+        if isinstance(body, bytes) and _BINARY_LENGTH not in headers:
+            raise InvalidInput(
+                "the request does not say that it is JSON; send it with 'content-type: application/json'"
+            )
+        return super().decode_inference_request(body, headers, model_name)
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
         """Read a request; KServe takes the lengths and bytes of binary tensors on trust and stumbles over wrong ones.

@@ -148,8 +148,9 @@ def read(folder: Path, with_router: bool = True) -> Bundle:
     facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     for name, expected in (("format", FORMAT), ("renderer_version", rendering.VERSION)):
         if facts[name] != expected:
+            remedy = "upgrade modelsat" if facts[name] > expected else "retrain the router"
             raise InputError(
-                f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; retrain the router"
+                f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; {remedy}"
             )
     names = tuple(facts["candidates"])
     # Bundles of earlier versions hold the cards alone.

@@ -181,11 +181,12 @@ def test_absent_folder_is_refused(tmp_path: Path) -> None:
         bundle.read(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(("value", "remedy"), [(99, "upgrade modelsat"), (0, "retrain the router")])
 @pytest.mark.parametrize("name", ["format", "renderer_version"])
-def test_other_format_or_renderer_is_refused(folder: Path, name: str) -> None:
-    rewrite(folder, **{name: 99})
+def test_other_format_or_renderer_is_refused(folder: Path, name: str, value: int, remedy: str) -> None:
+    rewrite(folder, **{name: value})
 
-    with pytest.raises(InputError, match=rf"has {name} 99, this modelsat reads 1; retrain the router"):
+    with pytest.raises(InputError, match=rf"has {name} {value}, this modelsat reads 1; {remedy}"):
         bundle.read(folder)
 
 

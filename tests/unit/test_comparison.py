@@ -121,6 +121,10 @@ def test_row_that_cannot_be_used_is_counted_told_and_listed(scores: Path, tmp_pa
     assert "Rejected rows" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def test_best_of_several_routers_is_not_told_without_a_grain_of_salt(found: Comparison) -> None:
+    assert compared.sentence(found).endswith("It is the best of 3 on these very prompts, which flatters it.")
+
+
 def test_nobody_routes_best_on_a_handful_of_prompts(found: Comparison) -> None:
     few = replace(found, evaluation=replace(found.evaluation, prompts=49))
 

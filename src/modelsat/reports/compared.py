@@ -34,10 +34,12 @@ def sentence(comparison: Comparison) -> str:
     prompts, enough = comparison.evaluation.prompts, Rules().min_prompts
     if prompts < enough:
         return f"Too few held-out prompts to say who routes best: {prompts}, and {enough} are needed."
-    best = max((line for line in comparison.evaluation.lines if not line.is_reference), key=lambda x: x.gain.value)
+    routers = [line for line in comparison.evaluation.lines if not line.is_reference]
+    best = max(routers, key=lambda line: line.gain.value)
     gain = f"{page.points(best.gain.value)} points ({page.points(best.gain.low)} to {page.points(best.gain.high)})"
     verdict = "significantly" if best.gain.low > 0 else "not significantly"
-    return f"{best.name} routes best, {verdict} better than the best single candidate: {gain}."
+    chosen = f" It is the best of {len(routers)} on these very prompts, which flatters it." if len(routers) > 1 else ""
+    return f"{best.name} routes best, {verdict} better than the best single candidate: {gain}.{chosen}"
 
 
 def _gains(comparison: Comparison) -> Section:
