@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from modelsat import champions, sample
+from modelsat import champions, sample, storage
 from modelsat.errors import ModelsatError, ServiceError
 from modelsat.reports import terminal
 from pipelines import local, services
@@ -38,6 +38,8 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
         sample.write(folder / "sample")
         sources = [str(folder / "sample")]
         say("No SCORES given: using the sample, synthetic questions answered by simulated candidates.\n")
+    for source in sources:
+        storage.count(source)
     mlflow = timed("Start MLflow", lambda: services.mlflow(folder))
     endpoint = timed("Start endpoint", lambda: services.endpoint(folder))
     try:

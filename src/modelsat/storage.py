@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from modelsat.atomic import atomic_file, naming_full_disk
 from modelsat.errors import ConflictError, InputError, ServiceError
 
-_NO_FILES = "{!r} holds no files; point SCORES at a folder or s3:// prefix with benchmark results"
+_NO_FILES = "{!r} holds no files; name a folder or s3:// prefix with benchmark results"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def count(uri: str) -> int:
         found = [key[len(prefix) :] for key, _ in _list(bucket, prefix)]
         files = sum(not any(part.startswith(".") for part in name.split("/")) for name in found)
     else:
-        root = Path(uri)
-        files = 1 if root.is_file() else len(_visible(root))
+        files = len(_visible(Path(uri)))
     if not files:
         raise InputError(_NO_FILES.format(uri))
     return files
@@ -195,15 +194,17 @@ def file_digest(path: Path) -> str:
 
 
 def _folder_snapshot(root: Path) -> list[SourceFile]:
-    if not root.exists():
-        raise InputError(f"{str(root)!r} does not exist; point SCORES at a folder or s3:// prefix")
-    paths = [root] if root.is_file() else _visible(root)
+    paths = _visible(root)
     base = root.parent if root.is_file() else root
     return [SourceFile(str(path), path, path.relative_to(base).as_posix(), file_digest(path)) for path in paths]
 
 
 def _visible(root: Path) -> list[Path]:
-    """Return the files below a folder, without hidden ones and what lies in hidden folders."""
+    """Return the files below a folder, without hidden ones and what lies in hidden folders, or the file itself."""
+    if not root.exists():
+        raise InputError(f"{str(root)!r} does not exist; name a folder or s3:// prefix with benchmark results")
+    if root.is_file():
+        return [root]
     return [
         path
         for path in root.rglob("*")

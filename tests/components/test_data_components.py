@@ -92,7 +92,7 @@ def test_collecting_from_a_folder_and_s3_at_once_counts_what_is_equal_once(
 def test_collecting_nothing_leaves_no_output_behind(artifact: Artifact, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
-    with pytest.raises(InputError, match=r"empty' holds no files; point SCORES at"):
+    with pytest.raises(InputError, match=r"empty' holds no files; name"):
         collect(artifact, str(tmp_path / "empty"))
 
     assert list((tmp_path / "outputs").iterdir()) == []

@@ -97,7 +97,7 @@ def test_all_faults_are_named_at_once(artifact: Artifact, tmp_path: Path, closed
     assert not ready
     assert metrics == {"checks_passed": 4, "checks_failed": 3}
     assert page.count("**missing**") == 3
-    for fault in ("nowhere", "empty' holds no files", f"MLflow at {closed_port} does not answer"):
+    for fault in ("nowhere' does not exist", "empty' holds no files", f"MLflow at {closed_port} does not answer"):
         assert fault in sentence
         assert fault in page
     assert "\n" not in sentence

@@ -209,7 +209,7 @@ def test_folder_without_files_is_refused_and_leaves_nothing(
 
     assert said.code == 2
     assert said.err.startswith(f"'{tmp_path}/nothing' ")
-    assert "; point SCORES at a folder or s3:// prefix" in said.err
+    assert "; name a folder or s3:// prefix" in said.err
     assert said.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == (["nothing"] if exists else [])
 

@@ -378,7 +378,7 @@ def missing(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_missing_prerequisites_end_the_run_with_all_of_them(missing: Ran) -> None:
     assert isinstance(missing.error, InputError), missing.error
     assert missing.error.exit_code == 2
-    for part in ("nowhere' holds no files", "nothing", "MLflow at http://127.0.0.1:1 does not answer"):
+    for part in ("nowhere' does not exist", "nothing", "MLflow at http://127.0.0.1:1 does not answer"):
         assert part in str(missing.error)
     assert missing.steps() == {"Check prerequisites": "done"}
 

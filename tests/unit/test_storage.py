@@ -116,7 +116,7 @@ def test_neighbour_with_the_same_beginning_is_never_fetched(root: str, tmp_path:
 def test_empty_place_is_refused(root: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no files|does not exist"):
         storage.snapshot(root, tmp_path)
-    with pytest.raises(InputError, match="holds no files; point SCORES at a folder or s3:// prefix"):
+    with pytest.raises(InputError, match=r"(holds no files|does not exist); name a folder or s3:// prefix"):
         storage.count(root)
 
 
@@ -214,7 +214,7 @@ def test_creating_on_a_full_disk_is_named_and_leaves_nothing(mount_disk: Callabl
 
 
 def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere' does not exist; point SCORES at a folder"):
+    with pytest.raises(InputError, match=r"nowhere' does not exist; name a folder"):
         storage.snapshot(str(tmp_path / "nowhere"), tmp_path)
 
 
