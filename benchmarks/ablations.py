@@ -210,12 +210,13 @@ def share(full: list[float], gains: list[float]) -> dict:
 
 
 def at_mean(mean: float) -> Callable[..., surface.Surface]:
-    """Place a newcomer as usual, then at a mean that somebody told."""
+    """Place a newcomer as usual, then at a mean that somebody told, and of which there is no doubt."""
     usual = newcomer.place
 
     def place(found: surface.Surface, answers: newcomer.Answers) -> surface.Surface:
         placed = usual(found, answers)
-        return replace(placed, means=np.append(placed.means[:-1], np.float32(mean)))
+        means = np.append(placed.means[:-1], np.float32(mean))
+        return replace(placed, means=means, doubt=np.append(placed.doubt[:-1], np.float32(0.0)))
 
     return place
 

@@ -173,7 +173,7 @@ class Trial:
         asked = np.asarray(rows, dtype=int)
         answers = Answers(self.scores[asked], self.zoo[asked], self.features[asked])
         placed = newcomer.place(self.surface, answers)
-        return placed.success_probability(placed.directions(self.fresh))
+        return placed.success_probability(placed.directions(self.fresh)) - placed.doubt
 
     def _predicted(self, rows: Rows) -> np.ndarray:
         return self._placed(tuple(map(int, rows)))

@@ -21,7 +21,8 @@ mkdir -p "$CLUSTER/bin" "$CLUSTER/logs"
 CLUSTER=$(realpath "$CLUSTER")
 
 sources() {
-    local lists=(-o "Dir::Etc::sourcelist=$CLUSTER/debian.sources" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$CLUSTER/lists")
+    local lists=(-o "Dir::Etc::sourcelist=$CLUSTER/debian.sources" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$CLUSTER/lists" -o APT::Sandbox::User=)
     sed 's/^Types: deb$/Types: deb-src/' /etc/apt/sources.list.d/debian.sources >"$CLUSTER/debian.sources"
     mkdir -p "$CLUSTER/lists/partial" "$CLUSTER/go/src/k8s.io"
     (cd "$CLUSTER" && apt-get "${lists[@]}" -qq update && apt-get "${lists[@]}" -qq --download-only source kubernetes)
