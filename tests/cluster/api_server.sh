@@ -84,10 +84,12 @@ start() {
 } >&2
 
 stop() {
-    local name
+    local name pid
     for name in controllers api-server etcd; do
-        [ ! -f "$CLUSTER/$name.pid" ] || kill "$(<"$CLUSTER/$name.pid")" || true
-        rm -f "$CLUSTER/$name.pid"
+        [ -f "$CLUSTER/$name.pid" ] || continue
+        pid=$(<"$CLUSTER/$name.pid")
+        kill "$pid" && timeout 60 tail --pid "$pid" -f /dev/null || true
+        rm "$CLUSTER/$name.pid"
     done
     rm -rf "$CLUSTER/data"
 }
