@@ -20,6 +20,7 @@ from modelsat.comparison import Comparison
 from modelsat.errors import InputError
 from modelsat.evaluation import BEST_SINGLE
 from modelsat.reports import compared, terminal
+from modelsat.statistics import Interval
 
 KNOWN = "sim-generalist-large", "sim-generalist-small"
 
@@ -121,8 +122,41 @@ def test_row_that_cannot_be_used_is_counted_told_and_listed(scores: Path, tmp_pa
     assert "Rejected rows" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_best_of_several_routers_is_not_told_without_a_grain_of_salt(found: Comparison) -> None:
-    assert compared.sentence(found).endswith("It is the best of 3 on these very prompts, which flatters it.")
+def with_gain(found: Comparison, gain: Interval) -> Comparison:
+    """Return the comparison with this gain of kNN's and nothing of the others'."""
+    lines = [
+        line if line.is_reference else replace(line, gain=gain if line.name == "knn" else Interval(-1.0, -1.0, -1.0))
+        for line in found.evaluation.lines
+    ]
+    return replace(found, evaluation=replace(found.evaluation, lines=tuple(lines)))
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (
+            Interval(0.02, 0.01, 0.03),
+            "knn routes best, significantly better than the best single candidate: +2.0 points (+1.0 to +3.0). "
+            "It is the best of 3 on these very prompts, which flatters it.",
+        ),
+        (
+            Interval(0.02, -0.01, 0.05),
+            "knn routes best, not significantly better than the best single candidate: +2.0 points (-1.0 to +5.0). "
+            "It is the best of 3 on these very prompts, which flatters it.",
+        ),
+        (
+            Interval(-0.005, -0.012, 0.001),
+            "No router is better than the best single candidate; knn comes closest: -0.5 points (-1.2 to +0.1).",
+        ),
+    ],
+    ids=["better", "perhaps", "no better"],
+)
+def test_page_says_who_routes_best_and_whether_that_is_significant(
+    found: Comparison, tmp_path: Path, gain: Interval, said: str
+) -> None:
+    compared.write(with_gain(found, gain), tmp_path / "page.html")
+
+    assert said in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_nobody_routes_best_on_a_handful_of_prompts(found: Comparison) -> None:
@@ -154,11 +188,10 @@ def test_candidate_of_whom_no_answer_is_known_is_named(
     assert not any(name in note.replace(",", "").split() for name in KNOWN)
 
 
-def test_page_says_who_routes_best_and_whether_that_is_significant(found: Comparison, tmp_path: Path) -> None:
+def test_page_draws_gains_and_names_whom_a_router_was_not_trained_on(found: Comparison, tmp_path: Path) -> None:
     compared.write(found, tmp_path / "page.html")
 
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "significantly better than the best single candidate" in page
     assert "<svg" in page
     assert "Candidates that a router was not trained on" in page
 

@@ -37,6 +37,8 @@ def sentence(comparison: Comparison) -> str:
     routers = [line for line in comparison.evaluation.lines if not line.is_reference]
     best = max(routers, key=lambda line: line.gain.value)
     gain = f"{page.points(best.gain.value)} points ({page.points(best.gain.low)} to {page.points(best.gain.high)})"
+    if best.gain.value <= 0:
+        return f"No router is better than the best single candidate; {best.name} comes closest: {gain}."
     verdict = "significantly" if best.gain.low > 0 else "not significantly"
     chosen = f" It is the best of {len(routers)} on these very prompts, which flatters it." if len(routers) > 1 else ""
     return f"{best.name} routes best, {verdict} better than the best single candidate: {gain}.{chosen}"
