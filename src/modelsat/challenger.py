@@ -3,7 +3,6 @@
 Predictions are made here, where the accelerator is; the evaluation scores a sample of them anew.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from modelsat.routers.fusion import Anchors, Fusion
 from modelsat.routers.model_sat import LANGUAGE_MODEL, ModelSat
 from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
 from modelsat.statistics import platt
+from modelsat.step_progress import StepProgress
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     held_out = prompts.parts[splits.VALIDATION]
     first = _surface(prompts, splits.TRAIN)
     fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
-    learned = model_sat.success_probability(held_out.texts, Line("scoring validation prompts"))
+    learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
     weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
     slope, intercept = platt(rerank(fused, asked_of_few(learned, fused), weight), held_out.targets)
     # Weight and calibration are chosen; what is served may learn from the validation prompts too.
@@ -99,7 +99,7 @@ def predict(made: Made, written: Bundle) -> pa.Table:
     """
     prompts = made.prompts
     test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
-    learned = made.model_sat.success_probability(test.texts, Line("scoring held-out prompts"))
+    learned = made.model_sat.success_probability(test.texts, StepProgress("scoring held-out prompts"))
     fused = made.fusion.from_vectors(vectors)
     simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
     rows = {
@@ -210,16 +210,3 @@ def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest
         "success_probability": rows.cast(pa.list_(pa.float32())),
     }
     return contracts.conform(pa.table(columns), contracts.PREDICTIONS)
-
-
-class Line:
-    """Prints how far a long step is, at most every five seconds."""
-
-    def __init__(self, what: str) -> None:
-        self.what, self.last = what, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report progress."""
-        if time.monotonic() - self.last > 5 or done == total:
-            print(f"{self.what} {done:,}/{total:,}", flush=True)  # noqa: T201
-            self.last = time.monotonic()

@@ -7,7 +7,6 @@ saw them, whatever it was trained on.
 import json
 import re
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ from modelsat.evaluation import Evaluation
 from modelsat.rivals import inference_dynamics, tag_features
 from modelsat.rivals.chat_endpoint import ChatEndpoint
 from modelsat.rivals.rival import Labelled
+from modelsat.step_progress import StepProgress
 
-_SECONDS_BETWEEN_LINES = 5.0
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
 ANNOTATED = "inference-dynamics"
 """The rival that an annotator can be plugged into."""
@@ -108,7 +107,7 @@ def compare(
             with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
                 loaded = bundle.read(bundle.fetch(router, Path(scratch)))
                 predictions[name], doubts[name] = admission.score(
-                    loaded, answers, arena, collection.candidates, questions, _now_and_then("scoring", progress)
+                    loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
                 )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
                 known = catalogue.same(loaded.candidates, collection.candidates)
@@ -161,7 +160,7 @@ def _rival(
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
     if annotator is None:
-        features = embeddings.vectors(texts, cache, progress=_now_and_then("encoding", progress))
+        features = embeddings.vectors(texts, cache, progress=StepProgress("encoding prompts", progress))
         fit = rivals.named(name)
     else:
         train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
@@ -180,19 +179,6 @@ def _rival(
 
 def _in_a_pool(arena: Arena) -> list[str]:
     return [arena.candidates[i] for i in np.flatnonzero(arena.pool.any(axis=0))]
-
-
-def _now_and_then(doing: str, progress: Callable[[str], None]) -> Callable[[int, int], None]:
-    """Return what tells of prompts that are read, every so many seconds."""
-    told = time.monotonic()
-
-    def tell(done: int, in_all: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
-            progress(f"{doing} prompts {done:,}/{in_all:,}")
-
-    return tell
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

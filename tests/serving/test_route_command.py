@@ -16,7 +16,7 @@ import pytest
 from endpoint_process import promote
 
 from modelsat import bundle as bundles
-from modelsat import cli
+from modelsat import cli, step_progress
 from modelsat.bundle import Bundle
 from modelsat.cli import batch_routing
 
@@ -170,11 +170,11 @@ def test_batch_of_many_blocks_is_read_as_one(
     whole = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json").said
 
     monkeypatch.setattr(batch_routing, "BLOCK", 3)
-    monkeypatch.setattr(batch_routing, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(step_progress, "_SECONDS", -1.0)
     run = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json")
 
     assert run.said == whole
-    assert run.complained.splitlines() == ["reading prompts 3/4", "reading prompts 4/4"]
+    assert run.complained.splitlines() == ["reading prompts 3/4"]
 
 
 def test_line_break_within_a_prompt_of_a_batch_is_part_of_it(from_three: Route, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A file of prompts routed as one batch, for `modelsat route --prompts`."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import InputError
 from modelsat.rendering import render_prompt
+from modelsat.step_progress import StepProgress
 
 if TYPE_CHECKING:
     from modelsat.bundle import Bundle
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from modelsat.routing import Ranking
 
 BLOCK = 256
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 def prompts(file: Path) -> list[str]:
@@ -64,12 +63,11 @@ def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> 
 
     from modelsat.routers.router import Reading
 
-    told, parts = time.monotonic(), []
+    progress, parts = StepProgress("reading prompts", tell), []
     for start in range(0, len(texts), BLOCK):
         parts.append(router.reading(texts[start : start + BLOCK]))
-        if time.monotonic() - told >= _SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
-            tell(f"reading prompts {min(start + BLOCK, len(texts)):,}/{len(texts):,}")
+        if start + BLOCK < len(texts):
+            progress(start + BLOCK, len(texts))
     return Reading(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Reading)))
 
 

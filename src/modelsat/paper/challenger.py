@@ -10,13 +10,14 @@ from safetensors.torch import load_file
 
 from modelsat import cards, splits
 from modelsat.bundle import Bundle, Calibration
-from modelsat.challenger import Line, attribution, lineage, prediction_rows
+from modelsat.challenger import attribution, lineage, prediction_rows
 from modelsat.evaluation import CHALLENGER
 from modelsat.instructions import Instructions
 from modelsat.paper.layout import Reading
 from modelsat.paper.network import rebuild
 from modelsat.routers.model_sat_paper import ModelSatPaper
 from modelsat.statistics import platt
+from modelsat.step_progress import StepProgress
 
 _CALIBRATED_ON = 256
 
@@ -51,7 +52,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     held_out = instructions.part(splits.VALIDATION)
     # One pass per candidate, order and prompt is dear, and two numbers are fitted: a few hundred prompts do.
     rows = np.random.default_rng(0).permutation(len(held_out.ids))[:_CALIBRATED_ON]
-    said = router.success_probability([held_out.texts[i] for i in rows], Line("scoring validation prompts"))
+    said = router.success_probability([held_out.texts[i] for i in rows], StepProgress("scoring validation prompts"))
     bundle = Bundle(
         router=router,
         candidates=instructions.candidates,
@@ -75,5 +76,5 @@ def predict(made: Made, written: Bundle) -> pa.Table:
         Table of the contract `PREDICTIONS`.
     """
     test = made.instructions.part(splits.TEST)
-    said = written.success_probability(test.texts, Line("scoring held-out prompts"))
+    said = written.success_probability(test.texts, StepProgress("scoring held-out prompts"))
     return prediction_rows(CHALLENGER, said, test.ids, written.digest)
