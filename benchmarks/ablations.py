@@ -22,12 +22,15 @@ from quality import DATA, KEPT, RESULTS, SETS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, newcomers, policy
-from modelsat.atomic import write_json
-from modelsat.collection import collect
-from modelsat.cross_validation import Folds
-from modelsat.fusion import newcomer, scorer, surface
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.policy import choice
+from modelsat.rivals import fusion
 from modelsat.rivals.rival import Fit, Labelled, Scorer
+from modelsat.routers.fusion import newcomer, surface
+from modelsat.studies import cross_validation, newcomers
+from modelsat.studies.cross_validation import Folds
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("ablations.json")
 KNOWN, DRAWS = 64, 4
@@ -63,7 +66,7 @@ def patched(module: object, **values: object) -> Iterator[Fit]:
     """Fit with other constants or functions than fusion has."""
     with mock.patch.multiple(module, **values):
         yield refitted
-    scorer._KEPT.clear()
+    fusion._KEPT.clear()
 
 
 @contextmanager
@@ -74,8 +77,8 @@ def instead(fit: Fit) -> Iterator[Fit]:
 
 def refitted(train: Labelled, validation: Labelled) -> Scorer:
     """Fit fusion, whatever was fitted to the same prompts before."""
-    scorer._KEPT.clear()
-    return scorer.fit(train, validation)
+    fusion._KEPT.clear()
+    return fusion.fit(train, validation)
 
 
 def last_layer_alone(train: Labelled, validation: Labelled) -> Scorer:
@@ -100,7 +103,7 @@ def each_for_itself() -> Iterator[Fit]:
 
     with mock.patch.object(np.linalg, "eigh", axes):
         yield refitted
-    scorer._KEPT.clear()
+    fusion._KEPT.clear()
 
 
 Without = Callable[[], AbstractContextManager[Fit]]
@@ -126,7 +129,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, default=INTO)
     arguments = parser.parse_args()
     names = [Path(source).name for source in arguments.sets]
-    code = fingerprint(scorer.fit, cross_validation, newcomers)
+    code = fingerprint(fusion.fit, cross_validation, newcomers)
     kept = resumed(arguments.into, {"code": code, "sets": names, "known": KNOWN, "draws": DRAWS})
     collections = [collect([source]) for source in arguments.sets]
 
@@ -158,7 +161,7 @@ class Compared:
 
     def less(self, without: Without, names: list[str]) -> dict:
         """Return the mean difference of a fusion without an idea, set by set and pooled, in points."""
-        self.whole = self.whole or self._correct(scorer.fit)
+        self.whole = self.whole or self._correct(fusion.fit)
         with without() as fit:
             differences = [part - whole for part, whole in zip(self._correct(fit), self.whole, strict=True)]
         found = {name: mean_points(difference) for name, difference in zip(names, differences, strict=True)}
@@ -168,7 +171,7 @@ class Compared:
         found = []
         for folds, vectors in zip(self.sets, self.vectors, strict=True):
             scores = cross_validation.held_out_scores(folds, vectors, fit)
-            chosen = policy.choose(scores, tie_break=folds.arena.prior)
+            chosen = choice.choose(scores, tie_break=folds.arena.prior)
             found.append(folds.arena.truth[np.arange(len(chosen)), chosen].astype(np.float64))
         return found
 
@@ -182,7 +185,7 @@ def placed(folds: Folds) -> dict:
     vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
     everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
     parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
-    trial = newcomers.Trial(scorer.fit, *(everything.take(rows) for rows in parts))
+    trial = newcomers.Trial(fusion.fit, *(everything.take(rows) for rows in parts))
     pools = list(newcomers.matched_pools(trial.train.outcomes.mean(axis=0)))
     with_all = [trial.beside(pool, ALL, 0) for pool in pools]
     full, gains = [], {way: [] for way in (*PLACINGS, TOLD)}
@@ -213,7 +216,7 @@ def at_mean(mean: float) -> Callable[..., surface.Surface]:
     """Place a newcomer as usual, then at a mean that somebody told, and of which there is no doubt."""
     usual = newcomer.place
 
-    def place(found: surface.Surface, answers: newcomer.Answers) -> surface.Surface:
+    def place(found: surface.Surface, answers: newcomer.NewcomerAnswers) -> surface.Surface:
         placed = usual(found, answers)
         means = np.append(placed.means[:-1], np.float32(mean))
         return replace(placed, means=means, doubt=np.append(placed.doubt[:-1], np.float32(0.0)))

@@ -23,14 +23,18 @@ from markdown import gain, mean_points, table
 from quality import DATA, KEPT, RESULTS
 from threadpoolctl import threadpool_limits
 
-from modelsat import aptitude, cross_validation, embeddings, newcomers, policy, splits
-from modelsat.arena import Arena
-from modelsat.asking import adaptive
-from modelsat.asking.adaptive import Choices
-from modelsat.atomic import write_json
-from modelsat.collection import Collection, collect
-from modelsat.fusion import newcomer, surface
-from modelsat.fusion.newcomer import Answers
+from modelsat.aptitude import frozen_test
+from modelsat.data import splits
+from modelsat.data.collection import Collection, collect
+from modelsat.evaluation.arena import Arena
+from modelsat.io.atomic import write_json
+from modelsat.onboarding.asking import adaptive
+from modelsat.onboarding.asking.adaptive import Choices
+from modelsat.policy import choice
+from modelsat.routers.fusion import newcomer, surface
+from modelsat.routers.fusion.newcomer import NewcomerAnswers
+from modelsat.studies import cross_validation, newcomers
+from modelsat.text import embeddings
 
 COUNTS = (32, 64, 96, 128, 192, 256)
 WORTHWHILE = 0.007
@@ -118,10 +122,15 @@ class Trial:
     """One newcomer, its test and its pool; `rows` are the arena's prompts that the test asks, in the frozen order."""
 
     def __init__(
-        self, collection: Collection, arena: Arena, vectors: np.ndarray, held_out: np.ndarray, pool: newcomers.Pool
+        self,
+        collection: Collection,
+        arena: Arena,
+        vectors: np.ndarray,
+        held_out: np.ndarray,
+        pool: newcomers.NewcomerPool,
     ) -> None:
         others = [i for i in range(len(arena.candidates)) if i != pool.newcomer]
-        test = aptitude.choose(without(collection, arena.candidates[pool.newcomer])).table
+        test = frozen_test.choose(without(collection, arena.candidates[pool.newcomer])).table
         row_of = {prompt_id: i for i, prompt_id in enumerate(arena.prompt_ids)}
         asked = [(row_of[row["prompt_id"]], row["task"]) for row in test.to_pylist() if row["prompt_id"] in row_of]
         self.rows, self.tasks = np.asarray([row for row, _ in asked]), [task for _, task in asked]
@@ -135,7 +144,7 @@ class Trial:
         self.truth, self.level = arena.truth[held_out], arena.truth[known].mean(axis=0)
         self.everything = range(len(self.rows))
         alone = self.surface.success_probability(self.surface.directions(self.fresh))[:, self.peers]
-        self.alone = self._scored(policy.choose(alone, tie_break=self.level[list(pool.peers)]), list(pool.peers))
+        self.alone = self._scored(choice.choose(alone, tie_break=self.level[list(pool.peers)]), list(pool.peers))
         self.predicted_by_all = self._predicted(self.everything)[:, -1]
 
     def gain(self, rows: Rows) -> np.ndarray:
@@ -145,7 +154,7 @@ class Trial:
     def chosen(self, rows: Rows, peers: list[int]) -> np.ndarray:
         """Return who is chosen on each held-out prompt: a place among the peers, or the newcomer behind them."""
         level = self.level[[*(self.others[i] for i in peers), self.pool.newcomer]]
-        return policy.choose(self._predicted(rows)[:, [*peers, -1]], tie_break=level)
+        return choice.choose(self._predicted(rows)[:, [*peers, -1]], tie_break=level)
 
     def distance(self, rows: Rows) -> float:
         """Return how far the newcomer's predicted success is from what all answers predict, root mean square."""
@@ -171,7 +180,7 @@ class Trial:
     @functools.lru_cache(maxsize=1)  # noqa: B019  what is measured twice is measured at once
     def _placed(self, rows: tuple[int, ...]) -> np.ndarray:
         asked = np.asarray(rows, dtype=int)
-        answers = Answers(self.scores[asked], self.zoo[asked], self.features[asked])
+        answers = NewcomerAnswers(self.scores[asked], self.zoo[asked], self.features[asked])
         placed = newcomer.place(self.surface, answers)
         return placed.success_probability(placed.directions(self.fresh)) - placed.doubt
 

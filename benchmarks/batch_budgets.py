@@ -17,12 +17,15 @@ from markdown import mean_points
 from quality import DATA, KEPT, RESULTS, line, scored
 from threadpoolctl import threadpool_limits
 
-from modelsat import assignment, budgets, cross_validation, embeddings, front, rivals, spending
-from modelsat.atomic import write_json
-from modelsat.collection import collect
-from modelsat.cross_validation import Folds
+from modelsat import rivals
+from modelsat.data.collection import collect
 from modelsat.errors import InputError
-from modelsat.spending import Bill
+from modelsat.io.atomic import write_json
+from modelsat.policy import assignment, budgets
+from modelsat.studies import cross_validation, front, spending
+from modelsat.studies.cross_validation import Folds
+from modelsat.studies.spending import Bill
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("batch_budgets.json")
 SETS = ("mmlupro", "mmlu_helm", "zeroeval")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from markdown import mean_points
 
-from modelsat import assignment
-from modelsat.cross_validation import Folds
 from modelsat.errors import InputError
-from modelsat.spending import Bill
+from modelsat.policy import assignment
+from modelsat.studies.cross_validation import Folds
+from modelsat.studies.spending import Bill
 
 CAPACITY = 0.3
 BATCH, RAISED, STREAM = "batch", "batch, floor raised", "stream"

@@ -18,12 +18,14 @@ from quality import DATA, KEPT, RESULTS, SETS, line, scored
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, foreign, newcomers, rivals, statistics
-from modelsat.arena import texts_of
-from modelsat.atomic import write_json
-from modelsat.collection import Collection, collect
-from modelsat.fusion import scorer
+from modelsat import rivals, statistics
+from modelsat.data.collection import Collection, collect
+from modelsat.evaluation.arena import texts_of
+from modelsat.io.atomic import write_json
+from modelsat.rivals import fusion
 from modelsat.rivals.rival import Fit, Labelled
+from modelsat.studies import cross_validation, foreign, newcomers
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("calibration.json")
 RIVALS = (rivals.OURS, "knn", "ridge", "task-classifier")
@@ -51,7 +53,7 @@ def main() -> None:
     kept = resumed(arguments.into, {"bins": BINS, "parts": PARTS, "counts": list(COUNTS), "wide": WIDE})
     collections = {Path(source).name: collect([source]) for source in arguments.sets}
     for rival in arguments.rivals:
-        fit, began = scorer.fit_probability if rival == rivals.OURS else rivals.named(rival), time.monotonic()
+        fit, began = fusion.fit_probability if rival == rivals.OURS else rivals.named(rival), time.monotonic()
         code = fingerprint(fit, cross_validation, foreign, newcomers, statistics)
         if kept.setdefault("rivals", {}).get(rival, {}).get("code") == code:
             continue

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat import arena as arenas
-from modelsat import bundle as bundles
-from modelsat import collection, evaluation
-from modelsat.routers.fusion import Fusion
+from modelsat.bundle import bundle as bundles
+from modelsat.data import collection
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import table as evaluation
+from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.reranked import Reranked
 from modelsat.routers.router import Router
 from modelsat.statistics import Interval, bootstrap_means, interval

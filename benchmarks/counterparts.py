@@ -7,8 +7,8 @@ is shrunk and no epoch chosen. RouteLLM leaves out the prompts on which neither 
 import numpy as np
 from torch import nn
 
-from modelsat import policy
 from modelsat.errors import InputError
+from modelsat.policy import choice as policy
 from modelsat.rivals import embedllm, knn, mlp, ridge
 from modelsat.rivals.neural import train_head
 from modelsat.rivals.rival import Labelled, Scorer

@@ -18,9 +18,9 @@ from pathlib import Path
 import markdown
 import numpy as np
 
-from modelsat.atomic import write_json
-from modelsat.feedback.protection import Standing, protect
+from modelsat.feedback.protection import CandidateFeedback, protect
 from modelsat.feedback.votes import Votes
+from modelsat.io.atomic import write_json
 
 INTO = Path(__file__).parent / "results" / "feedback_attack.json"
 LEVELS = {"alpha": 0.75, "beta": 0.70, "gamma": 0.65, "target": 0.45}
@@ -76,7 +76,7 @@ def table(rows: list[dict]) -> str:
     return markdown.table(heads, cells)
 
 
-def outcome(votes: Votes) -> Standing:
+def outcome(votes: Votes) -> CandidateFeedback:
     """Return where `target` stands after protection."""
     return next(one for one in protect(votes).standings if one.candidate == "target")
 

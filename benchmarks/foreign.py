@@ -19,11 +19,14 @@ from quality import DATA, KEPT, RESULTS, SETS, line
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import embeddings, foreign, policy, rivals
-from modelsat.arena import texts_of
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.evaluation.arena import texts_of
+from modelsat.io.atomic import write_json
+from modelsat.policy import choice
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import foreign
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("foreign.json")
 SHARES = (foreign.CORE_SHARE, 0.3)
@@ -79,7 +82,7 @@ def main() -> None:
                     continue
                 with threadpool_limits(1):
                     scores = fit(train, validation)(test.vectors)
-                chosen = policy.choose(scores, tie_break=train.outcomes.mean(axis=0))
+                chosen = choice.choose(scores, tie_break=train.outcomes.mean(axis=0))
                 table["rivals"][rival] = {"gain": gain(test, chosen, single(train)), "code": code}
                 write_json(arguments.into, kept)
                 shown = markdown.gain(table["rivals"][rival]["gain"])

@@ -10,7 +10,7 @@ import argparse
 
 import numpy as np
 
-from modelsat import gate
+from modelsat.evaluation import gate
 
 
 def promoted_share(prompts: int, differing: float, gain: float, repeats: int, seed: int) -> float:
@@ -24,7 +24,7 @@ def promoted_share(prompts: int, differing: float, gain: float, repeats: int, se
         challenger = np.where(differ, challenger_right.astype(float), champion)
         champion = np.where(differ, 1.0 - challenger, champion)
         verdict = gate.judge(challenger, champion, against="the champion", has_champion=True, seed=i)
-        wins += verdict.outcome is gate.Outcome.PROMOTED
+        wins += verdict.outcome is gate.GateOutcome.PROMOTED
     return wins / repeats
 
 

@@ -16,12 +16,15 @@ import numpy as np
 from quality import DATA, KEPT, RESULTS, SETS
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, policy, prompt_window, rivals
-from modelsat.atomic import write_json
-from modelsat.backbone_files import default_backbone
-from modelsat.collection import collect
-from modelsat.encoder import Encoder
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.policy import choice
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation
+from modelsat.text import embeddings, prompt_window
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import Encoder
 
 INTO = RESULTS.with_name("long_context.json")
 CONTEXT = 2000
@@ -56,13 +59,13 @@ def main() -> None:
             rng = np.random.default_rng(0)
             asked = rng.permutation(np.flatnonzero(folds.fold == 0))[: arguments.prompts]
             others = [folds.arena.texts[i] for i in rng.permutation(folds.train(0))]
-            truth, bare = folds.arena.truth[asked], policy.choose(router(vectors[asked]), tie_break=level)
+            truth, bare = folds.arena.truth[asked], choice.choose(router(vectors[asked]), tie_break=level)
             sets[name] = {}
             for joined, between in JOINED.items():
                 context = contexts(encoder, others, between.replace(LABEL, ""), len(asked))
                 texts = [before + between + folds.arena.texts[i] for before, i in zip(context, asked, strict=True)]
                 for reading, read in ((CUT, whole(encoder, texts)), (READ, encoder.encode(texts))):
-                    chosen = policy.choose(router(read), tie_break=level)
+                    chosen = choice.choose(router(read), tie_break=level)
                     rows = np.arange(len(asked))
                     lost = markdown.mean_points(truth[rows, chosen].astype(float) - truth[rows, bare])
                     same = round(100 * float((chosen == bare).mean()), 1)

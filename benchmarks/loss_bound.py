@@ -24,17 +24,23 @@ from quality import DATA, KEPT, RESULTS, SETS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import admission, aptitude, cards, cross_validation, embeddings, newcomers, policy, splits
-from modelsat.arena import Arena
-from modelsat.atomic import write_json
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection, collect
-from modelsat.fusion import scorer, surface
-from modelsat.gate import Outcome, Rules
+from modelsat.aptitude import cards, frozen_test
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import splits
+from modelsat.data.collection import Collection, collect
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.gate import GateOutcome, GateRules
+from modelsat.io.atomic import write_json
 from modelsat.onboarding import change, evidence, shadow
 from modelsat.onboarding.change import Action, Change
-from modelsat.routers.fusion import Anchors, Fusion
+from modelsat.policy import choice
+from modelsat.rivals import fusion
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.selection import Selection
+from modelsat.studies import cross_validation, newcomers
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("loss_bound.json")
 COUNTS = (64, 250, 1000)
@@ -71,7 +77,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=3)
     parser.add_argument("--into", type=Path, default=INTO)
     arguments = parser.parse_args()
-    code = fingerprint(scorer.fit, admission, aptitude, cards, change, evidence, shadow, newcomers)
+    code = fingerprint(fusion.fit, admission, frozen_test, cards, change, evidence, shadow, newcomers)
     kept = resumed(arguments.into, {"code": code, "every": arguments.every, "counts": list(COUNTS)})
     for source in arguments.sets:
         name, began = Path(source).name, time.monotonic()
@@ -96,14 +102,14 @@ def measured(collection: Collection, every: int) -> dict:
     for pool in pools:
         name = arena.candidates[pool.newcomer]
         rest = without(collection, name)
-        test = aptitude.choose(rest)
+        test = frozen_test.choose(rest)
         champion = bundle(test, rest, arena, vectors, ~held_out, pool)
         for k in COUNTS:
             first = test.table.filter(pc.less(test.table["position"], k))["prompt_id"]
             own = answers(collection, name, first)
             order = Change(Action.ADD, name)
             wider = change.apply(champion, order, own, {})
-            judged = shadow.compare(champion, wider, evidence.Evidence(own, name), order, Rules())
+            judged = shadow.compare(champion, wider, evidence.OnboardingEvidence(own, name), order, GateRules())
             gains = gained(champion, wider, arena, held_out)
             verdict = shadow.judge(judged, order, MAX_LOSS)
             found[str(k)].append(
@@ -113,19 +119,19 @@ def measured(collection: Collection, every: int) -> dict:
                     "gain": round(100 * float(gains.mean()), 2),
                     "noise": round(100 * float(gains.std() / np.sqrt(len(gains))), 2),
                     "bound": None if judged.loss_bound is None else round(100 * judged.loss_bound, 2),
-                    "promoted": verdict.outcome is Outcome.PROMOTED,
+                    "promoted": verdict.outcome is GateOutcome.PROMOTED,
                 }
             )
     return {"prompts": int(held_out.sum()), "pools": len(pools), "onboarded": found}
 
 
 def bundle(
-    test: aptitude.AptitudeTest,
+    test: frozen_test.AptitudeTest,
     rest: Collection,
     arena: Arena,
     vectors: np.ndarray,
     known: np.ndarray,
-    pool: newcomers.Pool,
+    pool: newcomers.NewcomerPool,
 ) -> Bundle:
     """Return a champion that was fitted to all others and routes among the peers."""
     others = [i for i in range(len(arena.candidates)) if i != pool.newcomer]
@@ -143,7 +149,7 @@ def bundle(
         candidates=rest.candidates.filter(pc.is_in(rest.candidates["candidate"], value_set=pa.array(chosen))),
         aptitude_test=test.table,
         cards=table,
-        answers=aptitude.answers(arena.truth[np.ix_(asked, list(pool.peers))], chosen),
+        answers=frozen_test.answers(arena.truth[np.ix_(asked, list(pool.peers))], chosen),
         lineage={"mean_score": {arena.candidates[i]: float(level[i]) for i in pool.peers}},
     )
 
@@ -170,8 +176,8 @@ def gained(old: Bundle, new: Bundle, arena: Arena, rows: np.ndarray) -> np.ndarr
     mean = new.lineage["mean_score"]
     ties = np.asarray([mean.get(name, 0.0) for name in new.names])
     every = np.arange(len(truth))
-    after = policy.choose(assured, tie_break=ties)
-    before = policy.choose(assured[:, : len(old.names)], tie_break=ties[: len(old.names)])
+    after = choice.choose(assured, tie_break=ties)
+    before = choice.choose(assured[:, : len(old.names)], tie_break=ties[: len(old.names)])
     return truth[every, after] - truth[every, before]
 
 

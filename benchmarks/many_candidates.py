@@ -2,10 +2,10 @@
 
     python benchmarks/many_candidates.py [--rivals NAME ...] [--pools 10] [--seconds 300]
 
-Pools of 10, 100 and 1,000 candidates are simulated from averages of real models (`modelsat.simulated_pools`); prompts,
-their vectors and subjects are those of mmlu_helm. Outcomes of training prompts are coins, the score of a choice is the
-true success probability. The table goes to `benchmarks/results/many_candidates.json`; what is there already, with the
-same settings and code, is not measured again.
+Pools of 10, 100 and 1,000 candidates are simulated from averages of real models (`modelsat.studies.simulated_pools`);
+prompts, their vectors and subjects are those of mmlu_helm. Outcomes of training prompts are coins, the score of a
+choice is the true success probability. The table goes to `benchmarks/results/many_candidates.json`; what is there
+already, with the same settings and code, is not measured again.
 """
 
 import argparse
@@ -20,11 +20,13 @@ from quality import DATA, KEPT, RESULTS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, rivals, simulated_pools
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
 from modelsat.rivals.rival import Labelled, Scorer, on_last_layer
-from modelsat.simulated_pools import Pool
+from modelsat.studies import cross_validation, simulated_pools
+from modelsat.studies.simulated_pools import SimulatedPool
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("many_candidates.json")
 SIZES = (10, 100, 1000)
@@ -98,7 +100,7 @@ def averages(subjects: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return real[~np.isnan(real).any(axis=1)], levels[~np.isnan(levels)]
 
 
-def drawn(profiles_from: tuple, vectors: np.ndarray, subject_of: np.ndarray, size: int, seed: int) -> Pool:
+def drawn(profiles_from: tuple, vectors: np.ndarray, subject_of: np.ndarray, size: int, seed: int) -> SimulatedPool:
     rng = np.random.default_rng([size, seed])
     profiles = simulated_pools.draw_profiles(*profiles_from, size, rng)
     return simulated_pools.draw_pool(profiles, vectors, subject_of, (TRAIN, VALIDATION, TEST), rng)
@@ -116,7 +118,7 @@ def published(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
     return score
 
 
-def references(pools: list[Pool]) -> dict:
+def references(pools: list[SimulatedPool]) -> dict:
     """Return accuracies in percent, gains over the best single in points, and the best single's broken promise."""
     single = np.asarray([single_success(pool) for pool in pools])
     truth = {
@@ -132,12 +134,12 @@ def references(pools: list[Pool]) -> dict:
     }
 
 
-def single_success(pool: Pool) -> float:
+def single_success(pool: SimulatedPool) -> float:
     """Return what the best single candidate comes to."""
     return float(pool.success[:, pool.single].mean())
 
 
-def summary(rows: np.ndarray, pools: list[Pool], promises: bool) -> dict:
+def summary(rows: np.ndarray, pools: list[SimulatedPool], promises: bool) -> dict:
     """Return a rival's line from what its choices came to and what it promised, (pools, 2)."""
     gains = rows[:, 0] - [single_success(pool) for pool in pools[: len(rows)]]
     return {

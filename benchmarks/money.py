@@ -21,14 +21,17 @@ from money_section import section
 from quality import DATA, KEPT, RESULTS, line, scored
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, front, lengths, outcomes, rivals, spending
-from modelsat.atomic import write_json
-from modelsat.collection import Collection, collect
-from modelsat.cross_validation import Folds
+from modelsat import rivals
+from modelsat.data import score_matrix
+from modelsat.data.collection import Collection, collect
+from modelsat.io.atomic import write_json
 from modelsat.rivals import task_classifier
 from modelsat.rivals.rival import Labelled, Scorer
-from modelsat.spending import Spending
 from modelsat.statistics import bootstrap_means, interval
+from modelsat.studies import cross_validation, front, lengths, spending
+from modelsat.studies.cross_validation import Folds
+from modelsat.studies.spending import Spending
+from modelsat.text import embeddings
 
 SETS = {"mmlupro": "mmlupro", "mmlu_helm": "mmlu_helm", "zeroeval": "zeroeval", "zeroeval-without-o1": "zeroeval"}
 RIVALS = (rivals.OURS, "knn", "task-classifier", "stack", "ridge", "omnirouter", "inference-dynamics", "avengers-pro")
@@ -139,7 +142,7 @@ def own_lengths(tokens: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def level(train: Labelled) -> Scorer:
     """Expect the same everywhere."""
-    levels = outcomes.levels(train.outcomes)
+    levels = score_matrix.levels(train.outcomes)
     return lambda vectors: np.tile(levels, (len(vectors), 1))
 
 

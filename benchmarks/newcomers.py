@@ -19,10 +19,12 @@ from quality import DATA, KEPT, RESULTS, SETS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, newcomers, rivals
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation, newcomers
+from modelsat.text import embeddings
 
 COUNTS = (0, 20, 64, 250, 1000)
 ALL = 10**9
@@ -60,7 +62,7 @@ def main() -> None:
             print(f"{name} {rival}: {found} ({time.monotonic() - began:.0f} s)", flush=True)
 
 
-def measured(trial: newcomers.Trial, pools: list[newcomers.Pool], draws: int) -> dict:
+def measured(trial: newcomers.Trial, pools: list[newcomers.NewcomerPool], draws: int) -> dict:
     """Return gain and share by K, over the pools where all labels gain more than 0.7 points."""
     without = [trial.without(pool) for pool in pools]
     full = [trial.beside(pool, ALL, 0) - alone for pool, alone in zip(pools, without, strict=True)]

@@ -19,15 +19,15 @@ import torch
 from quality import RESULTS
 from torch.utils.flop_counter import FlopCounterMode
 
-from modelsat.atomic import write_json
-from modelsat.backbone_files import default_backbone
-from modelsat.capability import CapabilityEncoder
-from modelsat.encoder import Encoder, load_language_model
-from modelsat.fusion import surface
-from modelsat.network import Network, Shape
-from modelsat.routers.fusion import Anchors, Fusion
-from modelsat.routers.model_sat import ModelSat
+from modelsat.io.atomic import write_json
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.model_sat.capability import CapabilityEncoder
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.reranked import Reranked
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import Encoder, load_language_model
 
 INTO = RESULTS.with_name("one_pass.json")
 LENGTHS, CANDIDATES = (64, 128, 256), (10, 100, 1000)

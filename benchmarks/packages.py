@@ -25,11 +25,12 @@ from packages_page import section
 from quality import DATA, KEPT, RESULTS, SETS
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat.data.collection import collect
 from modelsat.errors import ServiceError
+from modelsat.io.atomic import write_json
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation
+from modelsat.text import embeddings
 
 ROUTERS = Path(__file__).resolve().parent / "package_routers"
 # None of them may look for a network: prices are bundled, and clients are made at import though never used.

@@ -25,12 +25,15 @@ from serving_traffic import in_turns, milliseconds
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from modelsat import cross_validation, embeddings, policy, rivals
-from modelsat.atomic import write_json
-from modelsat.backbone_files import default_backbone
-from modelsat.collection import collect
-from modelsat.encoder import Encoder
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.policy import choice as policy
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation
+from modelsat.text import embeddings
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import Encoder
 
 INTO = RESULTS.with_name("precision.json")
 SETS = ("mmlupro", "zeroeval")

@@ -17,12 +17,15 @@ import numpy as np
 from markdown import points
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, evaluation, rivals
-from modelsat.atomic import atomic_file, write_json
-from modelsat.collection import Collection, collect
-from modelsat.cross_validation import Folds
-from modelsat.rendering import digest
+from modelsat import rivals
+from modelsat.data.collection import Collection, collect
+from modelsat.evaluation import table as evaluation
+from modelsat.io.atomic import atomic_file, write_json
 from modelsat.statistics import bootstrap_means, interval
+from modelsat.studies import cross_validation
+from modelsat.studies.cross_validation import Folds
+from modelsat.text import embeddings
+from modelsat.text.rendering import digest
 
 SETS = ("mmlupro", "mmlu_helm", "zeroeval")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -82,7 +85,7 @@ def code(fit: object) -> list[str]:
     seen: dict[str, str] = {}
 
     def add(module: str) -> None:
-        if module in seen or not module.startswith(("modelsat.r", "modelsat.fusion")):
+        if module in seen or not module.startswith(("modelsat.r", "modelsat.routers.fusion")):
             return
         loaded = import_module(module)
         seen[module] = inspect.getsource(loaded)

@@ -7,8 +7,8 @@ from types import ModuleType
 
 from quality import code
 
-from modelsat.rendering import digest
 from modelsat.rivals.rival import Fit
+from modelsat.text.rendering import digest
 
 
 def resumed(path: Path, settings: dict) -> dict:

@@ -23,12 +23,13 @@ from typing import TextIO
 
 import slow_candidate
 
-from modelsat import champions, sample
-from modelsat.atomic import write_json
-from modelsat.champions import Champion
-from modelsat.rendering import render_prompt
+from modelsat.bundle import champions
+from modelsat.bundle.champions import Champion
+from modelsat.data import sample
+from modelsat.io.atomic import write_json
 from modelsat.reports import page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
+from modelsat.text.rendering import render_prompt
 from pipelines import local, services
 from pipelines.watch_here import Watch
 from pipelines.whole_loop import arguments, await_champion, infer, say
@@ -138,7 +139,7 @@ def sentence(facts: dict) -> str:
 
 def timeline(facts: dict, path: Path) -> None:
     """Write the page with a bar per stage."""
-    rows = [Row((one["stage"], f"{one['seconds']:.1f}")) for one in facts["stages"]]
+    rows = [TableRow((one["stage"], f"{one['seconds']:.1f}")) for one in facts["stages"]]
     sections = [
         Section("Timeline", figure=_bars(facts["stages"])),
         Section("Stages", heads=("stage", "seconds"), rows=rows, numeric=frozenset({1})),

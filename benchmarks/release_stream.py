@@ -19,12 +19,14 @@ from quality import DATA, KEPT, RESULTS, SETS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, newcomers, release_stream, rivals
-from modelsat.atomic import write_json, write_text
-from modelsat.collection import collect
-from modelsat.release_stream import Frozen, Release
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json, write_text
 from modelsat.reports import figures
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation, newcomers, release_stream
+from modelsat.studies.release_stream import Frozen, StreamedRelease
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("release_stream.json")
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "img"
@@ -87,7 +89,7 @@ def main() -> None:
     print(section(kept))
 
 
-def described(releases: list[Release], candidates: tuple[str, ...], day_of: dict, test: Labelled) -> dict:
+def described(releases: list[StreamedRelease], candidates: tuple[str, ...], day_of: dict, test: Labelled) -> dict:
     """Return the stream and the lines that need no router, in percent by release."""
     pools = [test.outcomes[:, list(release.pool)] for release in releases]
     newest = [candidates[release.newest] for release in releases]
@@ -100,7 +102,7 @@ def described(releases: list[Release], candidates: tuple[str, ...], day_of: dict
     }
 
 
-def measured(frozen: Frozen, releases: list[Release], draws: int) -> tuple[dict, dict]:
+def measured(frozen: Frozen, releases: list[StreamedRelease], draws: int) -> tuple[dict, dict]:
     """Return a rival's accuracies by release and its gains, by number of known outcomes; and those of best so far."""
     chosen = {
         str(count): [[frozen.at(release, count, seed) for release in releases] for seed in range(draws if count else 1)]

@@ -30,7 +30,7 @@ import training_pairs
 import training_whole
 import zoos
 
-from modelsat.atomic import write_json, write_text
+from modelsat.io.atomic import write_json, write_text
 
 SIMPLE = "stack"
 SECTIONS = {

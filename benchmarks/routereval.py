@@ -23,14 +23,18 @@ from quality import DATA, KEPT, RESULTS, SETS, code
 from routereval_page import METRICS, SINGLE, as_text, mean
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, policy, rivals, routereval, splits, strength_pools
-from modelsat.atomic import atomic_file, write_json
-from modelsat.collection import collect
+from modelsat import rivals
+from modelsat.data import splits
+from modelsat.data.collection import collect
+from modelsat.data.readers import routereval_pools
 from modelsat.errors import InputError
-from modelsat.readers import routereval_pools
-from modelsat.rendering import digest
+from modelsat.io.atomic import atomic_file, write_json
+from modelsat.policy import choice as policy
 from modelsat.rivals.clusters import cluster, nearest
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation, routereval, strength_pools
+from modelsat.text import embeddings
+from modelsat.text.rendering import digest
 
 # Avengers-Pro routes by prices, which RouterEval has none of.
 RIVALS = (rivals.OURS, *(name for name in rivals.NAMES if name != "avengers-pro"))

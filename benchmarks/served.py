@@ -26,14 +26,15 @@ import numpy as np
 import torch
 from quality import RESULTS
 
-from modelsat import bundle, contracts, routing
-from modelsat.atomic import write_json
-from modelsat.backbone_files import default_backbone
-from modelsat.bundle import Bundle
-from modelsat.encoder import Encoder
-from modelsat.fusion import surface
-from modelsat.routers.fusion import Anchors, Fusion
-from modelsat.sample import questions
+from modelsat.bundle import bundle, ranking
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
+from modelsat.data.sample import questions
+from modelsat.io.atomic import write_json
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import Encoder
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serving"))
 import serving_classifier
@@ -121,7 +122,7 @@ def served_against_in_process(server: Endpoint, made: Bundle, texts: Iterator[st
                 raise SystemExit(f"{count} prompts over HTTP came to {told}")
 
         def in_process(count: int) -> None:
-            routing.route(made, [next(texts) for _ in range(count)])
+            ranking.route(made, [next(texts) for _ in range(count)])
 
         def one_pass_per_candidate() -> None:
             made.router.encoder.encode([next(texts)] * len(made.names))

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
-from modelsat import contracts
-from modelsat.backbone_files import WEIGHTS, copy_backbone, default_backbone
-from modelsat.bundle import Bundle
-from modelsat.encoder import Encoder
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
 from modelsat.routers.knn import Knn
+from modelsat.text.backbone import WEIGHTS, copy_backbone, default_backbone
+from modelsat.text.encoder import Encoder
 
 TRAINED = 16
 

@@ -17,10 +17,13 @@ from markdown import mean_points
 from quality import DATA, KEPT, RESULTS, line
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, policy, rivals
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.policy import choice as policy
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation
+from modelsat.text import embeddings
 from serving.gateway.conversation import ENOUGH_CHARACTERS, routed_text
 
 INTO = RESULTS.with_name("street_clothes.json")

@@ -26,19 +26,19 @@ import torch
 from quality import DATA, RESULTS
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-from modelsat import instructions as capability_instructions
-from modelsat import splits
-from modelsat.atomic import write_json
-from modelsat.backbone_files import copy_backbone, default_backbone
-from modelsat.collection import collect
-from modelsat.encoder import load_tokenizer
-from modelsat.instructions import Instructions
-from modelsat.paper.network import is_causal, start
-from modelsat.prompt_window import token_ids
-from modelsat.routers.model_sat_paper import load_layout
+from modelsat.aptitude import instructions as capability_instructions
+from modelsat.aptitude.instructions import Instructions
+from modelsat.data import splits
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.routers.paper.network import is_causal, start
+from modelsat.routers.paper.router import load_layout
+from modelsat.text.backbone import copy_backbone, default_backbone
+from modelsat.text.encoder import load_tokenizer
+from modelsat.text.prompt_window import token_ids
 from training import adapters, finetune, loop, recipe, states
 from training.engine import wrap
-from training.loop import Step
+from training.loop import OptimiserStep
 from training.paper import curriculum
 from training.paper.finetune import parameter_groups
 from training.paper.objective import GroupObjective
@@ -169,7 +169,7 @@ def default_rounds(instructions: Instructions, work: Path, ranks: Ranks, meter: 
         with meter.on(targets.numel()):
             part = states.encode(untouched, [ids[i] for i in rows], len(rows), work / str(number), str(number))
             batches = finetune.inputs(part, targets, labels, settings, ranks)
-            loop.take(engine, Step(number, 2, np.arange(len(rows)), rates), batches, ranks)
+            loop.take(engine, OptimiserStep(number, 2, np.arange(len(rows)), rates), batches, ranks)
         yield
 
 

@@ -18,11 +18,11 @@ import torch
 from quality import RESULTS
 from transformers import Phi3Config, Phi3Model
 
-from modelsat.atomic import write_json
-from modelsat.paper.network import PaperNetwork
+from modelsat.io.atomic import write_json
+from modelsat.routers.paper.network import PaperNetwork
 from training import loop, recipe
 from training.engine import wrap
-from training.loop import Batch, Step
+from training.loop import Batch, OptimiserStep
 from training.paper.objective import GroupObjective
 from training.paper.recipe import PaperRecipe
 from training.ranks import Ranks, join
@@ -82,7 +82,7 @@ def measure(config: Phi3Config, shape: tuple[int, int, int], settings: PaperReci
     engine = wrap(GroupObjective(network), [list(network.parameters())], settings)
     draw = torch.Generator().manual_seed(ranks.rank)
 
-    def inputs(_: Step) -> list[Batch]:
+    def inputs(_: OptimiserStep) -> list[Batch]:
         ids = torch.randint(config.vocab_size, (settings.accumulation, groups * k, length), generator=draw)
         mask, present = torch.ones(groups * k, length, dtype=torch.long), torch.ones(groups, k, dtype=torch.bool)
         return [Batch((part, mask, present, None, None, None), 1.0, np.empty(0, int)) for part in ids]
@@ -90,7 +90,7 @@ def measure(config: Phi3Config, shape: tuple[int, int, int], settings: PaperReci
     took = []
     for number in range(steps + 3):
         start = time.perf_counter()
-        loop.take(engine, Step(number, 2, np.arange(settings.groups), (1e-5,)), inputs, ranks)
+        loop.take(engine, OptimiserStep(number, 2, np.arange(settings.groups), (1e-5,)), inputs, ranks)
         if ranks.device.type == "cuda":
             torch.cuda.synchronize()
         took.append(time.perf_counter() - start)

@@ -19,9 +19,10 @@ from pathlib import Path
 import psutil
 from quality import DATA, RESULTS
 
-from modelsat import finetuning, instructions
-from modelsat.atomic import write_json
-from modelsat.collection import collect
+from modelsat.aptitude import instructions
+from modelsat.data.collection import collect
+from modelsat.io.atomic import write_json
+from modelsat.steps import finetune
 
 INTO = RESULTS.with_name("training_whole.json")
 GIB = 2**30
@@ -51,10 +52,10 @@ def main() -> None:
         facts |= {"prompts": built.prompts.num_rows, "candidates": len(built.names), "cores": os.cpu_count()}
         del built
         files = (folder / "router", folder / "predictions.parquet", folder / "page.html")
-        settings = finetuning.Settings(arguments.recipe, arguments.ranks)
+        settings = finetune.FinetuneSettings(arguments.recipe, arguments.ranks)
         with Memory() as memory:
             start, load = time.monotonic(), os.getloadavg()[0]
-            trained = finetuning.run(folder / "instructions", *files, folder / "work", settings)
+            trained = finetune.run(folder / "instructions", *files, folder / "work", settings)
             facts |= {"minutes": (time.monotonic() - start) / 60, "load": [load, os.getloadavg()[0]]}
         spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         facts |= {"processor_minutes": sum(one.ru_utime + one.ru_stime for one in spent) / 60}

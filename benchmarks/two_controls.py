@@ -14,17 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat import arena as arenas
-from modelsat import bundle, collection, evaluation, finetuning, instructions, sample
+from modelsat.aptitude import instructions
+from modelsat.bundle import bundle
+from modelsat.data import collection, sample
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import table as evaluation
+from modelsat.steps import finetune
 
 
 def trained(scores: Path, work: Path, recipe: str) -> tuple[arenas.Arena, np.ndarray]:
     """Train on a folder of scores; return the arena and the challenger's probabilities on it."""
     found = collection.collect([str(scores)])
     instructions.build(found).write(work / "instructions")
-    settings = finetuning.Settings(recipe=recipe)
+    settings = finetune.FinetuneSettings(recipe=recipe)
     folders = [work / name for name in ("router", "predictions.parquet", "page.html", "work")]
-    finetuning.run(work / "instructions", *folders, settings)
+    finetune.run(work / "instructions", *folders, settings)
     arena = arenas.build(found)
     return arena, bundle.read(work / "router").success_probability(arena.texts)
 

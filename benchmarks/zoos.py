@@ -3,8 +3,8 @@
     python benchmarks/zoos.py [--sets FOLDER ...] [--rivals NAME ...] [--folds 5]
 
 Cross-validated by question as in `quality.py`; who belongs to a zoo follows from size and training mean, by the rules
-of `modelsat.zoos`. The tables go to `benchmarks/results/zoos.json`; what is there already, with the same settings and
-code, is not measured again.
+of `modelsat.studies.zoos`. The tables go to `benchmarks/results/zoos.json`; what is there already, with the same
+settings and code, is not measured again.
 """
 
 import argparse
@@ -17,10 +17,13 @@ from quality import DATA, KEPT, RESULTS, SETS
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
-from modelsat import cross_validation, embeddings, evaluation, rivals, zoos
-from modelsat.atomic import write_json
-from modelsat.collection import collect
-from modelsat.cross_validation import Folds
+from modelsat import rivals
+from modelsat.data.collection import collect
+from modelsat.evaluation import table as evaluation
+from modelsat.io.atomic import write_json
+from modelsat.studies import cross_validation, zoos
+from modelsat.studies.cross_validation import Folds
+from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("zoos.json")
 RIVALS = (

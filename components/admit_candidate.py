@@ -26,7 +26,7 @@ def admit_candidate(
     from pathlib import Path
 
     from modelsat.onboarding import order as orders
-    from modelsat.onboarding import steps
+    from modelsat.steps import onboard
 
     paths = [Path(artifact.path) for artifact in (results, router, report)]
-    return steps.admit(orders.read(Path(order.path)), *paths)
+    return onboard.admit(orders.read(Path(order.path)), *paths)

@@ -29,8 +29,8 @@ def build_instructions(
     """
     from pathlib import Path
 
-    from modelsat import instructions as capability_instructions
-    from modelsat.collection import Collection
+    from modelsat.aptitude import instructions as capability_instructions
+    from modelsat.data.collection import Collection
 
     built = capability_instructions.build(Collection.read(Path(scores.path)), tasks, questions)
     built.write(Path(instructions.path))

@@ -49,7 +49,7 @@ def check_prerequisites(
     """
     from pathlib import Path
 
-    from modelsat import prerequisites
+    from modelsat.steps import prerequisites
 
     # One parameter each: older KFP backends leave pipeline parameters inside a dictionary unresolved.
     bounded = {

@@ -25,7 +25,7 @@ def collect_scores(
     """
     from pathlib import Path
 
-    from modelsat import collection
+    from modelsat.data import collection
     from modelsat.reports import collected
 
     found = collection.collect(sources)

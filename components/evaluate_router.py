@@ -48,13 +48,14 @@ def evaluate_router(
     """
     from pathlib import Path
 
-    from modelsat import contest
-    from modelsat.gate import Rules
+    from modelsat.evaluation import contest
+    from modelsat.evaluation.gate import GateRules
+    from modelsat.steps import evaluate
 
-    rules = Rules(confidence=confidence, margin=margin, saving=saving)
-    held = contest.run(Path(scores.path), Path(router.path), Path(predictions.path), champion_store, rules)
-    contest.write_fallback(held, Path(router.path), Path(fallback.path))
-    contest.write_pages(held, Path(report.path), Path(decisions.path), Path(result.path))
+    rules = GateRules(confidence=confidence, margin=margin, saving=saving)
+    held = evaluate.run(Path(scores.path), Path(router.path), Path(predictions.path), champion_store, rules)
+    evaluate.write_fallback(held, Path(router.path), Path(fallback.path))
+    evaluate.write_pages(held, Path(report.path), Path(decisions.path), Path(result.path))
     for name, value in contest.metrics(held).items():
         metrics.log_metric(name, value)
     roc.log_roc_curve(*contest.roc(held))

@@ -33,8 +33,8 @@ def find_releases(
     """
     from pathlib import Path
 
-    from modelsat import release_watch
+    from modelsat.steps import watch
 
-    found = release_watch.look(catalogue, results, ledger, champion_store, run_key, lease_seconds, most)
+    found = watch.look(catalogue, results, ledger, champion_store, run_key, lease_seconds, most)
     Path(page.path).write_text(found.page(), encoding="utf-8")
     return found.as_parameters()

@@ -51,13 +51,15 @@ def finetune_router(
     """
     from pathlib import Path
 
-    from modelsat import finetuning, registry, train_job_launch
+    from modelsat.cluster import launch_train_job
+    from modelsat.io import mlflow_registry
+    from modelsat.steps import finetune
 
-    run = registry.Run(mlflow_tracking_uri, experiment, run_key)
-    settings = finetuning.Settings(recipe=recipe, ranks=ranks, backbone=backbone)
+    run = mlflow_registry.MlflowRun(mlflow_tracking_uri, experiment, run_key)
+    settings = finetune.FinetuneSettings(recipe=recipe, ranks=ranks, backbone=backbone)
     paths = [Path(artifact.path) for artifact in (instructions, router, predictions, report)]
-    launch = train_job_launch.launcher(nodes, ranks, node_gpus, node_selector, tolerations)
-    trained = finetuning.run(*paths, Path(work_root), settings, run.live(), launch)
+    launch = launch_train_job.launcher(nodes, ranks, node_gpus, node_selector, tolerations)
+    trained = finetune.run(*paths, Path(work_root), settings, run.live(), launch)
     run.log(parameters=trained.parameters, metrics=trained.metrics, dataset=trained.dataset)
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)

@@ -17,7 +17,7 @@ def notify(status: dsl.PipelineTaskFinalStatus) -> str:
     """
     import os
 
-    from modelsat import notification
+    from modelsat.io import notification
 
     sentence = notification.sentence(status.state, status.pipeline_job_resource_name, status.error_message)
     notification.send(sentence, os.environ.get("MODELSAT_NOTIFY_URL", ""))

@@ -47,11 +47,11 @@ def promote_router(
     """
     from pathlib import Path
 
-    from modelsat.rollout import deployed, probing
-    from modelsat.rollout.plan import Rollout
+    from modelsat.cluster.rollout import deployed, probing
+    from modelsat.cluster.rollout.plan import Rollout
 
     wanted = Rollout(run_key, against_epoch, bundle_uri, bundle_digest, f"{model_name}/{version}", verdict)
-    where = deployed.Where(champion_store, mlflow_tracking_uri, inference_service, check_seconds=check_seconds)
+    where = deployed.RolloutTarget(champion_store, mlflow_tracking_uri, inference_service, check_seconds=check_seconds)
     probes = probing.probes(scores and Path(scores.path), decisions and Path(decisions.path), verdict)
     champion, timeline = deployed.promote(wanted, where, probes)
     Path(page.path).write_text(timeline, encoding="utf-8")

@@ -43,10 +43,10 @@ def register_router(
     """
     from pathlib import Path
 
-    from modelsat import registration
+    from modelsat.steps import register
 
-    files = registration.Files(*(Path(a.path) for a in (router, fallback, report, decisions, result)))
-    where = registration.Where(mlflow_tracking_uri, experiment, model_name, bundle_store)
-    registered = registration.register(files, verdict, where, run_key)
+    files = register.Files(*(Path(a.path) for a in (router, fallback, report, decisions, result)))
+    where = register.RegistrationTarget(mlflow_tracking_uri, experiment, model_name, bundle_store)
+    registered = register.register(files, verdict, where, run_key)
     Path(page.path).write_text(registered.page, encoding="utf-8")
     return (registered.version, registered.bundle_uri, registered.bundle_digest)

@@ -17,6 +17,6 @@ def settle_release(ledger: str, key: str, attempt: int, run_key: str, outcome: s
         outcome: onboarded or retrained.
         scores: Results of the candidate, which the next retraining reads.
     """
-    from modelsat import release_watch
+    from modelsat.steps import watch
 
-    release_watch.settle(ledger, key, attempt, run_key, outcome, scores)
+    watch.settle(ledger, key, attempt, run_key, outcome, scores)

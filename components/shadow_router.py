@@ -37,11 +37,11 @@ def shadow_router(
     from pathlib import Path
 
     from modelsat.onboarding import order as orders
-    from modelsat.onboarding import steps
+    from modelsat.steps import onboard
 
     placed = orders.read(Path(order.path))
-    judged = steps.compare(placed, Path(results.path), Path(router.path), max_loss)
-    steps.write_pages(judged, placed, *(Path(artifact.path) for artifact in (report, decisions, result)))
+    judged = onboard.compare(placed, Path(results.path), Path(router.path), max_loss)
+    onboard.write_pages(judged, placed, *(Path(artifact.path) for artifact in (report, decisions, result)))
     for name, value in judged.metrics.items():
         metrics.log_metric(name, value)
     return (judged.promotes, str(judged.verdict.outcome), judged.sentence())

@@ -45,12 +45,12 @@ def take_answers(
     """
     from pathlib import Path
 
-    from modelsat.asking import Settings
-    from modelsat.collection import Collection
+    from modelsat.data.collection import Collection
     from modelsat.onboarding import order as orders
-    from modelsat.onboarding import steps
+    from modelsat.onboarding.asking import AskingSettings
+    from modelsat.steps import onboard
 
-    settings = Settings(
+    settings = AskingSettings(
         endpoint=endpoint or None,
         questions=questions or None,
         concurrency=concurrency,
@@ -58,8 +58,8 @@ def take_answers(
         budget_usd=budget_usd or None,
         adaptive=adaptive,
     )
-    sources = steps.Sources(scores, zoo, answer_store, Path(work_root))
-    run_key, unreadable = steps.gather(orders.read(Path(order.path)), sources, settings, Path(results.path))
+    sources = onboard.Sources(scores, zoo, answer_store, Path(work_root))
+    run_key, unreadable = onboard.gather(orders.read(Path(order.path)), sources, settings, Path(results.path))
     for name, value in Collection.read(Path(results.path)).counts().items():
         metrics.log_metric(name, value)
     return (run_key, unreadable)

@@ -31,12 +31,13 @@ def validate_scores(
     """
     from pathlib import Path
 
-    from modelsat import lineage, validation
-    from modelsat.collection import Collection
+    from modelsat.bundle import lineage
+    from modelsat.data import validation
+    from modelsat.data.collection import Collection
     from modelsat.reports import validated
 
     collection = Collection.read(Path(scores.path))
-    limits = validation.Limits(max_rejected_share=max_rejected_share, max_drift=max_drift)
+    limits = validation.ValidationLimits(max_rejected_share=max_rejected_share, max_drift=max_drift)
     outcome = validation.check(collection, lineage.champion_summary(champion_store), limits)
     validated.write(outcome, collection, report.path)
     metrics.log_metric("expectations", len(outcome.checks))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelsat import champions
+from modelsat.bundle import champions
 from modelsat.errors import VerdictNo
 from pipelines import local, services
 from pipelines.onboard import onboard
@@ -15,7 +15,7 @@ from pipelines.whole_loop import await_champion, say, timed
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OnboardingOutcome:
     """What came of an onboarding.
 
     Attributes:
@@ -31,7 +31,7 @@ class Outcome:
     sources: tuple[str, ...] = ()
 
 
-def run(folder: Path, candidate: str, choices: Mapping[str, Any]) -> Outcome:
+def run(folder: Path, candidate: str, choices: Mapping[str, Any]) -> OnboardingOutcome:
     """Onboard a candidate at the champion of `folder` and show what came of it.
 
     Args:
@@ -63,17 +63,17 @@ def run(folder: Path, candidate: str, choices: Mapping[str, Any]) -> Outcome:
     return outcome
 
 
-def pipeline(folder: Path, candidate: str, choices: Mapping[str, Any], tracking_uri: str) -> Outcome:
+def pipeline(folder: Path, candidate: str, choices: Mapping[str, Any], tracking_uri: str) -> OnboardingOutcome:
     """Run the pipeline alone, with services that are up."""
     tasks = local.run(folder, arguments(folder, candidate, choices, tracking_uri), onboard)
     result = local.output(tasks, "shadow-router", "result")
     if not result.is_file():
         order = json.loads(local.output(tasks, "place-order", "order").read_text(encoding="utf-8"))
-        return Outcome(False, f"nothing to do: {order['done']}", {})
+        return OnboardingOutcome(False, f"nothing to do: {order['done']}", {})
     facts = json.loads(result.read_text(encoding="utf-8"))
     sources = json.loads(local.output(tasks, "take-answers", "results").joinpath("collection.json").read_text("utf-8"))
     verdict = facts["verdict"]
-    return Outcome(verdict["outcome"] == "promoted", verdict["sentence"], facts, tuple(sources["sources"]))
+    return OnboardingOutcome(verdict["outcome"] == "promoted", verdict["sentence"], facts, tuple(sources["sources"]))
 
 
 def arguments(folder: Path, candidate: str, choices: Mapping[str, Any], tracking_uri: str) -> dict[str, Any]:

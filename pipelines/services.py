@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from modelsat.atomic import write_json
 from modelsat.errors import ServiceError
+from modelsat.io.atomic import write_json
 
 _START_SECONDS = 90
 _STOP_SECONDS = 15

@@ -11,11 +11,12 @@ from typing import Any
 
 import psutil
 
-from modelsat import release_ledger, release_watch
 from modelsat.errors import ConflictError, InputError, ModelsatError, ValidationFailed
-from modelsat.release_ledger import Lease
-from modelsat.releases import Due
-from modelsat.retraining_policy import Rules
+from modelsat.onboarding.releases import ledger as release_ledger
+from modelsat.onboarding.releases.due import Due
+from modelsat.onboarding.releases.ledger import Lease
+from modelsat.onboarding.releases.retraining import RetrainingRules
+from modelsat.steps import watch
 from pipelines import local, one_candidate, services
 from pipelines.whole_loop import arguments, say
 
@@ -41,7 +42,7 @@ class Watch:
     results: str = ""
     lease_seconds: float = 4 * 3600.0
     choices: Mapping[str, Any] | None = None
-    rules: Rules | None = field(default_factory=Rules)
+    rules: RetrainingRules | None = field(default_factory=RetrainingRules)
     recipe: str = "cpu"
 
     def run(self, every: float, once: bool) -> None:
@@ -67,7 +68,7 @@ class Watch:
 
     def look(self) -> None:
         """Announce what is new, onboard what is due, then train where that is called for."""
-        found = release_watch.look(
+        found = watch.look(
             self.catalogue, self.results, self.ledger, self._champions, worker(), self.lease_seconds, is_gone=is_gone
         )
         for release in found.new:
@@ -104,7 +105,9 @@ class Watch:
             ending = release_ledger.ONBOARDED if in_place else release_ledger.REFUSED
             self._settle(one, ending, outcome.sentence, outcome)
 
-    def _settle(self, one: Due, ending: str, sentence: str, outcome: one_candidate.Outcome | None = None) -> None:
+    def _settle(
+        self, one: Due, ending: str, sentence: str, outcome: one_candidate.OnboardingOutcome | None = None
+    ) -> None:
         facts: dict[str, Any] = {}
         if outcome is not None and outcome.result and one.release.action == "add":
             metrics = outcome.result["metrics"]
@@ -129,8 +132,8 @@ class Watch:
         else:
             say(f"{_clock()} {ending}: {sentence}")
 
-    def _train(self, rules: Rules) -> None:
-        planned = release_watch.plan(self.ledger, self._champions, rules, worker(), self.lease_seconds, is_gone)
+    def _train(self, rules: RetrainingRules) -> None:
+        planned = watch.plan(self.ledger, self._champions, rules, worker(), self.lease_seconds, is_gone)
         say(f"{_clock()} {planned.sentence}")
         if not planned.trains:
             return

@@ -9,8 +9,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from modelsat import champions, sample, storage
+from modelsat.bundle import champions
+from modelsat.data import sample
 from modelsat.errors import ModelsatError, ServiceError
+from modelsat.io import storage
 from modelsat.reports import terminal
 from pipelines import local, services
 

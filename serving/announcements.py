@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from modelsat.names import fault_in_candidate
-from modelsat.release_ledger import Release
+from modelsat.data.candidate_names import fault_in_candidate
+from modelsat.onboarding.releases.ledger import Release
 from serving.refusal import Refused
 
 SIGNATURE, DELIVERY, TIMESTAMP = "x-mlflow-signature", "x-mlflow-delivery-id", "x-mlflow-timestamp"

@@ -18,9 +18,9 @@ from typing import Any
 
 from kserve import InferOutput, InferResponse
 
-from modelsat.bundle import Bundle
-from modelsat.routing import Ranking, rows
-from serving.questions import OUTPUTS, Question
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.ranking import Ranking, rows
+from serving.questions import OUTPUTS, RoutingRequest
 
 
 def version(bundle: Bundle) -> str:
@@ -29,7 +29,7 @@ def version(bundle: Bundle) -> str:
 
 
 def to_v2(
-    question: Question, model_name: str, bundle: Bundle, ranking: Ranking, explained: Sequence[dict[str, Any]]
+    question: RoutingRequest, model_name: str, bundle: Bundle, ranking: Ranking, explained: Sequence[dict[str, Any]]
 ) -> InferResponse:
     """Return the v2 response; `explained` is empty where nobody asked why."""
     data = {

@@ -8,7 +8,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from modelsat import bundle, champions
+from modelsat.bundle import bundle, champions
 from modelsat.errors import InputError
 from serving.predictor import Predictor
 

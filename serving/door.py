@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import tokens
-from serving.limits import Limits, Pace
+from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
 
 REQUEST_ID = "x-modelsat-request-id"
@@ -40,7 +40,7 @@ class Door:
     def __init__(
         self,
         app: ASGIApp,
-        limits: Limits,
+        limits: RequestLimits,
         clients: frozenset[str],
         is_open: Callable[[str, str], bool],
         answer: Callable[[Refused], ASGIApp],
@@ -54,7 +54,7 @@ class Door:
         self._answer = answer
         self._on_refused = on_refused
         self._logger = logger
-        self._pace = Pace(limits.per_minute) if limits.per_minute else None
+        self._pace = ClientRates(limits.per_minute) if limits.per_minute else None
         self._in_flight = 0
         self._bytes_in_flight = 0
 

@@ -12,15 +12,14 @@ import uvicorn
 from modelsat.errors import InputError
 from serving import tokens
 from serving.gateway import feedback_settings, upstreams
-from serving.gateway.app import Settings as Settings
-from serving.gateway.app import create_app
+from serving.gateway.app import GatewaySettings, create_app
 from serving.gateway.feedback_settings import FeedbackSettings
 
 _LAST_STREAMS_SECONDS = 30
 
 
 def run(
-    host: str, port: int, upstreams_file: Path, endpoint: str, clients_file: Path | None, settings: Settings
+    host: str, port: int, upstreams_file: Path, endpoint: str, clients_file: Path | None, settings: GatewaySettings
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 

@@ -14,7 +14,7 @@ from kserve.protocol.infer_type import InferRequest
 from modelsat.errors import InputError
 from serving import tokens
 from serving.error_objects import as_refusal
-from serving.limits import Limits, Pace
+from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
 
 _STATUS = {
@@ -61,11 +61,11 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         on_refused: Called with the reason of each refusal.
     """
 
-    def __init__(self, limits: Limits, clients: frozenset[str], on_refused: Callable[[str], None]) -> None:
+    def __init__(self, limits: RequestLimits, clients: frozenset[str], on_refused: Callable[[str], None]) -> None:
         self._limits = limits
         self._clients = clients
         self._on_refused = on_refused
-        self._pace = Pace(limits.per_minute) if limits.per_minute else None
+        self._pace = ClientRates(limits.per_minute) if limits.per_minute else None
         self._in_flight = 0
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
@@ -115,7 +115,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         await context.abort(_STATUS.get(refused.status, grpc.StatusCode.INTERNAL), str(refused))
 
 
-def make(address: str, plane: DataPlane, limits: Limits, gate: Gate) -> Any:
+def make(address: str, plane: DataPlane, limits: RequestLimits, gate: Gate) -> Any:
     """Return a server that is not started yet.
 
     Args:

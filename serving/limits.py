@@ -8,7 +8,7 @@ _MOST_CLIENTS = 10_000
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """Bounds of one process.
 
     Attributes:
@@ -26,7 +26,7 @@ class Limits:
     per_minute: float = 0.0
 
 
-class Pace:
+class ClientRates:
     """Token buckets of clients: each fills at a steady pace and pays for requests.
 
     Args:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.bundle import Bundle
-from modelsat.routers.router import Reading
+from modelsat.bundle.bundle import Bundle
+from modelsat.routers.router import Prediction
 from serving.refusal import Refused
 
 SLICE = 32
@@ -37,7 +37,7 @@ class _Slice:
     longest: int
     expires_at: float
     """On the monotonic clock; never, for all but the first slice of a request."""
-    read: "asyncio.Future[Reading]"
+    read: "asyncio.Future[Prediction]"
 
 
 class MicroBatches:
@@ -66,7 +66,7 @@ class MicroBatches:
         self._seconds_per_prompt = 0.0
         self._worker: asyncio.Task[None] | None = None
 
-    async def reading(self, bundle: Bundle, texts: list[str]) -> Reading:
+    async def reading(self, bundle: Bundle, texts: list[str]) -> Prediction:
         """Read prompts.
 
         Raises:
@@ -162,7 +162,7 @@ def _alike(first: _Slice, other: _Slice) -> bool:
     return first.bundle is other.bundle and high <= _MOST_TIMES_LONGER * low
 
 
-def _settle(one: _Slice, result: Reading | Exception) -> None:
+def _settle(one: _Slice, result: Prediction | Exception) -> None:
     if one.read.done():
         return
     if isinstance(result, Exception):
@@ -175,12 +175,12 @@ def _full(wait: float) -> Refused:
     return Refused(503, "more prompts wait than can be read in time; try again, or send fewer", max(1, math.ceil(wait)))
 
 
-def _part(told: Reading, rows: slice) -> Reading:
-    return Reading(told.success_probability[rows], told.truncated[rows], told.foreign[rows])
+def _part(told: Prediction, rows: slice) -> Prediction:
+    return Prediction(told.success_probability[rows], told.truncated[rows], told.foreign[rows])
 
 
-def _joined(parts: list[Reading]) -> Reading:
-    return Reading(
+def _joined(parts: list[Prediction]) -> Prediction:
+    return Prediction(
         np.concatenate([one.success_probability for one in parts]),
         np.concatenate([one.truncated for one in parts]),
         np.concatenate([one.foreign for one in parts]),

@@ -1,6 +1,6 @@
 """The KServe model: Open Inference Protocol v2 and v1 in, a ranking of candidates out.
 
-It holds no policy and no platform: requests become calls of `modelsat.routing`. The bundle can be replaced while
+It holds no policy and no platform: requests become calls of `modelsat.bundle.ranking`. The bundle can be replaced while
 requests run; each request sees one bundle from start to end.
 """
 
@@ -16,14 +16,15 @@ import numpy as np
 from kserve import InferRequest, Model
 from kserve.errors import ModelNotReady
 
-from modelsat import explanation, routing
-from modelsat.bundle import Bundle
+from modelsat.bundle import explanation
+from modelsat.bundle import ranking as routing
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
-from modelsat.preferences import Preferences
-from modelsat.routers.router import Reading
+from modelsat.policy.preferences import Preferences
+from modelsat.routers.router import Prediction
 from serving.answers import to_v1, to_v2
 from serving.micro_batches import DEADLINE_SECONDS, MicroBatches
-from serving.questions import OUTPUTS, Question, from_v1, from_v2
+from serving.questions import OUTPUTS, RoutingRequest, from_v1, from_v2
 from serving.refusal import Refused
 from serving.telemetry import EndpointTelemetry
 
@@ -74,7 +75,7 @@ class Predictor(Model):  # type: ignore[misc]
             if name != "explanation"
         ]
 
-    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> Question:  # noqa: ARG002
+    async def preprocess(self, payload: Any, headers: dict[str, str] | None = None) -> RoutingRequest:  # noqa: ARG002
         """Turn a v1 body or a v2 request into a question.
 
         Raises:
@@ -88,7 +89,7 @@ class Predictor(Model):  # type: ignore[misc]
 
     async def predict(
         self,
-        payload: Question,
+        payload: RoutingRequest,
         headers: dict[str, str] | None = None,  # noqa: ARG002
         response_headers: dict[str, str] | None = None,  # noqa: ARG002
     ) -> Any:
@@ -100,11 +101,11 @@ class Predictor(Model):  # type: ignore[misc]
         """
         return await self._answer(payload, payload.explain)
 
-    async def explain(self, payload: Question, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
+    async def explain(self, payload: RoutingRequest, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
         """Answer KServe's verb `explain`: as `predict`, and say why; its errors are those of `predict`."""
         return await self._answer(payload, explain=True)
 
-    async def _answer(self, question: Question, explain: bool) -> Any:
+    async def _answer(self, question: RoutingRequest, explain: bool) -> Any:
         bundle, began = self.bundle, time.monotonic()
         if bundle is None:
             raise ModelNotReady(self.name)
@@ -121,7 +122,7 @@ class Predictor(Model):  # type: ignore[misc]
             return to_v2(question, self.name, bundle, ranking, explained)
         return to_v1(bundle, ranking, explained)
 
-    async def _read(self, bundle: Bundle, texts: list[str]) -> Reading:
+    async def _read(self, bundle: Bundle, texts: list[str]) -> Prediction:
         try:
             return await self._batches.reading(bundle, texts)
         except Refused:
@@ -141,7 +142,7 @@ def _require_room(prompts: int, candidates: int, preferences: Preferences) -> No
         )
 
 
-def _why(bundle: Bundle, question: Question, reading: Reading) -> list[dict[str, Any]]:
+def _why(bundle: Bundle, question: RoutingRequest, reading: Prediction) -> list[dict[str, Any]]:
     """Say of each prompt why, of all candidates that were allowed and not only of those that are shown."""
     wanted = replace(question.preferences, top_k=None)
     ranking = routing.rank(bundle, question.texts, reading, wanted)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from kserve import InferInput, InferRequest
 
-from modelsat import preferences
 from modelsat.errors import InputError
-from modelsat.preferences import Preferences
-from modelsat.rendering import render_prompt
+from modelsat.policy import preferences
+from modelsat.policy.preferences import Preferences
+from modelsat.text.rendering import render_prompt
 
 MAX_PROMPTS = 1024
 MAX_EXPLAINED = 16
@@ -30,7 +30,7 @@ OUTPUTS = {
 
 
 @dataclass(frozen=True)
-class Question:
+class RoutingRequest:
     """One request.
 
     Attributes:
@@ -50,7 +50,7 @@ class Question:
     outputs: tuple[str, ...] = ()
 
 
-def from_v2(request: InferRequest) -> Question:
+def from_v2(request: InferRequest) -> RoutingRequest:
     """Read a v2 request.
 
     Raises:
@@ -68,10 +68,10 @@ def from_v2(request: InferRequest) -> Question:
         raise InputError(f"output {unknown[0][:80]!r} is unknown; this router has {', '.join(OUTPUTS)}")
     texts = _texts(prompts[0])
     explain = explain or "explanation" in outputs
-    return Question(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs)
+    return RoutingRequest(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs)
 
 
-def from_v1(body: Any) -> Question:
+def from_v1(body: Any) -> RoutingRequest:
     """Read a v1 body.
 
     Raises:
@@ -93,7 +93,7 @@ def from_v1(body: Any) -> Question:
     if not isinstance(given, Mapping):
         raise InputError('"parameters" is not an object; send {"cost_weight": 0.2}, for example')
     wanted, explain = _parameters(given)
-    return Question(_bounded(texts, explain), wanted, explain)
+    return RoutingRequest(_bounded(texts, explain), wanted, explain)
 
 
 def _parameters(given: Mapping[str, Any]) -> tuple[Preferences, bool]:

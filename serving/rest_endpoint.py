@@ -14,7 +14,7 @@ from kserve.protocol.rest.server import RESTServer
 from serving import error_objects
 from serving.answers import version
 from serving.door import Door
-from serving.limits import Limits
+from serving.limits import RequestLimits
 from serving.refusal import Refused
 
 logger = logging.getLogger("modelsat.serving")
@@ -98,7 +98,7 @@ class Rest(RESTServer):  # type: ignore[misc]
         port: int,
         plane: StrictPlane,
         repository: Any,
-        limits: Limits,
+        limits: RequestLimits,
         clients: frozenset[str],
         on_refused: Callable[[str], None],
     ) -> None:

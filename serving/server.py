@@ -21,7 +21,7 @@ from kserve import logging as kserve_logging
 from modelsat.errors import InputError
 from serving import grpc_endpoint, tokens
 from serving.champion_watch import ChampionWatch, load
-from serving.limits import Limits
+from serving.limits import RequestLimits
 from serving.micro_batches import DEADLINE_SECONDS
 from serving.predictor import Predictor
 from serving.rest_endpoint import MODEL_NAME, Rest, StrictPlane
@@ -32,7 +32,7 @@ logger = logging.getLogger("modelsat.serving")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """How the endpoint serves.
 
     Attributes:
@@ -54,7 +54,7 @@ class Settings:
     clients: Path | None = None
 
 
-def run(settings: Settings, champions: str | None, bundle: str | None) -> None:
+def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
@@ -82,11 +82,11 @@ def run(settings: Settings, champions: str | None, bundle: str | None) -> None:
     asyncio.run(_serve(settings, predictor, known))
 
 
-async def _serve(settings: Settings, predictor: Predictor, known: frozenset[str]) -> None:
+async def _serve(settings: ServerSettings, predictor: Predictor, known: frozenset[str]) -> None:
     server = ModelServer(http_port=settings.port, enable_grpc=False, enable_latency_logging=False)
     server.register_model(predictor)
     plane = StrictPlane(model_registry=server.registered_models)
-    limits = Limits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute)
+    limits = RequestLimits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute)
     count = predictor.telemetry.refused
     async with contextlib.AsyncExitStack() as stack:
         if settings.grpc_port:
@@ -97,7 +97,7 @@ async def _serve(settings: Settings, predictor: Predictor, known: frozenset[str]
         await Rest(settings.host, settings.port, plane, server.model_repository_extension, limits, known, count).start()
 
 
-def _address(settings: Settings) -> str:
+def _address(settings: ServerSettings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{host}:{settings.grpc_port}"
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
-from modelsat import chosen_mix
-from modelsat.bundle import Bundle
-from modelsat.champions import Champion
-from modelsat.routing import Ranking
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.champions import Champion
+from modelsat.bundle.ranking import Ranking
+from modelsat.challenger import chosen_mix
 from serving import metric_names as names
 
 RECENT = 1000

@@ -13,9 +13,11 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from modelsat import release_ledger, rendering, storage
 from modelsat.errors import ConflictError, InputError, ModelsatError
-from modelsat.release_ledger import Release
+from modelsat.io import storage
+from modelsat.onboarding.releases import ledger as release_ledger
+from modelsat.onboarding.releases.ledger import Release
+from modelsat.text import rendering
 from serving import announcements, tokens
 from serving.refusal import Refused
 
@@ -26,7 +28,7 @@ logger = logging.getLogger("modelsat.webhooks")
 
 
 @dataclass(frozen=True)
-class Settings:
+class WebhookSettings:
     """Settings of the receiver.
 
     Attributes:
@@ -48,7 +50,7 @@ class Settings:
     skew_seconds: float = 300.0
 
 
-def create_app(settings: Settings, clock: Callable[[], float] = time.time) -> FastAPI:
+def create_app(settings: WebhookSettings, clock: Callable[[], float] = time.time) -> FastAPI:
     """Return the application.
 
     Args:
@@ -127,7 +129,7 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "the release ledger cannot be written; try again"}, status_code=503)
 
 
-def run(host: str, port: int, settings: Settings) -> None:
+def run(host: str, port: int, settings: WebhookSettings) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:

@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from modelsat import contracts, rendering, splits, storage
-from modelsat.backbone_files import WEIGHTS, copy_backbone, default_backbone
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection, collect
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts, splits
+from modelsat.data.collection import Collection, collect
+from modelsat.io import s3, storage
 from modelsat.routers.constant import Constant
+from modelsat.text import rendering
+from modelsat.text.backbone import WEIGHTS, copy_backbone, default_backbone
 
 settings.register_profile(
     "modelsat",
@@ -270,13 +272,13 @@ def use_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
             monkeypatch.setenv(name, value)
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
-        storage._client.cache_clear()
+        s3.client.cache_clear()
 
-    storage._prove_conditional_writes.cache_clear()
+    s3.prove_conditional_writes.cache_clear()
 
     yield use
-    storage._client.cache_clear()
-    storage._prove_conditional_writes.cache_clear()
+    s3.client.cache_clear()
+    s3.prove_conditional_writes.cache_clear()
 
 
 @pytest.fixture
@@ -284,7 +286,7 @@ def bucket(use_s3: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, _s3_e
     """Name of an empty bucket on a working S3 server."""
     use_s3(_s3_endpoint)
     client = _client(_s3_endpoint)
-    monkeypatch.setattr(storage, "_client", functools.cache(lambda: client))
+    monkeypatch.setattr(s3, "client", functools.cache(lambda: client))
     name = f"bucket-{next(_BUCKETS)}"
     client.create_bucket(Bucket=name)
     return name
@@ -293,7 +295,7 @@ def bucket(use_s3: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, _s3_e
 @functools.cache
 def _client(endpoint: str) -> Any:
     """Make modelsat's client once per endpoint, since that takes longer than most tests."""
-    return storage._client()
+    return s3.client()
 
 
 Answer = Callable[[str, str, bytes], tuple[int, bytes] | None]

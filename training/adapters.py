@@ -7,7 +7,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from modelsat.network import Network
+from modelsat.routers.model_sat.network import Network
 
 # As BERT and its kin, Llama and its kin, and Phi-3 call the projections of query and value.
 TARGETS = ("query", "value", "q_proj", "v_proj", "qkv_proj")

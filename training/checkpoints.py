@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelsat.atomic import naming_full_disk, write_json
-from modelsat.storage import file_digest
+from modelsat.io.atomic import naming_full_disk, write_json
+from modelsat.io.storage import file_digest
 
 KEPT = 2
 

@@ -22,19 +22,20 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from modelsat import cards, splits
-from modelsat.atomic import atomic_file, write_json
-from modelsat.backbone_files import halve_backbone
-from modelsat.capability import describe, fit
-from modelsat.encoder import Encoder, load_language_model, load_tokenizer
+from modelsat.aptitude import cards
+from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.data import splits
 from modelsat.errors import InputError, ModelsatError
-from modelsat.instructions import Instructions, Part
-from modelsat.network import Network, Shape
-from modelsat.prompt_window import token_ids
-from modelsat.rendering import INQUIRY, digest
-from modelsat.storage import file_digest
+from modelsat.io.atomic import atomic_file, write_json
+from modelsat.io.storage import file_digest
+from modelsat.routers.model_sat.capability import describe, fit
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.text.backbone import halve_backbone
+from modelsat.text.encoder import Encoder, load_language_model, load_tokenizer
+from modelsat.text.prompt_window import token_ids
+from modelsat.text.rendering import INQUIRY, digest
 from training import adapters, loop, losses, order, recipe, states
-from training.loop import Batch, Step
+from training.loop import Batch, OptimiserStep
 from training.paper.finetune import finetune as as_published
 from training.paper.recipe import PaperRecipe
 from training.ranks import Bar, Ranks, join
@@ -214,7 +215,7 @@ def _announce(network: Network, settings: recipe.Recipe, ranks: Ranks, targets: 
     return {"announced": facts}
 
 
-def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[Step]:
+def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[OptimiserStep]:
     """Yield every step of both stages in order; the same settings always give the same plan."""
     number = 0
     ours = settings.connector_learning_rate
@@ -233,7 +234,7 @@ def plan(n: int, lengths: np.ndarray, settings: recipe.Recipe) -> Iterator[Step]
         while done < steps:
             for rows in order.batches(n, size, settings.seed, stage, epoch, by_length)[: steps - done]:
                 share = order.rate(done, steps, settings.warm_up)
-                yield Step(number, stage, rows, (peaks[0] * share, peaks[1] * share))
+                yield OptimiserStep(number, stage, rows, (peaks[0] * share, peaks[1] * share))
                 number, done = number + 1, done + 1
             epoch += 1
 
@@ -256,7 +257,7 @@ def inputs(
     """
     vectors = torch.from_numpy(prompts.vectors)
 
-    def batch(step: Step, rows: np.ndarray) -> Batch:
+    def batch(step: OptimiserStep, rows: np.ndarray) -> Batch:
         filled = torch.from_numpy(np.maximum(rows, 0))
         filler = torch.from_numpy(rows < 0)
         wanted = targets[filled].masked_fill(filler[:, None], torch.nan)
@@ -266,7 +267,7 @@ def inputs(
         scale = len(rows) * ranks.count * settings.accumulation / len(step.rows)
         return Batch((*read, wanted, about), scale, rows[rows >= 0])
 
-    def of_step(step: Step) -> Iterator[Batch]:
+    def of_step(step: OptimiserStep) -> Iterator[Batch]:
         return (batch(step, rows) for rows in order.shares(step.rows, ranks.rank, ranks.count, settings.accumulation))
 
     return of_step

@@ -17,7 +17,7 @@ from training.ranks import LINE_SECONDS, Ranks
 
 
 @dataclass(frozen=True)
-class Step:
+class OptimiserStep:
     """One optimiser step: its number from 0, its stage, what it learns from, and the rate of each parameter group."""
 
     number: int
@@ -41,14 +41,14 @@ class Batch:
     prompts: np.ndarray
 
 
-Inputs = Callable[[Step], Iterable[Batch]]
+Inputs = Callable[[OptimiserStep], Iterable[Batch]]
 """Makes a rank's share of a step: as many batches as gradients are accumulated."""
 
 
 def train(
     objective: torch.nn.Module,
     groups: Sequence[Sequence[torch.nn.Parameter]],
-    steps: Sequence[Step],
+    steps: Sequence[OptimiserStep],
     inputs: Inputs,
     settings: Optimisation,
     ranks: Ranks,
@@ -109,7 +109,7 @@ def train(
     return state
 
 
-def take(engine: Any, step: Step, inputs: Inputs, ranks: Ranks) -> tuple[torch.Tensor, list[int]]:
+def take(engine: Any, step: OptimiserStep, inputs: Inputs, ranks: Ranks) -> tuple[torch.Tensor, list[int]]:
     """Learn from a rank's share of a step; return its mean loss and the prompts that taught."""
     for group, value in zip(engine.optimizer.param_groups, step.rates, strict=True):
         group["lr"] = value
@@ -124,7 +124,9 @@ def take(engine: Any, step: Step, inputs: Inputs, ranks: Ranks) -> tuple[torch.T
     return torch.stack(losses).mean(), taught
 
 
-def _log(ranks: Ranks, step: Step, steps: int, loss: float, speed: float, unit: str, work: Path) -> dict[str, float]:
+def _log(
+    ranks: Ranks, step: OptimiserStep, steps: int, loss: float, speed: float, unit: str, work: Path
+) -> dict[str, float]:
     row = {
         "step": step.number + 1,
         "stage": step.stage,

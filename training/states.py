@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modelsat.atomic import naming_full_disk, write_json
-from modelsat.encoder import length_sorted_batches, mean_pool, thirds
-from modelsat.network import Network
+from modelsat.io.atomic import naming_full_disk, write_json
+from modelsat.routers.model_sat.network import Network
+from modelsat.text.encoder import length_sorted_batches, mean_pool, thirds
 
 MEANS = "means.f32"
 _BATCH = 32

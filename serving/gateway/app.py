@@ -18,15 +18,15 @@ from starlette.exceptions import HTTPException
 from serving.door import Door
 from serving.gateway import decision_headers, errors, headers
 from serving.gateway.chat_request import AUTO, ChatRequest, parse
-from serving.gateway.decision import HELD_BACK, Decider, Decision
-from serving.gateway.feedback import Answer, Feedback
+from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
+from serving.gateway.feedback import Feedback, GivenAnswer
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.forwarding import forward
 from serving.gateway.passthrough import Passthrough
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.upstreams import Upstream
-from serving.limits import Limits
+from serving.limits import RequestLimits
 from serving.refusal import Refused
 
 DEADLINE_SECONDS = 1.0
@@ -37,7 +37,7 @@ logger = logging.getLogger("modelsat.gateway")
 
 
 @dataclass(frozen=True)
-class Settings:
+class GatewaySettings:
     """How the gateway decides and whom it lets in.
 
     Attributes:
@@ -60,7 +60,9 @@ class Settings:
     feedback: FeedbackSettings | None = None
 
 
-def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Settings = Settings()) -> FastAPI:
+def create_app(
+    upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings = GatewaySettings()
+) -> FastAPI:
     """Return the application.
 
     Args:
@@ -79,7 +81,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Setti
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         Door,
-        limits=Limits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute),
+        limits=RequestLimits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute),
         clients=settings.clients,
         is_open=lambda _, path: path in _OPEN,
         answer=errors.answer,
@@ -108,7 +110,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Setti
 class Gateway:
     """The routes, with what they share; arguments as of `create_app`."""
 
-    def __init__(self, upstreams: Mapping[str, Upstream], endpoint: str, settings: Settings) -> None:
+    def __init__(self, upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings) -> None:
         self.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None, max_keepalive_connections=64))
         self.upstreams = upstreams
         self.decider = Decider(
@@ -186,14 +188,18 @@ class Gateway:
             return JSONResponse({"status": "ready"})
         return errors.answer(Refused(503, "the router endpoint is not ready and no candidate is known to be best", 1))
 
-    def _kept(self, request: Request, chat: ChatRequest, decision: Decision, told: Mapping[str, str]) -> dict[str, str]:
+    def _kept(
+        self, request: Request, chat: ChatRequest, decision: RoutingDecision, told: Mapping[str, str]
+    ) -> dict[str, str]:
         if self.feedback is None:
             return {}
         candidate, outcome = told[decision_headers.MODEL], told[decision_headers.OUTCOME]
-        answer = Answer(request.state.client, headers.request_id(request), candidate, outcome)
+        answer = GivenAnswer(request.state.client, headers.request_id(request), candidate, outcome)
         return self.feedback.answered(answer, chat, decision)
 
-    async def _decided(self, request: Request, model: str | None = None) -> tuple[ChatRequest, Decision, float | None]:
+    async def _decided(
+        self, request: Request, model: str | None = None
+    ) -> tuple[ChatRequest, RoutingDecision, float | None]:
         """Return request, decision, and how long it took where the client asks for that."""
         chat = parse(await request.body(), model)
         explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelsat import preferences
 from modelsat.errors import InputError
-from modelsat.preferences import Preferences
+from modelsat.policy import preferences
+from modelsat.policy.preferences import Preferences
 from serving.refusal import Refused
 
 AUTO = "auto"

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from modelsat import routing
+from modelsat.bundle import ranking
 from modelsat.errors import ServiceError
-from modelsat.preferences import Preferences
+from modelsat.policy.preferences import Preferences
 from serving.gateway import endpoint, escalation, exploration, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.chat_request import AUTO, ChatRequest
@@ -26,7 +26,7 @@ EXPLORED = "explored"
 
 
 @dataclass(frozen=True)
-class Decision:
+class RoutingDecision:
     """What is to be tried.
 
     Attributes:
@@ -35,7 +35,7 @@ class Decision:
             chance, `explicit`, or `fallback`.
         router_version: Of the router that ranked; empty where none was ever asked.
         reason: Why it is a fallback; empty otherwise.
-        ranked: The allowed candidates as rows of `modelsat.routing.rows`; empty where the router was not asked.
+        ranked: The allowed candidates as rows of `modelsat.bundle.ranking.rows`; empty where the router was not asked.
         best_single: Who is best on average, as far as this gateway has heard; empty where nobody is known.
         explanation: Why, where that was asked for.
         propensity: With which probability the first one came first, in (0, 1].
@@ -84,7 +84,9 @@ class Decider:
         self._explore = explore
         self._best_single = BestSingle()
 
-    async def decide(self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False) -> Decision:
+    async def decide(
+        self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False
+    ) -> RoutingDecision:
         """Decide on one request.
 
         Args:
@@ -101,7 +103,7 @@ class Decider:
                 raise Refused(
                     404, f"model {chat.model[:80]!r} is unknown here; send 'auto' or a name of GET /v1/models"
                 )
-            return Decision([chat.model], EXPLICIT)
+            return RoutingDecision([chat.model], EXPLICIT)
         patterns = chat.preferences.candidates
         if not allowed(self._upstreams, patterns):
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
@@ -116,7 +118,7 @@ class Decider:
             return self._fallback(chat, previous, str(error))
         self._best_single.learn(routed)
         # Who has no probability does not fulfil what the client asks for.
-        rows = [row for row in routing.rows(routed.ranking) if row["success_probability"] is not None]
+        rows = [row for row in ranking.rows(routed.ranking) if row["success_probability"] is not None]
         names = set(allowed((row["candidate"] for row in rows), patterns)) & self._upstreams.keys()
         ranked = [row for row in rows if row["candidate"] in names]
         if not ranked:
@@ -131,7 +133,7 @@ class Decider:
             best = order[0]
             order, propensity = exploration.drawn(order, self._explore, secrets.SystemRandom().random())
             outcome = ROUTED if order[0] == best else EXPLORED
-        return Decision(
+        return RoutingDecision(
             order,
             outcome,
             routed.router_version,
@@ -154,14 +156,14 @@ class Decider:
         """Say whether `auto` can be answered: the endpoint has a router, or the best single candidate is known."""
         return bool(self._best_single.name) or await endpoint.is_ready(self._client, self._url, self._deadline_seconds)
 
-    def _fallback(self, chat: ChatRequest, previous: str | None, reason: str) -> Decision:
+    def _fallback(self, chat: ChatRequest, previous: str | None, reason: str) -> RoutingDecision:
         patterns = chat.preferences.candidates
         known = [name for name in allowed(self._best_single.order(), patterns) if name in self._upstreams]
         if previous is not None and previous in allowed(self._upstreams, patterns):
             known = [previous, *(name for name in known if name != previous)]
         if not known:
             raise Refused(503, f"{reason}, and no router has said yet who is best; name a model, or try again", 1)
-        return Decision(known, FALLBACK, self._best_single.router_version, reason)
+        return RoutingDecision(known, FALLBACK, self._best_single.router_version, reason)
 
 
 def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]:

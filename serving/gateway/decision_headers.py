@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.gateway.decision import FALLBACK, Decision
+from serving.gateway.decision import FALLBACK, RoutingDecision
 
 MODEL, OUTCOME, REASON = "x-modelsat-selected-model", "x-modelsat-outcome", "x-modelsat-reason"
 _SHOWN = 8
 
 
 def of_decision(
-    decision: Decision, candidate: str, failures: Sequence[tuple[str, str]] = (), milliseconds: float | None = None
+    decision: RoutingDecision,
+    candidate: str,
+    failures: Sequence[tuple[str, str]] = (),
+    milliseconds: float | None = None,
 ) -> dict[str, str]:
     """Return what the gateway says of its decision.
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from modelsat.bundle.ranking import Ranking
 from modelsat.errors import ServiceError
-from modelsat.routing import Ranking
 from serving.refusal import Refused
 
 _INFER = "/v2/models/router/infer"

@@ -19,11 +19,11 @@ from modelsat.feedback import log
 from serving.gateway import feedback_ids
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.conversation import routed_text
-from serving.gateway.decision import Decision
+from serving.gateway.decision import RoutingDecision
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.segments import Segments
 from serving.gateway.telemetry import Telemetry
-from serving.limits import Pace
+from serving.limits import ClientRates
 from serving.refusal import Refused
 
 HEADER = "x-modelsat-feedback-id"
@@ -31,7 +31,7 @@ _FIELDS = {"feedback_id", "score"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class GivenAnswer:
     """An answer that a client was given.
 
     Attributes:
@@ -59,7 +59,7 @@ class Feedback:
         self._segments = Segments(settings.log, telemetry.feedback_lost.inc)
         self._settings = settings
         self._telemetry = telemetry
-        self._pace = Pace(settings.per_minute)
+        self._pace = ClientRates(settings.per_minute)
 
     @asynccontextmanager
     async def written(self) -> AsyncIterator[None]:
@@ -71,7 +71,7 @@ class Feedback:
             self._segments.close()
             await writing
 
-    def answered(self, answer: Answer, chat: ChatRequest, decision: Decision) -> dict[str, str]:
+    def answered(self, answer: GivenAnswer, chat: ChatRequest, decision: RoutingDecision) -> dict[str, str]:
         """Keep an answer and return the header with its id; nothing where the router expected nothing of it."""
         expected = {row["candidate"]: row["success_probability"] for row in decision.ranked}.get(answer.candidate)
         if expected is None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelsat import storage
 from modelsat.errors import InputError
+from modelsat.io import storage
 
 KEY = "MODELSAT_FEEDBACK_KEY"
 """Environment variable with the key of ids and digests, the same for all gateways of a log."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from serving.gateway.chat_request import ChatRequest
-from serving.gateway.decision import Decision
+from serving.gateway.decision import RoutingDecision
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
@@ -37,7 +37,7 @@ class Forwarded:
 
 async def forward(
     client: httpx.AsyncClient,
-    decision: Decision,
+    decision: RoutingDecision,
     chat: ChatRequest,
     upstreams: Mapping[str, Upstream],
     headers: Mapping[str, str],

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from modelsat import storage
 from modelsat.errors import ModelsatError
 from modelsat.feedback import log
+from modelsat.io import storage
 
 WRITE_SECONDS = 30.0
 SEGMENT_BYTES, MOST_BYTES = 4 * 2**20, 32 * 2**20

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from modelsat import policy
-from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.policy import choice
+from modelsat.policy.preferences import CHEAPEST, Preferences
 
 SWITCH_GAIN = 0.05
 """Utility that another candidate has to promise more; the evidence is in docs/adr/0008."""
@@ -25,7 +25,7 @@ def order(
     """Return the candidates in the order in which they are tried.
 
     Args:
-        ranked: Rows of `modelsat.routing.rows`, by falling utility; at least one.
+        ranked: Rows of `modelsat.bundle.ranking.rows`, by falling utility; at least one.
         previous: Who answered the conversation last; None for a new one.
         preferences: With which they were ranked; where the cheapest is wanted, only a tool keeps a conversation.
         switch_gain: Utility by which the first has to beat `previous`, in [0, 1].
@@ -38,7 +38,7 @@ def order(
         np.asarray([[np.nan if row[name] is None else row[name] for row in ranked]], dtype=np.float64)
         for name in ("success_probability", "expected_cost_usd")
     )
-    utility = (probability - preferences.cost_weight * policy.relative_costs(cost))[0]
+    utility = (probability - preferences.cost_weight * choice.relative_costs(cost))[0]
     gains = utility[0] - utility[names.index(previous)] > switch_gain
     if not awaits_tool and (gains or preferences.policy == CHEAPEST):
         return names

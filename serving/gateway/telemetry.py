@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving import metric_names as names
-from serving.gateway.decision import Decision
+from serving.gateway.decision import RoutingDecision
 from serving.metric_names import SECONDS
 
 
@@ -48,7 +48,7 @@ class Telemetry:
             names.FEEDBACK_LOST, "Rows of the feedback log for which there was no room.", registry=registry
         )
 
-    def decided(self, decision: Decision, candidate: str) -> None:
+    def decided(self, decision: RoutingDecision, candidate: str) -> None:
         """Count what a decision promises and costs, as far as the router said so."""
         rows = {row["candidate"]: row for row in decision.ranked}
         chosen, single = rows.get(candidate), rows.get(decision.best_single)

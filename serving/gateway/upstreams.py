@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import yaml
 
+from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
-from modelsat.names import fault_in_candidate
 
 _FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")

@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from modelsat.cluster.rollout.probing import ProbeAnswer
 from modelsat.errors import ConflictError, InputError
-from modelsat.rollout.probing import Answer
 
 
 class Objects:
@@ -71,12 +71,12 @@ class Versions:
         self.broken: set[str] = set()
         self.calls: list[str] = []
 
-    def answer(self, bundle: str) -> Answer:
+    def answer(self, bundle: str) -> ProbeAnswer:
         self.calls.append(bundle)
         if self.random.random() < self.errors.get(bundle, 0.0):
-            return Answer("", "", 0.01)
+            return ProbeAnswer("", "", 0.01)
         seconds = 0.02 * self.random.lognormvariate(0, 0.4) * self.slowness.get(bundle, 1.0)
-        return Answer(bundle.rpartition("/")[2][:12], self.choices.get(bundle, "right"), seconds)
+        return ProbeAnswer(bundle.rpartition("/")[2][:12], self.choices.get(bundle, "right"), seconds)
 
 
 class Kserve:
@@ -146,10 +146,10 @@ class Kserve:
             }
         )
 
-    def ask(self, address: str, _: str) -> Answer:
+    def ask(self, address: str, _: str) -> ProbeAnswer:
         if address.startswith("tag://"):
             return self.versions.answer(address.removeprefix("tag://"))
         shares = self.shares
         if not shares:
-            return Answer("", "", 0.0)
+            return ProbeAnswer("", "", 0.0)
         return self.versions.answer(self.versions.random.choices(list(shares), list(shares.values()))[0])

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from modelsat.kubernetes_api import Cluster
-from modelsat.rollout import inference_service as service_of
+from modelsat.cluster.api import Cluster
+from modelsat.cluster.rollout import inference_service as service_of
 
 INFRA = Path(__file__).parents[2] / "infra"
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from modelsat import kubernetes_api
+from modelsat.cluster import api as kubernetes_api
+from modelsat.cluster.api import Cluster
 from modelsat.errors import ConflictError, InputError, ServiceError
-from modelsat.kubernetes_api import Cluster
 
 ABSENT = {"kind": "Status", "message": '"router" not found', "details": {"name": "router", "kind": "inferenceservices"}}
 BODY = {"metadata": {"name": "router", "resourceVersion": "7"}}

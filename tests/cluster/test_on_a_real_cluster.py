@@ -11,7 +11,7 @@ import yaml
 from real_cluster import INFRA, needed
 from test_rollout_promotion import PROBES, World, wanted
 
-from modelsat import champions
+from modelsat.bundle import champions
 from modelsat.errors import ConflictError, VerdictNo
 
 # The server of `api_server.sh` is older than these; from Kubernetes 1.25 on every server has them.

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modelsat.rollout.evidence import Pairs, Verdict, fault, judge, stakes
-from modelsat.rollout.promotion import PROBES_PER_CHECK
+from modelsat.cluster.rollout.evidence import Pairs, ProbeVerdict, fault, judge, stakes
+from modelsat.cluster.rollout.promotion import PROBES_PER_CHECK
 
 
 def simulated(
@@ -18,7 +18,7 @@ def checks_until_bad(rng: np.random.Generator, most: int, **of: object) -> int |
     pairs = Pairs()
     for check in range(1, most + 1):
         pairs += simulated(rng, PROBES_PER_CHECK, **of)  # type: ignore[arg-type]
-        if judge(pairs, 0, 10**9)[0] is Verdict.BAD:
+        if judge(pairs, 0, 10**9)[0] is ProbeVerdict.BAD:
             return check
     return None
 
@@ -47,15 +47,15 @@ def test_twice_as_slow_as_the_tolerance_is_named_with_both_medians() -> None:
 def test_too_few_answers_never_promote() -> None:
     pairs = simulated(np.random.default_rng(0), 30, (0, 0), (0, 0), 1.0)
 
-    assert judge(pairs, 0, 31)[0] is Verdict.UNDECIDED
-    assert judge(pairs, 0, 30)[0] is Verdict.GOOD
-    assert judge(pairs, 10, 21)[0] is Verdict.UNDECIDED
+    assert judge(pairs, 0, 31)[0] is ProbeVerdict.UNDECIDED
+    assert judge(pairs, 0, 30)[0] is ProbeVerdict.GOOD
+    assert judge(pairs, 10, 21)[0] is ProbeVerdict.UNDECIDED
 
 
 def test_two_versions_that_both_fail_are_undecided_and_not_good() -> None:
     pairs = Pairs(np.ones((200, 2), bool), np.zeros((200, 2), bool), np.ones((200, 2)))
 
-    assert judge(pairs, 0, 40)[0] is Verdict.UNDECIDED
+    assert judge(pairs, 0, 40)[0] is ProbeVerdict.UNDECIDED
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelsat.rollout import probing
-from modelsat.rollout.probing import Answer, Probes, ask, pairs, probes
+from modelsat.cluster.rollout import probing
+from modelsat.cluster.rollout.probing import ProbeAnswer, Probes, ask, pairs, probes
 
 TWO = Probes(("a", "b"), np.array([["x", "x"], ["y", ""]], dtype=object))
 ROWS = np.arange(2)
@@ -62,7 +62,7 @@ def test_probes_are_kept_for_whoever_goes_on_with_the_promotion(tmp_path: Path) 
 
 
 def answering(choices: dict[str, str], versions: dict[str, str]) -> probing.Ask:
-    return lambda address, _: Answer(versions[address], choices[address], 0.1)
+    return lambda address, _: ProbeAnswer(versions[address], choices[address], 0.1)
 
 
 def test_a_choice_other_than_the_evaluation_s_is_wrong_where_the_evaluation_says_one() -> None:
@@ -79,7 +79,7 @@ def test_an_answer_of_a_version_that_was_not_meant_is_left_out() -> None:
 
 
 def test_a_champion_without_an_address_is_what_it_answered_before() -> None:
-    before = [Answer("1", "x", 0.5), Answer("", "", 9.0)]
+    before = [ProbeAnswer("1", "x", 0.5), ProbeAnswer("", "", 9.0)]
 
     found = pairs(("", "n"), ("1", "2"), TWO, ROWS, before, answering({"n": "x"}, {"n": "2"}))
 

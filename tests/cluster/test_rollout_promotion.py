@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from cluster_edge import Kserve, Objects, Versions
 
-from modelsat import champions
-from modelsat.champions import Champion
+from modelsat.bundle import champions
+from modelsat.bundle.champions import Champion
+from modelsat.cluster.rollout import inference_service as service_of
+from modelsat.cluster.rollout.plan import Rollout, RolloutRules
+from modelsat.cluster.rollout.probing import ANY, ProbeAnswer, Probes
+from modelsat.cluster.rollout.promotion import Promoter
 from modelsat.errors import ConflictError, ServiceError, VerdictNo
-from modelsat.rollout import inference_service as service_of
-from modelsat.rollout.plan import Rollout, Rules
-from modelsat.rollout.probing import ANY, Answer, Probes
-from modelsat.rollout.promotion import Promoter
 
 PROBES = Probes(tuple(f"question {i}" for i in range(60)), np.array([["right", "right"]] * 60, dtype=object))
 
@@ -35,7 +35,7 @@ class World:
         self.alias = ""
         self.lines: list[str] = []
         self.clock = 0.0
-        self.rules = Rules()
+        self.rules = RolloutRules()
         self.at_sleep: Callable[[], None] = self.kserve.reconcile
 
     def mirror(self, champion: Champion) -> None:
@@ -258,7 +258,7 @@ def test_a_controller_that_notes_something_while_each_probe_is_asked_does_not_ho
 ) -> None:
     ask = world.kserve.ask
 
-    def noted(address: str, prompt: str) -> Answer:
+    def noted(address: str, prompt: str) -> ProbeAnswer:
         world.objects.store(world.kserve.service)
         return ask(address, prompt)
 
@@ -316,7 +316,7 @@ def test_killed_at_any_call_the_reconciler_finishes_it_once(tmp_path: Path, mode
 
 def test_a_hundred_kills_at_random_lose_and_double_nothing(tmp_path: Path) -> None:
     rng, world, kills, epoch = random.Random(0), World(tmp_path), 0, 0
-    world.rules = Rules(checks=1)
+    world.rules = RolloutRules(checks=1)
     while kills < 100:
         name = f"c{epoch}"
         while True:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from cluster_edge import Objects
 
-from modelsat import training_launch
+from modelsat.cluster import launch_torchrun
+from modelsat.cluster.launch_train_job import TrainJobs, launcher
+from modelsat.cluster.train_job import Placement, TrainJobState, job, name_of, state
 from modelsat.errors import InputError, ModelsatError
-from modelsat.storage import file_digest
-from modelsat.train_job import Placement, State, job, name_of, state
-from modelsat.train_job_launch import TrainJobs, launcher
+from modelsat.io.storage import file_digest
 
 GPUS = Placement(
     nodes=4,
@@ -76,14 +76,14 @@ def test_names_are_dns_labels_and_the_same_for_every_retry() -> None:
 @pytest.mark.parametrize(
     ("conditions", "is_now"),
     [
-        ([], State.RUNNING),
-        ([{"type": "Suspended", "status": "True"}], State.RUNNING),
-        ([{"type": "Complete", "status": "False"}], State.RUNNING),
-        ([{"type": "Complete", "status": "True"}], State.COMPLETE),
-        ([{"type": "Failed", "status": "True", "message": "m"}], State.FAILED),
+        ([], TrainJobState.RUNNING),
+        ([{"type": "Suspended", "status": "True"}], TrainJobState.RUNNING),
+        ([{"type": "Complete", "status": "False"}], TrainJobState.RUNNING),
+        ([{"type": "Complete", "status": "True"}], TrainJobState.COMPLETE),
+        ([{"type": "Failed", "status": "True", "message": "m"}], TrainJobState.FAILED),
     ],
 )
-def test_the_state_of_a_job_is_told_by_its_conditions(conditions: list[dict[str, str]], is_now: State) -> None:
+def test_the_state_of_a_job_is_told_by_its_conditions(conditions: list[dict[str, str]], is_now: TrainJobState) -> None:
     assert state({"status": {"conditions": conditions}})[0] is is_now
 
 
@@ -195,7 +195,7 @@ def test_a_job_that_completes_on_another_volume_is_an_error_that_says_so(tmp_pat
 
 
 def test_without_nodes_the_training_stays_in_its_pod() -> None:
-    assert launcher(0, 2, 0, {}, []) is training_launch.launch
+    assert launcher(0, 2, 0, {}, []) is launch_torchrun.launch
 
 
 def test_a_step_beside_the_main_thread_launches_too(tmp_path: Path) -> None:

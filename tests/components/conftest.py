@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelsat import collection, sample
+from modelsat.data import collection, sample
 from pipelines import services
 
 

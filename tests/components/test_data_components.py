@@ -12,11 +12,13 @@ from kfp import dsl
 from components.build_instructions import build_instructions
 from components.collect_scores import collect_scores
 from components.validate_scores import validate_scores
-from modelsat import champions, collection, storage
-from modelsat.bundle import Bundle, publish
-from modelsat.collection import Collection
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle import champions
+from modelsat.bundle.bundle import Bundle, publish
+from modelsat.data import collection
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.instructions import Instructions
+from modelsat.io import storage
 
 Artifact = Callable[..., Any]
 

@@ -10,13 +10,14 @@ import pytest
 from kfp import dsl
 
 from components.place_order import place_order
-from modelsat import bundle, champions, registry
-from modelsat.bundle import Bundle
-from modelsat.champions import Champion
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.champions import Champion
+from modelsat.cluster.rollout import deployed
+from modelsat.cluster.rollout.plan import Rollout
+from modelsat.cluster.rollout.probing import Probes
 from modelsat.errors import ServiceError
-from modelsat.rollout import deployed
-from modelsat.rollout.plan import Rollout
-from modelsat.rollout.probing import Probes
+from modelsat.io import mlflow_registry
 
 MODEL = "interrupted-router"
 
@@ -31,7 +32,7 @@ def recorded(mlflow_server: str, make_bundle: Callable[..., Bundle], store: str,
     """A champion with a record and a registered version, of which the alias does not know yet."""
     made = make_bundle({"ada": 0.5}).write(tmp_path / "made")
     uri = bundle.publish(tmp_path / "made", str(tmp_path / "bundles"))
-    version = registry.Run(mlflow_server, MODEL, "run-1").register(tmp_path / "made", MODEL, "card", {})
+    version = mlflow_registry.MlflowRun(mlflow_server, MODEL, "run-1").register(tmp_path / "made", MODEL, "card", {})
     return champions.promote(store, uri, made.digest, f"{MODEL}/{version}", "run-1", "promoted", 0)
 
 
@@ -44,7 +45,9 @@ def test_alias_that_a_killed_run_left_behind_is_set_by_the_next_one(
 
     assert (left, epoch) == (False, 1)
     assert sentence == "candidate 'ada' is routed to already, as 'ada'"
-    found = mlflow.MlflowClient(mlflow_server, mlflow_server).get_model_version_by_alias(MODEL, registry.CHAMPION)
+    found = mlflow.MlflowClient(mlflow_server, mlflow_server).get_model_version_by_alias(
+        MODEL, mlflow_registry.CHAMPION
+    )
     assert f"{MODEL}/{found.version}" == recorded.model
 
 
@@ -52,6 +55,6 @@ def test_nobody_is_promoted_while_mlflow_is_down(store: str) -> None:
     wanted = Rollout("run-1", 0, "uri", "digest", f"{MODEL}/1", "promoted")
 
     with pytest.raises(ServiceError, match="does not answer"):
-        deployed.promote(wanted, deployed.Where(store, "http://127.0.0.1:9"), Probes((), np.empty((0, 2))))
+        deployed.promote(wanted, deployed.RolloutTarget(store, "http://127.0.0.1:9"), Probes((), np.empty((0, 2))))
 
     assert champions.current(store) is None

@@ -15,11 +15,15 @@ from kfp import dsl
 from components.evaluate_router import evaluate_router
 from components.promote_router import promote_router
 from components.register_router import register_router
-from modelsat import arena, bundle, champions, contracts, instructions, rendering
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
+from modelsat.aptitude import instructions
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
+from modelsat.data.collection import Collection
 from modelsat.errors import ConflictError, InputError
+from modelsat.evaluation import arena
 from modelsat.routers.constant import Constant
+from modelsat.text import rendering
 
 Artifact = Callable[..., Any]
 LENIENT = {"confidence": 0.95, "margin": 1.0, "saving": 0.0}

@@ -12,10 +12,12 @@ import mlflow
 import pandas as pd
 import pytest
 
-from modelsat import bundle, registry, rendering
-from modelsat.bundle import Bundle
+from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError, ServiceError
-from modelsat.registry import Run
+from modelsat.io import mlflow_registry
+from modelsat.io.mlflow_registry import MlflowRun
+from modelsat.text import rendering
 
 PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 PICKLE_SUFFIXES = {".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth", ".bin"}
@@ -47,7 +49,7 @@ def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
 @pytest.fixture
 def registered(mlflow_server: str, name: str, folder: Path) -> str:
     """Version of the bundle, registered under the test's name."""
-    return Run(mlflow_server, name, "run-1").register(folder, name, "card", {"verdict": "promoted"})
+    return MlflowRun(mlflow_server, name, "run-1").register(folder, name, "card", {"verdict": "promoted"})
 
 
 def wait_for(question: Callable[[], Any], seconds: float = 10) -> Any:
@@ -61,14 +63,14 @@ def wait_for(question: Callable[[], Any], seconds: float = 10) -> Any:
 
 
 def test_run_is_found_again_by_its_key(mlflow_server: str, name: str) -> None:
-    first, again, other = (Run(mlflow_server, name, key).id for key in ("key-1", "key-1", "key-2"))
+    first, again, other = (MlflowRun(mlflow_server, name, key).id for key in ("key-1", "key-1", "key-2"))
 
     assert first == again
     assert other != first
 
 
 def test_same_key_in_another_experiment_is_another_run(mlflow_server: str, name: str) -> None:
-    assert Run(mlflow_server, name, "key-1").id != Run(mlflow_server, f"{name}-b", "key-1").id
+    assert MlflowRun(mlflow_server, name, "key-1").id != MlflowRun(mlflow_server, f"{name}-b", "key-1").id
 
 
 def test_logging_the_same_facts_twice_is_harmless(
@@ -76,7 +78,7 @@ def test_logging_the_same_facts_twice_is_harmless(
 ) -> None:
     (tmp_path / "page.html").write_text("<p>page")
     for _ in range(2):
-        run = Run(mlflow_server, name, "key-1")
+        run = MlflowRun(mlflow_server, name, "key-1")
         run.log(
             parameters={"rank": 8, "recipe": "cpu", "long": "x" * 600},
             metrics={"accuracy": 0.5},
@@ -101,7 +103,7 @@ def test_logging_the_same_facts_twice_is_harmless(
 def test_data_behind_a_run_is_named_with_its_digest_and_place(
     mlflow_server: str, name: str, client: mlflow.MlflowClient
 ) -> None:
-    run = Run(mlflow_server, name, "key-1")
+    run = MlflowRun(mlflow_server, name, "key-1")
     run.log(dataset=("s3://bucket/scores", "0123456789abcdef0123456789abcdef"))
 
     (found,) = client.get_run(run.id).inputs.dataset_inputs
@@ -113,7 +115,7 @@ def test_data_behind_a_run_is_named_with_its_digest_and_place(
 def test_live_metrics_appear_while_the_run_is_going_on(
     mlflow_server: str, name: str, client: mlflow.MlflowClient
 ) -> None:
-    run = Run(mlflow_server, name, "key-1")
+    run = MlflowRun(mlflow_server, name, "key-1")
     log = run.live()
     for step in (1, 2, 3):
         log({"step": step, "loss": 1.0 / step, "learning_rate": 0.001})
@@ -125,7 +127,7 @@ def test_live_metrics_appear_while_the_run_is_going_on(
 
 
 def test_live_metrics_never_stop_training(mlflow_server: str, name: str) -> None:
-    run = Run(mlflow_server, name, "key-1")
+    run = MlflowRun(mlflow_server, name, "key-1")
 
     run.live()({"loss": 1.0})
 
@@ -135,12 +137,12 @@ def test_registering_twice_gives_one_version_with_the_alias_challenger(
 ) -> None:
     tags = {"verdict": "promoted", "bundle_digest": bundle.verify(folder)}
 
-    versions = [Run(mlflow_server, name, "run-1").register(folder, name, "the card", tags) for _ in range(2)]
+    versions = [MlflowRun(mlflow_server, name, "run-1").register(folder, name, "the card", tags) for _ in range(2)]
 
     assert versions == ["1", "1"]
     (found,) = client.search_model_versions(f"name = '{name}'")
     assert found.description == "the card"
-    assert found.tags == {**tags, registry.RUN_KEY: "run-1"}
+    assert found.tags == {**tags, mlflow_registry.RUN_KEY: "run-1"}
     assert client.get_model_version_by_alias(name, "challenger").version == "1"
 
 
@@ -148,17 +150,17 @@ def test_registration_that_was_cut_off_is_completed(
     mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
 ) -> None:
     client.delete_registered_model_alias(name, "challenger")
-    client.delete_model_version_tag(name, registered, registry.RUN_KEY)
+    client.delete_model_version_tag(name, registered, mlflow_registry.RUN_KEY)
 
-    assert Run(mlflow_server, name, "run-1").register(folder, name, "card", {}) == registered
+    assert MlflowRun(mlflow_server, name, "run-1").register(folder, name, "card", {}) == registered
     found = client.get_model_version_by_alias(name, "challenger")
-    assert (found.version, found.tags[registry.RUN_KEY]) == (registered, "run-1")
+    assert (found.version, found.tags[mlflow_registry.RUN_KEY]) == (registered, "run-1")
 
 
 def test_model_that_a_killed_registration_left_goes_when_it_is_done_again(
     mlflow_server: str, name: str, folder: Path, client: mlflow.MlflowClient
 ) -> None:
-    run = Run(mlflow_server, name, "run-1")
+    run = MlflowRun(mlflow_server, name, "run-1")
     experiment_id = client.get_run(run.id).info.experiment_id
     left = client.create_logged_model(experiment_id, "router", source_run_id=run.id)
 
@@ -171,17 +173,17 @@ def test_model_that_a_killed_registration_left_goes_when_it_is_done_again(
 def test_challenger_is_the_version_of_the_newest_run(
     mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
 ) -> None:
-    assert Run(mlflow_server, name, "run-2").register(folder, name, "card", {}) == "2"
+    assert MlflowRun(mlflow_server, name, "run-2").register(folder, name, "card", {}) == "2"
     assert client.get_model_version_by_alias(name, "challenger").version == "2"
 
 
 def test_champion_alias_follows_the_record(
     mlflow_server: str, name: str, folder: Path, registered: str, client: mlflow.MlflowClient
 ) -> None:
-    second = Run(mlflow_server, name, "run-2").register(folder, name, "card", {})
+    second = MlflowRun(mlflow_server, name, "run-2").register(folder, name, "card", {})
 
     for version, epoch in ((registered, 1), (second, 2), (second, 2)):
-        registry.mirror_champion(mlflow_server, name, version, epoch)
+        mlflow_registry.mirror_champion(mlflow_server, name, version, epoch)
         found = client.get_model_version_by_alias(name, "champion")
         assert (found.version, found.tags["modelsat.epoch"]) == (version, str(epoch))
 
@@ -201,32 +203,32 @@ def test_bundle_comes_back_by_alias_and_by_version(
 @pytest.mark.parametrize("which", ["@nobody", "/7"])
 def test_alias_or_version_that_does_not_exist_is_named(name: str, registered: str, tmp_path: Path, which: str) -> None:
     with pytest.raises(InputError, match=r"MLflow at http://127.0.0.1:\d+ does not know what was asked for: .*"):
-        registry.download_bundle(f"models:/{name}{which}", tmp_path)
+        mlflow_registry.download_bundle(f"models:/{name}{which}", tmp_path)
 
 
 def test_model_that_does_not_exist_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=name):
-        registry.download_bundle(f"models:/{name}@champion", tmp_path)
+        mlflow_registry.download_bundle(f"models:/{name}@champion", tmp_path)
 
 
 def test_registry_is_asked_for_where_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
 
     with pytest.raises(InputError, match=r"'models:/router@champion' needs a registry; set MLFLOW_TRACKING_URI"):
-        registry.download_bundle("models:/router@champion", tmp_path)
+        mlflow_registry.download_bundle("models:/router@champion", tmp_path)
 
 
 def test_model_that_is_no_router_is_refused(
     mlflow_server: str, name: str, client: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
-    run = Run(mlflow_server, name, "run-1")
+    run = MlflowRun(mlflow_server, name, "run-1")
     (tmp_path / "weights.txt").write_text("somebody else's model")
     client.log_artifact(run.id, str(tmp_path / "weights.txt"), "model")
     client.create_registered_model(name)
     client.create_model_version(name, f"{client.get_run(run.id).info.artifact_uri}/model", run.id)
 
     with pytest.raises(InputError, match="holds no router bundle; register one with the retrain pipeline"):
-        registry.download_bundle(f"models:/{name}/1", tmp_path / "copy")
+        mlflow_registry.download_bundle(f"models:/{name}/1", tmp_path / "copy")
 
 
 def test_registered_model_answers_with_and_without_a_weight_on_cost(name: str, registered: str) -> None:
@@ -308,20 +310,20 @@ def nobody() -> str:
 @pytest.mark.timeout(30)
 def test_run_cannot_be_opened_where_the_server_is_down(nobody: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} does not answer .*; start it or correct MLFLOW_TRACK"):
-        Run(nobody, "modelsat", "key")
+        MlflowRun(nobody, "modelsat", "key")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_run_cannot_be_opened_where_the_server_hangs(silent_server: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {silent_server} does not answer"):
-        Run(silent_server, "modelsat", "key")
+        MlflowRun(silent_server, "modelsat", "key")
 
 
 @pytest.mark.timeout(30)
 def test_alias_cannot_be_set_where_the_server_is_down(nobody: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
-        registry.mirror_champion(nobody, "modelsat-router", "1", 1)
+        mlflow_registry.mirror_champion(nobody, "modelsat-router", "1", 1)
 
 
 @pytest.mark.timeout(30)
@@ -331,5 +333,5 @@ def test_bundle_cannot_be_fetched_where_the_server_is_down(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", nobody)
 
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
-        registry.download_bundle("models:/modelsat-router@champion", tmp_path)
+        mlflow_registry.download_bundle("models:/modelsat-router@champion", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from modelsat.bundle import Bundle
-from modelsat.registry import Run
+from modelsat.bundle.bundle import Bundle
+from modelsat.io.mlflow_registry import MlflowRun
 
 NAME = "router-for-mlflow-serving"
 
@@ -29,7 +29,7 @@ def served(
     folder = tmp_path_factory.mktemp("served")
     made = make_bundle({"small": 0.70, "large": 0.75}, prices={"small": 0.1, "large": 10.0})
     made.write(folder / "bundle")
-    Run(mlflow_server, NAME, "run-1").register(folder / "bundle", NAME, "card", {})
+    MlflowRun(mlflow_server, NAME, "run-1").register(folder / "bundle", NAME, "card", {})
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from components.check_prerequisites import check_prerequisites
-from modelsat.collection import Collection
-from modelsat.instructions import Instructions
+from modelsat.aptitude.instructions import Instructions
+from modelsat.data.collection import Collection
 from modelsat.settings import RetrainSettings
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ import yaml
 from daemon import HOST, RESTRICTED, address, answers, container, docker
 from steps import Site
 
-from modelsat import sample
+from modelsat.data import sample
 
 INFRA = Path(__file__).parents[2] / "infra"
 BUILD, BASE = INFRA / "images" / "build.sh", INFRA / "base"

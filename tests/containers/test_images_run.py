@@ -25,7 +25,7 @@ pytestmark = needed
         ("training", ["python", "-m", "training.finetune", "--help"], "--backbone"),
         (
             "training",
-            ["python", "-c", "from modelsat.backbone_files import *; print(default_backbone().is_dir())"],
+            ["python", "-c", "from modelsat.text.backbone import *; print(default_backbone().is_dir())"],
             "True",
         ),
         ("serving", ["--help"], "modelsat serve"),

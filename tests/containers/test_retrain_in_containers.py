@@ -8,8 +8,10 @@ import pytest
 from daemon import RESTRICTED, address, answers, container, needed
 from steps import Site
 
-from modelsat import champions, registry, sample
+from modelsat.bundle import champions
+from modelsat.data import sample
 from modelsat.errors import ValidationFailed
+from modelsat.io import mlflow_registry
 from pipelines import whole_loop
 
 STEPS = [
@@ -57,7 +59,7 @@ def test_record_and_bundle_of_the_champion_lie_in_s3_and_mlflow_mirrors_them(
     champion: champions.Champion, site: Site
 ) -> None:
     name, version = champion.model.split("/")
-    registered = registry.client(site.mlflow).get_model_version_by_alias(name, "champion")
+    registered = mlflow_registry.client(site.mlflow).get_model_version_by_alias(name, "champion")
 
     assert (champion.epoch, champion.verdict) == (1, "promoted")
     assert champion.bundle_uri == f"s3://modelsat/bundles/{champion.bundle_digest}"

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from daemon import HOST, docker, needed
 
-from modelsat import collection, instructions, sample, training_launch
-from modelsat.train_job import RUNTIME
+from modelsat.aptitude import instructions
+from modelsat.cluster import launch_torchrun
+from modelsat.cluster.train_job import RUNTIME
+from modelsat.data import collection, sample
 
 RUNTIMES = Path(__file__).parents[2] / "infra" / "base" / "training.yaml"
 RECIPE = """
@@ -130,7 +132,7 @@ def alone(nodes: Nodes) -> tuple[float, float]:
 
 
 def last_step(work: Path) -> tuple[float, float]:
-    row = training_launch.history(work)[-1]
+    row = launch_torchrun.history(work)[-1]
     return row["step"], row["loss"]
 
 
@@ -138,7 +140,7 @@ def test_two_nodes_learn_what_one_node_learns(nodes: Nodes, alone: tuple[float, 
     work = nodes.start("pair", 2)
     nodes.wait("pair")
 
-    facts = training_launch.finished(work)
+    facts = launch_torchrun.finished(work)
     assert facts is not None
     assert facts["announced"]["ranks"] == 2
     assert sorted(path.name for path in work.glob("taught-*.jsonl")) == ["taught-0.jsonl", "taught-1.jsonl"]
@@ -153,13 +155,13 @@ def test_a_job_that_lost_a_node_goes_on_from_its_last_checkpoint(nodes: Nodes, a
     docker("kill", "preempted-node-1")
     with pytest.raises(RuntimeError, match="preempted is Failed"):
         nodes.wait("preempted")
-    assert training_launch.finished(work) is None
+    assert launch_torchrun.finished(work) is None
 
     nodes.start("preempted", 2)
     nodes.wait("preempted")
 
     first, *_, last = (json.loads(line) for line in (work / "taught-0.jsonl").read_text().splitlines())
-    assert training_launch.finished(work) is not None
+    assert launch_torchrun.finished(work) is not None
     assert (first["after"], last["step"]) == (0, alone[0])
     assert last["after"] >= 2
     assert last_step(work) == pytest.approx(alone, abs=1e-5)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from modelsat import sample
 from modelsat.cli import main
+from modelsat.data import sample
 
 LM_EVAL = Path(__file__).parents[1] / "data" / "lm_eval"
 ROW = 5

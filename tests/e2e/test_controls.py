@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat import bundle, contest, finetuning, sample
-from modelsat.collection import collect
-from modelsat.contest import Contest
-from modelsat.evaluation import CHALLENGER
-from modelsat.gate import Outcome
-from modelsat.instructions import build
+from modelsat.aptitude.instructions import build
+from modelsat.bundle import bundle
+from modelsat.data import sample
+from modelsat.data.collection import collect
+from modelsat.evaluation.contest import Contest
+from modelsat.evaluation.gate import GateOutcome
+from modelsat.evaluation.table import CHALLENGER
+from modelsat.steps import evaluate, finetune
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +49,9 @@ def judge(folder: Path) -> Judged:
     build(collection).write(folder / "instructions")
     (folder / "short.yaml").write_text(RECIPE, encoding="utf-8")
     router, predictions, page, work = (folder / name for name in ("router", "predictions", "page.html", "work"))
-    settings = finetuning.Settings(recipe=str(folder / "short.yaml"))
-    finetuning.run(folder / "instructions", router, predictions, page, work, settings)
-    return Judged(contest.run(folder / "collected", router, predictions, str(folder / "champions")), router)
+    settings = finetune.FinetuneSettings(recipe=str(folder / "short.yaml"))
+    finetune.run(folder / "instructions", router, predictions, page, work, settings)
+    return Judged(evaluate.run(folder / "collected", router, predictions, str(folder / "champions")), router)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,11 @@ def test_nothing_is_found_where_there_is_nothing(permuted: Judged) -> None:
     gain = permuted.contest.verdict.gain
 
     assert gain.low <= 0 <= gain.high
-    assert permuted.contest.verdict.outcome is Outcome.DO_NOT_ROUTE
+    assert permuted.contest.verdict.outcome is GateOutcome.DO_NOT_ROUTE
 
 
 def test_do_not_route_serves_the_best_single_candidate(permuted: Judged, tmp_path: Path) -> None:
-    contest.write_fallback(permuted.contest, permuted.router, tmp_path / "fallback")
+    evaluate.write_fallback(permuted.contest, permuted.router, tmp_path / "fallback")
 
     served = bundle.read(tmp_path / "fallback")
     chosen = served.success_probability(["What is 17 * 23?", "Spell 'rhythm'"]).argmax(axis=1)
@@ -99,5 +101,5 @@ def test_planted_specialist_gets_its_prompts(planted: Judged) -> None:
 
 
 def test_planted_specialist_is_a_reason_to_promote(planted: Judged) -> None:
-    assert planted.contest.verdict.outcome is Outcome.PROMOTED
+    assert planted.contest.verdict.outcome is GateOutcome.PROMOTED
     assert planted.contest.verdict.gain.low > 0

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from rendered import CONTRACTS, INFRA, OPTIONAL, OVERLAYS, Manifest, contract_faults, core_faults, find, pods, render
 
-from modelsat import train_job
-from modelsat.rollout import inference_service
+from modelsat.cluster import train_job
+from modelsat.cluster.rollout import inference_service
 from modelsat.settings import RetrainSettings, check
 
 VERSION = tomllib.loads((INFRA.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]

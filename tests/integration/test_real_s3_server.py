@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from modelsat import collection, sample, storage
+from modelsat.data import collection, sample
 from modelsat.errors import InputError, ServiceError
+from modelsat.io import storage
 
 RCLONE = Path(sys.executable).with_name("rclone")
 
@@ -60,11 +61,11 @@ def s3(served: tuple[str, str, str, Path], monkeypatch: pytest.MonkeyPatch) -> I
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
     for name, value in zip(names, (url, key, secret, "us-east-1"), strict=True):
         monkeypatch.setenv(name, value)
-    storage._client.cache_clear()
-    storage._prove_conditional_writes.cache_clear()
+    s3.client.cache_clear()
+    s3.prove_conditional_writes.cache_clear()
     yield root
-    storage._client.cache_clear()
-    storage._prove_conditional_writes.cache_clear()
+    s3.client.cache_clear()
+    s3.prove_conditional_writes.cache_clear()
 
 
 def test_results_in_a_real_bucket_are_those_of_the_folder(s3: Path) -> None:
@@ -77,7 +78,7 @@ def test_results_in_a_real_bucket_are_those_of_the_folder(s3: Path) -> None:
 
 def test_wrong_secret_is_refused_with_the_bucket_named(s3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "0" * 40)
-    storage._client.cache_clear()
+    s3.client.cache_clear()
 
     with pytest.raises(ServiceError, match="S3 denies access to 's3://results/nightly'"):
         collection.collect(["s3://results/nightly"])

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat import collection, instructions, sample
-from modelsat.backbone_files import default_backbone
-from modelsat.bundle import Bundle
+from modelsat.aptitude import instructions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import collection, sample
 from modelsat.onboarding.evidence import only
 from modelsat.routers.constant import Constant
+from modelsat.text.backbone import default_backbone
 from pipelines import services
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")

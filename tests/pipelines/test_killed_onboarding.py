@@ -23,11 +23,13 @@ import numpy as np
 import pytest
 from llm_server import LlmServer
 
-from modelsat import bundle, champions, registry, rendering
-from modelsat.asking import questions
-from modelsat.bundle import MANIFEST, Bundle
-from modelsat.champions import Champion
-from modelsat.rollout import deployed
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import MANIFEST, Bundle
+from modelsat.bundle.champions import Champion
+from modelsat.cluster.rollout import deployed
+from modelsat.io import mlflow_registry
+from modelsat.onboarding.asking import questions
+from modelsat.text import rendering
 from pipelines import services
 from pipelines.whole_loop import await_champion, infer
 
@@ -47,7 +49,7 @@ class Machine:
 
     folder: Path
     endpoint: str
-    where: deployed.Where
+    where: deployed.RolloutTarget
     client: Any
 
     def champion(self) -> Champion:
@@ -83,7 +85,7 @@ class Machine:
         for folder in Path(now.bundle_uri).parent.iterdir():
             if (folder / MANIFEST).exists():
                 assert bundle.verify(folder) == folder.name
-        alias = self.client.get_model_version_by_alias(MODEL, registry.CHAMPION)
+        alias = self.client.get_model_version_by_alias(MODEL, mlflow_registry.CHAMPION)
         assert f"{MODEL}/{alias.version}" in (before.model, now.model)
         assert bundle.verify(Path(alias.tags["bundle_uri"])) == alias.tags["bundle_digest"]
         keys = self.run_keys()
@@ -92,7 +94,7 @@ class Machine:
     def run_keys(self) -> list[str]:
         """Return the key of the run behind every registered version."""
         versions = self.client.search_model_versions(f"name = '{MODEL}'")
-        return [self.client.get_run(version.run_id).data.tags[registry.RUN_KEY] for version in versions]
+        return [self.client.get_run(version.run_id).data.tags[mlflow_registry.RUN_KEY] for version in versions]
 
     def logged_models(self) -> int:
         """Return how many models MLflow holds, those without a version among them."""
@@ -112,9 +114,11 @@ def machine(
             warnings.simplefilter("ignore", ResourceWarning)
             tracking_uri, endpoint = services.mlflow(tmp_path).url, services.endpoint(tmp_path).url
         monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
-        where = deployed.Where(str(tmp_path / "champions"), tracking_uri)
+        where = deployed.RolloutTarget(str(tmp_path / "champions"), tracking_uri)
         tags = {"bundle_uri": uri, "bundle_digest": made.digest}
-        version = registry.Run(tracking_uri, "modelsat", "first").register(tmp_path / "first", MODEL, "", tags)
+        version = mlflow_registry.MlflowRun(tracking_uri, "modelsat", "first").register(
+            tmp_path / "first", MODEL, "", tags
+        )
         where.mirror(champions.promote(where.store, uri, made.digest, f"{MODEL}/{version}", "first", "promoted", 0))
         await_champion(endpoint, made.digest)
         yield Machine(tmp_path, endpoint, where, mlflow.MlflowClient(tracking_uri, tracking_uri))
@@ -188,12 +192,14 @@ def test_killed_onboarding_goes_on_and_leaves_nothing_half_done(machine: Machine
                 machine.check(before)
 
             machine.check(before)
-            now, alias = machine.champion(), machine.client.get_model_version_by_alias(MODEL, registry.CHAMPION)
+            now, alias = machine.champion(), machine.client.get_model_version_by_alias(MODEL, mlflow_registry.CHAMPION)
             assert (now.epoch, now.model) == (before.epoch + 1, f"{MODEL}/{alias.version}")
             assert len(machine.run_keys()) == machine.logged_models() == len(keys) + 1
             assert bundle.read(Path(now.bundle_uri)).names[-1] == NEW
             into = machine.folder / f"registered-{turn}"
-            assert bundle.verify(registry.download_bundle(f"models:/{MODEL}@champion", into)) == now.bundle_digest
+            assert (
+                bundle.verify(mlflow_registry.download_bundle(f"models:/{MODEL}@champion", into)) == now.bundle_digest
+            )
             assert QUESTIONS <= len(llm.asked) - asked <= QUESTIONS + (killed - kills) * CONCURRENCY
             await_version(seen, now.bundle_digest)
             served.append(now.bundle_digest)

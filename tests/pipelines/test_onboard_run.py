@@ -15,10 +15,11 @@ from typing import Any
 import mlflow
 import pytest
 
-from modelsat import bundle, champions, release_ledger
-from modelsat.bundle import Bundle
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import ConflictError, ModelsatError, ValidationFailed
-from modelsat.release_ledger import Release
+from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases.ledger import Release
 from pipelines import local, one_candidate
 from pipelines.watch import watch
 
@@ -34,7 +35,7 @@ class Machine:
     scores: Path
     tracking_uri: str
 
-    def onboard(self, **choices: Any) -> one_candidate.Outcome:
+    def onboard(self, **choices: Any) -> one_candidate.OnboardingOutcome:
         """Run the pipeline for the candidate; the champion's lineage names where the others' results lie."""
         # Keys of local runs are drawn by `random`, which the test runner seeds alike for every test.
         random.seed(f"onboarding {next(_SEEDS)}")
@@ -137,7 +138,7 @@ def test_recurring_run_onboards_a_row_of_the_catalogue_once(machine: Machine, tm
     assert [first[0], *first[-3:]] == ["Find releases", "Promote router", "Settle release", "Plan retraining"]
     assert second == ["Find releases", "Plan retraining"]
     assert machine.champion().names[-1] == NEW
-    ending = release_ledger.ending(str(tmp_path / "ledger"), Release(NEW).key)
+    ending = ledger.ending(str(tmp_path / "ledger"), Release(NEW).key)
     assert ending is not None
     assert (ending["outcome"], ending["attempt"]) == ("onboarded", 1)
 

@@ -24,7 +24,8 @@ import mlflow
 import pytest
 from kfp.local.orchestrator import task_executor
 
-from modelsat import bundle, champions, sample
+from modelsat.bundle import bundle, champions
+from modelsat.data import sample
 from modelsat.errors import InputError, ModelsatError, ServiceError, ValidationFailed
 from pipelines import local
 

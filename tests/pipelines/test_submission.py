@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from modelsat.cli import app
 from modelsat.errors import InputError, ServiceError
-from modelsat.notification import send, sentence
+from modelsat.io.notification import send, sentence
 from pipelines import on_cluster
 from pipelines.retrain import retrain
 from pipelines.submission import Kubeflow, Login

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from modelsat import bundle, champions, release_ledger
-from modelsat.bundle import Bundle
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError, ServiceError, ValidationFailed
-from modelsat.release_ledger import Release
-from modelsat.retraining_policy import Rules
+from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases.ledger import Release
+from modelsat.onboarding.releases.retraining import RetrainingRules
 from pipelines import local, one_candidate, services, watch_here
-from pipelines.one_candidate import Outcome
+from pipelines.one_candidate import OnboardingOutcome
 from pipelines.watch_here import Watch
 
 CATALOGUE = """
@@ -47,9 +48,9 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the pipelines do, by candidate: an outcome, or an error to raise; and the calls that they got."""
     script: dict[str, Any] = {"calls": [], "trained": []}
 
-    def onboard(_: Path, candidate: str, choices: Any, tracking_uri: str) -> Outcome:
+    def onboard(_: Path, candidate: str, choices: Any, tracking_uri: str) -> OnboardingOutcome:
         script["calls"].append(candidate)
-        told = script.get(candidate, Outcome(True, f"{candidate} is in", PROMOTED, (f"answers/{candidate}",)))
+        told = script.get(candidate, OnboardingOutcome(True, f"{candidate} is in", PROMOTED, (f"answers/{candidate}",)))
         if isinstance(told, Exception):
             raise told
         return told
@@ -67,7 +68,7 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return script
 
 
-def look(folder: Path, rules: Rules | None = None) -> str:
+def look(folder: Path, rules: RetrainingRules | None = None) -> str:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown):
         Watch(folder, str(folder / "catalogue.yaml"), str(folder / "ledger"), rules=rules).look()
@@ -75,7 +76,7 @@ def look(folder: Path, rules: Rules | None = None) -> str:
 
 
 def ending(folder: Path, candidate: str) -> str | None:
-    told = release_ledger.ending(str(folder / "ledger"), Release(candidate).key)
+    told = ledger.ending(str(folder / "ledger"), Release(candidate).key)
     return told and told["outcome"]
 
 
@@ -108,7 +109,7 @@ def test_refusal_is_final_and_tells_why(folder: Path, edge: dict[str, Any], erro
 
 
 def test_gate_that_keeps_the_champion_refuses(folder: Path, edge: dict[str, Any]) -> None:
-    edge["good"] = Outcome(False, "not promoted: might lose", PROMOTED)
+    edge["good"] = OnboardingOutcome(False, "not promoted: might lose", PROMOTED)
 
     look(folder)
 
@@ -133,7 +134,7 @@ def test_failure_is_reported_and_tried_again_after_a_while(folder: Path, edge: d
 
 
 def test_training_comes_last_and_knows_every_release(folder: Path, edge: dict[str, Any]) -> None:
-    rules = Rules(newcomers=2, least_seconds=0)
+    rules = RetrainingRules(newcomers=2, least_seconds=0)
 
     shown = look(folder, rules)
     again = look(folder, rules)
@@ -152,7 +153,7 @@ def test_training_knows_a_candidate_whose_watch_was_killed_before_it_could_tell(
     made = make_bundle({"old": 0.5, "idle": 0.5}, lineage=lineage).write(folder / "second")
     champions.promote(str(folder / "champions"), str(folder / "second"), made.digest, "router/2", "killed", "", 1)
 
-    look(folder, Rules(newcomers=2, least_seconds=0))
+    look(folder, RetrainingRules(newcomers=2, least_seconds=0))
 
     (trained,) = edge["trained"]
     assert sorted(trained) == ["answers/better", "answers/good", "answers/idle", "behind"]
@@ -160,12 +161,12 @@ def test_training_knows_a_candidate_whose_watch_was_killed_before_it_could_tell(
 
 def test_training_that_fails_is_tried_again_with_the_same_snapshot(folder: Path, edge: dict[str, Any]) -> None:
     edge["training"] = ServiceError("MLflow is down")
-    rules = Rules(newcomers=2, least_seconds=0)
+    rules = RetrainingRules(newcomers=2, least_seconds=0)
 
     shown = look(folder, rules)
 
     assert "attempt 1 failed" in shown
-    state = release_ledger.states(str(folder / "ledger"))["retraining-000001"]
+    state = ledger.states(str(folder / "ledger"))["retraining-000001"]
     assert (state.attempts, state.failed, state.settled) == (1, True, False)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from endpoint_process import Endpoint
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 
 TRAINED = (
     "Add 17 and 25.",
@@ -76,8 +76,8 @@ def three(tmp_path_factory: pytest.TempPathFactory, make_bundle: Callable[..., B
 @pytest.fixture(scope="session")
 def write_neighbours(tiny_backbone: Path, make_bundle: Callable[..., Bundle]) -> Callable[..., Bundle]:
     """Return a function that writes a kNN router over a tiny random BERT; each prompt gets other probabilities."""
-    from modelsat.encoder import Encoder
     from modelsat.routers.knn import Knn
+    from modelsat.text.encoder import Encoder
 
     encoder = Encoder(tiny_backbone, max_tokens=64)
     embeddings = encoder.encode(TRAINED)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelsat import champions
-from modelsat.champions import Champion
+from modelsat.bundle import champions
+from modelsat.bundle.champions import Champion
 
 INFER = "/v2/models/router/infer"
 PREDICT = "/v1/models/router:predict"

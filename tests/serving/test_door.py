@@ -8,11 +8,11 @@ from fastapi.responses import JSONResponse
 
 from serving import tokens
 from serving.door import REQUEST_ID, Door
-from serving.limits import Limits, Pace
+from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
 
 LEAVES, NEVER = b"leaves", b"never"
-WIDE = Limits(most_bytes=100, most_in_flight=10, most_bytes_in_flight=1000)
+WIDE = RequestLimits(most_bytes=100, most_in_flight=10, most_bytes_in_flight=1000)
 
 
 class Inner:
@@ -38,7 +38,9 @@ def answer(refused: Refused) -> JSONResponse:
 class Client:
     """Asks through a door, as an ASGI server would."""
 
-    def __init__(self, limits: Limits = WIDE, clients: frozenset[str] = frozenset(), answers: bool = True) -> None:
+    def __init__(
+        self, limits: RequestLimits = WIDE, clients: frozenset[str] = frozenset(), answers: bool = True
+    ) -> None:
         self.inner = Inner()
         self.counted: list[str] = []
         if answers:
@@ -100,14 +102,14 @@ def test_body_beyond_the_limit_is_a_413(parts: tuple[bytes, ...]) -> None:
 
 
 def test_body_that_does_not_arrive_is_a_408() -> None:
-    client = Client(Limits(100, 10, 1000, body_seconds=0.01))
+    client = Client(RequestLimits(100, 10, 1000, body_seconds=0.01))
 
     assert asyncio.run(client.ask(b"x", NEVER))[0] == 408
     assert client.counted == ["slow body"]
 
 
 def test_client_that_leaves_before_the_end_of_its_body_keeps_no_place() -> None:
-    client = Client(Limits(100, 1, 1000))
+    client = Client(RequestLimits(100, 1, 1000))
 
     assert asyncio.run(client.ask(b"x", LEAVES))[0] == 400
     assert asyncio.run(client.ask(b"x"))[0] == 200
@@ -116,7 +118,7 @@ def test_client_that_leaves_before_the_end_of_its_body_keeps_no_place() -> None:
 
 def test_requests_beyond_those_in_flight_are_a_503_and_probes_pass() -> None:
     async def scenario() -> list[Any]:
-        client = Client(Limits(100, 1, 1000), answers=False)
+        client = Client(RequestLimits(100, 1, 1000), answers=False)
         first = asyncio.create_task(client.ask(b"first"))
         await asyncio.sleep(0)
         second = await client.ask(b"second")
@@ -132,7 +134,7 @@ def test_requests_beyond_those_in_flight_are_a_503_and_probes_pass() -> None:
 
 def test_bytes_in_flight_are_bounded_over_all_requests() -> None:
     async def scenario() -> list[int]:
-        client = Client(Limits(100, 10, 150), answers=False)
+        client = Client(RequestLimits(100, 10, 150), answers=False)
         first = asyncio.create_task(client.ask(b"x" * 100))
         await asyncio.sleep(0)
         second = await client.ask(b"x" * 51)
@@ -152,7 +154,7 @@ def test_only_known_tokens_are_let_in_and_the_client_is_named_by_its_digest() ->
 
 
 def test_client_beyond_its_pace_is_a_429_and_others_pass() -> None:
-    client = Client(Limits(100, 10, 1000, per_minute=12))
+    client = Client(RequestLimits(100, 10, 1000, per_minute=12))
 
     async def scenario() -> list[Any]:
         return [await client.ask(peer=peer) for peer in ("10.0.0.1", "10.0.0.1", "10.0.0.1", "10.0.0.2")]
@@ -165,7 +167,7 @@ def test_client_beyond_its_pace_is_a_429_and_others_pass() -> None:
 
 def test_pace_lets_requests_pass_as_fast_as_the_bucket_fills() -> None:
     """60 a minute: one a second, two at once after a pause."""
-    pace = Pace(60, at_once=2)
+    pace = ClientRates(60, at_once=2)
 
     assert [pace.wait("a", now) for now in (0.0, 0.0, 0.0, 0.5, 1.0, 1.0)] == [None, None, 1, 1, None, 1]
     assert pace.wait("b", 1.0) is None
@@ -173,7 +175,7 @@ def test_pace_lets_requests_pass_as_fast_as_the_bucket_fills() -> None:
 
 
 def test_pace_forgets_the_longest_silent_of_very_many_clients() -> None:
-    pace = Pace(60, at_once=1)
+    pace = ClientRates(60, at_once=1)
     pace.wait("first", 0.0)
 
     for i in range(10_000):

@@ -16,7 +16,7 @@ from local_servers import EVENTS, Upstream, closed_port, mute_port, served
 
 from serving import tokens
 from serving.gateway import upstreams
-from serving.gateway.app import Settings, create_app
+from serving.gateway.app import GatewaySettings, create_app
 
 NAMES = ("cheap", "strong", "weak")
 SECRET = "the capital of Atlantis"
@@ -56,7 +56,7 @@ def start(upstream: tuple[Upstream, str], endpoint: Endpoint) -> Iterator[Callab
                 )
                 for name in NAMES
             }
-            base = stack.enter_context(served(create_app(catalogue, url, Settings(**more))))
+            base = stack.enter_context(served(create_app(catalogue, url, GatewaySettings(**more))))
             client = stack.enter_context(httpx.Client(base_url=base, timeout=30))
 
             def ask(

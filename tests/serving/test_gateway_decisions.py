@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from modelsat.errors import InputError
-from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.policy.preferences import CHEAPEST, Preferences
 from serving import tokens
 from serving.gateway import upstreams
 from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text

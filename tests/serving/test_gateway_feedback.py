@@ -17,16 +17,16 @@ from endpoint_process import Endpoint
 from local_servers import Upstream, served
 from typer.testing import CliRunner
 
-from modelsat import storage
 from modelsat.cli import app
 from modelsat.cli.serving import gateway
-from modelsat.collection import collect
+from modelsat.data.collection import collect
 from modelsat.errors import InputError, ServiceError
 from modelsat.feedback import log
 from modelsat.feedback.joining import join
+from modelsat.io import storage
 from serving import tokens
 from serving.gateway import exploration, feedback_ids, feedback_settings, segments, upstreams
-from serving.gateway.app import Settings, create_app
+from serving.gateway.app import GatewaySettings, create_app
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.refusal import Refused
 
@@ -49,7 +49,7 @@ def start(endpoint: Endpoint, tmp_path: Path) -> Iterator[Start]:
             upstream.faults = faults or {}
             kept = FeedbackSettings(**({"log": str(tmp_path / "log"), "key": KEY} | more))
             clients = frozenset(map(tokens.digest, ("ada", "bob")))
-            settings = Settings(clients=clients, explore=explore, feedback=kept)
+            settings = GatewaySettings(clients=clients, explore=explore, feedback=kept)
             with (
                 served(create_app(catalogue, endpoint.url, settings)) as base,
                 httpx.Client(base_url=base, timeout=30) as client,

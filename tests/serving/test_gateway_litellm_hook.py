@@ -13,7 +13,7 @@ from local_servers import closed_port, served
 
 from serving import tokens
 from serving.gateway import litellm_hook
-from serving.gateway.app import Settings, create_app
+from serving.gateway.app import GatewaySettings, create_app
 from serving.gateway.upstreams import Upstream
 
 MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
@@ -23,7 +23,7 @@ MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
 def gateway(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a gateway, which the environment names with a token."""
     catalogue = {name: Upstream("http://127.0.0.1:1", name) for name in ("cheap", "strong")}
-    with served(create_app(catalogue, endpoint.url, Settings(frozenset({tokens.digest("sesame")})))) as url:
+    with served(create_app(catalogue, endpoint.url, GatewaySettings(frozenset({tokens.digest("sesame")})))) as url:
         monkeypatch.setenv("MODELSAT_GATEWAY_URL", url)
         monkeypatch.setenv("MODELSAT_GATEWAY_TOKEN", "sesame")
         monkeypatch.delenv("MODELSAT_DEFAULT_MODEL", raising=False)

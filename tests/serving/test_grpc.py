@@ -11,9 +11,9 @@ from endpoint_process import Endpoint, free_port
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 from serving.grpc_endpoint import Gate
-from serving.limits import Limits
+from serving.limits import RequestLimits
 from serving.refusal import Refused
 
 FORTY = "What is the sum of all digits of 12,345?"
@@ -129,7 +129,7 @@ def test_metadata_lists_tensors_and_no_closed_extension(served: tuple[Endpoint, 
 
 def test_client_beyond_its_pace_is_refused_whatever_connection_it_uses() -> None:
     counted: list[str] = []
-    gate = Gate(Limits(100, 10, 100, per_minute=6), frozenset(), counted.append)
+    gate = Gate(RequestLimits(100, 10, 100, per_minute=6), frozenset(), counted.append)
     call = SimpleNamespace(invocation_metadata=())
 
     gate._let_in(call, "ipv4:10.0.0.1:5001")

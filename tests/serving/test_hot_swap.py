@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from endpoint_process import INFER, JSON, Answer, Endpoint, ask, promote, v2_body
 
-from modelsat import champions
-from modelsat.atomic import write_json
-from modelsat.bundle import Bundle
+from modelsat.bundle import champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.io.atomic import write_json
 
 CLIENTS = 3
 Write = Callable[..., tuple[Path, Bundle]]

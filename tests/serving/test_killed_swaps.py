@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from endpoint_process import Endpoint, promote
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 
 KILLS = int(os.environ.get("MODELSAT_KILLS", "2"))
 

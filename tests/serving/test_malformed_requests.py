@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from endpoint_process import INFER, JSON, PREDICT, Answer, Endpoint
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 
 GOOD = {"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["What is 2 + 2?"]}
 NEEDS_PROMPT = "needs exactly one input named 'prompt' of datatype BYTES"

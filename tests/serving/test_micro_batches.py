@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat.routers.router import Reading
+from modelsat.routers.router import Prediction
 from serving.micro_batches import SLICE, MicroBatches
 from serving.refusal import Refused
 
@@ -21,13 +21,13 @@ class Slow:
     batches: list[list[str]] = field(default_factory=list)
     may_read: threading.Event = field(default_factory=threading.Event)
 
-    def reading(self, texts: list[str]) -> Reading:
+    def reading(self, texts: list[str]) -> Prediction:
         self.batches.append(texts)
         assert self.may_read.wait(timeout=20)
         if "fault" in texts:
             raise RuntimeError("the router broke")
         n = len(texts)
-        return Reading(np.asarray([[float(len(text))] for text in texts]), np.zeros(n, bool), np.arange(n) / 100)
+        return Prediction(np.asarray([[float(len(text))] for text in texts]), np.zeros(n, bool), np.arange(n) / 100)
 
 
 def run(scenario: Any, **settings: Any) -> Any:

@@ -17,9 +17,9 @@ from local_servers import served
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from modelsat.bundle import Bundle
-from modelsat.preferences import Preferences
-from modelsat.routing import route
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.ranking import route
+from modelsat.policy.preferences import Preferences
 from serving.gateway.app import create_app
 from serving.telemetry import EndpointTelemetry
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from endpoint_process import INFER, READY, Endpoint, resident_bytes, v2_body
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 
 CLIENTS, EACH, PROMPTS = 16, 4, 128
 MOST_GROWTH = 64 * 2**20

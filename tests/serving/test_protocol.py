@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from endpoint_process import INFER, JSON, LIVE, PREDICT, READY, Answer, Endpoint
 
-from modelsat.bundle import Bundle
-from modelsat.preferences import Preferences
+from modelsat.bundle.bundle import Bundle
+from modelsat.policy.preferences import Preferences
 from serving.predictor import _require_room
 from serving.refusal import Refused
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from local_servers import Upstream, served
 
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 from serving.gateway import upstreams
 from serving.gateway.app import create_app
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from endpoint_process import promote
 
-from modelsat import bundle as bundles
-from modelsat import cli, step_progress
-from modelsat.bundle import Bundle
+from modelsat import cli
+from modelsat.bundle import bundle as bundles
+from modelsat.bundle.bundle import Bundle
 from modelsat.cli import batch_routing
+from modelsat.io import progress
 
 FORTY = "What is the sum of all digits of 12,345?"
 
@@ -170,7 +171,7 @@ def test_batch_of_many_blocks_is_read_as_one(
     whole = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json").said
 
     monkeypatch.setattr(batch_routing, "BLOCK", 3)
-    monkeypatch.setattr(step_progress, "_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "_SECONDS", -1.0)
     run = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json")
 
     assert run.said == whole

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from endpoint_process import INFER, LIVE, READY, Answer, Endpoint, promote, v2_body
 
-from modelsat import bundle as bundles
-from modelsat.bundle import Bundle
+from modelsat.bundle import bundle as bundles
+from modelsat.bundle.bundle import Bundle
 
 NOT_READY = "the router has no bundle yet; promote one, or wait for it to load"
 FORTY = "What is the sum of all digits of 12,345?"
@@ -79,13 +79,13 @@ def own_s3(use_s3: Callable[[str], None]) -> Iterator[tuple[dict[str, str], Call
     """An own S3 server with a bucket `store`: the environment that finds it, and a function that ends it."""
     from moto.server import ThreadedMotoServer
 
-    from modelsat import storage
+    from modelsat.io import s3
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     use_s3(f"http://{host}:{port}")
-    storage._client().create_bucket(Bucket="store")
+    s3.client().create_bucket(Bucket="store")
     ended: list[bool] = []
 
     def end() -> None:

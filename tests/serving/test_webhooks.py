@@ -12,10 +12,11 @@ import uvicorn
 from fastapi.testclient import TestClient
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from modelsat import release_ledger
 from modelsat.errors import InputError
+from modelsat.io import s3
+from modelsat.onboarding.releases import ledger as release_ledger
 from serving import tokens, webhooks
-from serving.webhooks import Settings, create_app
+from serving.webhooks import WebhookSettings, create_app
 
 SECRET, TOKEN = "the secret", "the token"
 NOW = 1_800_000_000.0
@@ -46,7 +47,7 @@ def ledger(tmp_path: Path) -> str:
 
 @pytest.fixture
 def client(ledger: str) -> Iterator[TestClient]:
-    settings = Settings(ledger, SECRET, tokens.known(TOKEN, None), "s3://b/results")
+    settings = WebhookSettings(ledger, SECRET, tokens.known(TOKEN, None), "s3://b/results")
     with TestClient(create_app(settings, lambda: NOW)) as found:
         yield found
 
@@ -158,24 +159,24 @@ def test_malformed_s3_event_is_refused(client: TestClient, event: Any) -> None:
 
 
 def test_route_without_a_secret_is_closed(ledger: str) -> None:
-    with TestClient(create_app(Settings(ledger))) as client:
+    with TestClient(create_app(WebhookSettings(ledger))) as client:
         assert post(client, CREATED, secret="").status_code == 404
         assert client.post("/s3", json=s3_event("results/bob/x")).status_code == 404
     with pytest.raises(InputError, match="nobody could prove who speaks"):
-        webhooks.run("127.0.0.1", 1, Settings(ledger))
+        webhooks.run("127.0.0.1", 1, WebhookSettings(ledger))
 
 
 def test_ledger_that_cannot_be_written_is_tried_again_by_the_sender() -> None:
-    settings = Settings("s3://nowhere/ledger", SECRET)
+    settings = WebhookSettings("s3://nowhere/ledger", SECRET)
 
     with TestClient(create_app(settings, lambda: NOW)) as client, pytest.MonkeyPatch.context() as patch:
         for name, value in {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a"}.items():
             patch.setenv(name, value)
         patch.setenv("AWS_SECRET_ACCESS_KEY", "b")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        webhooks.storage._client.cache_clear()
+        s3.client.cache_clear()
         assert post(client, CREATED).status_code == 503
-        webhooks.storage._client.cache_clear()
+        s3.client.cache_clear()
 
 
 def test_real_delivery_of_mlflow_is_taken(ledger: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +185,7 @@ def test_real_delivery_of_mlflow_is_taken(ledger: str, monkeypatch: pytest.Monke
 
     monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOWED_SCHEMES", "http")
     monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
-    server = uvicorn.Server(uvicorn.Config(create_app(Settings(ledger, SECRET)), port=0, log_config=None))
+    server = uvicorn.Server(uvicorn.Config(create_app(WebhookSettings(ledger, SECRET)), port=0, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

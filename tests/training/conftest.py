@@ -19,14 +19,16 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from modelsat import capability, cards, sample
-from modelsat import instructions as capability_instructions
-from modelsat.collection import Collection, collect
-from modelsat.encoder import Encoder, load_language_model
-from modelsat.instructions import Instructions
-from modelsat.network import Network, Shape
-from modelsat.routers.model_sat import ModelSat
-from modelsat.sample.questions import draw
+from modelsat.aptitude import cards
+from modelsat.aptitude import instructions as capability_instructions
+from modelsat.aptitude.instructions import Instructions
+from modelsat.data import sample
+from modelsat.data.collection import Collection, collect
+from modelsat.data.sample.questions import draw
+from modelsat.routers.model_sat import capability
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.routers.model_sat.router import ModelSat
+from modelsat.text.encoder import Encoder, load_language_model
 
 WIDTH, LAYERS, HEADS = 32, 3, 4
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}

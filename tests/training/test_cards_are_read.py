@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import bundle
-from modelsat.bundle import Bundle
-from modelsat.instructions import Instructions
-from modelsat.routers.model_sat import ModelSat
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
+from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
 
 TEXTS = ["What is 12 + 30?", "Spell the word harbour.", "Which planet is the largest? " * 9, "", "Yes?"]

@@ -20,11 +20,14 @@ import pytest
 import torch
 from safetensors.torch import load, load_file
 
-from modelsat import bundle, contracts, finetuning, splits, training_launch
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle import bundle
+from modelsat.cluster import launch_torchrun
+from modelsat.data import contracts, splits
 from modelsat.errors import ConflictError, InputError, ModelsatError
-from modelsat.evaluation import CHALLENGER, FUSION, MODEL_SAT, STACK
-from modelsat.finetuning import Trained
-from modelsat.instructions import Instructions
+from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
+from modelsat.steps import finetune
+from modelsat.steps.finetune import Trained
 from training import checkpoints
 
 STEPS = 53
@@ -72,7 +75,7 @@ def write_recipe(folder: Path, **changes: Any) -> str:
 
 
 def launch(instructions: Path, backbone: Path, work: Path, recipe: str, ranks: int) -> Run:
-    facts = training_launch.launch(instructions, backbone, work, recipe, ranks)
+    facts = launch_torchrun.launch(instructions, backbone, work, recipe, ranks)
     return Run(work, facts["announced"], losses_of(work))
 
 
@@ -81,7 +84,7 @@ def tensors_of(work: Path) -> dict[str, torch.Tensor]:
 
 
 def losses_of(work: Path) -> dict[int, float]:
-    return {int(row["step"]): row["loss"] for row in training_launch.history(work)}
+    return {int(row["step"]): row["loss"] for row in launch_torchrun.history(work)}
 
 
 @dataclass(frozen=True)
@@ -216,14 +219,14 @@ class Stage:
         return self.screen.listen(lambda: launch(self.instructions, bare, self.folder / "refused", recipe, 1))
 
     def tell(self, after: int) -> Story:
-        settings = finetuning.Settings(write_recipe(self.folder, dropout=0.4), 1, str(self.backbone))
+        settings = finetune.FinetuneSettings(write_recipe(self.folder, dropout=0.4), 1, str(self.backbone))
         root, out = self.folder / "trainings", self.folder / "out"
 
         def run(name: str) -> Told:
             into = out / name
             into.mkdir(parents=True)
             files = (into / "router", into / "predictions.parquet", into / "page.html")
-            return self.screen.listen(lambda: finetuning.run(self.instructions, *files, root, settings))
+            return self.screen.listen(lambda: finetune.run(self.instructions, *files, root, settings))
 
         with killing(0, root, after) as pids:
             killed = run("killed")
@@ -261,7 +264,7 @@ def seen(instructions_folder: Path, backbone: Path, tmp_path_factory: pytest.Tem
     stage = Stage(instructions_folder, backbone, folder, screen)
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setenv("DS_ACCELERATOR", "cpu")
-        patch.setattr(training_launch, "print", screen, raising=False)
+        patch.setattr(launch_torchrun, "print", screen, raising=False)
         story = pool.submit(stage.tell, random.randint(2, 25))
         bereft = pool.submit(stage.lose_ranks, sorted(random.sample(range(1, STEPS - 8), KILLS)))
         refused, reference = pool.submit(stage.refuse), pool.submit(stage.train, REFERENCE)
@@ -458,14 +461,14 @@ def test_folder_in_which_another_process_trains_is_left_alone(tmp_path: Path) ->
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(ConflictError, match=f"another process trains in '{tmp_path}'; wait for it or stop it"):
-            training_launch.launch(tmp_path, tmp_path, tmp_path, "tiny", 1)
+            launch_torchrun.launch(tmp_path, tmp_path, tmp_path, "tiny", 1)
 
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
 def test_instructions_that_are_not_there_are_named_before_anything_is_started(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="absent"):
-        finetuning.run(
+        finetune.run(
             tmp_path / "absent", tmp_path / "router", tmp_path / "predictions", tmp_path / "page", tmp_path / "work"
         )
 
@@ -475,10 +478,10 @@ def test_instructions_that_are_not_there_are_named_before_anything_is_started(tm
 def test_recipe_that_is_not_there_is_named_before_anything_is_started(
     instructions_folder: Path, tmp_path: Path
 ) -> None:
-    settings = finetuning.Settings(recipe="gpu9")
+    settings = finetune.FinetuneSettings(recipe="gpu9")
 
     with pytest.raises(InputError, match=r"^there is no recipe 'gpu9'; name one of \["):
-        finetuning.run(instructions_folder, tmp_path / "r", tmp_path / "p", tmp_path / "h", tmp_path / "work", settings)
+        finetune.run(instructions_folder, tmp_path / "r", tmp_path / "p", tmp_path / "h", tmp_path / "work", settings)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -495,9 +498,9 @@ def test_training_goes_on_in_the_same_folder_with_another_number_of_ranks(
         raise ModelsatError("enough")
 
     for ranks in (2, 1):
-        settings = finetuning.Settings("tiny", ranks)
+        settings = finetune.FinetuneSettings("tiny", ranks)
         with pytest.raises(ModelsatError, match="enough"):
-            finetuning.run(
+            finetune.run(
                 instructions_folder, *(tmp_path / name for name in "rph"), tmp_path / "work", settings, launch=launch
             )
 
@@ -527,7 +530,7 @@ def test_no_rank_outlives_a_launcher_that_is_interrupted(tmp_path: Path) -> None
 
     try:
         with pytest.raises(KeyboardInterrupt):
-            training_launch._follow([*command, str(tmp_path / "sleeper.py"), str(tmp_path)], tmp_path, interrupt)
+            launch_torchrun._follow([*command, str(tmp_path / "sleeper.py"), str(tmp_path)], tmp_path, interrupt)
 
         assert seen == [3.0]
         assert processes(tmp_path) == {}
@@ -541,9 +544,9 @@ def test_line_that_was_cut_off_in_the_history_is_left_out_and_a_repeated_step_co
         '{"step": 1, "loss": 3.0}\n{"step": 9, "loss": 2.0}\n{"step": 5, "loss": 2.5}\n{"step": 9, "loss": 1.0}\n{"ste'
     )
 
-    assert training_launch.history(tmp_path) == [
+    assert launch_torchrun.history(tmp_path) == [
         {"step": 1, "loss": 3.0},
         {"step": 5, "loss": 2.5},
         {"step": 9, "loss": 1.0},
     ]
-    assert training_launch.history(tmp_path / "absent") == []
+    assert launch_torchrun.history(tmp_path / "absent") == []

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from modelsat.encoder import load_language_model
-from modelsat.network import Network, Shape
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.text.encoder import load_language_model
 from training import adapters
 
 WIDTH, TASKS, CAPABILITY = 32, 5, 16

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training import finetune, order
+from training.loop import OptimiserStep
 from training.recipe import Recipe
 
 SIZES = st.tuples(st.integers(1, 300), st.integers(1, 40))
@@ -111,7 +112,7 @@ def test_rate_rises_then_falls_and_stays_above_nothing(steps: int, warm_up: floa
 RECIPE = Recipe(connector_steps=7, connector_batch=8, epochs=2, batch=4, dropout=0)
 
 
-def plan(n: int, settings: Recipe) -> list[finetune.Step]:
+def plan(n: int, settings: Recipe) -> list[OptimiserStep]:
     return list(finetune.plan(n, lengths_of(n, 0), settings))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pydantic
 import pytest
 
+from modelsat.aptitude.instructions import Instructions
 from modelsat.errors import InputError
-from modelsat.instructions import Instructions
 from training import finetune, recipe
 
 RECIPES = Path(recipe.__file__).parent / "recipes"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from modelsat.network import Network, Shape
+from modelsat.routers.model_sat.network import Network, Shape
 from training.recompute import recompute
 
 SHAPE = Shape(tasks=4, capability_width=5, entry_layer=1)

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.capability import CapabilityEncoder
-from modelsat.encoder import Encoder
-from modelsat.fusion import surface
-from modelsat.network import Network, Shape
-from modelsat.routers.fusion import Anchors, Fusion
-from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.model_sat.capability import CapabilityEncoder
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
 from modelsat.routers.reranked import SHORTLIST, Reranked, choose_weight, rerank, shortlist
+from modelsat.text.encoder import Encoder
 
 NAN = float("nan")
 TASKS, CANDIDATES = 3, 11

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from modelsat import errors
-from modelsat.encoder import Encoder
-from modelsat.network import Network, Shape
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.text.encoder import Encoder
 from training import adapters, states
 from training.states import States
 

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from modelsat import splits, training_launch
-from modelsat.instructions import Instructions
+from modelsat.aptitude.instructions import Instructions
+from modelsat.cluster import launch_torchrun
+from modelsat.data import splits
 
 RECIPE = {
     "entry_layer": 1,
@@ -64,7 +65,7 @@ def folder(backbone: Path, train_several: Callable[..., None], tmp_path_factory:
 
 
 def losses_of(work: Path) -> dict[int, float]:
-    return {int(row["step"]): row["loss"] for row in training_launch.history(work)}
+    return {int(row["step"]): row["loss"] for row in launch_torchrun.history(work)}
 
 
 def tensors_of(work: Path) -> dict[str, torch.Tensor]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from modelsat.asking import adaptive
-from modelsat.asking.adaptive import Choices
-from modelsat.fusion.newcomer import Belief
+from modelsat.onboarding.asking import adaptive
+from modelsat.onboarding.asking.adaptive import Choices
+from modelsat.routers.fusion.newcomer import Belief
 
 FLAT = Belief(np.array([0.5, 0.0]), np.diag([0.04, 0.04]))
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelsat import admission, arena, catalogue, contracts, splits
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
-from modelsat.rendering import stem_digest
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue, contracts, splits
+from modelsat.data.collection import Collection
+from modelsat.evaluation import arena, scoring
 from modelsat.routers.constant import Constant
 from modelsat.routers.profile import Profile
+from modelsat.text.rendering import stem_digest
 
 NAN = float("nan")
 QUESTIONS = ["What is 1 + 1?", "What is 2 + 2?", "Spell the word cat", "Spell the word dog"]
@@ -332,7 +334,7 @@ def test_scores_land_in_the_column_of_the_candidate_that_bears_the_alias(
     collection = held_out(make_collection, texts_in, ("bob", "org/ada"))
     collection = alias(collection, "org/ada", "ada")
 
-    scored, _ = admission.score(bundle, collection, arena.build(collection), collection.candidates)
+    scored, _ = scoring.score(bundle, collection, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(scored, [[0.3, 0.7]] * 2, rtol=1e-5)
 
@@ -343,7 +345,7 @@ def test_newcomer_is_scored_by_answers_from_elsewhere(
     collection = held_out(make_collection, texts_in, ("bob", "stranger", "new", "ada"))
     elsewhere = answers(make_collection, [[1], [1], [1], [1]])
 
-    scored, _ = admission.score(bundle, elsewhere, arena.build(collection), collection.candidates)
+    scored, _ = scoring.score(bundle, elsewhere, arena.build(collection), collection.candidates)
 
     expected = admission.admit(bundle, elsewhere).success_probability(["x"])[0]
     np.testing.assert_allclose(scored, [[expected[1], 0, expected[2], expected[0]]] * 2, rtol=1e-6)
@@ -356,7 +358,7 @@ def test_doubt_comes_in_the_order_of_the_arena(
     collection = held_out(make_collection, texts_in, ("new", "stranger", "bob"))
     own = answers(make_collection, [[1]] * 4)
 
-    _, doubt = admission.score(doubtful, own, arena.build(collection), collection.candidates)
+    _, doubt = scoring.score(doubtful, own, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(doubt, [0.2, 0, 0])
 
@@ -365,7 +367,7 @@ def test_arena_of_strangers_has_no_scores(bundle: Bundle, make_collection: MakeC
     collection = held_out(make_collection, texts_in, ("x", "y"))
     nobody_new = answers(make_collection, [[1]] * 4, ("ada",))
 
-    scored, _ = admission.score(bundle, nobody_new, arena.build(collection), collection.candidates)
+    scored, _ = scoring.score(bundle, nobody_new, arena.build(collection), collection.candidates)
 
     np.testing.assert_array_equal(scored, np.zeros((2, 2)))
 
@@ -376,7 +378,7 @@ def test_fewer_questions_reach_the_newcomer_that_is_scored(
     bundle, router = recorder
     collection = held_out(make_collection, texts_in, ("ada", "new"))
 
-    admission.score(
+    scoring.score(
         bundle, answers(make_collection, [[1]] * 4), arena.build(collection), collection.candidates, questions=2
     )
 

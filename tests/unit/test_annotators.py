@@ -14,13 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelsat import comparison, splits
 from modelsat.cli import evaluation as verb
+from modelsat.data import splits
 from modelsat.errors import InputError, ServiceError
-from modelsat.evaluation import BEST_SINGLE
-from modelsat.rivals import annotators, chat_endpoint, inference_dynamics, tag_features
+from modelsat.evaluation import comparison
+from modelsat.evaluation.table import BEST_SINGLE
+from modelsat.io import chat_endpoint
+from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.rivals import annotators, inference_dynamics, tag_features
 from modelsat.rivals.annotators import annotate, read
-from modelsat.rivals.chat_endpoint import ChatEndpoint
 from modelsat.rivals.rival import Labelled
 
 SUMS = '{"capabilities": ["reasoning"], "knowledge": ["arithmetic"]}'

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelsat import outcomes, splits
-from modelsat.answer_checks import Answers, Finding, check, refusals
-from modelsat.arena import labels_of
-from modelsat.collection import Collection
+from modelsat.aptitude.answer_checks import CheckedAnswers, Finding, check, refusals
+from modelsat.data import score_matrix, splits
+from modelsat.data.collection import Collection
+from modelsat.evaluation.arena import labels_of
 
 
 def zoo(questions: int = 400, candidates: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -21,13 +21,13 @@ def zoo(questions: int = 400, candidates: int = 12, seed: int = 0) -> tuple[np.n
     return (rng.random(success.shape) < success).astype(float), difficulty
 
 
-def answers(scores: np.ndarray, others: np.ndarray, chance: float = 0.0, unparsable: int = 0) -> Answers:
+def answers(scores: np.ndarray, others: np.ndarray, chance: float = 0.0, unparsable: int = 0) -> CheckedAnswers:
     names = [f"known-{i}" for i in range(others.shape[1])]
     tasks = np.repeat(["sums", "words"], [len(scores) // 2, len(scores) - len(scores) // 2])
-    return Answers(scores, others, names, tasks, np.full(len(scores), chance), unparsable)
+    return CheckedAnswers(scores, others, names, tasks, np.full(len(scores), chance), unparsable)
 
 
-def against(found: Answers) -> list[Finding]:
+def against(found: CheckedAnswers) -> list[Finding]:
     return refusals(check(found))
 
 
@@ -146,7 +146,7 @@ def test_no_real_candidate_is_refused_but_for_one_pair_of_twins(
     train = np.flatnonzero(splits.assign(prompts["stem_digest"].to_pylist()) == splits.TRAIN)
     rows = np.random.default_rng(0).choice(train, questions, replace=False)
     names = collection.candidates["candidate"].to_pylist()
-    scores = outcomes.matrix(collection.scores, [prompts["prompt_id"][int(i)].as_py() for i in rows], names)
+    scores = score_matrix.matrix(collection.scores, [prompts["prompt_id"][int(i)].as_py() for i in rows], names)
     options = np.asarray([len(prompts["choices"][int(i)].as_py() or ()) for i in rows])
     chance = np.where(options > 1, 1 / np.maximum(options, 1), 0.0)
 
@@ -154,7 +154,7 @@ def test_no_real_candidate_is_refused_but_for_one_pair_of_twins(
     for i, name in enumerate(names):
         others = [j for j in range(len(names)) if j != i]
         told = [names[j] for j in others]
-        found = Answers(scores[:, i], scores[:, others], told, labels_of(collection)[rows], chance)
+        found = CheckedAnswers(scores[:, i], scores[:, others], told, labels_of(collection)[rows], chance)
         if found.asked.sum() >= 30 and against(found):
             refused.add(name)
 

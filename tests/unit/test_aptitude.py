@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat import aptitude, contracts, outcomes, splits
-from modelsat.aptitude import AptitudeTest
-from modelsat.collection import Collection, merge
+from modelsat.aptitude import frozen_test
+from modelsat.aptitude.frozen_test import AptitudeTest
+from modelsat.data import contracts, score_matrix, splits
+from modelsat.data.collection import Collection, merge
+from modelsat.data.readers.harvest import Harvest
 from modelsat.errors import InputError
-from modelsat.readers.harvest import Harvest
 
 TOPICS = ("apple orchard harvest", "steam engine piston", "violin sonata chord", "glacier moraine valley")
 MakeCollection = Callable[..., Collection]
@@ -47,7 +48,7 @@ def questions(test: AptitudeTest) -> list[tuple[str, str]]:
 
 def solved_share(collection: Collection) -> dict[str, float]:
     ids = collection.prompts["prompt_id"].to_pylist()
-    table = outcomes.matrix(collection.scores, ids, collection.candidates["candidate"].to_pylist())
+    table = score_matrix.matrix(collection.scores, ids, collection.candidates["candidate"].to_pylist())
     return dict(zip(ids, table.mean(axis=1).tolist(), strict=True))
 
 
@@ -59,7 +60,7 @@ def test_questions_keep_their_gold_answers_and_options(two_benchmarks: Collectio
         place = prompts.column_names.index(name)
         prompts = prompts.set_column(place, prompts.schema.field(place), [column])
 
-    test = aptitude.choose(replace(two_benchmarks, prompts=prompts), tasks=6, questions=90)
+    test = frozen_test.choose(replace(two_benchmarks, prompts=prompts), tasks=6, questions=90)
 
     gold = dict(zip(prompts["prompt_id"].to_pylist(), letters, strict=True))
     for row in test.table.to_pylist():
@@ -69,20 +70,20 @@ def test_questions_keep_their_gold_answers_and_options(two_benchmarks: Collectio
 
 
 def test_questions_are_training_prompts_only(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
+    test = frozen_test.choose(two_benchmarks, tasks=6, questions=90)
 
     assert set(splits.assign(test.table["stem_digest"].to_pylist())) == {splits.TRAIN}
 
 
 @pytest.mark.parametrize("wanted", [1, 7, 100, 100_000])
 def test_never_more_than_a_quarter_of_the_training_questions(two_benchmarks: Collection, wanted: int) -> None:
-    test = aptitude.choose(two_benchmarks, questions=wanted)
+    test = frozen_test.choose(two_benchmarks, questions=wanted)
 
     assert 1 <= test.table.num_rows <= min(wanted, len(training_stems(two_benchmarks)) / 4)
 
 
 def test_large_tasks_are_halved_by_topic_until_there_are_enough(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
+    test = frozen_test.choose(two_benchmarks, tasks=6, questions=90)
 
     assert test.tasks == ["large #1", "large #2", "large #3", "large #4", "small #1", "small #2"]
     assert (
@@ -92,9 +93,9 @@ def test_large_tasks_are_halved_by_topic_until_there_are_enough(two_benchmarks: 
 
 
 def test_halving_stops_where_tasks_would_become_too_small(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=50, questions=1000)
+    test = frozen_test.choose(two_benchmarks, tasks=50, questions=1000)
 
-    counts = len(training_stems(two_benchmarks)) / aptitude.SMALLEST_TASK
+    counts = len(training_stems(two_benchmarks)) / frozen_test.SMALLEST_TASK
     assert 4 <= len(test.tasks) <= counts
 
 
@@ -102,7 +103,7 @@ def test_halves_of_a_task_are_about_different_things(make_collection: MakeCollec
     texts = [f"{TOPICS[i % 2]} number {i}" for i in range(400)]
     collection = make_collection(np.tile([[1, 0]], (400, 1)), texts, ("a", "b"))
 
-    test = aptitude.choose(collection, tasks=2, questions=100)
+    test = frozen_test.choose(collection, tasks=2, questions=100)
 
     about_apples = [
         np.mean([row["text"].startswith("apple") for row in test.table.to_pylist() if row["task"] == task])
@@ -112,32 +113,32 @@ def test_halves_of_a_task_are_about_different_things(make_collection: MakeCollec
 
 
 def test_category_of_a_part_is_that_of_the_whole(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
+    test = frozen_test.choose(two_benchmarks, tasks=6, questions=90)
 
     assert test.categories == ["large"] * 4 + ["small"] * 2
 
 
 @pytest.mark.parametrize(("pair", "name"), [(("mmlu", "law"), "mmlu/law"), (("gsm", "gsm"), "gsm")])
 def test_task_is_called_by_benchmark_and_category(pair: tuple[str, str], name: str) -> None:
-    assert aptitude.category_of(*pair) == name
+    assert frozen_test.category_of(*pair) == name
 
 
 def test_most_discriminative_fifty_of_sixty_categories_stay(sixty_categories: Collection) -> None:
-    test = aptitude.choose(sixty_categories)
+    test = frozen_test.choose(sixty_categories)
 
     assert test.tasks == [f"benchmark/category-{i:02d}" for i in range(10, 60)]
     assert test.story.startswith("the 50 of 60 categories with the most discriminative questions; ")
 
 
 def test_every_task_has_equally_many_questions(sixty_categories: Collection) -> None:
-    test = aptitude.choose(sixty_categories)
+    test = frozen_test.choose(sixty_categories)
 
     per_task = {test.table["task"].to_pylist().count(task) for task in test.tasks}
     assert per_task == {int(len(training_stems(sixty_categories)) / 4) // 50}
 
 
 def test_questions_that_half_of_the_candidates_solve_come_first(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=2, questions=60)
+    test = frozen_test.choose(two_benchmarks, tasks=2, questions=60)
     share = solved_share(two_benchmarks)
 
     value = [share[prompt_id] * (1 - share[prompt_id]) for _, prompt_id in questions(test)]
@@ -163,21 +164,21 @@ def test_question_that_few_candidates_answered_counts_less(
 
     collection = make_collection([*([[1, 0, nan, nan]] * 7), *answered], texts, ("a", "b", "c", "d"))
 
-    assert [prompt for _, prompt in questions(aptitude.choose(collection, questions=1))] == ["p0007"]
+    assert [prompt for _, prompt in questions(frozen_test.choose(collection, questions=1))] == ["p0007"]
 
 
 def test_question_that_stands_twice_is_asked_once(make_collection: MakeCollection) -> None:
     texts = [f"{TOPICS[i // 2 % 4]} {i // 2}{'!' * (i % 2)}" for i in range(200)]
     collection = make_collection(np.tile([[1, 0]], (200, 1)), texts, ("a", "b"))
 
-    stems = aptitude.choose(collection, questions=1000).table["stem_digest"].to_pylist()
+    stems = frozen_test.choose(collection, questions=1000).table["stem_digest"].to_pylist()
 
     assert len(stems) == len(set(stems))
     assert len(stems) <= len(training_stems(collection)) / 4
 
 
 def test_every_task_has_five_keywords(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
+    test = frozen_test.choose(two_benchmarks, tasks=6, questions=90)
 
     assert len(test.keywords) == len(test.tasks) == 6
     assert all(len(words) == 5 and all(words) for words in test.keywords)
@@ -188,7 +189,7 @@ def test_task_without_words_is_known_by_its_name(make_collection: MakeCollection
     texts = [f"{i} + {i * 7}" for i in range(100)]
     collection = make_collection(np.tile([[1, 0]], (100, 1)), texts, ("a", "b"), ["sums"] * 100)
 
-    (words,) = aptitude.choose(collection).keywords
+    (words,) = frozen_test.choose(collection).keywords
 
     assert len(words) == 5
 
@@ -196,7 +197,7 @@ def test_task_without_words_is_known_by_its_name(make_collection: MakeCollection
 def test_texts_of_the_same_words_are_no_fault(make_collection: MakeCollection) -> None:
     texts = [f"Compute sum {i} {i * 7}" for i in range(100)]
 
-    test = aptitude.choose(make_collection(np.tile([[1, 0]], (100, 1)), texts, ("a", "b")))
+    test = frozen_test.choose(make_collection(np.tile([[1, 0]], (100, 1)), texts, ("a", "b")))
 
     assert test.table.num_rows > 0
 
@@ -205,13 +206,13 @@ def test_text_of_a_question_is_what_a_router_sees(make_collection: MakeCollectio
     with_choices = two_benchmarks.prompts.to_pylist()
     prompts = contracts.from_rows([row | {"choices": ["yes", "no"]} for row in with_choices], contracts.PROMPTS)
 
-    test = aptitude.choose(replace(two_benchmarks, prompts=prompts), questions=10)
+    test = frozen_test.choose(replace(two_benchmarks, prompts=prompts), questions=10)
 
     assert all(text.endswith("\nA. yes\nB. no") for text in test.table["text"].to_pylist())
 
 
 def test_positions_count_through_the_test(two_benchmarks: Collection) -> None:
-    test = aptitude.choose(two_benchmarks, tasks=6, questions=90)
+    test = frozen_test.choose(two_benchmarks, tasks=6, questions=90)
 
     assert test.table["position"].to_pylist() == list(range(test.table.num_rows))
 
@@ -220,7 +221,7 @@ def test_every_task_is_asked_once_before_any_is_asked_twice(
     two_benchmarks: Collection, sixty_categories: Collection
 ) -> None:
     for collection, tasks in ((two_benchmarks, 6), (sixty_categories, 50)):
-        test = aptitude.choose(collection, tasks)
+        test = frozen_test.choose(collection, tasks)
         order = test.table["task"].to_pylist()
 
         rounds = [order[i : i + len(test.tasks)] for i in range(0, len(order), len(test.tasks))]
@@ -229,7 +230,7 @@ def test_every_task_is_asked_once_before_any_is_asked_twice(
 
 
 def test_version_names_the_questions(two_benchmarks: Collection) -> None:
-    one, same, other = (aptitude.choose(two_benchmarks, 4, n) for n in (80, 80, 40))
+    one, same, other = (frozen_test.choose(two_benchmarks, 4, n) for n in (80, 80, 40))
 
     assert one.version == same.version != other.version
     assert set(one.table["version"].to_pylist()) == {one.version}
@@ -254,7 +255,7 @@ def test_order_in_which_files_are_read_never_changes_the_test(two_benchmarks: Co
         for part in parts
     ]
 
-    one, other = aptitude.choose(two_benchmarks, 6, 90), aptitude.choose(merge(harvests), 6, 90)
+    one, other = frozen_test.choose(two_benchmarks, 6, 90), frozen_test.choose(merge(harvests), 6, 90)
 
     assert one.table.equals(other.table)
 
@@ -264,7 +265,7 @@ def test_order_of_the_rows_never_changes_the_test(two_benchmarks: Collection) ->
 
     shuffled = replace(two_benchmarks, prompts=two_benchmarks.prompts.take(order))
 
-    assert aptitude.choose(two_benchmarks, 6, 90).table.equals(aptitude.choose(shuffled, 6, 90).table)
+    assert frozen_test.choose(two_benchmarks, 6, 90).table.equals(frozen_test.choose(shuffled, 6, 90).table)
 
 
 def test_too_few_training_prompts_are_refused(
@@ -273,4 +274,4 @@ def test_too_few_training_prompts_are_refused(
     collection = make_collection([[1, 0]] * 3, texts_in(splits.TRAIN, 3, "Question"), ("a", "b"))
 
     with pytest.raises(InputError, match="only 3 training prompts were collected, too few for an aptitude test"):
-        aptitude.choose(collection)
+        frozen_test.choose(collection)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat import arena, contracts, splits
-from modelsat.collection import Collection, collect
+from modelsat.data import contracts, splits
+from modelsat.data.collection import Collection, collect
 from modelsat.errors import InputError
+from modelsat.evaluation import arena
 
 NAN = float("nan")
 MakeCollection = Callable[..., Collection]

@@ -7,10 +7,11 @@ import pytest
 from llm_server import LlmServer
 from test_asking import QUICK, candidate, question, right
 
-from modelsat import asking, readers
-from modelsat.bundle import Bundle
-from modelsat.collection import collect
-from modelsat.readers import asked
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import readers
+from modelsat.data.collection import collect
+from modelsat.data.readers import asked
+from modelsat.onboarding import asking
 
 
 @pytest.fixture

@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from llm_server import DROP, RUBBISH, TRICKLE, LlmServer
 
-from modelsat import asking, contracts, rendering
-from modelsat.asking import Settings, Standing, pace
-from modelsat.asking.answers_log import AnswersLog
-from modelsat.bundle import Bundle
-from modelsat.collection import collect
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
+from modelsat.data.collection import collect
 from modelsat.errors import ConflictError, InputError, ServiceError
+from modelsat.onboarding import asking
+from modelsat.onboarding.asking import AskingProgress, AskingSettings, pace
+from modelsat.onboarding.asking.answers_log import AnswersLog
+from modelsat.text import rendering
 
 QUESTIONS = 12
-QUICK = Settings(concurrency=3, timeout_seconds=5)
+QUICK = AskingSettings(concurrency=3, timeout_seconds=5)
 
 
 def question(i: int, **changed: object) -> dict[str, object]:
@@ -268,7 +270,7 @@ def test_finished_exam_is_not_paid_for_again_and_can_grow(bundle_folder: Path, t
 
 
 def test_fewer_questions_of_a_finished_exam_are_counted_alone(bundle_folder: Path, tmp_path: Path) -> None:
-    told: list[Standing] = []
+    told: list[AskingProgress] = []
     with LlmServer(right).running() as server:
         asking.ask(bundle_folder, candidate(server), tmp_path / "bob", replace(QUICK, questions=4))
         folder = asking.ask(
@@ -327,7 +329,7 @@ def test_plan_calls_nobody_and_writes_nothing(bundle_folder: Path, tmp_path: Pat
 
 
 def test_progress_is_told_after_every_answer(bundle_folder: Path, tmp_path: Path) -> None:
-    told: list[Standing] = []
+    told: list[AskingProgress] = []
     with LlmServer(right).running() as server:
         asking.ask(bundle_folder, candidate(server), tmp_path / "bob", QUICK, told.append)
 

@@ -11,11 +11,11 @@ from test_asking import question, right
 from test_importers import MODEL
 from typer.testing import CliRunner
 
-from modelsat.asking import Plan, Standing
-from modelsat.asking.bill import Estimate
-from modelsat.bundle import Bundle
+from modelsat.bundle.bundle import Bundle
 from modelsat.cli import app
 from modelsat.errors import ConflictError, InputError
+from modelsat.onboarding.asking import AskingProgress, Plan
+from modelsat.onboarding.asking.bill import Estimate
 from modelsat.reports import asked
 
 RUNNER = CliRunner()
@@ -130,7 +130,7 @@ def test_cost_that_is_not_known_is_not_shown_as_free() -> None:
 
 
 def test_progress_names_what_went_wrong_and_what_is_left() -> None:
-    line = asked.standing_line(Standing(80, 100, unreadable=3, without_answer=10, usd=0.25), per_second=2.0)
+    line = asked.standing_line(AskingProgress(80, 100, unreadable=3, without_answer=10, usd=0.25), per_second=2.0)
 
     assert line == "80/100 answered · 3 not readable · 10 without an answer · 0.2500 USD · 2.0 a second · 5 s left"
 
@@ -140,7 +140,7 @@ def test_log_has_the_last_line_and_few_others() -> None:
     show = asked.ProgressLine(stream)
 
     for answered in range(1, 51):
-        show(Standing(answered, 50, unreadable=0))
+        show(AskingProgress(answered, 50, unreadable=0))
 
     assert stream.getvalue().splitlines()[-1].startswith("50/50 answered")
     assert len(stream.getvalue().splitlines()) < 5

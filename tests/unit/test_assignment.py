@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat import assignment
 from modelsat.errors import InputError
+from modelsat.policy import assignment
 
 QUALITY = np.asarray([[0.9, 0.5], [0.8, 0.7], [0.9, 0.1]])
 COST = np.asarray([[10.0, 1.0], [10.0, 1.0], [10.0, 1.0]])

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat import atomic
 from modelsat.errors import InputError, ResourceError
+from modelsat.io import atomic
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 WRITE_HALF_A_FILE = """
 import sys, time
-from modelsat.atomic import atomic_file
+from modelsat.io.atomic import atomic_file
 with atomic_file(sys.argv[1]) as beside:
     beside.write_text("half")
     print("half", flush=True)
@@ -28,7 +28,7 @@ with atomic_file(sys.argv[1]) as beside:
 
 WRITE_HALF_A_FOLDER = """
 import sys, time
-from modelsat.atomic import atomic_folder
+from modelsat.io.atomic import atomic_folder
 with atomic_folder(sys.argv[1]) as beside:
     (beside / "first").write_text("half")
     print("half", flush=True)

@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from modelsat.spending import Bill
+from modelsat.studies.spending import Bill
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

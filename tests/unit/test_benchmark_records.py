@@ -8,8 +8,10 @@ from types import ModuleType
 
 import pytest
 
-from modelsat import rivals, splits, zoos
-from modelsat.atomic import write_json
+from modelsat import rivals
+from modelsat.data import splits
+from modelsat.io.atomic import write_json
+from modelsat.studies import zoos
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from llm_server import LlmServer
 
-from modelsat import asking, contracts, rendering
-from modelsat.asking import Settings
-from modelsat.asking.blocks import adaptive_blocks, surface_router
-from modelsat.bundle import Bundle
-from modelsat.collection import collect
-from modelsat.encoder import Encoder
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
+from modelsat.data.collection import collect
 from modelsat.errors import InputError
-from modelsat.fusion import surface
+from modelsat.onboarding import asking
+from modelsat.onboarding.asking import AskingSettings
+from modelsat.onboarding.asking.blocks import adaptive_blocks, surface_router
 from modelsat.routers.constant import Constant
-from modelsat.routers.fusion import Anchors, Fusion
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.text import rendering
+from modelsat.text.encoder import Encoder
 
 SUMS = [f"What is {i} + {7 * i}?" for i in range(60)]
 WORDS = [f"Which word rhymes with {word}{i}, out of all that there are?" for i in range(30) for word in ("rain", "sea")]
@@ -91,7 +93,7 @@ def test_adaptive_exam_over_http_leaves_questions_out(bundle: Bundle, tmp_path: 
     bundle.write(tmp_path / "bundle")
     with LlmServer(lambda _: "Answer: no").running() as server:
         candidate = {"candidate": "new", "endpoint": server.url}
-        folder = asking.ask(tmp_path / "bundle", candidate, tmp_path / "new", Settings(adaptive=True))
+        folder = asking.ask(tmp_path / "bundle", candidate, tmp_path / "new", AskingSettings(adaptive=True))
 
     assert 32 <= len(server.asked) < 120
     assert collect([str(folder)]).scores.num_rows == len(server.asked)

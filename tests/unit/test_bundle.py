@@ -13,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import aptitude, bundle, contracts, signing, storage
-from modelsat.atomic import write_json
-from modelsat.bundle import Bundle, Calibration
+from modelsat.aptitude import frozen_test
+from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle, Calibration
+from modelsat.data import contracts
 from modelsat.errors import InputError
+from modelsat.io import signing, storage
+from modelsat.io.atomic import write_json
 from modelsat.routers.constant import Constant
 
 FILES = [
@@ -44,7 +47,7 @@ def made(make_bundle: Callable[..., Bundle]) -> Bundle:
         calibration=Calibration(0.5, -0.25),
         lineage={"run_id": "run-1", "mean_score": {"ada": 0.25}},
         attribution="MIT, questions by ada\n",
-        answers=aptitude.answers(np.asarray([[0.0, 1.0]]), ["ada", "bob"]),
+        answers=frozen_test.answers(np.asarray([[0.0, 1.0]]), ["ada", "bob"]),
     )
 
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import pytest
 
-from modelsat import candidate_facts
+from modelsat.data import candidate_facts
 
 
 def test_columns_of_a_models_table_become_fields_of_the_contract() -> None:

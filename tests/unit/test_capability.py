@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import capability
-from modelsat.capability import CapabilityEncoder
+from modelsat.routers.model_sat import capability
+from modelsat.routers.model_sat.capability import CapabilityEncoder
 
 CARDS = hnp.arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32))
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import cards, contracts
-from modelsat.aptitude import AptitudeTest
-from modelsat.cards import Prior
-from modelsat.collection import Collection
+from modelsat.aptitude import cards
+from modelsat.aptitude.cards import Prior
+from modelsat.aptitude.frozen_test import AptitudeTest
+from modelsat.data import contracts
+from modelsat.data.collection import Collection
 
 NAN = float("nan")
 ACCURACIES = hnp.arrays(np.float64, (3, 4), elements=st.floats(0, 1))

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import catalogue, contracts, storage
-from modelsat.collection import Collection
+from modelsat.data import catalogue, contracts
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
+from modelsat.io import storage
 
 CSV = """candidate,family,release_date,price_in,aliases
 ada,lovelace,2024-05-13,0.5,"ada-1,org/ada"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from modelsat import champions
-from modelsat.champions import Champion
+from modelsat.bundle import champions
+from modelsat.bundle.champions import Champion
 from modelsat.errors import ConflictError, InputError
 
 LISTING = "<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>"

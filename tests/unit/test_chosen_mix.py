@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modelsat import chosen_mix
-from modelsat.challenger import prediction_rows
+from modelsat.challenger import chosen_mix
+from modelsat.challenger.joint import prediction_rows
 
 
 def test_expected_mix_counts_the_choices_on_held_out_prompts() -> None:

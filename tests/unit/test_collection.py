@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import collection, contracts, rendering
-from modelsat.collection import Collection, collect, merge
+from modelsat.data import collection, contracts
+from modelsat.data.collection import Collection, collect, merge
+from modelsat.data.readers.harvest import Harvest, reject, rejects_table
 from modelsat.errors import InputError
-from modelsat.readers.harvest import Harvest, reject, rejects_table
+from modelsat.text import rendering
 
 PROMPTS = {"p": "Why is the sky blue?", "q": "Why is grass green?"}
 PROMPTS_CSV = "prompt_id,benchmark,prompt\np,colours,Why is the sky blue?\nq,colours,Why is grass green?\n"

@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat import admission, comparison, sample
-from modelsat.bundle import Bundle
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
 from modelsat.cli import evaluation as verb
-from modelsat.collection import Collection
-from modelsat.comparison import Comparison
+from modelsat.data import sample
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.evaluation import BEST_SINGLE
+from modelsat.evaluation import comparison
+from modelsat.evaluation.comparison import Comparison
+from modelsat.evaluation.table import BEST_SINGLE
 from modelsat.reports import compared, terminal
 from modelsat.statistics import Interval
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from modelsat import contracts
+from modelsat.data import contracts
 from modelsat.errors import InputError, ResourceError
 
 SCHEMAS = [

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelsat import contracts, costs
+from modelsat.data import contracts
+from modelsat.policy import costs
 
 
 def candidates(**prices: tuple[float | None, float | None]) -> pa.Table:

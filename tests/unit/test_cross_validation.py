@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from modelsat import cross_validation, evaluation
-from modelsat.collection import Collection
-from modelsat.cross_validation import Folds
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
+from modelsat.evaluation import table
 from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.studies import cross_validation
+from modelsat.studies.cross_validation import Folds
 
 N = 120
 
@@ -74,12 +75,10 @@ def test_labels_move_nothing_but_the_line_that_knows_them(
     plain = Collection(**{**vars(collection), "prompts": unlabelled})
     scores = np.random.default_rng(0).random((N, 2))
 
-    tables = [
-        evaluation.evaluate(cross_validation.build(one).arena, {"some router": scores}) for one in (collection, plain)
-    ]
+    tables = [table.evaluate(cross_validation.build(one).arena, {"some router": scores}) for one in (collection, plain)]
 
-    assert (tables[0].correct[evaluation.PER_CATEGORY] != tables[1].correct[evaluation.PER_CATEGORY]).any()
-    for name in tables[0].correct.keys() - {evaluation.PER_CATEGORY}:
+    assert (tables[0].correct[table.PER_CATEGORY] != tables[1].correct[table.PER_CATEGORY]).any()
+    for name in tables[0].correct.keys() - {table.PER_CATEGORY}:
         np.testing.assert_array_equal(tables[0].correct[name], tables[1].correct[name])
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from modelsat.backbone_files import default_backbone
-from modelsat.encoder import Encoder, thirds
 from modelsat.errors import InputError
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import Encoder, thirds
 
 LONG = "Once upon a time " + "the river ran on and on " * 20 + "who came to the door at last?"
 

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import arena as arenas
-from modelsat import evaluation, splits
-from modelsat.arena import Arena
-from modelsat.collection import Collection
-from modelsat.evaluation import BEST_SINGLE, ORACLE, PER_CATEGORY, RANDOM, Evaluation
+from modelsat.data import splits
+from modelsat.data.collection import Collection
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import table
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.table import BEST_SINGLE, ORACLE, PER_CATEGORY, RANDOM, Evaluation
 
 NAN = float("nan")
 PERFECT = np.array([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5], [0.1, 0.9, 0.5], [0.1, 0.9, 0.5]], dtype=np.float32)
@@ -27,7 +28,7 @@ def arena(golden: Collection) -> Arena:
 
 @pytest.fixture(scope="module")
 def result(arena: Arena) -> Evaluation:
-    return evaluation.evaluate(arena, {"perfect": PERFECT, "wrong": 1 - PERFECT})
+    return table.evaluate(arena, {"perfect": PERFECT, "wrong": 1 - PERFECT})
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_gap_that_the_oracle_leaves_closed_counts_as_zero(
     texts = texts_in(splits.TRAIN, 4, "Prompt") + texts_in(splits.TEST, 4, "Prompt")
     arena = arenas.build(make_collection([[1, 0]] * 8, texts, ("a", "b")))
 
-    result = evaluation.evaluate(arena, {"router": np.tile([0.9, 0.1], (4, 1))})
+    result = table.evaluate(arena, {"router": np.tile([0.9, 0.1], (4, 1))})
 
     assert result.metrics("router")["oracle_gap_closed"] == 0.0
 
@@ -128,7 +129,7 @@ def test_without_any_price_there_are_no_costs(
     texts = texts_in(splits.TRAIN, 4, "Prompt") + texts_in(splits.TEST, 4, "Prompt")
     arena = arenas.build(make_collection([[1, 0]] * 8, texts, ("a", "b")))
 
-    result = evaluation.evaluate(arena, {"router": np.tile([0.9, 0.1], (4, 1))})
+    result = table.evaluate(arena, {"router": np.tile([0.9, 0.1], (4, 1))})
 
     assert result.cost == {}
     assert {line.cost_usd_per_1k for line in result.lines} == {None}
@@ -142,10 +143,10 @@ def test_doubt_decides_whom_a_router_chooses_and_not_how_calibrated_it_is(
     arena = arenas.build(make_collection([[1, 1]] * 8, texts, ("old", "newcomer")))
     told = {"router": np.tile([0.8, 0.9], (4, 1))}
 
-    result = evaluation.evaluate(arena, told, doubts={"router": np.array([0.0, 0.2])})
+    result = table.evaluate(arena, told, doubts={"router": np.array([0.0, 0.2])})
 
     assert result.choices["router"].tolist() == [0, 0, 0, 0]
-    assert evaluation.evaluate(arena, told).choices["router"].tolist() == [1, 1, 1, 1]
+    assert table.evaluate(arena, told).choices["router"].tolist() == [1, 1, 1, 1]
     assert result.ece["router"] == pytest.approx(0.15)
 
 
@@ -156,7 +157,7 @@ def test_candidate_outside_the_pool_is_neither_chosen_nor_the_oracle(
     scores = [[1, 0, NAN]] * 16 + [[0, 0, 1]] * 4
     arena = arenas.build(make_collection(scores, texts, ("a", "b", "rare"), prices=(1.0, 1.0, 99.0)))
 
-    result = evaluation.evaluate(arena, {"router": np.tile([0.5, 0.4, 0.9], (4, 1))})
+    result = table.evaluate(arena, {"router": np.tile([0.5, 0.4, 0.9], (4, 1))})
 
     assert result.choices["router"].tolist() == [0, 0, 0, 0]
     assert result.line(ORACLE).accuracy.value == 0.0
@@ -164,14 +165,14 @@ def test_candidate_outside_the_pool_is_neither_chosen_nor_the_oracle(
 
 
 def test_tie_goes_to_the_better_mean_on_training_prompts(arena: Arena) -> None:
-    result = evaluation.evaluate(arena, {"undecided": np.full((4, 3), 0.5)})
+    result = table.evaluate(arena, {"undecided": np.full((4, 3), 0.5)})
 
     assert result.choices["undecided"].tolist() == arena.best_single.tolist()
     assert result.line("undecided").gain.value == 0.0
 
 
 def test_same_seed_gives_the_same_table(arena: Arena) -> None:
-    one, same = (evaluation.evaluate(arena, {"perfect": PERFECT}, seed=7) for _ in range(2))
+    one, same = (table.evaluate(arena, {"perfect": PERFECT}, seed=7) for _ in range(2))
 
     assert one.lines == same.lines
 
@@ -179,7 +180,7 @@ def test_same_seed_gives_the_same_table(arena: Arena) -> None:
 @settings(max_examples=15)
 @given(hnp.arrays(np.float32, (4, 3), elements=st.floats(0, 1, width=32)))
 def test_no_router_is_better_than_the_oracle(arena: Arena, predictions: np.ndarray) -> None:
-    result = evaluation.evaluate(arena, {"router": predictions})
+    result = table.evaluate(arena, {"router": predictions})
 
     accuracy = result.line("router").accuracy
     assert accuracy.value <= result.line(ORACLE).accuracy.value
@@ -193,10 +194,10 @@ def test_order_of_candidates_never_changes_the_lines(
     golden: Collection, predictions: np.ndarray, order: list[int]
 ) -> None:
     distinct = predictions + np.array([[0.01, 0.02, 0.03]])
-    one = evaluation.evaluate(arenas.build(golden), {"router": distinct})
+    one = table.evaluate(arenas.build(golden), {"router": distinct})
     shuffled = arenas.build(Collection(**{**vars(golden), "candidates": golden.candidates.take(order)}))
 
-    other = evaluation.evaluate(shuffled, {"router": distinct[:, order]})
+    other = table.evaluate(shuffled, {"router": distinct[:, order]})
 
     for a, b in zip(one.lines, other.lines, strict=True):
         assert a.accuracy.value == pytest.approx(b.accuracy.value)

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from modelsat import finetuning, instructions, splits
-from modelsat.bundle import Bundle
-from modelsat.challenger import prediction_rows
-from modelsat.collection import Collection
-from modelsat.evaluation import CHALLENGER
+from modelsat.aptitude import instructions
+from modelsat.bundle.bundle import Bundle
+from modelsat.challenger.joint import prediction_rows
+from modelsat.data import splits
+from modelsat.data.collection import Collection
+from modelsat.evaluation.table import CHALLENGER
+from modelsat.steps import finetune
 
 
 def test_bundle_carries_the_expected_mix_and_the_answers_of_the_aptitude_test(
@@ -29,7 +31,7 @@ def test_bundle_carries_the_expected_mix_and_the_answers_of_the_aptitude_test(
         aptitude_test=taught.aptitude_test,
     )
 
-    carried = finetuning._with_expectations(made, prediction_rows(CHALLENGER, said, list("abcd"), ""), taught)
+    carried = finetune._with_expectations(made, prediction_rows(CHALLENGER, said, list("abcd"), ""), taught)
 
     known = {(row["candidate"], row["prompt_id"]): row["score"] for row in collected.scores.to_pylist()}
     assert carried.answers.num_rows > 0
@@ -47,7 +49,7 @@ def test_bundle_carries_the_expected_mix_and_the_answers_of_the_aptitude_test(
 def test_predictions_name_the_bundle_that_was_written_after_them() -> None:
     told = prediction_rows("challenger", np.zeros((2, 1), dtype=np.float32), ["a", "b"], "")
 
-    named = finetuning._with_digest(told, "digest")
+    named = finetune._with_digest(told, "digest")
 
     assert named["bundle_digest"].to_pylist() == ["digest"] * 2
     assert named.drop(["bundle_digest"]).equals(told.drop(["bundle_digest"]))

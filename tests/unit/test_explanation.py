@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelsat import aptitude, explanation, routing
-from modelsat.bundle import Bundle
+from modelsat.aptitude import frozen_test
+from modelsat.bundle import explanation, ranking
+from modelsat.bundle.bundle import Bundle
 from modelsat.routers.constant import Constant
 from modelsat.routers.selection import Selection
 
@@ -34,13 +35,13 @@ def comparing(make_bundle: Callable[..., Bundle]) -> Bundle:
         cards=[
             {"candidate": "ada", "test_version": "v", "task": "sums", "accuracy": 0.5, "n": 2, "shrunken_accuracy": 0.5}
         ],
-        answers=aptitude.answers(np.asarray([[1, 1, 0], [0, 1, 0], [1, np.nan, 0]]), ["ada", "bob", "cid"]),
+        answers=frozen_test.answers(np.asarray([[1, 1, 0], [0, 1, 0], [1, np.nan, 0]]), ["ada", "bob", "cid"]),
     )
     return replace(made, router=Compares(made.names, made.router.probabilities))
 
 
 def explained(bundle: Bundle, questions: int = 5) -> dict:
-    return explanation.explain(bundle, "3 + 3?", routing.rows(routing.route(bundle, ["3 + 3?"])), questions)
+    return explanation.explain(bundle, "3 + 3?", ranking.rows(ranking.route(bundle, ["3 + 3?"])), questions)
 
 
 def test_nearest_questions_come_first_with_what_the_best_two_scored(comparing: Bundle) -> None:
@@ -67,7 +68,7 @@ def test_score_that_is_not_known_is_none_and_not_zero(comparing: Bundle) -> None
 
 
 def test_excluded_candidate_is_not_among_the_best_two(comparing: Bundle) -> None:
-    rows = routing.rows(routing.route(comparing, ["x"], routing.Preferences(("bob", "cid"))))
+    rows = ranking.rows(ranking.route(comparing, ["x"], ranking.Preferences(("bob", "cid"))))
 
     assert explanation.explain(comparing, "x", rows)["candidates"] == ["bob", "cid"]
 

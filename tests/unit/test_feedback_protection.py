@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from modelsat.feedback import believed, protection
 from modelsat.feedback.believed import chance_of_constant, not_believed
-from modelsat.feedback.protection import Limits, protect
+from modelsat.feedback.protection import ProtectionLimits, protect
 from modelsat.feedback.votes import OPERATOR, Votes, by_prompt
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-ANYBODY = believed.Limits(constant_chance=0.0, most_contradiction=1.0, deviations=np.inf)
+ANYBODY = believed.BeliefLimits(constant_chance=0.0, most_contradiction=1.0, deviations=np.inf)
 """Everybody is believed, so that shares alone protect."""
-ANYTHING = Limits(most_departure=1.0, clients=ANYBODY)
+ANYTHING = ProtectionLimits(most_departure=1.0, clients=ANYBODY)
 
 
 def make(rows: Sequence[Any], expected: float = 0.5) -> Votes:
@@ -70,7 +70,7 @@ def test_client_whose_votes_differ_is_not_constant() -> None:
 def test_client_that_contradicts_the_operator_is_not_believed(known: list[float], out: bool) -> None:
     """Votes are 0, 1, 0, 1, ...: always wrong; wrong by 0.9 on average is too much, nine answers are too few to say."""
     votes = make(halves("a", "x", len(known)))
-    limits = believed.Limits(most_contradiction=0.9)
+    limits = believed.BeliefLimits(most_contradiction=0.9)
 
     found = not_believed(replace(votes, known=np.asarray(known, dtype=float)), limits)
 
@@ -96,7 +96,7 @@ def test_where_clients_differ_anyway_nobody_stands_apart_early() -> None:
 
 
 def test_a_client_counts_with_its_share_alone() -> None:
-    limits = Limits(most_per_client=10, most_share=0.05, most_departure=1.0, clients=ANYBODY)
+    limits = ProtectionLimits(most_per_client=10, most_share=0.05, most_departure=1.0, clients=ANYBODY)
     votes = make([("loud", "x", 1.0)] * 500 + [(f"quiet-{i}", "x", 0.0) for i in range(190)])
 
     judged = protect(votes, limits)
@@ -149,7 +149,7 @@ def pools(excess: dict[str, float]) -> Votes:
 
 def test_candidate_that_departs_from_what_was_expected_is_quarantined_until_somebody_accepts_it() -> None:
     """All others exceed by 0, `pushed` by 0.3, and clients agree: the interval is 0.3 to 0.3."""
-    limits = Limits(clients=ANYBODY)
+    limits = ProtectionLimits(clients=ANYBODY)
     votes = pools({"a": 0.0, "b": 0.0, "pushed": 0.3})
 
     judged, accepted = protect(votes, limits), protect(votes, limits, accepted={"pushed"})
@@ -164,14 +164,14 @@ def test_candidate_that_departs_from_what_was_expected_is_quarantined_until_some
 
 
 def test_kindness_to_all_candidates_is_no_departure() -> None:
-    judged = protect(pools({"a": 0.3, "b": 0.3, "c": 0.3}), Limits(clients=ANYBODY))
+    judged = protect(pools({"a": 0.3, "b": 0.3, "c": 0.3}), ProtectionLimits(clients=ANYBODY))
 
     assert [one.quarantined for one in judged.standings] == [False] * 3
 
 
 def test_of_two_candidates_that_differ_both_are_quarantined() -> None:
     """Who of the two was pushed, nobody can say."""
-    judged = protect(pools({"a": 0.0, "b": 0.3}), Limits(clients=ANYBODY))
+    judged = protect(pools({"a": 0.0, "b": 0.3}), ProtectionLimits(clients=ANYBODY))
 
     assert [one.quarantined for one in judged.standings] == [True, True]
 
@@ -181,12 +181,12 @@ def test_departure_within_the_clients_disagreement_is_learned() -> None:
     rows = [(f"client-{i}", "c", 1.0 if i % 2 else 0.1) for i in range(20) for _ in range(10)]
     usual = [(f"client-{i}", name, 0.5) for name in "ab" for i in range(20) for _ in range(10)]
 
-    judged = protect(make([*usual, *rows]), Limits(clients=ANYBODY))
+    judged = protect(make([*usual, *rows]), ProtectionLimits(clients=ANYBODY))
 
     assert not judged.standings[2].quarantined
 
 
-SHARE = Limits(most_per_client=2, most_share=0.25, most_departure=1.0, clients=ANYBODY)
+SHARE = ProtectionLimits(most_per_client=2, most_share=0.25, most_departure=1.0, clients=ANYBODY)
 
 
 def spoken(givers: str, least: int, most: int) -> st.SearchStrategy[list[Any]]:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from modelsat import aptitude, readers, storage, validation
+from modelsat.aptitude import frozen_test
 from modelsat.cli import app
-from modelsat.collection import Collection, collect, merge
+from modelsat.data import readers, validation
+from modelsat.data.collection import Collection, collect, merge
+from modelsat.data.readers import feedback
 from modelsat.errors import InputError
 from modelsat.feedback import log
 from modelsat.feedback.joining import join
-from modelsat.readers import feedback
+from modelsat.io import storage
 
 AT = datetime(2026, 11, 24, 20, 15, tzinfo=UTC)
 
@@ -204,7 +206,7 @@ def test_what_users_asked_is_learned_from_and_never_in_the_aptitude_test(
     said = collect([str(write(*(answer(key) for key in keys), own=own))])
     both = merge([readers.Harvest(one.scores, one.prompts, one.candidates, one.rejects) for one in (benchmark, said)])
 
-    asked = set(aptitude.choose(both).table["text"].to_pylist())
+    asked = set(frozen_test.choose(both).table["text"].to_pylist())
 
     assert both.scores.num_rows == 2 * 80 + 300
     assert asked

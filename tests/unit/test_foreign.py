@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from modelsat import foreign
-from modelsat.collection import Collection
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
+from modelsat.studies import foreign
 
 NAN = float("nan")
 N = 80

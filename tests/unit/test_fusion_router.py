@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from modelsat import bundle
-from modelsat.bundle import Bundle
-from modelsat.encoder import Encoder
+from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
-from modelsat.fusion import newcomer, surface
-from modelsat.fusion.newcomer import Answers
-from modelsat.routers.fusion import Anchors, Fusion
+from modelsat.routers.fusion import newcomer, surface
+from modelsat.routers.fusion.newcomer import NewcomerAnswers
+from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.profile import Profile
+from modelsat.text.encoder import Encoder
 
 NAN = float("nan")
 SUMS = [f"What is {i} + {7 * i}?" for i in range(60)]
@@ -54,7 +54,7 @@ def by_hand(router: Fusion, answers: dict[int, float], scores: dict[int, float])
     vectors = np.concatenate([router.anchors.vectors[list(answers)], others])
     placed = newcomer.place(
         router.surface,
-        Answers(
+        NewcomerAnswers(
             np.array([*answers.values(), *scores.values()]),
             np.concatenate([router.anchors.zoo[list(answers)], router.surface.expected(others)]),
             router.surface.features(vectors),

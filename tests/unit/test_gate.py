@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.gate import Outcome, Rules, judge
+from modelsat.evaluation.gate import GateOutcome, GateRules, judge
 
 OUTCOMES = hnp.arrays(np.float64, 60, elements=st.sampled_from([0.0, 0.5, 1.0]))
 
@@ -25,14 +25,14 @@ def cost(usd: float, prompts: int = 1000) -> np.ndarray:
 def test_clearly_better_challenger_is_promoted() -> None:
     verdict = judge(*paired(200, 50, 750))
 
-    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.outcome is GateOutcome.PROMOTED
     assert verdict.gain.value == pytest.approx(0.15)
     assert verdict.reason.startswith("more accurate: +15.0 points (95 % interval ")
     assert verdict.reason.endswith("against best single on 1000 held-out prompts")
 
 
-@pytest.mark.parametrize(("has_champion", "outcome"), [(True, Outcome.KEPT), (False, Outcome.DO_NOT_ROUTE)])
-def test_challenger_with_overlapping_interval_is_refused(has_champion: bool, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("has_champion", "outcome"), [(True, GateOutcome.KEPT), (False, GateOutcome.DO_NOT_ROUTE)])
+def test_challenger_with_overlapping_interval_is_refused(has_champion: bool, outcome: GateOutcome) -> None:
     verdict = judge(*paired(60, 50, 890), has_champion=has_champion)
 
     assert verdict.outcome is outcome
@@ -43,7 +43,7 @@ def test_one_sided_bound_decides_and_not_the_interval() -> None:
     verdict = judge(*paired(99, 75, 826))
 
     assert verdict.gain.low < 0
-    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.outcome is GateOutcome.PROMOTED
 
 
 @pytest.mark.parametrize(("gains", "promoted"), [(94, False), (105, True)])
@@ -54,20 +54,20 @@ def test_lower_bound_is_that_of_the_normal_approximation(gains: int, promoted: b
     verdict = judge(*paired(gains, 75, 925 - gains))
 
     assert bool(bound > 0) is promoted
-    assert (verdict.outcome is Outcome.PROMOTED) is promoted
+    assert (verdict.outcome is GateOutcome.PROMOTED) is promoted
 
 
 def test_more_confidence_promotes_less() -> None:
     scores = paired(99, 75, 826)
 
-    assert judge(*scores, rules=Rules(confidence=0.90)).outcome is Outcome.PROMOTED
-    assert judge(*scores, rules=Rules(confidence=0.99)).outcome is Outcome.DO_NOT_ROUTE
+    assert judge(*scores, rules=GateRules(confidence=0.90)).outcome is GateOutcome.PROMOTED
+    assert judge(*scores, rules=GateRules(confidence=0.99)).outcome is GateOutcome.DO_NOT_ROUTE
 
 
 def test_equal_challenger_that_is_a_fifth_cheaper_is_promoted() -> None:
     verdict = judge(*paired(0, 0, 1000), cost(0.79), cost(1.0))
 
-    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.outcome is GateOutcome.PROMOTED
     assert verdict.saving == pytest.approx(0.21)
     assert verdict.reason.startswith("21 % cheaper and no more than 1 point worse: +0.0 points")
 
@@ -75,7 +75,7 @@ def test_equal_challenger_that_is_a_fifth_cheaper_is_promoted() -> None:
 def test_equal_challenger_that_saves_too_little_is_kept_out() -> None:
     verdict = judge(*paired(0, 0, 1000), cost(0.81), cost(1.0), has_champion=True)
 
-    assert verdict.outcome is Outcome.KEPT
+    assert verdict.outcome is GateOutcome.KEPT
     assert ", 19 % cheaper against" in verdict.reason
 
 
@@ -92,7 +92,7 @@ def test_cheaper_challenger_may_lose_one_point(loss: float, promoted: bool) -> N
 
     verdict = judge(opponent - loss, opponent, cost(0.5), cost(1.0))
 
-    assert (verdict.outcome is Outcome.PROMOTED) is promoted
+    assert (verdict.outcome is GateOutcome.PROMOTED) is promoted
 
 
 def test_cheaper_challenger_has_to_be_surely_not_worse() -> None:
@@ -100,7 +100,7 @@ def test_cheaper_challenger_has_to_be_surely_not_worse() -> None:
 
     assert verdict.gain.value == 0.0
     assert verdict.gain.low < -0.01
-    assert verdict.outcome is Outcome.DO_NOT_ROUTE
+    assert verdict.outcome is GateOutcome.DO_NOT_ROUTE
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_unknown_costs_save_nothing(mine: np.ndarray | None, theirs: np.ndarray 
     verdict = judge(*paired(0, 0, 1000), mine, theirs)
 
     assert verdict.saving is None
-    assert verdict.outcome is Outcome.DO_NOT_ROUTE
+    assert verdict.outcome is GateOutcome.DO_NOT_ROUTE
 
 
 @pytest.mark.parametrize(("prompts", "promoted"), [(49, False), (50, True)])
 def test_too_few_prompts_decide_nothing(prompts: int, promoted: bool) -> None:
     verdict = judge(*paired(prompts, 0, 0))
 
-    assert (verdict.outcome is Outcome.PROMOTED) is promoted
+    assert (verdict.outcome is GateOutcome.PROMOTED) is promoted
     assert ("too few to decide" in verdict.reason) is not promoted
     assert verdict.prompts == prompts
 
 
 def test_one_prompt_is_judged_without_a_fault() -> None:
-    assert judge(np.ones(1), np.zeros(1), has_champion=True).outcome is Outcome.KEPT
+    assert judge(np.ones(1), np.zeros(1), has_champion=True).outcome is GateOutcome.KEPT
 
 
 def test_same_seed_gives_the_same_verdict() -> None:
@@ -135,7 +135,7 @@ def test_same_seed_gives_the_same_verdict() -> None:
 @settings(max_examples=15)
 @given(OUTCOMES)
 def test_challenger_equal_to_its_opponent_is_never_promoted(scores: np.ndarray) -> None:
-    assert judge(scores, scores).outcome is Outcome.DO_NOT_ROUTE
+    assert judge(scores, scores).outcome is GateOutcome.DO_NOT_ROUTE
 
 
 @settings(max_examples=15)
@@ -143,7 +143,7 @@ def test_challenger_equal_to_its_opponent_is_never_promoted(scores: np.ndarray) 
 def test_two_routers_are_never_both_better_than_the_other(one: np.ndarray, other: np.ndarray) -> None:
     outcomes = {judge(one, other).outcome, judge(other, one).outcome}
 
-    assert Outcome.DO_NOT_ROUTE in outcomes
+    assert GateOutcome.DO_NOT_ROUTE in outcomes
 
 
 @settings(max_examples=15)
@@ -154,4 +154,4 @@ def test_challenger_that_loses_on_average_by_more_than_the_margin_is_never_promo
     verdict = judge(one, other, cost(price, 60), cost(1.0, 60))
 
     if verdict.gain.value < -0.01:
-        assert verdict.outcome is Outcome.DO_NOT_ROUTE
+        assert verdict.outcome is GateOutcome.DO_NOT_ROUTE

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from modelsat import catalogue
+from modelsat.data import catalogue
+from modelsat.data.importers import mlflow_models, openrouter
 from modelsat.errors import InputError
-from modelsat.importers import mlflow_models, openrouter
 
 MODEL: Mapping[str, Any] = {
     "id": "openai/gpt-4o",

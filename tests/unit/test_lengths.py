@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelsat import cross_validation, lengths
-from modelsat.collection import Collection
+from modelsat.data.collection import Collection
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import cross_validation, lengths
 
 N = 400
 KIND = np.arange(N) % 2

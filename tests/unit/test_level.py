@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.fusion import level
+from modelsat.routers.fusion import level
 
 ZOO = np.array([0.4, 0.6])
 

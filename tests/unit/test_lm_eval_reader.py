@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from modelsat import collection, contracts, readers, storage
-from modelsat.readers import Harvest, lm_eval
+from modelsat.data import collection, contracts, readers
+from modelsat.data.readers import Harvest, lm_eval
+from modelsat.io import storage
 
 DATA = Path(__file__).parents[1] / "data" / "lm_eval"
 VERSIONS = ("0.4.0", "0.4.3", "0.4.8", "0.4.9.2", "0.4.12", "0.4.13")

@@ -13,9 +13,9 @@ import yaml
 from llm_server import LlmServer
 from test_asking import question, right
 
-from modelsat.asking import lm_eval_task, replies
-from modelsat.bundle import Bundle
-from modelsat.collection import collect
+from modelsat.bundle.bundle import Bundle
+from modelsat.data.collection import collect
+from modelsat.onboarding.asking import lm_eval_task, replies
 
 LM_EVAL = os.environ.get("MODELSAT_LM_EVAL") or shutil.which("lm_eval")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.fusion import loo_ridge
-from modelsat.fusion.loo_ridge import PENALTIES
+from modelsat.routers.fusion import loo_ridge
+from modelsat.routers.fusion.loo_ridge import PENALTIES
 
 SEEDS = st.integers(0, 2**31 - 1)
 

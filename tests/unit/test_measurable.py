@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsat import measurable
+from modelsat.data import measurable
 from modelsat.errors import InputError
 
 PROMPTS = "prompt_id,benchmark,prompt\np1,sums,What is 1 + 1?\np2,words,Spell cat.\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.names import fault_in_candidate, suggest_candidate
+from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 
 USABLE = [
     "gpt-4o",

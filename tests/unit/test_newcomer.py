@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.fusion import level as levels
-from modelsat.fusion import newcomer, surface
-from modelsat.fusion.newcomer import Answers
-from modelsat.fusion.surface import Surface
+from modelsat.routers.fusion import level as levels
+from modelsat.routers.fusion import newcomer, surface
+from modelsat.routers.fusion.newcomer import NewcomerAnswers
+from modelsat.routers.fusion.surface import Surface
 
 FEATURES = 5
 RATES = np.array([[0.9, 0.1, 0.6], [0.1, 0.9, 0.6]])
@@ -36,15 +36,15 @@ def zoo(means: list[float], loadings: np.ndarray | None = None) -> Surface:
     )
 
 
-def told(found: Surface, scores: list[float], zoo: np.ndarray | None = None) -> Answers:
+def told(found: Surface, scores: list[float], zoo: np.ndarray | None = None) -> NewcomerAnswers:
     """Return answers to questions on which the zoo scored these (q, m), by default what it scores everywhere."""
     q = len(scores)
     zoo = np.tile(found.means[: found.zoo], (q, 1)) if zoo is None else zoo
-    return Answers(np.array(scores, dtype=float), zoo, np.zeros((q, FEATURES)))
+    return NewcomerAnswers(np.array(scores, dtype=float), zoo, np.zeros((q, FEATURES)))
 
 
-def answered(found: Surface, vectors: np.ndarray, scores: np.ndarray) -> Answers:
-    return Answers(scores, found.expected(vectors), found.features(vectors))
+def answered(found: Surface, vectors: np.ndarray, scores: np.ndarray) -> NewcomerAnswers:
+    return NewcomerAnswers(scores, found.expected(vectors), found.features(vectors))
 
 
 def read(found: Surface, vectors: np.ndarray) -> np.ndarray:
@@ -206,7 +206,7 @@ def test_order_of_answers_does_not_matter(planted: Surface, two_kinds: TwoKinds,
     answers = answered(planted, vectors, kind.astype(float))
 
     one = newcomer.place(planted, answers)
-    other = newcomer.place(planted, Answers(answers.scores[order], answers.zoo[order], answers.features[order]))
+    other = newcomer.place(planted, NewcomerAnswers(answers.scores[order], answers.zoo[order], answers.features[order]))
 
     np.testing.assert_allclose(read(other, unseen), read(one, unseen), atol=1e-5)
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from modelsat import newcomers, rivals
-from modelsat.newcomers import Pool, Trial
+from modelsat import rivals
 from modelsat.rivals.rival import Labelled
+from modelsat.studies import newcomers
+from modelsat.studies.newcomers import NewcomerPool, Trial
 
 
 def test_pools_are_the_nearest_within_eight_points() -> None:
@@ -33,7 +34,7 @@ def two_topics(n: int, seed: int) -> Labelled:
 
 
 TRAIN, VALIDATION, TEST = two_topics(400, 0), two_topics(100, 1), two_topics(200, 2)
-POOL = Pool(2, (0, 1))
+POOL = NewcomerPool(2, (0, 1))
 
 
 def test_unknown_outcomes_are_missing_and_all_others_keep_theirs() -> None:
@@ -62,7 +63,7 @@ def test_specialist_that_is_known_gains_its_topic(name: str) -> None:
 
 
 def test_newcomer_like_its_peers_gains_nothing() -> None:
-    twin = Pool(1, (0, 2))
+    twin = NewcomerPool(1, (0, 2))
 
     trial = Trial(rivals.named("ridge"), TRAIN, VALIDATION, TEST)
 

@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat import aptitude, bundle, champions, contracts, rendering, splits
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
+from modelsat.aptitude import frozen_test
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts, splits
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.gate import Outcome, Rules
+from modelsat.evaluation.gate import GateOutcome, GateRules
 from modelsat.onboarding import change as changes
 from modelsat.onboarding import evidence as gathered
 from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow
 from modelsat.onboarding.change import ANSWERS_AT, Action, Change
-from modelsat.onboarding.evidence import Evidence
+from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.routers.constant import Constant
+from modelsat.text import rendering
 
 MakeCollection = Callable[..., Collection]
 TextsIn = Callable[[str, int, str], list[str]]
@@ -69,8 +72,8 @@ def own(make_collection: MakeCollection, questions: list[str]) -> Callable[[floa
     return make
 
 
-def evidence(*parts: Collection) -> Evidence:
-    return Evidence(gathered._merged(parts), "new")
+def evidence(*parts: Collection) -> OnboardingEvidence:
+    return OnboardingEvidence(gathered._merged(parts), "new")
 
 
 def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_answers(
@@ -87,14 +90,14 @@ def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_a
     assert found.gain is not None
     assert found.gain.value == pytest.approx(0.9 - 0.5, abs=0.1)
     assert found.loss_bound == 0.0
-    assert shadow.judge(found, ADD, 0.02).outcome is Outcome.PROMOTED
+    assert shadow.judge(found, ADD, 0.02).outcome is GateOutcome.PROMOTED
 
 
 def test_hard_questions_take_nothing_from_a_lead_that_is_kept_on_them(
     parent: Bundle, own: Callable[[float], Collection]
 ) -> None:
     # On all prompts `ada` scores 0.8, on the questions 0.5; the newcomer scores 0.6 there, so 0.9 is expected of it.
-    ada = aptitude.answers(np.arange(80)[:, None] % 2.0, ["ada"])
+    ada = frozen_test.answers(np.arange(80)[:, None] % 2.0, ["ada"])
     easier = replace(
         parent,
         router=Constant(parent.names, np.array([0.8, 0.7])),
@@ -118,7 +121,7 @@ def test_weak_newcomer_is_let_in_and_gets_nothing(parent: Bundle, own: Callable[
 
     assert found.after == {"ada": 1.0}
     assert found.loss_bound == 0.0
-    assert shadow.judge(found, ADD, 0.0).outcome is Outcome.PROMOTED
+    assert shadow.judge(found, ADD, 0.0).outcome is GateOutcome.PROMOTED
     assert made.names == ("ada", "bob", "new")
 
 
@@ -137,18 +140,18 @@ def test_outcomes_on_held_out_prompts_decide_where_they_are_known(
     assert found.gain is not None
     assert found.gain.value == pytest.approx(-0.5)
     verdict = shadow.judge(found, ADD, 0.02)
-    assert verdict.outcome is Outcome.KEPT
+    assert verdict.outcome is GateOutcome.KEPT
     assert "more than 2.0 points might be lost" in verdict.reason
     assert found.choices.to_pylist()[0] == {"prompt_id": "t0", "before": "ada", "after": "new"}
 
 
 def test_bound_leaves_room_below_the_gain() -> None:
     # Mean 0.05, standard error 0.05: 1.645 of them below lie at -0.032.
-    gain, bound = shadow._measured(np.array([0.5] * 55 + [-0.5] * 45), Rules())
+    gain, bound = shadow._measured(np.array([0.5] * 55 + [-0.5] * 45), GateRules())
 
     assert gain.value == pytest.approx(0.05)
     assert bound == pytest.approx(0.032, abs=0.01)
-    assert shadow._measured(np.full(60, 0.2), Rules())[1] == 0.0
+    assert shadow._measured(np.full(60, 0.2), GateRules())[1] == 0.0
 
 
 def test_removed_candidate_leaves_no_trace_in_the_tables(parent: Bundle) -> None:
@@ -166,11 +169,11 @@ def test_removal_says_who_takes_over_and_is_carried_out(parent: Bundle) -> None:
     change = Change(Action.REMOVE, "ada")
     made = changes.apply(parent, change, None, {})
 
-    found = shadow.compare(parent, made, Evidence(gathered.nothing(), "ada"), change)
+    found = shadow.compare(parent, made, OnboardingEvidence(gathered.nothing(), "ada"), change)
 
     assert (found.before, found.after, found.gain) == ({"ada": 1.0}, {"bob": 1.0}, None)
     verdict = shadow.judge(found, change, 0.0)
-    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.outcome is GateOutcome.PROMOTED
     assert verdict.reason == "ada gives up 100 % of 80 aptitude questions: what that is worth is not known"
 
 

@@ -7,10 +7,10 @@ import pytest
 from llm_server import LlmServer
 from test_asking import question, right
 
-from modelsat.asking import Settings
-from modelsat.bundle import Bundle
-from modelsat.collection import collect
+from modelsat.bundle.bundle import Bundle
+from modelsat.data.collection import collect
 from modelsat.onboarding import asked
+from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.order import Order
 
@@ -29,7 +29,7 @@ def test_answers_to_further_questions_are_kept_beside_the_first_ones(parent: Bun
         order = Order(change, facts, 1, str(tmp_path / "parent"), parent.digest, "router/1", "apt-by-hand")
 
         first, all_of_them, again = (
-            asked.ask(order, Settings(questions=questions), tmp_path / "work", str(tmp_path / "answers"))
+            asked.ask(order, AskingSettings(questions=questions), tmp_path / "work", str(tmp_path / "answers"))
             for questions in (4, None, None)
         )
 

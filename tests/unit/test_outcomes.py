@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import outcomes
-from modelsat.collection import Collection
+from modelsat.data import score_matrix
+from modelsat.data.collection import Collection
 
 NAN = float("nan")
 
@@ -28,7 +28,7 @@ def scores(*rows: tuple[str, str, float]) -> pa.Table:
 def test_scores_go_to_their_row_and_column() -> None:
     table = scores(("a", "q", 0.25), ("b", "p", 1.0), ("a", "p", 0.0))
 
-    matrix = outcomes.matrix(table, ["p", "q"], ["a", "b"])
+    matrix = score_matrix.matrix(table, ["p", "q"], ["a", "b"])
 
     np.testing.assert_array_equal(matrix, np.array([[0.0, 1.0], [0.25, NAN]], dtype=np.float32))
     assert matrix.dtype == np.float32
@@ -37,11 +37,11 @@ def test_scores_go_to_their_row_and_column() -> None:
 def test_unknown_prompts_and_candidates_are_left_out() -> None:
     table = scores(("a", "p", 1.0), ("stranger", "p", 1.0), ("a", "elsewhere", 1.0))
 
-    np.testing.assert_array_equal(outcomes.matrix(table, ["p"], ["a"]), [[1.0]])
+    np.testing.assert_array_equal(score_matrix.matrix(table, ["p"], ["a"]), [[1.0]])
 
 
 def test_no_scores_give_an_empty_matrix() -> None:
-    matrix = outcomes.matrix(scores(), ["p", "q"], ["a"])
+    matrix = score_matrix.matrix(scores(), ["p", "q"], ["a"])
 
     assert matrix.shape == (2, 1)
     assert np.isnan(matrix).all()
@@ -50,13 +50,13 @@ def test_no_scores_give_an_empty_matrix() -> None:
 def test_no_prompts_or_no_candidates_give_a_matrix_without_cells() -> None:
     table = scores(("a", "p", 1.0))
 
-    assert outcomes.matrix(table, [], ["a"]).shape == (0, 1)
-    assert outcomes.matrix(table, ["p"], []).shape == (1, 0)
+    assert score_matrix.matrix(table, [], ["a"]).shape == (0, 1)
+    assert score_matrix.matrix(table, ["p"], []).shape == (1, 0)
 
 
 @given(st.permutations([(c, p, v / 5) for v, (c, p) in enumerate([("a", "p"), ("a", "q"), ("b", "p"), ("b", "r")])]))
 def test_row_order_never_changes_the_matrix(rows: list[tuple[str, str, float]]) -> None:
-    matrix = outcomes.matrix(scores(*rows), ["p", "q", "r"], ["a", "b"])
+    matrix = score_matrix.matrix(scores(*rows), ["p", "q", "r"], ["a", "b"])
 
     expected = np.array([[0.0, 0.4], [0.2, NAN], [NAN, 0.6]], dtype=np.float32)
     np.testing.assert_array_equal(matrix, expected)
@@ -67,17 +67,17 @@ def test_core_candidate_was_run_on_95_percent_of_the_rows(missing: int, is_core:
     column = np.ones((20, 1))
     column[:missing] = NAN
 
-    assert outcomes.core_candidates(column).tolist() == [is_core]
+    assert score_matrix.core_candidates(column).tolist() == [is_core]
 
 
 def test_no_rows_make_nobody_a_core_candidate() -> None:
-    assert outcomes.core_candidates(np.empty((0, 3))).tolist() == [False, False, False]
+    assert score_matrix.core_candidates(np.empty((0, 3))).tolist() == [False, False, False]
 
 
 def test_level_of_a_candidate_that_was_run_on_everything_is_its_mean() -> None:
     table = np.asarray([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]] * 500)
 
-    assert outcomes.levels(table) == pytest.approx([0.75, 0.25], abs=1e-3)
+    assert score_matrix.levels(table) == pytest.approx([0.75, 0.25], abs=1e-3)
 
 
 def test_candidate_that_was_spared_the_hard_prompts_is_not_the_better_for_it() -> None:
@@ -85,14 +85,14 @@ def test_candidate_that_was_spared_the_hard_prompts_is_not_the_better_for_it() -
     strong, weak = np.where(hard, 0.5, 1.0), np.where(hard, 0.0, 0.5)
     spared = np.where(hard, NAN, weak)
 
-    levels = outcomes.levels(np.column_stack([strong, weak, spared]))
+    levels = score_matrix.levels(np.column_stack([strong, weak, spared]))
 
     assert levels[0] == pytest.approx(0.75, abs=0.01)
     assert levels[2] == pytest.approx(levels[1], abs=0.01)
 
 
 def test_candidate_that_was_never_run_has_the_mean_over_all() -> None:
-    assert outcomes.levels(np.asarray([[1.0, NAN], [0.0, NAN]] * 200))[1] == pytest.approx(0.5, abs=0.01)
+    assert score_matrix.levels(np.asarray([[1.0, NAN], [0.0, NAN]] * 200))[1] == pytest.approx(0.5, abs=0.01)
 
 
 @given(st.integers(0, 1000), st.floats(0.0, 0.9))
@@ -101,7 +101,7 @@ def test_levels_are_in_their_range_whatever_is_missing(seed: int, missing: float
     table = rng.integers(0, 2, (30, 4)).astype(float)
     table[rng.random(table.shape) < missing] = NAN
 
-    levels = outcomes.levels(table)
+    levels = score_matrix.levels(table)
 
     assert ((levels >= 0) & (levels <= 1)).all()
 
@@ -110,14 +110,14 @@ def test_levels_are_in_their_range_whatever_is_missing(seed: int, missing: float
 def test_masking_most_of_the_hardest_rows_moves_a_level_by_little(collect_real: Callable[[str], Collection]) -> None:
     found = collect_real("zeroeval")
     names = found.candidates["candidate"].to_pylist()
-    table = outcomes.matrix(found.scores, found.prompts["prompt_id"].to_pylist(), names)
-    table = table[:, outcomes.core_candidates(table)]
+    table = score_matrix.matrix(found.scores, found.prompts["prompt_id"].to_pylist(), names)
+    table = table[:, score_matrix.core_candidates(table)]
     table = table[~np.isnan(table).any(axis=1)]
     benchmark = np.asarray(found.prompts["benchmark"].to_pylist())[: len(table)]
-    before, rng = outcomes.levels(table), np.random.default_rng(0)
+    before, rng = score_matrix.levels(table), np.random.default_rng(0)
     for candidate in range(table.shape[1]):
         hardest = min(set(benchmark), key=lambda name: table[benchmark == name, candidate].mean())
         masked = table.copy()
         rows = np.flatnonzero(benchmark == hardest)
         masked[rng.choice(rows, int(0.7 * len(rows)), replace=False), candidate] = NAN
-        assert outcomes.levels(masked)[candidate] == pytest.approx(before[candidate], abs=0.03)
+        assert score_matrix.levels(masked)[candidate] == pytest.approx(before[candidate], abs=0.03)

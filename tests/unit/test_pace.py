@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from modelsat.asking import pace
+from modelsat.onboarding.asking import pace
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat import policy
+from modelsat.policy import choice as policy
 
 NAN = float("nan")
 SHAPE = st.tuples(st.integers(1, 5), st.integers(1, 5))

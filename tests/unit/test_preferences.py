@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from modelsat import preferences
 from modelsat.errors import InputError
-from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.policy import preferences
+from modelsat.policy.preferences import CHEAPEST, Preferences
 
 
 def test_nothing_asked_is_the_default() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.prompt_window import last_part, token_ids, window
+from modelsat.text.prompt_window import last_part, token_ids, window
 
 
 @pytest.mark.parametrize(

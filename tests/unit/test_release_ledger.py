@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from modelsat import release_ledger as ledger
 from modelsat.errors import ConflictError, InputError
-from modelsat.release_ledger import Lease, Release, State
+from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases.ledger import Lease, Release, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ADA = Release("ada", "1", source="feed")
 
 ANNOUNCE_AND_WORK = """
 import os, sys
-from modelsat import release_ledger as ledger
+from modelsat.onboarding.releases import ledger
 store, effects = sys.argv[1:]
 worked = 0
 for _ in range(50):
@@ -34,7 +34,7 @@ for _ in range(50):
 """
 CLAIM_AND_DIE = """
 import os, signal, sys
-from modelsat import release_ledger as ledger
+from modelsat.onboarding.releases import ledger
 store = sys.argv[1]
 state = ledger.states(store)[sys.argv[2]]
 assert ledger.claim(store, state, str(os.getpid()), 600) is not None
@@ -50,7 +50,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"s3://{request.getfixturevalue('bucket')}/ledger"
 
 
-def state(store: str, release: Release = ADA) -> State:
+def state(store: str, release: Release = ADA) -> ReleaseState:
     return ledger.states(store)[release.key]
 
 
@@ -62,7 +62,7 @@ def test_release_is_new_once(store: str) -> None:
     assert ledger.announce(store, ADA)
     assert not ledger.announce(store, Release("ada", "1", source="somebody else"))
 
-    assert state(store) == State(ADA.key, attempts=0, failed=False, settled=False)
+    assert state(store) == ReleaseState(ADA.key, attempts=0, failed=False, settled=False)
     assert ledger.release(store, ADA.key) == ADA
 
 
@@ -205,7 +205,7 @@ def test_claim_whose_answer_is_lost_is_still_ours(s3_that_answers: Callable[...,
 
     s3_that_answers(answer)
 
-    assert ledger.claim("s3://bucket/ledger", State("ab" * 10, 0, False, False), "w", 600, NOW) is not None
+    assert ledger.claim("s3://bucket/ledger", ReleaseState("ab" * 10, 0, False, False), "w", 600, NOW) is not None
 
 
 def test_names_alone_say_where_releases_stand() -> None:
@@ -215,7 +215,7 @@ def test_names_alone_say_where_releases_stand() -> None:
         *(f"{other}.announced.json", f"{other}.settled.json", f"{'2' * 20}.settled.json", "README.md"),
     ]
 
-    assert ledger.stand(names) == {key: State(key, 2, False, False), other: State(other, 0, False, True)}
+    assert ledger.stand(names) == {key: ReleaseState(key, 2, False, False), other: ReleaseState(other, 0, False, True)}
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 60), (2, 120), (3, 240), (7, 3600), (50, 3600)])

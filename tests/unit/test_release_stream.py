@@ -5,10 +5,11 @@ from datetime import date
 import numpy as np
 import pytest
 
-from modelsat import release_stream, rivals
+from modelsat import rivals
 from modelsat.errors import InputError
-from modelsat.release_stream import Frozen, Release
 from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.studies import release_stream
+from modelsat.studies.release_stream import Frozen, StreamedRelease
 
 LEVEL = np.asarray([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.35, 0.9])
 
@@ -56,7 +57,7 @@ def prompts(n: int, seed: int) -> Labelled:
 
 TRAIN, VALIDATION, TEST = prompts(200, 0), prompts(60, 1), prompts(100, 2)
 OLD = tuple(range(6))
-LAST = Release(7, (5, 4, 3, 6, 2), tuple(range(7)))
+LAST = StreamedRelease(7, (5, 4, 3, 6, 2), tuple(range(7)))
 
 
 class Recorder:
@@ -80,7 +81,7 @@ def test_later_candidates_are_known_by_the_same_few_training_prompts_and_by_no_v
 
 def test_what_is_not_released_yet_is_not_there() -> None:
     recorder = Recorder()
-    first = Release(6, (5, 4, 3, 2, 1), OLD)
+    first = StreamedRelease(6, (5, 4, 3, 2, 1), OLD)
     frozen = Frozen(recorder, OLD, TRAIN, VALIDATION, TEST)
 
     for choose in (lambda: frozen.at(first, 1000, seed=0), lambda: frozen.retrained(first)):

@@ -6,12 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from modelsat import contracts, release_ledger, releases
-from modelsat.release_ledger import Release
-from modelsat.retraining_policy import Rules
+from modelsat.data import contracts
+from modelsat.onboarding.releases import due as releases
+from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases.ledger import Release
+from modelsat.onboarding.releases.retraining import RetrainingRules
 
 HOUR = 3600.0
-THREE = Rules(newcomers=3, least_seconds=0)
+THREE = RetrainingRules(newcomers=3, least_seconds=0)
 
 
 def table(*rows: dict[str, Any]) -> pa.Table:
@@ -23,7 +25,7 @@ KNOWN = table({"candidate": "ada", "price_in": 1.0, "price_out": 2.0, "aliases":
 
 def announce(store: str, catalogue: pa.Table) -> None:
     for release in releases.of(catalogue, KNOWN, "feed"):
-        release_ledger.announce(store, release)
+        ledger.announce(store, release)
 
 
 def due(store: str, catalogue: pa.Table, known: pa.Table = KNOWN, worker: str = "w") -> tuple[list[str], list[str]]:
@@ -34,11 +36,11 @@ def due(store: str, catalogue: pa.Table, known: pa.Table = KNOWN, worker: str = 
 def onboard(store: str, *names: str) -> None:
     """Take releases of the given names through the ledger."""
     for name in names:
-        release_ledger.announce(store, Release(name))
+        ledger.announce(store, Release(name))
     found, _ = releases.due(store, table(*({"candidate": name} for name in names)), KNOWN, "w", HOUR)
     for one in found:
         facts = {"share": 0.0, "answers": [f"answers/{one.release.candidate}"]}
-        release_ledger.settle(store, one.lease, release_ledger.ONBOARDED, "done", facts)
+        ledger.settle(store, one.lease, ledger.ONBOARDED, "done", facts)
 
 
 def test_unknown_candidates_and_new_prices_are_releases() -> None:
@@ -73,20 +75,20 @@ def test_release_that_the_champion_knows_by_now_has_ended(tmp_path: Path) -> Non
     known = table({"candidate": "new"})
 
     assert due(store, catalogue, known) == ([], [])
-    ending = release_ledger.ending(store, Release("new").key)
+    ending = ledger.ending(store, Release("new").key)
     assert ending is not None
     assert (ending["outcome"], ending["sentence"]) == ("onboarded", "'new' is routed to already")
 
 
 def test_announcement_by_an_alias_is_the_candidate_of_the_catalogue(tmp_path: Path) -> None:
-    release_ledger.announce(str(tmp_path), Release("org/new", "3", source="MLflow"))
+    ledger.announce(str(tmp_path), Release("org/new", "3", source="MLflow"))
 
     assert due(str(tmp_path), table({"candidate": "new", "aliases": ["org/new"]})) == (["add new"], [])
 
 
 def test_announcement_without_a_row_waits_for_it(tmp_path: Path) -> None:
     store = str(tmp_path)
-    release_ledger.announce(store, Release("ghost", source="MLflow"))
+    ledger.announce(store, Release("ghost", source="MLflow"))
 
     found, (note,) = due(store, table({"candidate": "new"}))
 
@@ -133,7 +135,7 @@ def test_what_comes_while_training_runs_is_in_the_next_snapshot(tmp_path: Path) 
     assert first is not None
     assert nobody is None
     assert "the next one will know all 20 releases" in told.reason
-    release_ledger.settle(store, first.lease, release_ledger.RETRAINED, "done")
+    ledger.settle(store, first.lease, ledger.RETRAINED, "done")
     second, _ = releases.retraining(store, "w", HOUR, THREE)
     assert second is not None
     assert len(second.snapshot) == 20
@@ -156,11 +158,11 @@ def test_training_whose_worker_died_is_taken_over_with_its_snapshot(tmp_path: Pa
 
 def test_release_that_was_refused_calls_for_no_training(tmp_path: Path) -> None:
     store = str(tmp_path)
-    release_ledger.announce(store, Release("bad"))
+    ledger.announce(store, Release("bad"))
     (one,), _ = releases.due(store, table({"candidate": "bad"}), KNOWN, "w", HOUR)
-    release_ledger.settle(store, one.lease, release_ledger.REFUSED, "copied")
+    ledger.settle(store, one.lease, ledger.REFUSED, "copied")
 
-    _, decision = releases.retraining(store, "w", HOUR, Rules(newcomers=1))
+    _, decision = releases.retraining(store, "w", HOUR, RetrainingRules(newcomers=1))
 
     assert not decision.trains
 

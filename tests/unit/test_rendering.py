@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.rendering import digest, option_letter, render_card, render_card_line, render_prompt, stem_digest
+from modelsat.text.rendering import digest, option_letter, render_card, render_card_line, render_prompt, stem_digest
 
 LONG = "Which of the two planets named below is nearer to the sun on an average day"
 WORDS = st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=8), min_size=1, max_size=12)

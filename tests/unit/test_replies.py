@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelsat.asking import replies
+from modelsat.onboarding.asking import replies
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat import arena as arenas
-from modelsat import evaluation, gate, splits
-from modelsat.arena import Arena
-from modelsat.collection import Collection
-from modelsat.evaluation import Evaluation
-from modelsat.gate import Outcome, Verdict
+from modelsat.data import splits
+from modelsat.data.collection import Collection
+from modelsat.data.expectations import CRITICAL, WARNING, Check
+from modelsat.data.validation import ValidationOutcome as Checked
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import gate, table
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.evaluation.table import Evaluation
 from modelsat.reports import collected, evaluated, figures, page, trained, validated
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import Interval
-from modelsat.validation import CRITICAL, WARNING, Check
-from modelsat.validation import Outcome as Checked
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil/x onerror=alert(2)>\"'&"
 ROUTER = "modelsat router"
@@ -83,16 +84,18 @@ def arena(golden: Collection) -> Arena:
 
 @pytest.fixture(scope="module")
 def result(arena: Arena) -> Evaluation:
-    return evaluation.evaluate(arena, {ROUTER: PERFECT})
+    return table.evaluate(arena, {ROUTER: PERFECT})
 
 
-def verdict(outcome: Outcome = Outcome.PROMOTED) -> Verdict:
-    return Verdict(outcome, "more accurate: +5.0 points", "best single", Interval(0.05, 0.01, 0.09), 0.3, 100)
+def verdict(outcome: GateOutcome = GateOutcome.PROMOTED) -> GateVerdict:
+    return GateVerdict(outcome, "more accurate: +5.0 points", "best single", Interval(0.05, 0.01, 0.09), 0.3, 100)
 
 
 def test_page_stands_alone(target: Path) -> None:
     sections = [
-        Section("Heading", "Text", "<svg></svg>", ("a", "b"), [Row((1, "x"), "good")], frozenset({0}), "pre", "note")
+        Section(
+            "Heading", "Text", "<svg></svg>", ("a", "b"), [TableRow((1, "x"), "good")], frozenset({0}), "pre", "note"
+        )
     ]
 
     page.write(target, "Title", "One sentence.", sections, "good", "footer")
@@ -104,7 +107,7 @@ def test_page_stands_alone(target: Path) -> None:
 
 
 def test_every_text_of_a_page_is_escaped(target: Path) -> None:
-    section = Section(HOSTILE, HOSTILE, "", (HOSTILE,), [Row((HOSTILE,), HOSTILE)], frozenset(), HOSTILE, HOSTILE)
+    section = Section(HOSTILE, HOSTILE, "", (HOSTILE,), [TableRow((HOSTILE,), HOSTILE)], frozenset(), HOSTILE, HOSTILE)
 
     page.write(target, HOSTILE, HOSTILE, [section], HOSTILE, HOSTILE)
 
@@ -121,7 +124,10 @@ def test_empty_parts_of_a_section_are_left_out(target: Path) -> None:
 
 def test_numbers_stand_to_the_right(target: Path) -> None:
     page.write(
-        target, "Title", "Sentence.", [Section("H", heads=("name", "n"), rows=[Row(("x", 1))], numeric=frozenset({1}))]
+        target,
+        "Title",
+        "Sentence.",
+        [Section("H", heads=("name", "n"), rows=[TableRow(("x", 1))], numeric=frozenset({1}))],
     )
 
     assert Read(target).source.count('class="number"') == 2
@@ -240,13 +246,13 @@ def test_evaluated_page_stands_alone_and_says_what_was_decided(arena: Arena, res
 @pytest.mark.parametrize(
     ("outcome", "lead", "tone"),
     [
-        (Outcome.PROMOTED, "The challenger is promoted", "good"),
-        (Outcome.KEPT, "The champion is kept", ""),
-        (Outcome.DO_NOT_ROUTE, "The advice is not to route, the best single candidate answers everything", "bad"),
+        (GateOutcome.PROMOTED, "The challenger is promoted", "good"),
+        (GateOutcome.KEPT, "The champion is kept", ""),
+        (GateOutcome.DO_NOT_ROUTE, "The advice is not to route, the best single candidate answers everything", "bad"),
     ],
 )
 def test_every_verdict_has_its_sentence_and_tone(
-    arena: Arena, result: Evaluation, target: Path, outcome: Outcome, lead: str, tone: str
+    arena: Arena, result: Evaluation, target: Path, outcome: GateOutcome, lead: str, tone: str
 ) -> None:
     evaluated.write(arena, result, verdict(outcome), {ROUTER: PERFECT}, ROUTER, target)
 
@@ -260,7 +266,7 @@ def test_evaluated_page_escapes_candidates_and_prompts(
     scores = [[1, 0]] * 6 + [[0, 1]] * 3 + [[1, 0]] * 3
     arena = arenas.build(make_collection(scores, texts, (HOSTILE, "bob"), [HOSTILE] * 12, prices=(1.0, 2.0)))
     predictions = {ROUTER: np.tile([0.4, 0.6], (6, 1)).astype(np.float32)}
-    result = evaluation.evaluate(arena, predictions)
+    result = table.evaluate(arena, predictions)
 
     evaluated.write(arena, result, replace(verdict(), reason=HOSTILE), predictions, ROUTER, target, HOSTILE)
 
@@ -285,7 +291,7 @@ def test_page_without_any_price_has_no_cost_plane(
     arena = arenas.build(make_collection([[1, 0], [0, 1]] * 4, texts, ("a", "b")))
     predictions = {ROUTER: np.tile([0.4, 0.6], (4, 1)).astype(np.float32)}
 
-    evaluated.write(arena, evaluation.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
+    evaluated.write(arena, table.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
 
     assert "Cost and accuracy" not in Read(target).text
 
@@ -307,7 +313,7 @@ def test_cost_curve_is_drawn_where_one_source_has_no_prices(
     )
     predictions = {ROUTER: np.random.default_rng(0).random((8, 4)).astype(np.float32)}
 
-    evaluated.write(arena, evaluation.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
+    evaluated.write(arena, table.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
 
     assert re.search(rf'd="M [^"]*\sL [^"]*"[^>]*stroke: {figures.ACCENT}', Read(target).source)
 
@@ -413,7 +419,5 @@ def test_verdict_of_the_gate_reads_as_a_sentence() -> None:
         np.tile([1.0, 0.0], 50), np.tile([0.0, 1.0], 50), against="the champion of epoch 3", has_champion=True
     )
 
-    assert evaluated.sentence(refused).startswith(
-        "The champion is kept: not surely better: +0.0 points (95 % interval -"
-    )
-    assert evaluated.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")
+    assert gate.sentence(refused).startswith("The champion is kept: not surely better: +0.0 points (95 % interval -")
+    assert gate.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelsat.data.readers import restricted_pickle
 from modelsat.errors import InputError
-from modelsat.readers import restricted_pickle
 
 Read = Callable[[bytes], Any]
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

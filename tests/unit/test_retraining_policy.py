@@ -2,9 +2,9 @@
 
 import pytest
 
-from modelsat.retraining_policy import Onboarded, Rules, decide
+from modelsat.onboarding.releases.retraining import Onboarded, RetrainingRules, decide
 
-RULES = Rules(newcomers=3, drift=0.5, regret=0.04, least_seconds=600)
+RULES = RetrainingRules(newcomers=3, drift=0.5, regret=0.04, least_seconds=600)
 
 
 def releases(n: int, share: float = 0.0, loss_bound: float = 0.0) -> list[Onboarded]:
@@ -53,7 +53,7 @@ def test_hundred_releases_in_a_minute_are_one_training_now_and_all_others_in_the
     waiting: list[Onboarded] = []
     snapshots: list[tuple[str, ...]] = []
     ends_at = None
-    rules = Rules(newcomers=5, least_seconds=0)
+    rules = RetrainingRules(newcomers=5, least_seconds=0)
 
     for second in range(200):
         if second < 100:

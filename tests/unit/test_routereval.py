@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from modelsat import routereval
+from modelsat.studies import routereval
 
 # The first candidate is right on three prompts, the second on one of these and on the fourth.
 SCORES = np.asarray([[1.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelsat import splits, storage
-from modelsat.collection import collect
+from modelsat.data import splits
+from modelsat.data.collection import collect
+from modelsat.data.readers import Harvest, routereval, routereval_pools
 from modelsat.errors import InputError
-from modelsat.readers import Harvest, routereval, routereval_pools
+from modelsat.io import storage
 
 N = {"train": 4, "val": 1, "test": 2}
 ONES = {"ada": 1.0, "bob": 0.0, "cid": 0.5}

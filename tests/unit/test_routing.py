@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import contracts, routing
-from modelsat.bundle import Bundle
+from modelsat.bundle import ranking as routing
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
 from modelsat.errors import InputError
-from modelsat.preferences import CHEAPEST, Preferences
+from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.routers.constant import Constant
 
 

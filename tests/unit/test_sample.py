@@ -21,27 +21,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat import sample
-from modelsat.collection import collect
+from modelsat.data import sample
+from modelsat.data.candidate_names import fault_in_candidate
+from modelsat.data.collection import collect
+from modelsat.data.sample import words
+from modelsat.data.sample.candidates import CANDIDATES, draw_scores, probabilities
+from modelsat.data.sample.drafts import Category, Draft
+from modelsat.data.sample.questions import BENCHMARKS, SampleQuestion, draw
 from modelsat.errors import InputError
-from modelsat.names import fault_in_candidate
-from modelsat.rendering import stem_digest
-from modelsat.sample import words
-from modelsat.sample.candidates import CANDIDATES, draw_scores, probabilities
-from modelsat.sample.drafts import Category, Draft
-from modelsat.sample.questions import BENCHMARKS, Question, draw
+from modelsat.text.rendering import stem_digest
 
 CATEGORIES = [category.name for group in BENCHMARKS.values() for category in group]
 NAMES = [candidate.name for candidate in CANDIDATES]
 
 
 @pytest.fixture(scope="module")
-def questions() -> list[Question]:
+def questions() -> list[SampleQuestion]:
     return draw(seed=0, prompts=2400)
 
 
 @pytest.fixture(scope="module")
-def scores(questions: list[Question]) -> np.ndarray:
+def scores(questions: list[SampleQuestion]) -> np.ndarray:
     return draw_scores(questions, seed=0)
 
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sample"
 
 
-def gold(question: Question) -> str:
+def gold(question: SampleQuestion) -> str:
     if question.choices is None:
         return question.answer
     return question.choices["ABCD".index(question.answer)]
@@ -84,13 +84,13 @@ def test_full_sample_is_written_in_under_a_second_of_processor_time(tmp_path: Pa
     assert sorted(contents(tmp_path / "sample")) == ["README.md", "models.csv", "prompts.csv", "scores.csv"]
 
 
-def test_no_two_questions_share_a_stem(questions: list[Question]) -> None:
+def test_no_two_questions_share_a_stem(questions: list[SampleQuestion]) -> None:
     stems = {stem_digest(question.prompt, question.choices) for question in questions}
 
     assert len(stems) == len(questions) == 2400
 
 
-def test_questions_are_spread_evenly(questions: list[Question]) -> None:
+def test_questions_are_spread_evenly(questions: list[SampleQuestion]) -> None:
     for category in CATEGORIES:
         of_category = [question for question in questions if question.category == category]
 
@@ -101,7 +101,7 @@ def test_questions_are_spread_evenly(questions: list[Question]) -> None:
         )
 
 
-def test_options_are_different_and_the_letter_names_one_of_them(questions: list[Question]) -> None:
+def test_options_are_different_and_the_letter_names_one_of_them(questions: list[SampleQuestion]) -> None:
     for question in questions:
         if question.choices is None:
             assert question.scorer in ("number", "exact")
@@ -112,13 +112,13 @@ def test_options_are_different_and_the_letter_names_one_of_them(questions: list[
             assert len(set(question.choices)) == len(question.choices) >= 2
 
 
-def test_right_option_stands_anywhere(questions: list[Question]) -> None:
+def test_right_option_stands_anywhere(questions: list[SampleQuestion]) -> None:
     with_four = [question.answer for question in questions if question.choices and len(question.choices) == 4]
 
     assert all(0.2 < with_four.count(letter) / len(with_four) < 0.3 for letter in "ABCD")
 
 
-def test_harder_questions_are_longer(questions: list[Question]) -> None:
+def test_harder_questions_are_longer(questions: list[SampleQuestion]) -> None:
     for category in CATEGORIES:
         easy, hard = (
             np.mean([len(q.prompt) for q in questions if q.category == category and q.level in levels])
@@ -138,7 +138,7 @@ def test_more_prompts_than_the_templates_can_make_are_refused(monkeypatch: pytes
     constant = Category(
         "constant", (lambda _rng, _level: Draft("A question that never changes, whatever is drawn?", "1"),), ()
     )
-    monkeypatch.setattr("modelsat.sample.questions.BENCHMARKS", {"sample-constant": (constant,)})
+    monkeypatch.setattr("modelsat.data.sample.questions.BENCHMARKS", {"sample-constant": (constant,)})
 
     with pytest.raises(InputError, match="'constant' make about 1 different prompts"):
         draw(seed=0, prompts=2)
@@ -300,7 +300,7 @@ SOLVERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("category", SOLVERS)
-def test_gold_answers_are_what_another_route_finds(category: str, questions: list[Question]) -> None:
+def test_gold_answers_are_what_another_route_finds(category: str, questions: list[SampleQuestion]) -> None:
     found = {q.prompt: SOLVERS[category](q.prompt) for q in questions if q.category == category}
     known = {prompt: str(answer) for prompt, answer in found.items() if answer is not None}
 
@@ -329,7 +329,9 @@ HAND_WORKED = [
 
 
 @pytest.mark.parametrize(("category", "text", "answer"), HAND_WORKED)
-def test_gold_answers_are_what_a_person_finds(category: str, text: str, answer: str, questions: list[Question]) -> None:
+def test_gold_answers_are_what_a_person_finds(
+    category: str, text: str, answer: str, questions: list[SampleQuestion]
+) -> None:
     (question,) = [q for q in questions if q.category == category and text in " ".join([q.prompt, *(q.choices or ())])]
 
     assert gold(question) == answer
@@ -349,7 +351,7 @@ def test_word_lists_have_one_right_answer() -> None:
 
 
 def simulated(choices: tuple[str, ...] | None, benchmark: str, category: str, level: int) -> dict[str, float]:
-    question = Question("id", benchmark, category, "text", choices, "A", "letter", level)
+    question = SampleQuestion("id", benchmark, category, "text", choices, "A", "letter", level)
     return dict(zip(NAMES, probabilities([question])[0], strict=True))
 
 
@@ -369,7 +371,7 @@ def test_probability_of_a_specialist_on_an_open_question() -> None:
     assert open_question["sim-generalist-large"] == pytest.approx(1 / 1.4966, abs=1e-4)
 
 
-def test_drawn_scores_follow_the_probabilities(questions: list[Question], scores: np.ndarray) -> None:
+def test_drawn_scores_follow_the_probabilities(questions: list[SampleQuestion], scores: np.ndarray) -> None:
     expected = probabilities(questions)
     run = ~np.isnan(scores)
 
@@ -391,7 +393,7 @@ def test_drawn_scores_follow_the_probabilities(questions: list[Question], scores
     ],
 )
 def test_specialists_beat_the_generalist_in_their_categories(
-    specialist: str, categories: list[str], questions: list[Question], scores: np.ndarray
+    specialist: str, categories: list[str], questions: list[SampleQuestion], scores: np.ndarray
 ) -> None:
     own, general = NAMES.index(specialist), NAMES.index("sim-generalist-large")
     rows = [question.category in categories for question in questions]
@@ -402,7 +404,7 @@ def test_specialists_beat_the_generalist_in_their_categories(
         assert scores[rows, own].mean() > scores[rows, general].mean()
 
 
-def test_there_is_something_to_gain_by_routing(questions: list[Question], scores: np.ndarray) -> None:
+def test_there_is_something_to_gain_by_routing(questions: list[SampleQuestion], scores: np.ndarray) -> None:
     single = dict(zip(NAMES, np.nanmean(scores, axis=0), strict=True))
     by_category = np.mean(
         [

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelsat import bundle
+from modelsat.bundle import bundle
 from modelsat.errors import InputError
 from modelsat.routers.constant import Constant
 from modelsat.routers.profile import Profile

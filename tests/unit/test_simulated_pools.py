@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from modelsat import simulated_pools
 from modelsat.rivals.rival import Labelled, Scorer
-from modelsat.simulated_pools import Pool
+from modelsat.studies import simulated_pools
+from modelsat.studies.simulated_pools import SimulatedPool
 
 REAL = np.asarray([[0.2, 0.8], [0.5, 0.5], [0.9, 0.3]])
 
@@ -83,7 +83,7 @@ def test_choices_score_their_true_success_beside_what_was_promised() -> None:
         return lambda vectors: np.tile([0.6, 0.9], (len(vectors), 1))
 
     lucky = labelled(np.asarray([[1.0, 0.0], [1.0, 0.0]]))
-    pool = Pool(lucky, lucky, np.ones((2, 1), dtype=np.float32), np.asarray([[0.2, 0.5], [0.4, 0.7]]))
+    pool = SimulatedPool(lucky, lucky, np.ones((2, 1), dtype=np.float32), np.asarray([[0.2, 0.5], [0.4, 0.7]]))
 
     assert pool.single == 0
     assert pool.routed(promise_the_second) == pytest.approx((0.6, 0.9))

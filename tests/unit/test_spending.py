@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelsat import cross_validation, spending
-from modelsat.collection import Collection
-from modelsat.cross_validation import Folds
-from modelsat.spending import Bill
+from modelsat.data.collection import Collection
+from modelsat.studies import cross_validation, spending
+from modelsat.studies.cross_validation import Folds
+from modelsat.studies.spending import Bill
 
 N = 300
 TEXTS = [f"Question number {i} that is long enough to stand for itself alone?" for i in range(N)]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import splits
-from modelsat.rendering import digest, stem_digest
+from modelsat.data import splits
+from modelsat.text.rendering import digest, stem_digest
 
 DIGESTS = st.lists(st.text("0123456789abcdef", min_size=1, max_size=32), max_size=30)
 MANY = [digest(str(i)) for i in range(10_000)]

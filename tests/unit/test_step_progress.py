@@ -2,8 +2,8 @@
 
 import pytest
 
-from modelsat import step_progress
-from modelsat.step_progress import StepProgress
+from modelsat.io import progress as step_progress
+from modelsat.io.progress import StepProgress
 
 
 def test_step_is_told_every_few_seconds_and_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from modelsat import storage
 from modelsat.errors import ConflictError, InputError, ModelsatError, ServiceError
+from modelsat.io import s3, storage
 
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
@@ -21,7 +21,7 @@ EMPTY_LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketRes
 PUBLISH_HALF_A_FILE = """
 import shutil, sys, time
 from pathlib import Path
-from modelsat import storage
+from modelsat.io import storage
 def half(source, target):
     Path(target).write_text("half")
     print("half", flush=True)
@@ -348,14 +348,14 @@ def test_missing_credentials_are_named(use_s3: Callable[[str], None], monkeypatc
 def changing_source(bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A prefix with one object that somebody else replaces between its listing and its reading."""
     storage.create(f"s3://{bucket}/place/a.csv", b"old")
-    list_objects = storage._list
+    list_objects = s3.list_keys
 
     def list_and_be_overtaken(*place: str) -> list[tuple[str, str]]:
         found = list_objects(*place)
-        storage._client().put_object(Bucket=bucket, Key="place/a.csv", Body=b"new")
+        s3.client().put_object(Bucket=bucket, Key="place/a.csv", Body=b"new")
         return found
 
-    monkeypatch.setattr(storage, "_list", list_and_be_overtaken)
+    monkeypatch.setattr(s3, "list_keys", list_and_be_overtaken)
     return f"s3://{bucket}/place"
 
 

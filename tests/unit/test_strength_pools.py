@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from modelsat import strength_pools
-from modelsat.strength_pools import ALL_STRONG, ALL_WEAK, STRONG_TO_WEAK
+from modelsat.studies import strength_pools
+from modelsat.studies.strength_pools import ALL_STRONG, ALL_WEAK, STRONG_TO_WEAK
 
 
 def scores(*means: float, n: int = 100) -> np.ndarray:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.fusion import surface
-from modelsat.fusion.surface import Surface
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.surface import Surface
 
 NAN = float("nan")
 RATES = np.array([[0.9, 0.1, 0.6], [0.1, 0.9, 0.6]])

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat import contracts, readers, storage
+from modelsat.data import contracts, readers
+from modelsat.data.readers import Harvest, tidy
 from modelsat.errors import InputError
-from modelsat.readers import Harvest, tidy
+from modelsat.io import storage
 
 PROMPTS = "prompt_id,benchmark,category,prompt,choices\np1,sums,easy,What is 1 + 1?,\np2,words,,Spell cat,\n"
 SCORES = "prompt_id,ada,bob\np1,1,0\np2,0.5,1\n"

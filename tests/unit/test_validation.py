@@ -9,10 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from modelsat import contracts, validation
-from modelsat.collection import Collection
+from modelsat.data import contracts, expectations, validation
+from modelsat.data.collection import Collection
+from modelsat.data.contract_suites import ValidationLimits
+from modelsat.data.expectations import CRITICAL, WARNING, Check
+from modelsat.data.validation import ValidationOutcome
 from modelsat.errors import ModelsatError
-from modelsat.validation import CRITICAL, WARNING, Check, Limits, Outcome
 
 NAN = float("nan")
 IN_RANGE = "Every score lies in [0, 1]"
@@ -27,7 +29,7 @@ def clean(make_collection: MakeCollection) -> Collection:
 
 
 @pytest.fixture(scope="module")
-def passed(clean: Collection) -> Outcome:
+def passed(clean: Collection) -> ValidationOutcome:
     return validation.check(clean)
 
 
@@ -48,11 +50,11 @@ def set_score(value: float | None, candidate: str = "ada", rows: int = 1) -> Cal
     return lambda collection: with_scores(collection, change)
 
 
-def broken(outcome: Outcome) -> list[str]:
+def broken(outcome: ValidationOutcome) -> list[str]:
     return [check.title for check in outcome.checks if not check.passed]
 
 
-def the_broken(outcome: Outcome) -> Check:
+def the_broken(outcome: ValidationOutcome) -> Check:
     (check,) = (check for check in outcome.checks if not check.passed)
     return check
 
@@ -119,7 +121,7 @@ CASES = [
 ]
 
 
-def test_clean_collection_passes(passed: Outcome) -> None:
+def test_clean_collection_passes(passed: ValidationOutcome) -> None:
     assert passed.passed
     assert broken(passed) == []
     assert passed.sentence() == "18 checks passed"
@@ -189,7 +191,7 @@ def test_at_most_twenty_rows_are_shown(clean: Collection) -> None:
 
 
 def test_perfect_candidate_is_suspicious(clean: Collection) -> None:
-    limits = Limits(perfect_score=0.66)
+    limits = ValidationLimits(perfect_score=0.66)
 
     check = the_broken(validation.check(clean, limits=limits))
 
@@ -200,7 +202,7 @@ def test_perfect_candidate_is_suspicious(clean: Collection) -> None:
 def test_means_over_few_prompts_are_not_judged(clean: Collection) -> None:
     constant = set_score(1.0, rows=60)(clean)
 
-    assert validation.check(constant, limits=Limits(enough_prompts=61)).passed
+    assert validation.check(constant, limits=ValidationLimits(enough_prompts=61)).passed
 
 
 def test_empty_collection_never_passes() -> None:
@@ -252,7 +254,7 @@ def test_impossible_price_is_told(clean: Collection, price: float) -> None:
 def test_tolerated_share_of_rejected_rows(clean: Collection, share: float, passes: bool) -> None:
     assert reject_a_row(clean).rejected_share == pytest.approx(1 / 121)
 
-    assert validation._rejected(reject_a_row(clean), Limits(max_rejected_share=share)).passed is passes
+    assert validation._rejected(reject_a_row(clean), ValidationLimits(max_rejected_share=share)).passed is passes
 
 
 def test_summary_counts_and_averages_by_candidate_and_benchmark(clean: Collection) -> None:
@@ -296,31 +298,31 @@ def test_candidates_and_benchmarks_that_are_new_or_gone_do_not_drift(clean: Coll
 def test_drift_limit_can_be_raised(clean: Collection) -> None:
     previous = {"ada": {"benchmark": [60, 0.5]}}
 
-    assert validation.check(clean, previous, Limits(max_drift=0.2)).passed
+    assert validation.check(clean, previous, ValidationLimits(max_drift=0.2)).passed
 
 
 def test_outcome_without_any_rule_is_a_fault(clean: Collection) -> None:
     with pytest.raises(ModelsatError, match="evaluated 0 of 0 expectations; report this as a bug"):
-        validation._run(validation._scores_frame(clean), [])
+        expectations.run(validation._scores_frame(clean), [])
 
 
 def test_expectation_that_cannot_be_evaluated_is_a_fault(clean: Collection) -> None:
-    rule = validation._Rule("Every colour is known", "ExpectColumnValuesToNotBeNull", {"column": "colour"}, "add it")
+    rule = expectations.Rule("Every colour is known", "ExpectColumnValuesToNotBeNull", {"column": "colour"}, "add it")
 
     with pytest.raises(ModelsatError, match="the expectation 'Every colour is known' could not be evaluated"):
-        validation._run(validation._scores_frame(clean), [rule])
+        expectations.run(validation._scores_frame(clean), [rule])
 
 
 def test_failed_expectation_without_rows_counts_as_one() -> None:
-    rule = validation._Rule("There are scores", "ExpectTableRowCountToBeBetween", {}, "collect some")
+    rule = expectations.Rule("There are scores", "ExpectTableRowCountToBeBetween", {}, "collect some")
     result = SimpleNamespace(exception_info=None, result={}, success=False)
 
-    check = validation._check(rule, result, pd.DataFrame())
+    check = expectations._check(rule, result, pd.DataFrame())
 
     assert (check.passed, check.unexpected, check.rows) == (False, 1, ())
 
 
-def test_table_of_checks_has_one_row_each(passed: Outcome) -> None:
+def test_table_of_checks_has_one_row_each(passed: ValidationOutcome) -> None:
     table = validation.as_table(passed)
 
     assert table.column_names == ["check", "severity", "passed", "unexpected", "remedy"]

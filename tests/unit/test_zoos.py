@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from modelsat import cross_validation, evaluation, zoos
-from modelsat.collection import Collection
-from modelsat.cross_validation import Folds
+from modelsat.data.collection import Collection
+from modelsat.evaluation import table as evaluation
 from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.studies import cross_validation, zoos
+from modelsat.studies.cross_validation import Folds
 
 NAN = float("nan")
 SIZES = np.asarray([7e9, 10e9, 70e9, NAN])

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from modelsat import cards, splits
+from modelsat.aptitude import cards
+from modelsat.aptitude.instructions import Instructions
+from modelsat.data import splits
 from modelsat.errors import InputError
-from modelsat.instructions import Instructions
-from modelsat.paper.layout import Layout
-from modelsat.routers.model_sat_paper import card_lines
+from modelsat.routers.paper.layout import Layout
+from modelsat.routers.paper.router import card_lines
 from training import order
-from training.loop import Batch, Inputs, Step
+from training.loop import Batch, Inputs, OptimiserStep
 from training.paper import groups
-from training.paper.groups import Evidence, Groups
+from training.paper.groups import GroupOutcomes, Groups
 from training.paper.recipe import PaperRecipe
 from training.ranks import Ranks
 
@@ -30,7 +31,7 @@ class Curriculum:
         keywords: Five words per task.
     """
 
-    evidence: dict[int, Evidence]
+    evidence: dict[int, GroupOutcomes]
     prompts: list[list[int]]
     accuracies: np.ndarray
     keywords: list[list[str]]
@@ -48,7 +49,7 @@ def prepare(instructions: Instructions, layout: Layout) -> Curriculum:
     rows = table.take([place[prompt_id] for prompt_id in train.ids])
     names, benchmarks = np.unique(rows["benchmark"].to_pylist(), return_inverse=True)
     targets = groups.circle_test(train.targets, rows["stem_digest"].to_pylist(), rows["choices"].to_pylist())
-    everything = Evidence(targets, benchmarks, groups.discrimination(targets), groups.strength(targets))
+    everything = GroupOutcomes(targets, benchmarks, groups.discrimination(targets), groups.strength(targets))
     asked = {table["benchmark"][place[one]].as_py() for one in instructions.aptitude_test["prompt_id"].to_pylist()}
     in_domain = everything.within(np.isin(names, list(asked))[benchmarks])
     if not (everything.positives().any() and in_domain.positives().any()):
@@ -61,18 +62,18 @@ def prepare(instructions: Instructions, layout: Layout) -> Curriculum:
     return Curriculum({1: in_domain, 2: everything}, layout.prompts(train.texts), accuracies, test.keywords)
 
 
-def plan(settings: PaperRecipe) -> list[Step]:
+def plan(settings: PaperRecipe) -> list[OptimiserStep]:
     """Return every step of both stages in order; stage 1 has one rate, stage 2 those of encoder and language model."""
     rows = np.arange(settings.groups)
     stages = (
         (1, settings.connector_steps, (settings.connector_learning_rate,)),
         (2, settings.steps, (settings.encoder_learning_rate, settings.learning_rate)),
     )
-    out: list[Step] = []
+    out: list[OptimiserStep] = []
     for stage, steps, peaks in stages:
         shares = [order.rate(done, steps, settings.warm_up) for done in range(steps)]
         out += [
-            Step(len(out) + done, stage, rows, tuple(peak * share for peak in peaks))
+            OptimiserStep(len(out) + done, stage, rows, tuple(peak * share for peak in peaks))
             for done, share in enumerate(shares)
         ]
     return out
@@ -81,7 +82,7 @@ def plan(settings: PaperRecipe) -> list[Step]:
 def inputs(curriculum: Curriculum, layout: Layout, settings: PaperRecipe, ranks: Ranks) -> Inputs:
     """Return the function that draws a rank's share of a step, which seed and step alone decide."""
 
-    def of_step(step: Step) -> Iterator[Batch]:
+    def of_step(step: OptimiserStep) -> Iterator[Batch]:
         rng = np.random.default_rng([settings.seed, step.number])
         drawn = groups.draw(rng, curriculum.evidence[step.stage], len(step.rows), settings.group)
         tasks = len(curriculum.keywords)

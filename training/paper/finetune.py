@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from modelsat.atomic import atomic_file, write_json
-from modelsat.backbone_files import copy_backbone
-from modelsat.instructions import Instructions
-from modelsat.paper.layout import Layout
-from modelsat.paper.network import PaperNetwork, check_lengths, is_causal, rounded, start
-from modelsat.routers.model_sat_paper import load_layout
-from modelsat.storage import file_digest
+from modelsat.aptitude.instructions import Instructions
+from modelsat.io.atomic import atomic_file, write_json
+from modelsat.io.storage import file_digest
+from modelsat.routers.paper.layout import Layout
+from modelsat.routers.paper.network import PaperNetwork, check_lengths, is_causal, rounded, start
+from modelsat.routers.paper.router import load_layout
+from modelsat.text.backbone import copy_backbone
 from training import adapters, loop
-from training.loop import Inputs, Step
+from training.loop import Inputs, OptimiserStep
 from training.paper import curriculum
 from training.paper.objective import GroupObjective
 from training.paper.recipe import PaperRecipe
@@ -88,7 +88,7 @@ class _Training:
         return network.train().to(self.ranks.device, getattr(torch, self.settings.precision))
 
     def stage(
-        self, number: int, network: PaperNetwork, steps: Sequence[Step], inputs: Inputs
+        self, number: int, network: PaperNetwork, steps: Sequence[OptimiserStep], inputs: Inputs
     ) -> dict[str, torch.Tensor]:
         """Take the steps of one stage and return, to rank 0, the weights as a bundle holds them."""
         if number == 2:

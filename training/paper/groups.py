@@ -12,7 +12,7 @@ NOBODY = -1
 
 
 @dataclass(frozen=True)
-class Evidence:
+class GroupOutcomes:
     """What groups are drawn from: n prompts, m candidates.
 
     Attributes:
@@ -27,7 +27,7 @@ class Evidence:
     prompt_weights: np.ndarray
     candidate_weights: np.ndarray
 
-    def within(self, prompts: np.ndarray) -> "Evidence":
+    def within(self, prompts: np.ndarray) -> "GroupOutcomes":
         """Return the same with prompts outside a boolean mask (n,) never drawn."""
         return replace(self, prompt_weights=np.where(prompts, self.prompt_weights, 0.0))
 
@@ -88,7 +88,7 @@ class Groups:
     prompts: np.ndarray
 
 
-def draw(rng: np.random.Generator, evidence: Evidence, count: int, k: int) -> Groups:
+def draw(rng: np.random.Generator, evidence: GroupOutcomes, count: int, k: int) -> Groups:
     """Draw groups.
 
     Args:

@@ -2,7 +2,7 @@
 
 import torch
 
-from modelsat.paper.network import PaperNetwork
+from modelsat.routers.paper.network import PaperNetwork
 
 
 def group_loss(scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pydantic
 
-from modelsat.paper.layout import Reading
+from modelsat.routers.paper.layout import PaperTokens
 from training.optimisation import Optimisation
 
 
@@ -59,6 +59,6 @@ class PaperRecipe(Optimisation):
         return self
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> PaperTokens:
         """Return what is read of a card and of a prompt."""
-        return Reading(self.capability, self.max_tokens, self.card_tokens, self.encoder_prefix)
+        return PaperTokens(self.capability, self.max_tokens, self.card_tokens, self.encoder_prefix)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelsat.errors import InputError
 
 if TYPE_CHECKING:
-    from modelsat.bundle import Bundle
+    from modelsat.bundle.bundle import Bundle
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def asked_bundle(uri: str, folder: Path) -> "Iterator[Bundle]":
     Raises:
         InputError: There is no champion yet, or the bundle is unusable.
     """
-    from modelsat import bundle, champions
+    from modelsat.bundle import bundle, champions
 
     if not uri:
         champion = champions.current(str(folder / "champions"))

@@ -48,11 +48,11 @@ def ask(
     """
     import tempfile
 
-    from modelsat import asking
-    from modelsat import bundle as bundles
-    from modelsat import catalogue as catalogues
-    from modelsat.asking import lm_eval_task
+    from modelsat.bundle import bundle as bundles
+    from modelsat.data import catalogue as catalogues
     from modelsat.errors import InputError
+    from modelsat.onboarding import asking
+    from modelsat.onboarding.asking import lm_eval_task
     from modelsat.reports import asked
 
     with tempfile.TemporaryDirectory(prefix="modelsat-ask-") as scratch:
@@ -64,7 +64,7 @@ def ask(
         if catalogue is None or candidate is None or into is None:
             raise InputError("whom to ask is missing; give --catalogue, --candidate and --into")
         row = catalogues.find(catalogues.read(catalogue), candidate)
-        settings = asking.Settings(
+        settings = asking.AskingSettings(
             endpoint=endpoint,
             questions=questions,
             concurrency=concurrency,

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import InputError
-from modelsat.rendering import render_prompt
-from modelsat.step_progress import StepProgress
+from modelsat.io.progress import StepProgress
+from modelsat.text.rendering import render_prompt
 
 if TYPE_CHECKING:
-    from modelsat.bundle import Bundle
-    from modelsat.routers.router import Reading
-    from modelsat.routing import Ranking
+    from modelsat.bundle.bundle import Bundle
+    from modelsat.bundle.ranking import Ranking
+    from modelsat.routers.router import Prediction
 
 BLOCK = 256
 
@@ -57,18 +57,18 @@ def _prompt(line: str, where: str) -> str:
     return text
 
 
-def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> "Reading":
+def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> "Prediction":
     """Return what a router makes of prompts, a block at a time, and tell how far it is where that takes long."""
     import numpy as np
 
-    from modelsat.routers.router import Reading
+    from modelsat.routers.router import Prediction
 
     progress, parts = StepProgress("reading prompts", tell), []
     for start in range(0, len(texts), BLOCK):
         parts.append(router.reading(texts[start : start + BLOCK]))
         if start + BLOCK < len(texts):
             progress(start + BLOCK, len(texts))
-    return Reading(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Reading)))
+    return Prediction(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Prediction)))
 
 
 def records(ranking: "Ranking") -> Iterator[str]:

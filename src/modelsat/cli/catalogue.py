@@ -35,14 +35,15 @@ def import_catalogue(
 
     Example: modelsat catalogue import models.json --into catalogue.yaml
     """
-    from modelsat import catalogue, registry, storage
+    from modelsat.data import catalogue
+    from modelsat.data.importers import mlflow_models, openrouter
     from modelsat.errors import ConflictError, InputError
-    from modelsat.importers import mlflow_models, openrouter
+    from modelsat.io import mlflow_registry, storage
 
     if into.exists() and not replace:
         raise ConflictError(f"{str(into)!r} exists already; add --replace or name another file")
     if source.startswith("mlflow:"):
-        found = mlflow_models.read(registry.client(source.removeprefix("mlflow:")))
+        found = mlflow_models.read(mlflow_registry.client(source.removeprefix("mlflow:")))
     else:
         try:
             listed = json.loads(storage.read(source))
@@ -63,7 +64,7 @@ def check_catalogue(uri: CatalogueUri) -> None:
 
     Example: modelsat catalogue check catalogue.yaml
     """
-    from modelsat import catalogue
+    from modelsat.data import catalogue
     from modelsat.errors import InputError
 
     table, faults = catalogue.usable(uri)
@@ -91,7 +92,7 @@ def show_catalogue(
 
     Example: modelsat catalogue show s3://bucket/catalogue
     """
-    from modelsat import catalogue
+    from modelsat.data import catalogue
 
     rows = catalogue.read(uri).to_pylist()
     if as_json:

@@ -50,10 +50,12 @@ def evaluate(
 
     Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
     """
-    from modelsat import __version__, atomic, comparison
+    from modelsat import __version__
     from modelsat.errors import InputError
+    from modelsat.evaluation import comparison
+    from modelsat.io import atomic
+    from modelsat.io.chat_endpoint import ChatEndpoint
     from modelsat.reports import compared, terminal
-    from modelsat.rivals.chat_endpoint import ChatEndpoint
 
     if bool(annotator) != bool(annotator_model):
         raise InputError("an annotator has an address and a model; give both --annotator and --annotator-model")

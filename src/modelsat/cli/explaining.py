@@ -30,22 +30,22 @@ def explain(
 
     Example: modelsat explain "Prove that sqrt(2) is irrational"
     """
-    from modelsat import explanation, routing
-    from modelsat.preferences import Preferences
+    from modelsat.bundle import explanation, ranking
+    from modelsat.policy.preferences import Preferences
 
     with asked_bundle(bundle, folder) as router:
-        rows = routing.rows(routing.route(router, [prompt], Preferences(tuple(candidates) if candidates else None)))
+        rows = ranking.rows(ranking.route(router, [prompt], Preferences(tuple(candidates) if candidates else None)))
         explained = explanation.explain(router, prompt, rows, questions)
     if as_json:
         typer.echo(json.dumps({"model": rows[0]["candidate"], "router_version": router.digest[:12]} | explained))
         return
-    typer.echo(routing.reason(rows))
+    typer.echo(ranking.reason(rows))
     for line in _lines(explained):
         typer.echo(line)
 
 
 def _lines(explained: dict[str, Any]) -> list[str]:
-    from modelsat import explanation
+    from modelsat.bundle import explanation
 
     if not explained["questions"]:
         return ["This router compares the prompt with no questions."]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from modelsat.feedback.protection import Standing
+    from modelsat.feedback.protection import CandidateFeedback
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,11 +33,11 @@ def check_feedback(
     import tempfile
     from pathlib import Path
 
-    from modelsat import storage
+    from modelsat.data.readers import feedback
     from modelsat.errors import ValidationFailed
     from modelsat.feedback.joining import join
     from modelsat.feedback.protection import protect
-    from modelsat.readers import feedback
+    from modelsat.io import storage
 
     with tempfile.TemporaryDirectory(prefix="modelsat-feedback-") as scratch:
         joined = join(storage.snapshot(log, Path(scratch)))
@@ -59,7 +59,7 @@ def check_feedback(
         raise ValidationFailed("; ".join(notes[1:]))
 
 
-def _cells(one: "Standing") -> tuple[str, ...]:
+def _cells(one: "CandidateFeedback") -> tuple[str, ...]:
     found = one.departure
     beyond = "–" if found is None else f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
     learned = f"{one.learned_mean:.3f}" if one.learned else "–"

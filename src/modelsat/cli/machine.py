@@ -36,7 +36,7 @@ def run(
 
 def status(folder: RunFolder = Path(".run")) -> None:
     """Show which services run and who is champion."""
-    from modelsat import champions
+    from modelsat.bundle import champions
     from pipelines import services
 
     for service in services.running(folder):
@@ -64,7 +64,7 @@ def sample(
     prompts: Annotated[int, typer.Option(help="How many.")] = 2400,
 ) -> None:
     """Write the synthetic sample: questions from templates, simulated candidates."""
-    from modelsat import sample as synthetic
+    from modelsat.data import sample as synthetic
 
     synthetic.write(target, seed, prompts)
     typer.echo(f"wrote {prompts} synthetic prompts of simulated candidates to {target}")

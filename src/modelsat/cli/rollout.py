@@ -32,9 +32,9 @@ def reconcile(
 
     Example: modelsat reconcile --champions s3://modelsat/champions --inference-service router
     """
-    from modelsat.rollout import deployed
+    from modelsat.cluster.rollout import deployed
 
-    champion = deployed.bring(deployed.Where(champions, mlflow_tracking_uri, inference_service, namespace))
+    champion = deployed.bring(deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace))
     typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")
 
 
@@ -50,10 +50,12 @@ def rollback(
 
     Example: modelsat rollback --champions s3://modelsat/champions --to 3
     """
-    from modelsat.rollout import deployed
+    from modelsat.cluster.rollout import deployed
 
     target = "the champion before" if to is None else f"the champion of epoch {to}"
     if not yes:
         typer.confirm(f"Return to {target}?", abort=True)
-    champion = deployed.roll_back(deployed.Where(champions, mlflow_tracking_uri, inference_service, namespace), to)
+    champion = deployed.roll_back(
+        deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace), to
+    )
     typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")

@@ -10,8 +10,8 @@ from modelsat.cli import batch_routing
 from modelsat.cli.asked_bundle import asked_bundle
 
 if TYPE_CHECKING:
-    from modelsat.preferences import Preferences
-    from modelsat.routing import Ranking
+    from modelsat.bundle.ranking import Ranking
+    from modelsat.policy.preferences import Preferences
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,7 +46,8 @@ def route(
     """
     import time
 
-    from modelsat import preferences, routing
+    from modelsat.bundle import ranking as routing
+    from modelsat.policy import preferences
 
     if (prompt is None) == (prompts is None):
         raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")

@@ -35,9 +35,9 @@ def serve(
     """
     if (champions is None) == (bundle is None):
         raise InputError("name either --champions to follow the champion or --bundle to serve one router")
-    from serving.server import Settings, run
+    from serving.server import ServerSettings, run
 
-    run(Settings(host, port, grpc_port, threads, deadline, per_minute, clients), champions, bundle)
+    run(ServerSettings(host, port, grpc_port, threads, deadline, per_minute, clients), champions, bundle)
 
 
 def gateway(
@@ -73,9 +73,10 @@ def gateway(
 
     Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
     """
-    from serving.gateway_server import Settings, feedback, run
+    from serving.gateway.app import GatewaySettings
+    from serving.gateway_server import feedback, run
 
-    settings = Settings(
+    settings = GatewaySettings(
         deadline_seconds=deadline,
         switch_gain=switch_gain,
         per_minute=per_minute,

@@ -27,7 +27,7 @@ def collect(
 
     Example: modelsat collect results/ s3://bucket/scores --into collected
     """
-    from modelsat import collection
+    from modelsat.data import collection
     from modelsat.reports import collected
 
     found = collection.collect(scores)
@@ -47,8 +47,8 @@ def validate(
 
     Example: modelsat validate collected --page validated.html
     """
-    from modelsat import validation
-    from modelsat.collection import Collection
+    from modelsat.data import validation
+    from modelsat.data.collection import Collection
     from modelsat.reports import validated
 
     collection = Collection.read(collected)
@@ -71,8 +71,8 @@ def instruct(
 
     Example: modelsat instruct collected --into instructions
     """
-    from modelsat import instructions
-    from modelsat.collection import Collection
+    from modelsat.aptitude import instructions
+    from modelsat.data.collection import Collection
 
     built = instructions.build(Collection.read(collected))
     built.write(into)

@@ -33,7 +33,7 @@ def watch(
 
     Example: modelsat watch --catalogue catalogue.yaml --every 60
     """
-    from modelsat.retraining_policy import Rules
+    from modelsat.onboarding.releases.retraining import RetrainingRules
     from pipelines.watch_here import Watch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def watch(
         ledger=ledger or str(folder / "ledger"),
         results=_absolute(results),
         choices={"ask_questions": questions, "ask_rate": rate},
-        rules=Rules(newcomers=newcomers) if train else None,
+        rules=RetrainingRules(newcomers=newcomers) if train else None,
         recipe=recipe,
     ).run(every, once)
 
@@ -70,9 +70,9 @@ def webhooks(
     import os
 
     from serving import tokens
-    from serving.webhooks import MLFLOW_SECRET, S3_TOKENS, Settings, run
+    from serving.webhooks import MLFLOW_SECRET, S3_TOKENS, WebhookSettings, run
 
-    settings = Settings(
+    settings = WebhookSettings(
         ledger=ledger or str(folder.resolve() / "ledger"),
         mlflow_secret=os.environ.get(MLFLOW_SECRET, "").strip(),
         s3_tokens=tokens.known(os.environ.get(S3_TOKENS, ""), None),

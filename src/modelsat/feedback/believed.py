@@ -18,7 +18,7 @@ _MAD_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)
-class Limits:
+class BeliefLimits:
     """What is tolerated of a client.
 
     Attributes:
@@ -38,7 +38,7 @@ class Limits:
     deviations: float = 3.5
 
 
-def not_believed(votes: Votes, limits: Limits = Limits()) -> dict[str, str]:
+def not_believed(votes: Votes, limits: BeliefLimits = BeliefLimits()) -> dict[str, str]:
     """Return the clients that are not believed, each with the reason."""
     found: dict[str, str] = {}
     for rows in rows_by(votes.candidates, votes.by_clients).values():
@@ -71,14 +71,14 @@ def chance_of_constant(votes: Votes, own: np.ndarray) -> float:
     return chance
 
 
-def _contradicts(votes: Votes, own: np.ndarray, limits: Limits) -> bool:
+def _contradicts(votes: Votes, own: np.ndarray, limits: BeliefLimits) -> bool:
     judged = own[~np.isnan(votes.known[own])]
     if len(judged) < limits.least_known:
         return False
     return bool(np.abs(votes.scores[judged] - votes.known[judged]).mean() > limits.most_contradiction)
 
 
-def _apart(votes: Votes, rows: np.ndarray, limits: Limits) -> list[str]:
+def _apart(votes: Votes, rows: np.ndarray, limits: BeliefLimits) -> list[str]:
     """Return the clients whose votes on one candidate lie further from what was expected than those of the others."""
     givers, place, counts = np.unique(votes.givers[rows].astype(str), return_inverse=True, return_counts=True)
     sums = np.bincount(place, weights=votes.scores[rows] - votes.expected[rows], minlength=len(givers))

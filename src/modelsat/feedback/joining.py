@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from modelsat.errors import InputError
 from modelsat.feedback import log
 from modelsat.feedback.votes import OPERATOR, Votes
-from modelsat.storage import SourceFile
+from modelsat.io.storage import SourceFile
 
 UNKNOWN, AMBIGUOUS = "the answer is not in the log", "several answers have the request id"
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from modelsat.feedback import believed
 from modelsat.feedback.votes import OPERATOR, Votes, by_prompt, rows_by
-from modelsat.rendering import digest
 from modelsat.statistics import Interval, bootstrap_means, interval
+from modelsat.text.rendering import digest
 
 JUDGED, NO_TEXT, BEYOND_SHARE, TOO_FEW, QUARANTINED = (
     "the operator judged the answer",
@@ -30,7 +30,7 @@ _RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProtectionLimits:
     """What is tolerated.
 
     Attributes:
@@ -44,7 +44,7 @@ class Limits:
     most_per_client: int = 10
     most_share: float = 0.05
     most_departure: float = 0.02
-    clients: believed.Limits = field(default_factory=believed.Limits)
+    clients: believed.BeliefLimits = field(default_factory=believed.BeliefLimits)
 
     @property
     def least_prompts(self) -> int:
@@ -53,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CandidateFeedback:
     """What feedback says of one candidate.
 
     Attributes:
@@ -88,10 +88,10 @@ class Protected:
     """
 
     reasons: np.ndarray
-    standings: tuple[Standing, ...]
+    standings: tuple[CandidateFeedback, ...]
 
 
-def protect(votes: Votes, limits: Limits = Limits(), accepted: Collection[str] = ()) -> Protected:
+def protect(votes: Votes, limits: ProtectionLimits = ProtectionLimits(), accepted: Collection[str] = ()) -> Protected:
     """Say of every vote whether it is learned from.
 
     Args:
@@ -154,10 +154,12 @@ def _departures(votes: Votes, counted: np.ndarray) -> dict[str, Interval]:
     return {name: interval(value - usual, resampled[name] - usual) for name, value in values.items()}
 
 
-def _standing(votes: Votes, reasons: np.ndarray, name: str, departure: Interval | None, quarantined: bool) -> Standing:
+def _standing(
+    votes: Votes, reasons: np.ndarray, name: str, departure: Interval | None, quarantined: bool
+) -> CandidateFeedback:
     own = votes.candidates == name
     everything, learned = by_prompt(votes, own, name), by_prompt(votes, own & (reasons == ""), name)
-    return Standing(
+    return CandidateFeedback(
         candidate=name,
         votes=int(own.sum()),
         clients=len(set(votes.givers[own].tolist()) - {OPERATOR}),

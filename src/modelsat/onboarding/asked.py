@@ -8,18 +8,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from modelsat import admission, asking, rendering, storage
-from modelsat.answer_checks import Answers
-from modelsat.asking import Settings, Standing
-from modelsat.asking.results import ANSWERS, REPORT
-from modelsat.bundle import Bundle
-from modelsat.onboarding.evidence import Evidence
+from modelsat.aptitude.answer_checks import CheckedAnswers
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
+from modelsat.data.answers_folder import ANSWERS, REPORT
+from modelsat.io import storage
+from modelsat.onboarding import asking
+from modelsat.onboarding.asking import AskingProgress, AskingSettings
+from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.onboarding.order import Order
+from modelsat.text import rendering
 
 _LINE_SECONDS = 5.0
 
 
-def ask(order: Order, settings: Settings, work: Path, store: str) -> str:
+def ask(order: Order, settings: AskingSettings, work: Path, store: str) -> str:
     """Put the champion's aptitude test to the candidate and return where its answers are kept.
 
     Args:
@@ -51,7 +54,7 @@ def unreadable(sources: Sequence[str]) -> int:
     return sum(int(json.loads(storage.read(report)).get("unreadable", 0)) for report in reports)
 
 
-def beside_zoo(parent: Bundle, evidence: Evidence, unparsable: int) -> Answers:
+def beside_zoo(parent: Bundle, evidence: OnboardingEvidence, unparsable: int) -> CheckedAnswers:
     """Return the candidate's answers to the aptitude test and the zoo's to the same questions.
 
     Args:
@@ -67,7 +70,7 @@ def beside_zoo(parent: Bundle, evidence: Evidence, unparsable: int) -> Answers:
     for answer in admitted.answers.to_pylist():
         spread[row[answer["position"]], column[answer["candidate"]]] = answer["score"]
     options = [len(choices or ()) for choices in test["choices"].to_pylist()]
-    return Answers(
+    return CheckedAnswers(
         scores=spread[:, -1],
         zoo=spread[:, :-1],
         names=parent.names,
@@ -83,7 +86,7 @@ class _Line:
     def __init__(self) -> None:
         self.last = time.monotonic()
 
-    def __call__(self, standing: Standing) -> None:
+    def __call__(self, standing: AskingProgress) -> None:
         if time.monotonic() - self.last > _LINE_SECONDS or standing.answered == standing.planned:
             print(f"answered {standing.answered:,}/{standing.planned:,}", flush=True)  # noqa: T201
             self.last = time.monotonic()

@@ -10,11 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat import admission, catalogue, contracts, rendering
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue, contracts
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.routers.selection import Selection
+from modelsat.text import rendering
 
 ANSWERS_AT = "answers_at"
 """In the lineage: where a training finds the answers of the candidates that came since the last one, by candidate."""

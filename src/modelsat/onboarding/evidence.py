@@ -7,15 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat import catalogue, collection, contracts
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue, collection, contracts
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError, ModelsatError
 from modelsat.onboarding.change import Action, Change
 
 
 @dataclass(frozen=True)
-class Evidence:
+class OnboardingEvidence:
     """Results of the candidate and of those that the champion knows, under the champion's names.
 
     Attributes:
@@ -34,7 +34,7 @@ class Evidence:
 
 def gather(
     bundle: Bundle, change: Change, sources: Sequence[str], zoo: Sequence[str], facts: Mapping[str, Any]
-) -> Evidence:
+) -> OnboardingEvidence:
     """Collect results.
 
     Args:
@@ -64,7 +64,7 @@ def gather(
     wanted = [*bundle.names, change.candidate]
     others_known = catalogue.same(bundle.candidates, merged.candidates)
     results = only(_renamed(merged, {k: v for k, v in others_known.items() if k != change.candidate}), wanted)
-    return Evidence(replace(results, notes=(*results.notes, *notes)), change.candidate)
+    return OnboardingEvidence(replace(results, notes=(*results.notes, *notes)), change.candidate)
 
 
 def nothing() -> Collection:

@@ -12,10 +12,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from modelsat import bundle, catalogue, champions
-from modelsat.atomic import write_text
-from modelsat.bundle import Bundle
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue
 from modelsat.errors import InputError
+from modelsat.io.atomic import write_text
 from modelsat.onboarding import change as changes
 from modelsat.onboarding.change import Change
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from modelsat import admission, arena, outcomes, policy, splits
-from modelsat.bundle import Bundle
-from modelsat.collection import Collection
+from modelsat.bundle import admission
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import score_matrix, splits
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.gate import Outcome, Rules, Verdict
+from modelsat.evaluation import arena
+from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
 from modelsat.onboarding.change import Action, Change
-from modelsat.onboarding.evidence import Evidence
+from modelsat.onboarding.evidence import OnboardingEvidence
+from modelsat.policy import choice
 from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 
 PROMPTS = 256
@@ -61,7 +64,9 @@ class Shadow:
         return abs(self.after.get(candidate, 0.0) - self.before.get(candidate, 0.0))
 
 
-def compare(old: Bundle, new: Bundle, evidence: Evidence, change: Change, rules: Rules = Rules()) -> Shadow:
+def compare(
+    old: Bundle, new: Bundle, evidence: OnboardingEvidence, change: Change, rules: GateRules = GateRules()
+) -> Shadow:
     """Show both bundles the same prompts.
 
     Args:
@@ -100,7 +105,7 @@ def compare(old: Bundle, new: Bundle, evidence: Evidence, change: Change, rules:
     )
 
 
-def judge(shadow: Shadow, change: Change, max_loss: float) -> Verdict:
+def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
     """Say whether the changed bundle becomes champion.
 
     A newcomer has to be no worse than `max_loss` with the confidence of the bound; an order to remove a candidate or to
@@ -119,25 +124,25 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> Verdict:
             f"{gain[0]:+.1f} points ({gain[1]:+.1f} to {gain[2]:+.1f}), at most {100 * shadow.loss_bound:.1f} points "
         )
         worth += f"are lost, by {shadow.basis} ({shadow.scored})"
-    outcome = Outcome.PROMOTED
+    outcome = GateOutcome.PROMOTED
     if change.action is Action.ADD:
         reason = f"{change.candidate} would get {share}: {worth}"
         if shadow.share(change.candidate) and (shadow.loss_bound is None or shadow.loss_bound > max_loss):
-            outcome = Outcome.KEPT
+            outcome = GateOutcome.KEPT
             reason += f"; more than {100 * max_loss:.1f} points might be lost, so ask it more questions or allow more"
     elif change.action is Action.REMOVE:
         reason = f"{change.candidate} gives up {share}: {worth}"
     else:
         reason = f"{change.candidate} has new prices; choices without a cost weight stay as they are"
-    return Verdict(outcome, reason, "the champion", shadow.gain or Interval(0.0, 0.0, 0.0), None, shadow.scored)
+    return GateVerdict(outcome, reason, "the champion", shadow.gain or Interval(0.0, 0.0, 0.0), None, shadow.scored)
 
 
-def _prompts(wide: Bundle, old: Bundle, evidence: Evidence) -> tuple[list[str], list[str], np.ndarray, str]:
+def _prompts(wide: Bundle, old: Bundle, evidence: OnboardingEvidence) -> tuple[list[str], list[str], np.ndarray, str]:
     """Return ids, texts and outcomes (n, candidates) of held-out prompts; without any, of aptitude questions."""
     results = evidence.results
     held_out = np.flatnonzero(splits.assign(results.prompts["stem_digest"].to_pylist()) == splits.TEST)
     ids = results.prompts["prompt_id"].to_pylist()
-    truth = outcomes.matrix(results.scores, [ids[i] for i in held_out], wide.names)
+    truth = score_matrix.matrix(results.scores, [ids[i] for i in held_out], wide.names)
     if evidence.candidate in wide.names and len(held_out):
         own = ~np.isnan(truth[:, wide.names.index(evidence.candidate)])
         if own.any():
@@ -174,7 +179,7 @@ def _columns(bundle: Bundle, wide: Bundle) -> list[int]:
 def _choose(bundle: Bundle, probability: np.ndarray, wide: Bundle) -> np.ndarray:
     """Return which column of the wide bundle a bundle chooses, (n,)."""
     columns = np.asarray(_columns(bundle, wide))
-    return columns[policy.choose(probability[:, columns], tie_break=_ties(bundle.lineage, bundle.names))]
+    return columns[choice.choose(probability[:, columns], tie_break=_ties(bundle.lineage, bundle.names))]
 
 
 def _ties(lineage: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> np.ndarray:
@@ -200,7 +205,12 @@ def _known_gains(
 
 
 def _expected(
-    old: Bundle, evidence: Evidence, change: Change, probability: np.ndarray, before: np.ndarray, after: np.ndarray
+    old: Bundle,
+    evidence: OnboardingEvidence,
+    change: Change,
+    probability: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
 ) -> np.ndarray | None:
     """Return what is expected to be gained, once per answer that corrects the expectation; None without such answers.
 
@@ -225,7 +235,7 @@ def _expected(
     return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
 
 
-def _unseen(old: Bundle, evidence: Evidence, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, in truth, by kind.
 
     The promise is that of a bundle that does not know the newcomer's answer. Where that of the champion's choice is not
@@ -281,6 +291,6 @@ def _of_stems(own: Collection, stems: set[str]) -> Collection:
     return replace(own, prompts=prompts, scores=own.scores.filter(kept))
 
 
-def _measured(gains: np.ndarray, rules: Rules) -> tuple[Interval, float]:
+def _measured(gains: np.ndarray, rules: GateRules) -> tuple[Interval, float]:
     resampled = bootstrap_means(gains[:, None])[:, 0]
     return interval(float(gains.mean()), resampled), max(0.0, -lower_bound(resampled, rules.confidence))

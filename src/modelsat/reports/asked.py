@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from modelsat.asking import Plan, Standing
+from modelsat.onboarding.asking import AskingProgress, Plan
 
 EVERY_SECONDS = 10.0
 
@@ -32,7 +32,7 @@ class ProgressLine:
         self._began = self._last = time.monotonic()
         self._done = 0
 
-    def __call__(self, standing: Standing) -> None:
+    def __call__(self, standing: AskingProgress) -> None:
         """Report progress."""
         self._done += 1
         now = time.monotonic()
@@ -45,7 +45,7 @@ class ProgressLine:
             self._stream.flush()
 
 
-def standing_line(standing: Standing, per_second: float) -> str:
+def standing_line(standing: AskingProgress, per_second: float) -> str:
     """Return one line; `per_second` is the speed of this run."""
     left = (standing.planned - standing.answered - standing.without_answer) / max(per_second, 1e-9)
     parts = [f"{standing.answered}/{standing.planned} answered", f"{standing.unreadable} not readable"]

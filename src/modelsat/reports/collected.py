@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat import outcomes
-from modelsat.collection import Collection
+from modelsat.data import score_matrix
+from modelsat.data.collection import Collection
 from modelsat.reports import figures, page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 
 
 def sentence(collection: Collection) -> str:
@@ -28,7 +28,7 @@ def write(collection: Collection, path: Path | str) -> None:
     names = collection.candidates["candidate"].to_pylist()
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=str)
     columns = [str(name) for name in np.unique(benchmarks)]
-    table = outcomes.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), names)
+    table = score_matrix.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), names)
     asked = ~np.isnan(table)
     shares = np.asarray([asked[benchmarks == column].mean(axis=0) for column in columns]).T.reshape(
         len(names), len(columns)
@@ -45,7 +45,7 @@ def write(collection: Collection, path: Path | str) -> None:
     sections.append(_candidates(collection, table))
     if collection.notes:
         sections.append(
-            Section("Remarks", rows=[Row((note,)) for note in collection.notes], heads=("what was noticed",))
+            Section("Remarks", rows=[TableRow((note,)) for note in collection.notes], heads=("what was noticed",))
         )
     if collection.rejects.num_rows:
         sections.append(rejects(collection))
@@ -62,7 +62,7 @@ def rejects(collection: Collection) -> Section:
     """Return the table of rejected rows with file, row and reason."""
     shown = collection.rejects.slice(0, 50).to_pylist()
     rows = [
-        Row(
+        TableRow(
             (
                 row["source_uri"],
                 "whole file" if row["source_row"] is None else row["source_row"],
@@ -85,7 +85,7 @@ def _candidates(collection: Collection, table: np.ndarray) -> Section:
     facts = collection.candidates.to_pylist()
     order = np.argsort(-mean, kind="stable")
     rows = [
-        Row(
+        TableRow(
             (
                 facts[i]["candidate"],
                 facts[i]["released_at"] or "–",

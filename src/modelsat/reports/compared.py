@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat.comparison import Comparison
-from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Line
-from modelsat.gate import Rules
+from modelsat.evaluation.comparison import Comparison
+from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Line
 from modelsat.reports import collected, evaluated, figures, page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 
 
 def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
@@ -31,7 +31,7 @@ def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
 
 def sentence(comparison: Comparison) -> str:
     """Say who routed best and whether that is significant, where prompts are enough for the gate to tell."""
-    prompts, enough = comparison.evaluation.prompts, Rules().min_prompts
+    prompts, enough = comparison.evaluation.prompts, GateRules().min_prompts
     if prompts < enough:
         return f"Too few held-out prompts to say who routes best: {prompts}, and {enough} are needed."
     routers = [line for line in comparison.evaluation.lines if not line.is_reference]
@@ -61,7 +61,7 @@ def _by_set(comparison: Comparison) -> Section | None:
     rows = []
     for name in comparison.predictions:
         gain = table.correct[name] - table.correct[BEST_SINGLE]
-        rows.append(Row((name, *(page.points(gain[comparison.arena.sets == one].mean()) for one in sets))))
+        rows.append(TableRow((name, *(page.points(gain[comparison.arena.sets == one].mean()) for one in sets))))
     return Section(
         "Gain by set, in points",
         heads=("", *(Path(one).name for one in sets)),
@@ -75,7 +75,7 @@ def _unseen(comparison: Comparison) -> Section | None:
     for router, seen in comparison.seen.items():
         unseen = [name for name in comparison.arena.candidates if name not in seen]
         if unseen:
-            rows.append(Row((router, len(unseen), ", ".join(unseen))))
+            rows.append(TableRow((router, len(unseen), ", ".join(unseen))))
     if not rows:
         return None
     return Section(

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat import policy
-from modelsat.arena import Arena
-from modelsat.evaluation import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line
-from modelsat.gate import Outcome, Verdict
+from modelsat.evaluation import gate
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line
+from modelsat.policy import choice as policy
 from modelsat.reports import figures, page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import mean_over_ties
 
 _COST_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
@@ -21,7 +22,7 @@ _BINS = 10
 def write(
     arena: Arena,
     evaluation: Evaluation,
-    verdict: Verdict,
+    verdict: GateVerdict,
     predictions: Mapping[str, np.ndarray],
     challenger: str,
     path: Path | str,
@@ -47,24 +48,14 @@ def write(
         _flips(arena, evaluation, challenger),
         _calibration(arena, evaluation, probabilities, challenger),
     ]
-    tone = {Outcome.PROMOTED: "good", Outcome.KEPT: "", Outcome.DO_NOT_ROUTE: "bad"}[verdict.outcome]
-    page.write(path, "Evaluated router", sentence(verdict), [s for s in sections if s is not None], tone, footer)
-
-
-def sentence(verdict: Verdict) -> str:
-    """Return the verdict as one sentence."""
-    lead = {
-        Outcome.PROMOTED: "The challenger is promoted",
-        Outcome.KEPT: "The champion is kept",
-        Outcome.DO_NOT_ROUTE: "The advice is not to route, the best single candidate answers everything",
-    }[verdict.outcome]
-    return f"{lead}: {verdict.reason}."
+    tone = {GateOutcome.PROMOTED: "good", GateOutcome.KEPT: "", GateOutcome.DO_NOT_ROUTE: "bad"}[verdict.outcome]
+    page.write(path, "Evaluated router", gate.sentence(verdict), [s for s in sections if s is not None], tone, footer)
 
 
 def table(evaluation: Evaluation, challenger: str) -> Section:
     """Return the table of routers and reference lines."""
     order = sorted(evaluation.lines, key=lambda line: (line.is_reference, -line.accuracy.value))
-    rows = [Row(_cells(line), "strong" if line.name == challenger else "") for line in order]
+    rows = [TableRow(_cells(line), "strong" if line.name == challenger else "") for line in order]
     sets = ", ".join(f"{name} ({n:,})" for name, n in evaluation.sets.items())
     return Section(
         "Accuracy on held-out prompts",
@@ -137,7 +128,7 @@ def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
             f"± {100 * margin:.1f}",
             page.percent(oracle[inside].mean()),
         )
-        rows.append(Row(cells))
+        rows.append(TableRow(cells))
     return Section(
         "By benchmark or category",
         heads=("", "prompts", "router", "best single", "gain", "95 %", "oracle"),
@@ -177,7 +168,7 @@ def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
                 arena.candidates[arena.best_single[i]],
                 text[:160] + ("…" if len(text) > 160 else ""),
             )
-            rows.append(Row(cells, "good" if kind == "gain" else "bad"))
+            rows.append(TableRow(cells, "good" if kind == "gain" else "bad"))
     return Section(
         "Prompts that flipped",
         f"{len(gains):,} gains and {len(losses):,} losses against best single; equal numbers of each, drawn at random.",

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from modelsat.answer_checks import Finding
-from modelsat.bundle import Bundle
-from modelsat.gate import Outcome, Verdict
+from modelsat.aptitude.answer_checks import Finding
+from modelsat.bundle.bundle import Bundle
+from modelsat.evaluation.gate import GateOutcome, GateVerdict
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.shadow import Shadow
 from modelsat.reports import figures, page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 
 _SHOWN = 15
 
@@ -26,7 +26,7 @@ def write_checks(candidate: str, findings: Sequence[Finding], against: Sequence[
     """Write the page of the answers' checks, refusals first."""
     refused = {id(finding) for finding in against}
     ordered = sorted(findings, key=lambda finding: (id(finding) not in refused, finding.holds))
-    rows = [Row((_state(f, id(f) in refused), f.title, f.detail), _tone(f, id(f) in refused)) for f in ordered]
+    rows = [TableRow((_state(f, id(f) in refused), f.title, f.detail), _tone(f, id(f) in refused)) for f in ordered]
     sentence = refusal(candidate, against) or f"{len(findings)} checks of the answers of {candidate!r} passed."
     if not findings:
         rows, sentence = [], "No answers are needed for this change."
@@ -39,7 +39,7 @@ def write_card(made: Bundle, change: Change, path: Path) -> None:
     cards = made.cards.filter(pc.equal(made.cards["candidate"], change.candidate)).to_pylist()
     cards.sort(key=lambda card: -card["shrunken_accuracy"])
     rows = [
-        Row((card["task"], "–" if card["accuracy"] is None else page.percent(card["accuracy"], 0), card["n"],
+        TableRow((card["task"], "–" if card["accuracy"] is None else page.percent(card["accuracy"], 0), card["n"],
              page.percent(card["shrunken_accuracy"], 0)))
         for card in cards
     ]  # fmt: skip
@@ -54,13 +54,13 @@ def write_card(made: Bundle, change: Change, path: Path) -> None:
     page.write(path, f"Card of {change.candidate}", told[change.action], [section], footer=f"bundle {made.digest}")
 
 
-def sentence(verdict: Verdict) -> str:
+def sentence(verdict: GateVerdict) -> str:
     """Return the verdict in one sentence."""
-    become = "becomes champion" if verdict.outcome is Outcome.PROMOTED else "is not promoted"
+    become = "becomes champion" if verdict.outcome is GateOutcome.PROMOTED else "is not promoted"
     return f"The changed router {become}: {verdict.reason}."
 
 
-def write(shadow: Shadow, verdict: Verdict, change: Change, path: Path, footer: str) -> None:
+def write(shadow: Shadow, verdict: GateVerdict, change: Change, path: Path, footer: str) -> None:
     """Write the page of the shadow evaluation: the verdict, and shares of traffic before and after."""
     names = sorted({*shadow.before, *shadow.after}, key=lambda name: -shadow.after.get(name, 0.0))[:_SHOWN]
     if change.candidate not in names and change.candidate in {*shadow.before, *shadow.after}:
@@ -74,12 +74,12 @@ def write(shadow: Shadow, verdict: Verdict, change: Change, path: Path, footer: 
     if shadow.gain is not None and shadow.loss_bound is not None:
         gain = f"{page.points(shadow.gain.value)} ({page.points(shadow.gain.low)} to {page.points(shadow.gain.high)})"
         rows = [
-            Row(("gain in points, with 95 % interval", gain)),
-            Row(("points lost at most, with one-sided 95 % confidence", f"{100 * shadow.loss_bound:.1f}")),
-            Row((f"rests on {shadow.basis}", f"{shadow.scored:,}")),
+            TableRow(("gain in points, with 95 % interval", gain)),
+            TableRow(("points lost at most, with one-sided 95 % confidence", f"{100 * shadow.loss_bound:.1f}")),
+            TableRow((f"rests on {shadow.basis}", f"{shadow.scored:,}")),
         ]
         sections.append(Section("What it is worth", heads=("", "value"), rows=rows, numeric=frozenset({1})))
-    tone = "good" if verdict.outcome is Outcome.PROMOTED else "bad"
+    tone = "good" if verdict.outcome is GateOutcome.PROMOTED else "bad"
     page.write(
         path, f"Shadow evaluation: {change.action} {change.candidate}", sentence(verdict), sections, tone, footer
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import jinja2
 
-from modelsat.atomic import write_text
+from modelsat.io.atomic import write_text
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """Cells of one table row; `tone` is strong, good, warn, bad or empty."""
 
     cells: tuple[object, ...]
@@ -37,7 +37,7 @@ class Section:
     text: str = ""
     figure: str = ""
     heads: Sequence[str] = ()
-    rows: Sequence[Row] = ()
+    rows: Sequence[TableRow] = ()
     numeric: frozenset[int] = field(default_factory=frozenset)
     pre: str = ""
     note: str = ""

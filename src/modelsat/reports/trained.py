@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.reports import figures, page
-from modelsat.reports.page import Row, Section
+from modelsat.reports.page import Section, TableRow
 
 
 def write(history: Sequence[Mapping[str, float]], facts: Mapping[str, Any], path: Path | str) -> None:
@@ -23,7 +23,7 @@ def write(history: Sequence[Mapping[str, float]], facts: Mapping[str, Any], path
         sections.append(Section("Loss", figure=figures.lines({"training loss": (steps, losses)}, "step", "loss")))
         rates = {"learning rate": (steps, [row["learning_rate"] for row in history])}
         sections.append(Section("Learning rate", figure=figures.lines(rates, "step", "learning rate")))
-    rows = [Row((name.replace("_", " "), _shown(value))) for name, value in facts.items()]
+    rows = [TableRow((name.replace("_", " "), _shown(value))) for name, value in facts.items()]
     sections.append(Section("What was trained", heads=("fact", "value"), rows=rows))
     sentence = (
         f"loss {losses[0]:.4f} to {losses[-1]:.4f} in {int(steps[-1]):,} steps"

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from modelsat.collection import Collection
+from modelsat.data.collection import Collection
+from modelsat.data.expectations import CRITICAL, Check
+from modelsat.data.validation import ValidationOutcome
 from modelsat.reports import collected, page
-from modelsat.reports.page import Row, Section
-from modelsat.validation import CRITICAL, Check, Outcome
+from modelsat.reports.page import Section, TableRow
 
 
-def write(outcome: Outcome, collection: Collection, path: Path | str) -> None:
+def write(outcome: ValidationOutcome, collection: Collection, path: Path | str) -> None:
     """Write the page of the validate step."""
     broken = [check for check in outcome.checks if not check.passed]
     broken.sort(key=lambda check: check.severity != CRITICAL)
@@ -20,7 +21,7 @@ def write(outcome: Outcome, collection: Collection, path: Path | str) -> None:
             "All checks",
             heads=("result", "expectation", "rows"),
             rows=[
-                Row((_state(check), check.title, check.unexpected or ""), _tone(check))
+                TableRow((_state(check), check.title, check.unexpected or ""), _tone(check))
                 for check in [*broken, *(c for c in outcome.checks if c.passed)]
             ],
             numeric=frozenset({2}),
@@ -39,7 +40,7 @@ def write(outcome: Outcome, collection: Collection, path: Path | str) -> None:
 
 def _rows(check: Check) -> Section:
     heads = tuple(check.rows[0])
-    rows = [Row(tuple("–" if value is None else value for value in row.values())) for row in check.rows]
+    rows = [TableRow(tuple("–" if value is None else value for value in row.values())) for row in check.rows]
     more = f"{check.unexpected - len(rows)} more rows. " if check.unexpected > len(rows) else ""
     return Section(f"{check.title}: broken", heads=heads, rows=rows, note=f"{more}What to do: {check.remedy}.")
 

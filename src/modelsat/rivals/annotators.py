@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from modelsat.atomic import write_json
 from modelsat.errors import ServiceError
-from modelsat.rendering import digest
-from modelsat.rivals.chat_endpoint import ChatEndpoint
+from modelsat.io.atomic import write_json
+from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.text.rendering import digest
 
 CAPABILITIES = (
     "reasoning",

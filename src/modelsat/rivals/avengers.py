@@ -6,7 +6,7 @@ unit length. A missing price counts as the dearest and not, as in the published 
 
 import numpy as np
 
-from modelsat.policy import relative_costs
+from modelsat.policy.choice import relative_costs
 from modelsat.rivals.clusters import cluster
 from modelsat.rivals.group_means import group_means, membership
 from modelsat.rivals.rival import Labelled, Scorer

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelsat.outcomes import levels
+from modelsat.data.score_matrix import levels
 from modelsat.rivals.rival import Labelled
 
 

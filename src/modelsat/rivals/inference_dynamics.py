@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from modelsat.outcomes import levels
+from modelsat.data.score_matrix import levels
 from modelsat.rivals.rival import Labelled, Scorer, best, regret
 from modelsat.rivals.task_classifier import posterior
 

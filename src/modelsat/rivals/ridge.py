@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelsat.outcomes import levels
+from modelsat.data.score_matrix import levels
 from modelsat.rivals.rival import Labelled, Scorer, best
 
 PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)

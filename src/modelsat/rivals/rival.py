@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from modelsat import policy
+from modelsat.policy import choice as policy
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 """Unit vectors (prompts, width) to utilities (prompts, candidates), the larger the better."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from modelsat import embeddings
+from modelsat.io.chat_endpoint import ChatEndpoint
 from modelsat.rivals.annotators import CAPABILITIES, RANKS, TAGS, annotate
-from modelsat.rivals.chat_endpoint import ChatEndpoint
+from modelsat.text import embeddings
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Phrases to unit vectors (phrases, width)."""

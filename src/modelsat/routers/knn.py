@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from modelsat.backbone_files import copy_backbone
-from modelsat.encoder import Encoder
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
+from modelsat.text.backbone import copy_backbone
+from modelsat.text.encoder import Encoder
 
 PRIOR_NEIGHBOURS = 5.0
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from modelsat.encoder import Pass
-from modelsat.routers.fusion import Fusion
-from modelsat.routers.model_sat import ModelSat
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
-from modelsat.routers.router import Progress, Reading, Router
+from modelsat.routers.router import Prediction, Progress, Router
+from modelsat.text.encoder import Pass
 
 SHORTLIST = 8
 TWENTIETHS = tuple(i / 20 for i in range(21))
@@ -42,7 +42,7 @@ class Reranked(Router):
             out[part.rows] = self._score(part, self.fusion.encoder.vectors(part))
         return out
 
-    def read(self, texts: Sequence[str]) -> Reading:
+    def read(self, texts: Sequence[str]) -> Prediction:
         """Read the prompts once; far from fusion's landmarks they are foreign."""
         probability = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
         foreign = np.zeros(len(texts), dtype=np.float32)
@@ -50,7 +50,7 @@ class Reranked(Router):
             vectors = self.fusion.encoder.vectors(part)
             probability[part.rows] = self._score(part, vectors)
             foreign[part.rows] = self.fusion.surface.foreign(vectors)
-        return Reading(probability, self.truncated(texts), foreign)
+        return Prediction(probability, self.truncated(texts), foreign)
 
     def _score(self, part: Pass, vectors: np.ndarray) -> np.ndarray:
         fused = self.fusion.from_vectors(vectors)

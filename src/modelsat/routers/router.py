@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """What a router makes of n prompts, each read once.
 
     Attributes:
@@ -78,9 +78,11 @@ class Router(ABC):
         """Say for which prompts the router reads only a part, as a boolean array of shape (prompts,)."""
         return np.zeros(len(texts), dtype=bool)
 
-    def read(self, texts: Sequence[str]) -> Reading:
+    def read(self, texts: Sequence[str]) -> Prediction:
         """Return everything that is told of prompts, as a request needs it."""
-        return Reading(self.success_probability(texts), self.truncated(texts), np.zeros(len(texts), dtype=np.float32))
+        return Prediction(
+            self.success_probability(texts), self.truncated(texts), np.zeros(len(texts), dtype=np.float32)
+        )
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
         """Return how much prompts resemble the aptitude questions in their frozen order.

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from modelsat.routers.kinds import load_router
 from modelsat.routers.profile import Profile
-from modelsat.routers.router import Progress, Reading, Router
+from modelsat.routers.router import Prediction, Progress, Router
 
 
 class Selection(Router):
@@ -42,7 +43,7 @@ class Selection(Router):
         """Leave out what is not selected."""
         return np.asarray(self.inner.doubt[self.columns])
 
-    def read(self, texts: Sequence[str]) -> Reading:
+    def read(self, texts: Sequence[str]) -> Prediction:
         """Read as the router does."""
         told = self.inner.read(texts)
         return replace(told, success_probability=told.success_probability[:, self.columns])
@@ -72,8 +73,6 @@ class Selection(Router):
     @classmethod
     def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Selection":
         """Rebuild the router and select."""
-        from modelsat.bundle import load_router
-
         inner = load_router(folder, settings["kind"], tuple(settings["candidates"]), settings["settings"])
         selection = cls(inner, settings["columns"])
         if selection.candidates != tuple(candidates):

@@ -11,10 +11,10 @@ import torch
 from tokenizers import AddedToken, Tokenizer, processors
 from transformers import Phi3Config, Phi3ForCausalLM, XLMRobertaConfig, XLMRobertaModel
 
-from modelsat.encoder import load_tokenizer
-from modelsat.paper.layout import Layout, Reading
-from modelsat.paper.network import rounded, start
-from modelsat.routers.model_sat_paper import ModelSatPaper, load_layout
+from modelsat.routers.paper.layout import Layout, PaperTokens
+from modelsat.routers.paper.network import rounded, start
+from modelsat.routers.paper.router import ModelSatPaper, load_layout
+from modelsat.text.encoder import load_tokenizer
 
 ENCODER_WIDTH = 16
 KEYWORDS = [["red", "crimson", "ruby", "scarlet", "rose"], ["blue", "azure", "navy", "sky", "teal"], ["green"] * 5]
@@ -73,8 +73,8 @@ def folders(place: Callable[[str], Path]) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def make_layout(folders: dict[str, Path]) -> Callable[..., Layout]:
-    def make(kind: str, reading: Reading | None = None) -> Layout:
-        return load_layout(folders[kind], reading or Reading("vector", 32, 128, "query: "))
+    def make(kind: str, reading: PaperTokens | None = None) -> Layout:
+        return load_layout(folders[kind], reading or PaperTokens("vector", 32, 128, "query: "))
 
     return make
 
@@ -94,7 +94,7 @@ def make_router(folders: dict[str, Path]) -> Callable[..., ModelSatPaper]:
             network.answer.weight.data.normal_()
         network.load_state_dict(rounded(network.state_dict()))
         names = [f"candidate {row}" for row in rows]
-        reading = Reading(capability, 32, 128)  # type: ignore[arg-type]
+        reading = PaperTokens(capability, 32, 128)  # type: ignore[arg-type]
         return ModelSatPaper(names, ACCURACIES[list(rows)], KEYWORDS, network, folder, reading)
 
     return make

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pytest
 import torch
 
-from modelsat import splits
+from modelsat.aptitude.instructions import Instructions
+from modelsat.data import splits
 from modelsat.errors import InputError
-from modelsat.instructions import Instructions
-from modelsat.paper.layout import Layout
+from modelsat.routers.paper.layout import Layout
 from training.loop import Batch
 from training.paper import curriculum
 from training.paper.curriculum import Curriculum

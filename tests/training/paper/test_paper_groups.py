@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.paper import groups
-from training.paper.groups import NOBODY, Evidence
+from training.paper.groups import NOBODY, GroupOutcomes
 
 
-def evidence_of(targets: np.ndarray, benchmarks: np.ndarray) -> Evidence:
-    return Evidence(targets, benchmarks, groups.discrimination(targets), groups.strength(targets))
+def evidence_of(targets: np.ndarray, benchmarks: np.ndarray) -> GroupOutcomes:
+    return GroupOutcomes(targets, benchmarks, groups.discrimination(targets), groups.strength(targets))
 
 
-def random_evidence(seed: int) -> Evidence:
+def random_evidence(seed: int) -> GroupOutcomes:
     rng = np.random.default_rng(seed)
     targets = (rng.random((60, 5)) < 0.5).astype(np.float32)
     targets[rng.random(targets.shape) < 0.2] = nan
@@ -75,7 +75,7 @@ def test_group_is_one_success_and_different_failures_of_one_benchmark(seed: int,
 
 def test_group_is_filled_up_where_failures_are_few() -> None:
     targets = np.asarray([[1, 0], [0, 1], [0, 1]], dtype=np.float32)
-    only_first = Evidence(targets, np.zeros(3, dtype=int), np.ones(3), np.asarray([1.0, 0.0]))
+    only_first = GroupOutcomes(targets, np.zeros(3, dtype=int), np.ones(3), np.asarray([1.0, 0.0]))
 
     drawn = groups.draw(np.random.default_rng(0), only_first, 1, 5)
 
@@ -110,7 +110,7 @@ def test_prompts_outside_stay_outside() -> None:
 
 def test_candidates_and_positives_are_drawn_as_often_as_they_weigh() -> None:
     targets = np.asarray([[1, 1], [1, 1], [0, 0]], dtype=np.float32)
-    evidence = Evidence(targets, np.zeros(3, dtype=int), np.asarray([1.0, 3.0, 1.0]), np.asarray([1.0, 4.0]))
+    evidence = GroupOutcomes(targets, np.zeros(3, dtype=int), np.asarray([1.0, 3.0, 1.0]), np.asarray([1.0, 4.0]))
 
     drawn = groups.draw(np.random.default_rng(0), evidence, 4000, 2)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from modelsat.encoder import load_tokenizer
 from modelsat.errors import InputError
-from modelsat.paper.layout import SLOT, Layout, Reading, packed
-from modelsat.rendering import INQUIRY, render_card_line
+from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens, packed
+from modelsat.text.encoder import load_tokenizer
+from modelsat.text.rendering import INQUIRY, render_card_line
 
 
 def spoken(tokenizer: Any, ids: Any) -> str:
@@ -62,7 +62,7 @@ def test_shorter_instructions_are_padded_at_the_right(make_layout: Callable[...,
 
 
 def test_long_prompt_keeps_both_ends_and_its_inquiry(make_layout: Callable[..., Layout]) -> None:
-    layout = make_layout("causal", Reading("vector", 8, 128))
+    layout = make_layout("causal", PaperTokens("vector", 8, 128))
 
     (prompt,) = layout.prompts(["red " * 30 + "blue " * 30])
 
@@ -74,7 +74,7 @@ def test_long_prompt_keeps_both_ends_and_its_inquiry(make_layout: Callable[..., 
 def test_pieces_tell_every_line_once_behind_the_prefix_and_fit_the_encoder(
     make_layout: Callable[..., Layout], folders: dict[str, Path]
 ) -> None:
-    layout = make_layout("causal", Reading("vector", 32, 128, "query: "))
+    layout = make_layout("causal", PaperTokens("vector", 32, 128, "query: "))
     tokenizer = load_tokenizer(folders["causal"] / "encoder")
 
     pieces = layout.pieces([LINES, LINES[:2]])
@@ -89,8 +89,8 @@ def test_pieces_tell_every_line_once_behind_the_prefix_and_fit_the_encoder(
 
 
 def test_card_in_words_is_told_as_far_as_it_fits(make_layout: Callable[..., Layout]) -> None:
-    short = make_layout("bidirectional", Reading("text", 32, 128))
-    whole = make_layout("bidirectional", Reading("text", 32, 2000))
+    short = make_layout("bidirectional", PaperTokens("text", 32, 128))
+    whole = make_layout("bidirectional", PaperTokens("text", 32, 2000))
 
     some, everything = (spoken(layout.tokenizer, layout.in_words(LINES)) for layout in (short, whole))
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from modelsat.paper.layout import Layout
-from modelsat.paper.network import PaperNetwork, start
-from modelsat.routers.model_sat_paper import ModelSatPaper
+from modelsat.routers.paper.layout import Layout
+from modelsat.routers.paper.network import PaperNetwork, start
+from modelsat.routers.paper.router import ModelSatPaper
 from training.paper import curriculum, groups
 from training.paper.curriculum import Curriculum
 from training.paper.finetune import parameter_groups
-from training.paper.groups import Evidence
+from training.paper.groups import GroupOutcomes
 from training.paper.objective import GroupObjective
 from training.paper.recipe import PaperRecipe
 from training.ranks import Ranks
@@ -52,7 +52,7 @@ def lesson(folders: dict[str, Path], make_layout: Callable[..., Layout]) -> Less
     layout = make_layout("bidirectional", SETTINGS.reading)
     kinds = np.repeat([0, 1], len(SUMS))
     targets = np.stack([kinds == 0, kinds == 1], axis=1).astype(np.float32)
-    everything = Evidence(
+    everything = GroupOutcomes(
         targets, np.zeros(len(kinds), dtype=int), groups.discrimination(targets), np.asarray([2.0, 1.0])
     )
     lessons = Curriculum({2: everything}, layout.prompts([*SUMS, *WORDS]), ACCURACIES, KEYWORDS)

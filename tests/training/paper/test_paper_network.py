@@ -8,17 +8,10 @@ import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from modelsat.encoder import load_tokenizer
 from modelsat.errors import InputError
-from modelsat.paper.layout import SLOT, Layout, Reading
-from modelsat.paper.network import (
-    PaperNetwork,
-    answer_tokens,
-    check_lengths,
-    is_causal,
-    rebuild,
-    start,
-)
+from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens
+from modelsat.routers.paper.network import PaperNetwork, answer_tokens, check_lengths, is_causal, rebuild, start
+from modelsat.text.encoder import load_tokenizer
 from training.paper.finetune import parameter_groups
 
 KINDS = ("causal", "bidirectional")
@@ -40,7 +33,7 @@ def networks(folders: dict[str, Path]) -> dict[str, PaperNetwork]:
 def test_answer_is_that_of_the_vocabulary_head_at_the_last_token(
     networks: dict[str, PaperNetwork], folders: dict[str, Path], make_layout: Callable[..., Layout]
 ) -> None:
-    layout = make_layout("causal", Reading("text", 32, 128))
+    layout = make_layout("causal", PaperTokens("text", 32, 128))
     rows = [layout.in_words(lines) for lines in LINES]
     prompts = layout.prompts(["red", "blue sky above the sea"])
     ids, mask = layout.sequences(rows, prompts)
@@ -130,10 +123,10 @@ def test_network_is_rebuilt_from_its_own_weights(
 
 @pytest.mark.parametrize(
     ("reading", "what"),
-    [(Reading("vector", 500, 128), "language model"), (Reading("vector", 32, 513), "capability encoder")],
+    [(PaperTokens("vector", 500, 128), "language model"), (PaperTokens("vector", 32, 513), "capability encoder")],
 )
 def test_more_tokens_than_a_backbone_reads_are_refused(
-    networks: dict[str, PaperNetwork], make_layout: Callable[..., Layout], reading: Reading, what: str
+    networks: dict[str, PaperNetwork], make_layout: Callable[..., Layout], reading: PaperTokens, what: str
 ) -> None:
     layout = make_layout("bidirectional", reading)
 
@@ -144,9 +137,9 @@ def test_more_tokens_than_a_backbone_reads_are_refused(
 def test_positions_of_the_roberta_family_start_behind_the_padding(
     networks: dict[str, PaperNetwork], make_layout: Callable[..., Layout]
 ) -> None:
-    check_lengths(networks["causal"], make_layout("causal", Reading("vector", 32, 513)))
+    check_lengths(networks["causal"], make_layout("causal", PaperTokens("vector", 32, 513)))
     with pytest.raises(InputError, match="capability encoder that reads 513"):
-        check_lengths(networks["causal"], make_layout("causal", Reading("vector", 32, 514)))
+        check_lengths(networks["causal"], make_layout("causal", PaperTokens("vector", 32, 514)))
 
 
 def test_first_stage_teaches_the_connector_and_answers_that_no_vocabulary_brought(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelsat.errors import InputError
-from modelsat.paper.layout import Reading
+from modelsat.routers.paper.layout import PaperTokens
 from training import recipe
 from training.paper.recipe import PaperRecipe
 
@@ -55,5 +55,5 @@ def test_published_recipe_reads_cards_as_e5_wants_them() -> None:
 
     assert isinstance(found, PaperRecipe)
     assert found.capability_encoder == "../multilingual-e5-large"
-    assert found.reading == Reading("vector", 1024, 512, "query: ")
+    assert found.reading == PaperTokens("vector", 1024, 512, "query: ")
     assert found.encoder_learning_rate > found.learning_rate

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from modelsat.bundle import load_router
 from modelsat.errors import InputError
-from modelsat.routers.model_sat_paper import ORDERS, ModelSatPaper, card_lines
+from modelsat.routers.kinds import load_router
+from modelsat.routers.paper.router import ORDERS, ModelSatPaper, card_lines
 from modelsat.routers.profile import Profile
 
 TEXTS = ["red sky", "blue", "what is green and long and reaches from here to there?"]

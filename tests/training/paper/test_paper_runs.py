@@ -13,10 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from modelsat import bundle, contracts, finetuning, splits, training_launch
-from modelsat.evaluation import CHALLENGER
-from modelsat.instructions import Instructions
-from modelsat.routers.model_sat_paper import ModelSatPaper
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle import bundle
+from modelsat.cluster import launch_torchrun
+from modelsat.data import contracts, splits
+from modelsat.evaluation.table import CHALLENGER
+from modelsat.routers.paper.router import ModelSatPaper
+from modelsat.steps import finetune
 from training import checkpoints
 from training.adapters import TARGETS
 
@@ -101,8 +104,8 @@ def seen(
             zero_stage=2,
         )
         files = (out / "router", out / "predictions.parquet", out / "page.html")
-        settings = finetuning.Settings(recipe, 1, str(models / "phi3"))
-        finetuning.run(instructions_folder, *files, folder / "work", settings)
+        settings = finetune.FinetuneSettings(recipe, 1, str(models / "phi3"))
+        finetune.run(instructions_folder, *files, folder / "work", settings)
         shared, adapted = (_left(folder / name) for name in ("shared", "adapted"))
         yield Seen(whole, resumed, shared, adapted, out, instructions)
         shutil.rmtree(folder)
@@ -115,13 +118,13 @@ def _write(folder: Path, **changes: Any) -> str:
 
 
 def _launch(instructions: Path, backbone: Path, work: Path, recipe: str, ranks: int) -> Trained:
-    training_launch.launch(instructions, backbone, work, recipe, ranks)
+    launch_torchrun.launch(instructions, backbone, work, recipe, ranks)
     return _left(work)
 
 
 def _left(work: Path) -> Trained:
     facts = json.loads((work / "trained.json").read_text(encoding="utf-8"))
-    losses = {int(row["step"]): row["loss"] for row in training_launch.history(work)}
+    losses = {int(row["step"]): row["loss"] for row in launch_torchrun.history(work)}
     return Trained(facts, losses, load((work / "network.safetensors").read_bytes()))
 
 

@@ -1,0 +1,245 @@
+"""The aptitude test: which questions measure a candidate, chosen once, frozen and versioned.
+
+A task is a (benchmark, category) pair. Where there are more than `TASKS`, those with the most discriminative questions
+stay; where there are fewer, the largest tasks are halved by what their questions are about. Within a task the
+questions that about half of the candidates solve come first (Model-SAT, section 4.1). All come from training prompts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat import feedback
+from modelsat.data import contracts, score_matrix, splits
+from modelsat.data.collection import Collection
+from modelsat.errors import InputError
+from modelsat.text.rendering import digest, render_prompt
+
+TASKS = 50
+QUESTIONS = 1000
+LARGEST_SHARE = 0.25
+SMALLEST_TASK = 40
+KEYWORDS = 5
+
+
+@dataclass(frozen=True)
+class AptitudeTest:
+    """The frozen test: `table` follows the contract `APTITUDE_TEST`; `story` says how its tasks came about."""
+
+    table: pa.Table
+    story: str
+
+    @property
+    def version(self) -> str:
+        """Return the version, a digest of the questions and their tasks."""
+        return str(self.table["version"][0])
+
+    @property
+    def tasks(self) -> list[str]:
+        """Return the task names in the order of the test."""
+        return list(dict.fromkeys(self.table["task"].to_pylist()))
+
+    @property
+    def categories(self) -> list[str]:
+        """Return the category that each task is, or is a part of, in the order of `tasks`."""
+        return list(dict(zip(self.table["task"].to_pylist(), self.table["category"].to_pylist(), strict=True)).values())
+
+    @property
+    def keywords(self) -> list[list[str]]:
+        """Return five keywords per task, in the order of `tasks`."""
+        rows = zip(self.table["task"].to_pylist(), self.table["keywords"].to_pylist(), strict=True)
+        return list(dict(rows).values())
+
+
+def answers(outcomes_there: np.ndarray, candidates: Sequence[str]) -> pa.Table:
+    """Return what candidates scored on the questions, as a table of the contract `APTITUDE_ANSWERS`.
+
+    Args:
+        outcomes_there: Scores (questions, candidates) in the frozen order, NaN where not asked.
+        candidates: Column order.
+    """
+    places, columns = np.nonzero(~np.isnan(outcomes_there))
+    names = np.asarray(candidates, dtype=object)
+    found = {"candidate": names[columns], "position": places, "score": outcomes_there[places, columns]}
+    return contracts.conform(pa.table(found), contracts.APTITUDE_ANSWERS)
+
+
+def category_of(benchmark: str, task: str) -> str:
+    """Return how a (benchmark, category) pair is called as a task."""
+    return benchmark if benchmark == task else f"{benchmark}/{task}"
+
+
+def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTIONS) -> AptitudeTest:
+    """Choose the aptitude test of a collection.
+
+    Args:
+        collection: Validated scores and prompts.
+        tasks: Number of tasks aimed at, at least 1.
+        questions: Number of questions aimed at; never more than a quarter of the training questions.
+
+    Raises:
+        InputError: There are too few training prompts to choose from.
+    """
+    train = pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN)
+    # The test is shown and put to newcomers: what users asked is never in it.
+    asked = pc.not_equal(collection.prompts["benchmark"], feedback.BENCHMARK)
+    prompts = collection.prompts.filter(pc.and_(train, asked))
+    prompts = _one_per_stem(prompts)
+    budget = min(questions, int(prompts.num_rows * LARGEST_SHARE))
+    if budget < 1:
+        raise InputError(
+            f"only {prompts.num_rows} training prompts were collected, too few for an aptitude test; collect at least 8"
+        )
+    value = _discrimination(collection, prompts)
+    texts = [
+        render_prompt(prompt, choices)
+        for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
+    ]
+    topics = _topics(texts)
+    groups, story = _form_tasks(prompts, value, topics, min(tasks, budget), budget)
+    return _freeze(prompts, texts, groups, value, topics, budget, story)
+
+
+def _one_per_stem(prompts: pa.Table) -> pa.Table:
+    """Return one prompt per stem, in the order of the stems: what follows never depends on the order of files."""
+    stems = np.asarray(prompts["stem_digest"].to_pylist(), dtype=str)
+    order = np.lexsort((np.asarray(prompts["prompt_id"].to_pylist(), dtype=str), stems))
+    _, first = np.unique(stems[order], return_index=True)
+    return prompts.take(pa.array(order[first]))
+
+
+def _discrimination(collection: Collection, prompts: pa.Table) -> np.ndarray:
+    """Return p(1-p) per prompt over the candidates, lowered where candidates are missing; in [0, 0.25]."""
+    names = collection.candidates["candidate"].to_pylist()
+    table = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
+    asked = ~np.isnan(table)
+    solved = np.where(asked, table, 0.0).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
+    return np.asarray(solved * (1 - solved) * asked.mean(axis=1))
+
+
+@dataclass(frozen=True)
+class _Topics:
+    """TF-IDF weights of the prompts: `weights` (prompts, terms) sparse, `space` (prompts, dimensions) dense."""
+
+    weights: object
+    space: np.ndarray
+    terms: np.ndarray
+
+
+def _topics(texts: Sequence[str]) -> _Topics:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(
+        stop_words="english",
+        token_pattern=r"[^\W\d_][\w-]{2,}",
+        max_features=20_000,
+        sublinear_tf=True,
+        dtype=np.float32,
+    )
+    try:
+        weights = vectorizer.fit_transform(texts)
+    except ValueError:
+        # No text holds a word, as with bare arithmetic: every token counts then.
+        vectorizer = TfidfVectorizer(token_pattern=r"\S+", max_features=20_000, dtype=np.float32)
+        weights = vectorizer.fit_transform(texts)
+    dimensions = min(32, weights.shape[1] - 1, weights.shape[0] - 1)
+    all_alike = (
+        abs(weights - weights[:1].toarray()).max() < 1e-9 if weights.shape[0] * weights.shape[1] < 10**6 else False
+    )
+    if dimensions < 1 or all_alike:
+        space = np.zeros((len(texts), 1), dtype=np.float32)
+    else:
+        space = TruncatedSVD(dimensions, n_iter=2, random_state=0).fit_transform(weights)
+    return _Topics(weights, space, vectorizer.get_feature_names_out())
+
+
+_Group = tuple[str, np.ndarray]
+
+
+def _form_tasks(
+    prompts: pa.Table, value: np.ndarray, topics: _Topics, wanted: int, budget: int
+) -> tuple[list[_Group], str]:
+    pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
+    labels = np.asarray([category_of(benchmark, task) for benchmark, task in pairs], dtype=str)
+    groups: list[_Group] = [(str(name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
+    found = len(groups)
+    if found > wanted:
+        share = max(1, budget // wanted)
+        worth = [np.sort(value[rows])[::-1][:share].sum() for _, rows in groups]
+        chosen = sorted(np.argsort(worth, kind="stable")[::-1][:wanted])
+        return [groups[i] for i in chosen], f"the {wanted} of {found} categories with the most discriminative questions"
+    while len(groups) < wanted:
+        largest = max(range(len(groups)), key=lambda i: len(groups[i][1]))
+        if len(groups[largest][1]) < 2 * SMALLEST_TASK:
+            break
+        groups[largest : largest + 1] = _halve(groups[largest], topics.space)
+    story = f"{found} categories"
+    if len(groups) > found:
+        story += f", the large ones split by topic into {len(groups)} tasks"
+    return groups, story
+
+
+def _halve(group: _Group, space: np.ndarray) -> list[_Group]:
+    """Cut a task in two halves of equal size along the direction in which its questions differ most."""
+    name, rows = group
+    points = space[rows] - space[rows].mean(axis=0)
+    _, _, directions = np.linalg.svd(points, full_matrices=False)
+    order = np.argsort(points @ directions[0], kind="stable")
+    middle = len(rows) // 2
+    return [(name, np.sort(rows[order[:middle]])), (name, np.sort(rows[order[middle:]]))]
+
+
+def _freeze(
+    prompts: pa.Table,
+    texts: list[str],
+    groups: list[_Group],
+    value: np.ndarray,
+    topics: _Topics,
+    budget: int,
+    story: str,
+) -> AptitudeTest:
+    share = max(1, budget // len(groups))
+    ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
+    gold = {name: prompts[name].to_pylist() for name in ("benchmark", "choices", "answer", "scorer")}
+    # Equal values are ordered by digest, so that the order of the files never decides.
+    tie = np.asarray([digest(stem) for stem in stems])
+    overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for name, members in groups:
+        seen[name] = seen.get(name, 0) + 1
+        task = name if sum(other == name for other, _ in groups) == 1 else f"{name} #{seen[name]}"
+        keywords = _keywords(task, topics, members, overall)
+        order = members[np.lexsort((tie[members], -value[members]))][:share]
+        rows += [
+            {
+                "task": task,
+                "category": name,
+                "keywords": keywords,
+                "position": place,
+                "prompt_id": ids[i],
+                "stem_digest": stems[i],
+                "text": texts[i],
+                **{column: values[i] for column, values in gold.items()},
+            }
+            for place, i in enumerate(order)
+        ]
+    # Every task's first question, then every task's second: whoever stops early was asked a little of everything.
+    rows.sort(key=lambda row: row["position"])
+    for position, row in enumerate(rows):
+        row["position"] = position
+    version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in rows]))[:12]}"
+    table = contracts.from_rows([{"version": version, **row} for row in rows], contracts.APTITUDE_TEST)
+    return AptitudeTest(table, f"{story}; {len(rows)} questions, {share} a task")
+
+
+def _keywords(task: str, topics: _Topics, members: np.ndarray, overall: np.ndarray) -> list[str]:
+    inside = np.asarray(topics.weights[members].mean(axis=0)).ravel()  # type: ignore[index]
+    best = np.argsort(overall - inside, kind="stable")[:KEYWORDS]
+    words = [str(topics.terms[i]) for i in best if inside[i] > 0]
+    return [*words, *[task] * (KEYWORDS - len(words))][:KEYWORDS]

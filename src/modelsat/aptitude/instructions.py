@@ -1,0 +1,232 @@
+"""Capability instructions: which (candidate, prompt) pairs teach the router, and what the answer was.
+
+The folder that this module writes is all that fine-tuning sees. It holds the text of every prompt, since held-out
+prompts are encoded there too, but outcomes of training and validation prompts only.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat.aptitude import cards, frozen_test
+from modelsat.aptitude.frozen_test import AptitudeTest
+from modelsat.data import contracts, score_matrix, splits, validation
+from modelsat.data.collection import Collection
+from modelsat.errors import InputError
+from modelsat.io import storage
+from modelsat.io.atomic import atomic_folder, write_json
+from modelsat.policy import costs
+from modelsat.text import rendering
+
+_TABLES = {
+    "instructions": contracts.INSTRUCTIONS,
+    "prompts": contracts.PROMPTS,
+    "candidates": contracts.CANDIDATES,
+    "aptitude_test": contracts.APTITUDE_TEST,
+    "cards": contracts.CARDS,
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """The prompts of one split.
+
+    Attributes:
+        ids: Prompt ids, length n.
+        texts: What a router reads, length n.
+        targets: Scores, float32 (n, candidates), NaN where not run; all NaN for held-out prompts.
+        categories: What the source says each prompt is about, (n,); supervision in training, never an input.
+    """
+
+    ids: list[str]
+    texts: list[str]
+    targets: np.ndarray
+    categories: np.ndarray
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What fine-tuning reads.
+
+    Attributes:
+        instructions: Pairs with targets, splits train and validation only.
+        prompts: Text of all prompts.
+        candidates: The candidates.
+        aptitude_test: The frozen questions.
+        cards: The candidates' cards.
+        facts: Digest of the data, story of the test, per-candidate means, licences.
+    """
+
+    instructions: pa.Table
+    prompts: pa.Table
+    candidates: pa.Table
+    aptitude_test: pa.Table
+    cards: pa.Table
+    facts: dict[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the candidates in column order."""
+        return tuple(self.candidates["candidate"].to_pylist())
+
+    @property
+    def test(self) -> AptitudeTest:
+        """Return the aptitude test."""
+        return AptitudeTest(self.aptitude_test, self.facts["story"])
+
+    def counts(self) -> dict[str, int]:
+        """Return how many instructions, positives, candidates, tasks and aptitude questions there are."""
+        split = Counter(self.instructions["split"].to_pylist())
+        return {
+            "training_instructions": split[splits.TRAIN],
+            "validation_instructions": split[splits.VALIDATION],
+            "positive_instructions": int((self.instructions["target"].to_numpy() > 0.5).sum()),
+            "candidates": len(self.names),
+            "aptitude_tasks": len(self.test.tasks),
+            "aptitude_questions": self.aptitude_test.num_rows,
+        }
+
+    def targets(self, prompt_ids: Sequence[str]) -> np.ndarray:
+        """Return the targets of prompts, (prompts, candidates), NaN where not run or held out."""
+        table = self.instructions.select(["candidate", "prompt_id"]).append_column("score", self.instructions["target"])
+        return score_matrix.matrix(table, prompt_ids, self.names)
+
+    def part(self, split: str) -> "Part":
+        """Return the prompts of one split; training and validation prompts only where somebody answered them."""
+        inside = pa.array(splits.assign(self.prompts["stem_digest"].to_pylist()) == split)
+        prompts = self.prompts.filter(inside)
+        ids = prompts["prompt_id"].to_pylist()
+        targets = self.targets(ids)
+        answered = ~np.isnan(targets).all(axis=1) if split != splits.TEST else np.ones(len(ids), dtype=bool)
+        texts = [
+            rendering.render_prompt(prompt, choices)
+            for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
+        ]
+        keep = np.flatnonzero(answered)
+        pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
+        categories = np.asarray([frozen_test.category_of(benchmark, task) for benchmark, task in pairs], dtype=object)
+        return Part([ids[i] for i in keep], [texts[i] for i in keep], targets[keep], categories[keep])
+
+    def write(self, folder: Path) -> None:
+        """Write all tables, completely or not at all."""
+        with atomic_folder(folder) as beside:
+            for name, schema in _TABLES.items():
+                contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
+            write_json(beside / "facts.json", self.facts)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Instructions":
+        """Read what `write` wrote."""
+        tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
+        return cls(**tables, facts=json.loads(storage.read(str(folder / "facts.json"))))
+
+
+def build(
+    collection: Collection, tasks: int = frozen_test.TASKS, questions: int = frozen_test.QUESTIONS
+) -> Instructions:
+    """Choose the aptitude test, build the cards and pair every candidate with every prompt it answered.
+
+    Args:
+        collection: Validated scores.
+        tasks: Tasks of the aptitude test aimed at.
+        questions: Its questions aimed at.
+
+    Raises:
+        InputError: There is no training or no validation prompt.
+    """
+    test = frozen_test.choose(collection, tasks, questions)
+    names = collection.candidates["candidate"].to_pylist()
+    table, prior = cards.build(test, collection.scores, names)
+    pairs = _pairs(collection)
+    counts = Counter(pairs["split"].to_pylist())
+    if not counts[splits.TRAIN] or not counts[splits.VALIDATION]:
+        raise InputError(
+            f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and "
+            f"{counts[splits.VALIDATION]} validation pairs, too few to train a router; collect more prompts"
+        )
+    facts = {
+        "data_digest": collection.digest(),
+        "sources": list(collection.sources),
+        "story": test.story,
+        "prior_questions": prior.questions,
+        "tokens_out": costs.mean_tokens_out(collection.scores, names),
+        "summary": validation.summary(collection),
+        "licences": list(collection.licences),
+    }
+    return Instructions(pairs, collection.prompts, collection.candidates, test.table, table, facts)
+
+
+def _pairs(collection: Collection) -> pa.Table:
+    stems = dict(
+        zip(
+            collection.prompts["prompt_id"].to_pylist(),
+            splits.assign(collection.prompts["stem_digest"].to_pylist()),
+            strict=True,
+        )
+    )
+    ids = collection.scores["prompt_id"].combine_chunks().dictionary_encode()
+    split = pa.array([str(stems[prompt_id]) for prompt_id in ids.dictionary.to_pylist()], pa.string()).take(ids.indices)
+    scores = collection.scores
+    table = pa.table(
+        {
+            "candidate": scores["candidate"],
+            "prompt_id": scores["prompt_id"],
+            "target": pc.cast(scores["score"], pa.float32()),
+            "weight": pa.array(np.ones(scores.num_rows, dtype=np.float32)),
+            "split": split,
+        }
+    )
+    table = table.filter(pc.not_equal(table["split"], splits.TEST))
+    return contracts.conform(table.combine_chunks(), contracts.INSTRUCTIONS)
+
+
+def preview(instructions: Instructions, examples: int = 3) -> str:
+    """Return Markdown with sizes, class balance and a few rendered instructions."""
+    pairs = instructions.instructions
+    split = pairs["split"].to_pylist()
+    targets = pairs["target"].to_numpy()
+    positive = float((targets > 0.5).mean())
+    texts = dict(zip(instructions.prompts["prompt_id"].to_pylist(), _rendered(instructions.prompts), strict=True))
+    lengths = np.asarray([len(text) for text in texts.values()])
+    shrunken = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
+    lines = [
+        f"**{len(pairs):,} capability instructions** of {len(instructions.names)} candidates: "
+        f"{split.count(splits.TRAIN):,} train, {split.count(splits.VALIDATION):,} validation; {positive:.0%} positive.",
+        "",
+        f"Aptitude test `{instructions.test.version}`: {instructions.test.story}.",
+        "",
+        f"Prompt length in characters: median {np.median(lengths):.0f}, 95 % below {np.quantile(lengths, 0.95):.0f}, "
+        f"longest {lengths.max():,}.",
+    ]
+    rng = np.random.default_rng(0)
+    for i in rng.choice(len(pairs), min(examples, len(pairs)), replace=False):
+        row = pairs.slice(int(i), 1).to_pylist()[0]
+        card = cards.text(instructions.test, shrunken[instructions.names.index(row["candidate"])])
+        answer = "Yes" if row["target"] > 0.5 else "No"
+        prompt = texts[row["prompt_id"]]
+        shown = prompt if len(prompt) <= 700 else prompt[:700] + " […]"
+        lines += [
+            "",
+            f"### {row['candidate']} on {row['prompt_id']}: {answer}",
+            "",
+            "```text",
+            card[:400] + (" […]" if len(card) > 400 else ""),
+            "",
+            shown.replace("```", "'''"),
+            "",
+            f"{rendering.INQUIRY}: {answer}",
+            "```",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _rendered(prompts: pa.Table) -> list[str]:
+    pairs = zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
+    return [rendering.render_prompt(prompt, choices) for prompt, choices in pairs]

@@ -1,0 +1,1 @@
+"""The one deployable thing, and who is champion."""

@@ -1,0 +1,129 @@
+"""Admits candidates to a bundle without training: what they answered makes their profile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat.aptitude import cards, frozen_test
+from modelsat.aptitude.frozen_test import AptitudeTest
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue, score_matrix, splits
+from modelsat.data.collection import Collection
+from modelsat.routers.profile import Profile
+from modelsat.text import rendering
+
+MOST_OTHER_QUESTIONS = 2000
+"""Beyond, further answers tell little and reading them takes longer than an evaluation."""
+
+
+def admit(bundle: Bundle, collection: Collection, questions: int | None = None) -> Bundle:
+    """Return the bundle with every candidate of the collection that it knows neither by name nor by alias.
+
+    Answers are matched to the frozen test by prompt id, then by stem digest. Other labelled questions enter the
+    profile too, unless they are held out for evaluation. A candidate that answered none of the test's questions gets
+    the card that the zoo makes likely.
+
+    Args:
+        bundle: The router.
+        collection: Holds the newcomers' answers.
+        questions: Only the first so many questions of the frozen test count, and no others; None takes all.
+    """
+    known = catalogue.same(bundle.candidates, collection.candidates)
+    newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in known]
+    if not newcomers:
+        return bundle
+    test = AptitudeTest(bundle.aptitude_test, "")
+    names = _names_in_test(test, collection)
+    scores = _renamed(collection.scores, names)
+    if questions is not None:
+        first = pc.less(test.table["position"], questions)
+        scores = scores.filter(pc.is_in(scores["prompt_id"], value_set=test.table.filter(first)["prompt_id"]))
+    prior = cards.fit_prior(*_known(bundle, test))
+    table, _ = cards.build(test, scores, newcomers, prior)
+    accuracies = cards.accuracies(table, newcomers, test.tasks)
+    means = _expected_means(bundle, cards.accuracies(bundle.cards, bundle.names, test.tasks), accuracies)
+    texts, others = _others(collection, names, newcomers) if questions is None else ([], np.empty((0, 0), np.float32))
+    answers = score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), newcomers)
+    rows = collection.candidates.filter(pc.is_in(collection.candidates["candidate"], value_set=pa.array(newcomers)))
+    order = pc.index_in(pa.array(newcomers), value_set=rows["candidate"].combine_chunks())
+    mean_score = bundle.lineage.get("mean_score", {}) | dict(zip(newcomers, map(float, means), strict=True))
+    return replace(
+        bundle,
+        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others)),
+        candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
+        cards=pa.concat_tables([bundle.cards, table]),
+        answers=pa.concat_tables([bundle.answers, frozen_test.answers(answers, newcomers)]),
+        lineage=bundle.lineage | {"mean_score": mean_score},
+        digest="",
+    )
+
+
+def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:
+    """Return the prompt id of the test by prompt id of the collection, for every question that is in both."""
+    wanted = dict(zip(test.table["prompt_id"].to_pylist(), test.table["stem_digest"].to_pylist(), strict=True))
+    by_stem = {stem: prompt_id for prompt_id, stem in wanted.items()}
+    here = dict(
+        zip(collection.prompts["prompt_id"].to_pylist(), collection.prompts["stem_digest"].to_pylist(), strict=True)
+    )
+    # The same id may name another question in another folder: ids count where the questions agree.
+    names = {prompt_id: prompt_id for prompt_id, stem in wanted.items() if here.get(prompt_id) == stem}
+    taken = set(names)
+    for prompt_id, stem in here.items():
+        target = by_stem.get(stem)
+        if target is not None and target not in taken:
+            names[prompt_id] = target
+            taken.add(target)
+    return names
+
+
+def _renamed(scores: pa.Table, names: Mapping[str, str]) -> pa.Table:
+    """Return the scores on the named prompts, under their ids in the test."""
+    kept = scores.filter(pc.is_in(scores["prompt_id"], value_set=pa.array(list(names), pa.string())))
+    renamed = pa.array([names[prompt_id] for prompt_id in kept["prompt_id"].to_pylist()], pa.string())
+    return kept.set_column(kept.column_names.index("prompt_id"), "prompt_id", renamed)
+
+
+def _others(collection: Collection, names: Mapping[str, str], newcomers: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Return further questions that a newcomer answered, as a router reads them, and the scores (questions, c)."""
+    prompts = collection.prompts
+    free = splits.assign(prompts["stem_digest"].to_pylist()) != splits.TEST
+    free &= ~np.isin(prompts["prompt_id"].to_pylist(), list(names))
+    prompts = prompts.filter(pa.array(free))
+    scores = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), newcomers)
+    rows = np.flatnonzero(~np.isnan(scores).all(axis=1))
+    if len(rows) > MOST_OTHER_QUESTIONS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_OTHER_QUESTIONS, replace=False))
+    taken = prompts.take(pa.array(rows))
+    texts = map(rendering.render_prompt, taken["prompt"].to_pylist(), taken["choices"].to_pylist())
+    return list(texts), scores[rows]
+
+
+def _known(bundle: Bundle, test: AptitudeTest) -> tuple[np.ndarray, np.ndarray]:
+    shape = (len(bundle.names), len(test.tasks))
+    accuracy, n = np.full(shape, np.nan), np.zeros(shape)
+    row = {name: i for i, name in enumerate(bundle.names)}
+    column = {task: t for t, task in enumerate(test.tasks)}
+    for card in bundle.cards.to_pylist():
+        at = row[card["candidate"]], column[card["task"]]
+        n[at] = card["n"]
+        accuracy[at] = np.nan if card["accuracy"] is None else card["accuracy"]
+    return accuracy, n
+
+
+def _expected_means(bundle: Bundle, known: np.ndarray, newcomers: np.ndarray) -> np.ndarray:
+    """Read off the zoo how a mean over the card relates to a mean over all training prompts."""
+    scores = bundle.lineage.get("mean_score", {})
+    have = [i for i, name in enumerate(bundle.names) if name in scores]
+    if not newcomers.shape[1]:
+        # A bundle without an aptitude test expects of a newcomer what it expects of anybody.
+        return np.full(len(newcomers), np.mean([*scores.values()]) if scores else 0.5, dtype=np.float32)
+    level = newcomers.mean(axis=1)
+    if len(have) < 2:
+        return np.clip(level, 0.0, 1.0).astype(np.float32)
+    x = known[have].mean(axis=1)
+    y = np.asarray([scores[bundle.names[i]] for i in have])
+    slope = float(np.cov(x, y)[0, 1] / max(np.var(x, ddof=1), 1e-9))
+    return np.clip(y.mean() + slope * (level - x.mean()), 0.0, 1.0).astype(np.float32)

@@ -1,0 +1,238 @@
+"""The router bundle: what fine-tuning writes, MLflow stores and KServe loads, one format for every kind of router.
+
+    bundle.json             kind, versions, settings, calibration, lineage
+    candidates.parquet      the candidates with prices and dates
+    aptitude_test.parquet   the frozen questions
+    cards.parquet           what each candidate did on them, by task
+    aptitude_answers.parquet   and question by question, where that is known
+    router.safetensors      tensors of the router; encoder/ its backbone and tokenizer
+    ATTRIBUTION.md          licences of the data behind it, since question text travels along
+    manifest.json           size and SHA-256 of every file, written last; signed where there is a key (`signing`)
+
+Nothing in it is executable: no pickle, no code.
+"""
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat.bundle import pool
+from modelsat.bundle.pool import CandidatePool
+from modelsat.data import contracts
+from modelsat.errors import InputError
+from modelsat.io import signing, storage
+from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
+from modelsat.routers.kinds import load_router
+from modelsat.routers.router import Prediction, Progress, Router
+from modelsat.text import rendering
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ANSWERS = "aptitude_answers.parquet"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt scaling of log-odds, fitted on validation prompts: p' = sigmoid(slope * logit(p) + intercept)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def __call__(self, probabilities: np.ndarray) -> np.ndarray:
+        """Map probabilities in [0, 1] to calibrated ones; the order of candidates never changes."""
+        clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
+        logits = self.slope * np.log(clipped / (1 - clipped)) + self.intercept
+        return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A router with everything that travels with it.
+
+    Attributes:
+        router: Scores prompts.
+        candidates: Table of the contract `CANDIDATES`, in the order of `router.candidates`.
+        aptitude_test: Table of the contract `APTITUDE_TEST`.
+        cards: Table of the contract `CARDS`.
+        calibration: Applied to the router's probabilities.
+        lineage: Facts on where it comes from: digests, run id, seed, recipe, training means.
+        attribution: Licence lines of the data, Markdown.
+        answers: Table of the contract `APTITUDE_ANSWERS`; empty where only the cards are known.
+        digest: SHA-256 over the manifest; empty before the bundle was written.
+    """
+
+    router: Router
+    candidates: pa.Table
+    aptitude_test: pa.Table
+    cards: pa.Table
+    calibration: Calibration = Calibration()
+    lineage: dict[str, Any] = field(default_factory=dict)
+    attribution: str = ""
+    answers: pa.Table = field(default_factory=contracts.APTITUDE_ANSWERS.empty_table)
+    digest: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the candidates in column order."""
+        return self.router.candidates
+
+    def success_probability(self, texts: list[str], progress: Progress | None = None) -> np.ndarray:
+        """Return calibrated success probabilities, float32 of shape (prompts, candidates)."""
+        return self.calibration(self.router.success_probability(texts, progress))
+
+    def assured(self, probability: np.ndarray) -> np.ndarray:
+        """Return by what choices are made: success probabilities less the doubt about newcomers, of the same shape."""
+        return np.maximum(probability - self.router.doubt, 0.0)
+
+    def reading(self, texts: list[str]) -> Prediction:
+        """Return all that the router makes of prompts, success probabilities calibrated."""
+        told = self.router.read(texts)
+        return replace(told, success_probability=self.calibration(told.success_probability))
+
+    @cached_property
+    def pool(self) -> CandidatePool:
+        """Return the candidates as arrays."""
+        return pool.of(self.candidates, self.lineage)
+
+    def write(self, folder: Path) -> "Bundle":
+        """Write the bundle, completely or not at all, and return it with its digest."""
+        if self.candidates["candidate"].to_pylist() != list(self.names):
+            raise InputError("the bundle's candidates table and its router name different candidates; rebuild both")
+        with atomic_folder(folder) as beside:
+            settings = self.router.save(beside)
+            contracts.write(self.candidates, beside / "candidates.parquet", contracts.CANDIDATES)
+            contracts.write(self.aptitude_test, beside / "aptitude_test.parquet", contracts.APTITUDE_TEST)
+            contracts.write(self.cards, beside / "cards.parquet", contracts.CARDS)
+            contracts.write(self.answers, beside / ANSWERS, contracts.APTITUDE_ANSWERS)
+            write_text(beside / "ATTRIBUTION.md", self.attribution)
+            write_json(
+                beside / "bundle.json",
+                {
+                    "format": FORMAT,
+                    "kind": self.router.kind,
+                    "renderer_version": rendering.VERSION,
+                    "candidates": list(self.names),
+                    "settings": settings,
+                    "calibration": {"slope": self.calibration.slope, "intercept": self.calibration.intercept},
+                    "lineage": self.lineage,
+                },
+            )
+            digest = _write_manifest(beside)
+        return replace(self, digest=digest)
+
+
+def read(folder: Path, with_router: bool = True) -> Bundle:
+    """Load a bundle after checking every file against its manifest.
+
+    Args:
+        folder: Of the bundle.
+        with_router: Whether to load the router itself; without, a constant one stands in its place, which is fast
+            where only the tables are wanted.
+
+    Raises:
+        InputError: A file is absent, changed or superfluous, or the bundle is of another format or renderer.
+    """
+    digest = verify(folder)
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    for name, expected in (("format", FORMAT), ("renderer_version", rendering.VERSION)):
+        if facts[name] != expected:
+            remedy = "upgrade modelsat" if facts[name] > expected else "retrain the router"
+            raise InputError(
+                f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; {remedy}"
+            )
+    names = tuple(facts["candidates"])
+    # Bundles of earlier versions hold the cards alone.
+    told = (
+        {"answers": contracts.read(folder / ANSWERS, contracts.APTITUDE_ANSWERS)} if (folder / ANSWERS).exists() else {}
+    )
+    kind, settings = facts["kind"], facts["settings"]
+    if not with_router:
+        kind, settings = "constant", {"probabilities": [0.0] * len(names)}
+    return Bundle(
+        router=load_router(folder, kind, names, settings),
+        candidates=contracts.read(folder / "candidates.parquet", contracts.CANDIDATES),
+        aptitude_test=contracts.read(folder / "aptitude_test.parquet", contracts.APTITUDE_TEST),
+        cards=contracts.read(folder / "cards.parquet", contracts.CARDS),
+        calibration=Calibration(**facts["calibration"]),
+        lineage=facts["lineage"],
+        attribution=(folder / "ATTRIBUTION.md").read_text(encoding="utf-8"),
+        digest=digest,
+        **told,
+    )
+
+
+def verify(folder: Path) -> str:
+    """Check every file of a bundle against its manifest and return the bundle's digest.
+
+    Raises:
+        InputError: There is no manifest, a file is absent, changed or not named in it, or its signature is not ours.
+    """
+    try:
+        raw = (folder / MANIFEST).read_text(encoding="utf-8")
+        manifest = json.loads(raw)
+        files = {str(name): (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{str(folder)!r} is no complete router bundle: it has no readable {MANIFEST}") from error
+    digest = _digest(files)
+    signature = manifest.get("signature")
+    if raw != as_json(_manifest(files, signature)):
+        raise InputError(f"{MANIFEST!r} of bundle {str(folder)!r} is not as it was written; fetch the bundle again")
+    signing.check(digest, signature, f"bundle {str(folder)!r}")
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
+    for name in sorted(present ^ files.keys()):
+        state = "is missing" if name in files else "does not belong there"
+        raise InputError(f"{name!r} of bundle {str(folder)!r} {state}; fetch the bundle again")
+    for name, (size, sha256) in sorted(files.items()):
+        path = folder / name
+        if path.stat().st_size != size or storage.file_digest(path) != sha256:
+            raise InputError(f"{name!r} of bundle {str(folder)!r} differs from its manifest; fetch the bundle again")
+    return digest
+
+
+def fetch(uri: str, into: Path) -> Path:
+    """Bring a bundle to this machine and verify it; a folder on this machine is used where it lies.
+
+    Args:
+        uri: A folder, `s3://...`, or `models:/name@alias` and `models:/name/version` of MLflow.
+        into: Empty folder for the copy.
+    """
+    if uri.startswith("models:/"):
+        from modelsat.io import mlflow_registry
+
+        folder = mlflow_registry.download_bundle(uri, into)
+    elif storage.is_s3(uri):
+        storage.fetch_folder(uri, into)
+        folder = into
+    else:
+        folder = Path(uri.removeprefix("file://"))
+    verify(folder)
+    return folder
+
+
+def publish(folder: Path, store: str) -> str:
+    """Copy a bundle to `store`, under its digest, the manifest last; return its URI. Publishing twice is harmless."""
+    uri = storage.join(store, verify(folder))
+    storage.publish_folder(folder, uri, last=MANIFEST)
+    return uri
+
+
+def _write_manifest(folder: Path) -> str:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = {path.relative_to(folder).as_posix(): (path.stat().st_size, storage.file_digest(path)) for path in paths}
+    digest = _digest(files)
+    write_json(folder / MANIFEST, _manifest(files, signing.sign(digest)))
+    return digest
+
+
+def _manifest(files: dict[str, tuple[int, str]], signature: str | None) -> dict[str, Any]:
+    manifest = {"files": {name: {"size": size, "sha256": sha256} for name, (size, sha256) in files.items()}}
+    return manifest if signature is None else manifest | {"signature": signature}
+
+
+def _digest(files: dict[str, tuple[int, str]]) -> str:
+    return rendering.digest(json.dumps(sorted((name, size, digest) for name, (size, digest) in files.items())))

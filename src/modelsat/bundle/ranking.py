@@ -1,0 +1,201 @@
+"""One routing request answered: probabilities, costs and the ranking of the allowed candidates for each prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.pool import CandidatePool
+from modelsat.errors import InputError
+from modelsat.policy import budgets, choice
+from modelsat.policy.costs import tokens_in
+from modelsat.policy.preferences import CHEAPEST, Preferences
+from modelsat.routers.router import Prediction
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The answer to one request; k is the number of candidates shown.
+
+    Attributes:
+        model: Chosen candidate per prompt, length n.
+        candidates: Names by falling preference, (n, k).
+        success_probability: In [0, 1], NaN for an excluded candidate, (n, k).
+        expected_cost_usd: NaN where a price is missing, (n, k).
+        seen_in_training: Whether training knew the candidate, (n, k).
+        truncated: Whether only a part of the prompt was read, (n,).
+        foreign: How far the prompt lies from all that was learned from, in [0, 1], (n,).
+    """
+
+    model: list[str]
+    candidates: np.ndarray
+    success_probability: np.ndarray
+    expected_cost_usd: np.ndarray
+    seen_in_training: np.ndarray
+    truncated: np.ndarray
+    foreign: np.ndarray
+
+
+def route(bundle: Bundle, texts: Sequence[str], preferences: Preferences = Preferences()) -> Ranking:
+    """Rank candidates for prompts.
+
+    Args:
+        bundle: The router.
+        texts: Rendered prompts, at least one, none empty.
+        preferences: Who may be chosen, and how.
+
+    Raises:
+        InputError: A prompt is empty, a candidate is unknown, or none is allowed.
+    """
+    check(bundle, texts, preferences)
+    return rank(bundle, texts, bundle.reading(list(texts)), preferences)
+
+
+def rank(
+    bundle: Bundle, texts: Sequence[str], reading: Prediction, preferences: Preferences = Preferences()
+) -> Ranking:
+    """Rank candidates for prompts that were read already.
+
+    Args:
+        bundle: The router.
+        texts: The prompts.
+        reading: What the router made of them.
+        preferences: Who may be chosen, and how.
+
+    Raises:
+        InputError: No candidate is allowed for a prompt, or the budget is too small for all of them.
+    """
+    pool, size = bundle.pool, tokens_in(texts)
+    cost = pool.cost(size)
+    allowed = _allowed(pool, size, cost, preferences)
+    probability = np.where(allowed, reading.success_probability, np.nan)
+    order = _order(pool, bundle.assured(probability), cost, preferences)
+    shown = order[:, : preferences.top_k]
+    return Ranking(
+        model=pool.names[order[:, 0]].tolist(),
+        candidates=pool.names[shown],
+        success_probability=np.take_along_axis(probability, shown, axis=1).astype(np.float32),
+        expected_cost_usd=np.take_along_axis(cost, shown, axis=1).astype(np.float32),
+        seen_in_training=pool.seen_in_training[shown],
+        truncated=reading.truncated,
+        foreign=reading.foreign,
+    )
+
+
+def _order(pool: CandidatePool, assured: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
+    """Return columns by falling preference (n, m) from probabilities less doubt; who has none (NaN) comes last."""
+    allowed = ~np.isnan(assured)
+    # Far below any real difference: the better mean decides between equals.
+    likely = assured.astype(np.float64) + 1e-9 * pool.mean_score
+    if preferences.budget_usd is not None:
+        return _order_within(preferences.budget_usd, likely, np.where(allowed, cost, np.nan))
+    reaches = likely >= preferences.min_success_probability
+    if preferences.policy == CHEAPEST:
+        wanted = np.where(reaches, np.nan_to_num(cost, nan=np.inf), 0.0)
+        return np.lexsort((-likely, wanted, ~reaches, ~allowed), axis=1)
+    utility = likely
+    if preferences.cost_weight:
+        utility = likely - preferences.cost_weight * choice.relative_costs(np.where(allowed, cost, np.nan))
+    wanted = np.where(reaches, utility, likely)
+    return np.lexsort((-wanted, ~reaches, ~allowed), axis=1)
+
+
+def _order_within(budget_usd: float, likely: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Put the choice of the whole batch first, then what a prompt would take at the price that money has in it."""
+    spent = budgets.spend(likely, cost, budget_usd)
+    wanted = likely - spent.successes_per_usd * cost
+    wanted[np.arange(len(likely)), spent.choice] = np.inf
+    return np.asarray(np.argsort(-wanted, axis=1, kind="stable"))
+
+
+def _allowed(pool: CandidatePool, size: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
+    """Return who may be chosen for which prompt (n, m)."""
+    able = np.ones(len(pool.names), dtype=bool)
+    if preferences.candidates is not None:
+        able &= np.isin(pool.names.astype(str), preferences.candidates)
+    if preferences.min_context_length is not None:
+        able &= pool.context_length >= preferences.min_context_length
+    if preferences.modalities:
+        able &= np.asarray([known.issuperset(preferences.modalities) for known in pool.modalities])
+    if preferences.tools:
+        able &= pool.tools
+    if preferences.region is not None:
+        able &= np.asarray([preferences.region in known for known in pool.regions])
+    if not able.any():
+        raise InputError("no candidate is known to fulfil all that the request asks for; ask for less")
+    # What a candidate cannot read at all is no question of preference.
+    allowed = able & ~(pool.context_length < size[:, None])
+    _require_some(allowed, "is longer than any allowed candidate reads; shorten it, or allow others")
+    if preferences.max_cost_usd is not None:
+        allowed &= cost <= preferences.max_cost_usd
+        _require_some(
+            allowed, f"costs more than {preferences.max_cost_usd:g} USD at every allowed candidate; raise max_cost_usd"
+        )
+    if preferences.budget_usd is not None:
+        allowed &= budgets.affordable(np.where(allowed, cost, np.nan), preferences.budget_usd)
+    return allowed
+
+
+def _require_some(allowed: np.ndarray, fault: str) -> None:
+    nobody = np.flatnonzero(~allowed.any(axis=1))
+    if len(nobody):
+        raise InputError(f"prompt {nobody[0]} {fault}")
+
+
+def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> None:
+    """Refuse a request before anything is read.
+
+    Raises:
+        InputError: There is no prompt, one is empty, or a candidate is unknown.
+    """
+    if not texts:
+        raise InputError("the request holds no prompt; send at least one")
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise InputError(f"prompt {i} is empty; send the text to be routed")
+    if preferences.candidates is not None:
+        unknown = sorted(set(preferences.candidates) - set(bundle.names))
+        if unknown or not preferences.candidates:
+            known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
+            raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
+
+
+def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:
+    """Return the ranking of one prompt as plain rows; numbers that are unknown are None."""
+
+    def plain(value: float) -> float | None:
+        return None if value != value else float(value)
+
+    return [
+        {
+            "candidate": str(ranking.candidates[prompt, j]),
+            "success_probability": plain(ranking.success_probability[prompt, j]),
+            "expected_cost_usd": plain(ranking.expected_cost_usd[prompt, j]),
+            "seen_in_training": bool(ranking.seen_in_training[prompt, j]),
+        }
+        for j in range(ranking.candidates.shape[1])
+    ]
+
+
+def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferences()) -> str:
+    """Say in one sentence why the first of the ranked rows was chosen."""
+    ranked = [row for row in ranked if row["success_probability"] is not None]
+    first = ranked[0]
+    if len(ranked) == 1:
+        return f"{first['candidate']}: the only candidate that was allowed."
+    second = ranked[1]
+    lead = 100 * (first["success_probability"] - second["success_probability"])
+    if lead >= 0:
+        return (
+            f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
+        )
+    behind = f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
+    if preferences.policy == CHEAPEST:
+        return behind + "but cheaper."
+    if preferences.budget_usd is not None:
+        return behind + f"but {preferences.budget_usd:g} USD for all prompts buy more elsewhere."
+    if preferences.cost_weight and (first["expected_cost_usd"] or 0.0) < (second["expected_cost_usd"] or np.inf):
+        return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."
+    return behind + "of which too little is known to count on that."

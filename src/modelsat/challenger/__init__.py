@@ -1,0 +1,1 @@
+"""From capability instructions to a bundle that is not promoted yet."""

@@ -1,0 +1,33 @@
+"""The mix of chosen candidates: what the held-out prompts let expect, and how far from it another mix lies."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelsat.policy import choice
+
+
+def expected(
+    predictions: pa.Table, router: str, candidates: Sequence[str], mean_score: Mapping[str, float]
+) -> dict[str, float]:
+    """Return how often a router without a cost weight chooses each candidate, as shares that sum to 1.
+
+    Args:
+        predictions: Table of the contract `PREDICTIONS`.
+        router: Whose predictions count.
+        candidates: Their column order.
+        mean_score: Decides ties.
+    """
+    mine = predictions.filter(pc.equal(predictions["router"], router))["success_probability"]
+    probabilities = np.asarray(mine.to_pylist(), dtype=np.float32).reshape(-1, len(candidates))
+    ties = np.asarray([mean_score.get(name, 0.0) for name in candidates])
+    chosen = choice.choose(probabilities, tie_break=ties)
+    counts = np.bincount(chosen, minlength=len(candidates))
+    return {name: float(count) / max(len(chosen), 1) for name, count in zip(candidates, counts, strict=True)}
+
+
+def distance(first: Mapping[str, float], second: Mapping[str, float]) -> float:
+    """Return the share of choices that would have to change to turn one mix of shares into the other, in [0, 1]."""
+    return 0.5 * sum(abs(first.get(name, 0.0) - second.get(name, 0.0)) for name in {*first, *second})

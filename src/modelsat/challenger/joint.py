@@ -1,0 +1,214 @@
+"""The challenger: fusion, reranked by the trained network where that helps, and its predictions of held-out prompts.
+
+Predictions are made here, where the accelerator is; the evaluation scores a sample of them anew.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from safetensors.torch import load_file
+
+from modelsat import __version__, feedback
+from modelsat.aptitude import cards
+from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.bundle.bundle import Bundle, Calibration
+from modelsat.data import contracts, splits
+from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
+from modelsat.io.progress import StepProgress
+from modelsat.rivals import stack
+from modelsat.rivals.rival import Labelled
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.model_sat.capability import CapabilityEncoder
+from modelsat.routers.model_sat.network import Network, Shape
+from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
+from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
+from modelsat.statistics import platt
+from modelsat.text.encoder import Encoder, load_language_model, thirds
+
+
+@dataclass(frozen=True)
+class JointChallenger:
+    """The unwritten bundle, its parts, how much Model-SAT weighs in it, in [0, 1], and what it was made from."""
+
+    bundle: Bundle
+    model_sat: ModelSat
+    fusion: Fusion
+    weight: float
+    prompts: "_Prompts"
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """Prompts by split, with the vectors that training left, so that nothing is encoded twice."""
+
+    parts: dict[str, Part]
+    vectors: dict[str, np.ndarray]
+    layers: tuple[int, ...]
+
+    def labelled(self, split: str) -> Labelled:
+        """Return a split as rivals are given it: they read the last layer alone."""
+        part, vectors = self.parts[split], self.vectors[split]
+        return Labelled(vectors[:, -1], part.targets, part.categories, np.full(part.targets.shape, np.nan))
+
+
+def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> JointChallenger:
+    """Weigh the trained network against fusion by validation log-loss and calibrate the result on validation prompts.
+
+    A network that does not help gets no weight, and then fusion is served alone: nothing is computed for nothing.
+
+    Args:
+        instructions: What the network was trained on.
+        facts: What training left in `trained.json`.
+        work: Folder of the training.
+        recipe: Its settings.
+    """
+    model_sat = _model_sat(instructions, facts, work)
+    prompts = _prompts(instructions, work, model_sat)
+    held_out = prompts.parts[splits.VALIDATION]
+    first = _surface(prompts, splits.TRAIN)
+    fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
+    learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
+    weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
+    slope, intercept = platt(rerank(fused, asked_of_few(learned, fused), weight), held_out.targets)
+    # Weight and calibration are chosen; what is served may learn from the validation prompts too.
+    fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
+    bundle = Bundle(
+        router=Reranked(fusion, model_sat, weight) if weight > 0 else fusion,
+        candidates=instructions.candidates,
+        aptitude_test=instructions.aptitude_test,
+        cards=instructions.cards,
+        calibration=Calibration(slope, intercept),
+        lineage=lineage(instructions, facts, recipe),
+        attribution=attribution(instructions),
+    )
+    return JointChallenger(bundle, model_sat, fusion, weight, prompts)
+
+
+def predict(made: JointChallenger, written: Bundle) -> pa.Table:
+    """Predict the held-out prompts with the challenger, each of its parts, and the strongest of the simple routers.
+
+    Args:
+        made: The challenger.
+        written: Its bundle as it was written, with its digest.
+
+    Returns:
+        Table of the contract `PREDICTIONS`.
+    """
+    prompts = made.prompts
+    test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
+    learned = made.model_sat.success_probability(test.texts, StepProgress("scoring held-out prompts"))
+    fused = made.fusion.from_vectors(vectors)
+    simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
+    rows = {
+        CHALLENGER: written.calibration(rerank(fused, asked_of_few(learned, fused), made.weight)),
+        MODEL_SAT: learned,
+        FUSION: fused,
+        STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
+    }
+    return pa.concat_tables([prediction_rows(name, values, test.ids, written.digest) for name, values in rows.items()])
+
+
+def asked_of_few(joint: np.ndarray, fused: np.ndarray) -> np.ndarray:
+    """Return `joint` (prompts, m) where a candidate is on the prompt's shortlist, NaN elsewhere."""
+    listed = shortlist(fused)
+    kept = np.full_like(joint, np.nan)
+    np.put_along_axis(kept, listed, np.take_along_axis(joint, listed, axis=1), axis=1)
+    return kept
+
+
+def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:
+    network = Network(load_language_model(work / "backbone"), Shape(**facts["shape"]))
+    # A bundle holds the language model in bfloat16: what is judged here is what will be served.
+    network.load_state_dict(
+        {
+            name: value.to(torch.bfloat16).float() if name.startswith(LANGUAGE_MODEL) else value
+            for name, value in load_file(work / "network.safetensors").items()
+        }
+    )
+    capability = facts["capability"]
+    encoder = CapabilityEncoder(
+        np.asarray(capability["meanings"], dtype=np.float32),
+        np.asarray(capability["zoo_mean"], dtype=np.float32),
+        capability["scale"],
+    )
+    accuracies = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
+    return ModelSat(instructions.names, accuracies, encoder, network, work / "backbone", facts["max_tokens"])
+
+
+def _prompts(instructions: Instructions, work: Path, model_sat: ModelSat) -> _Prompts:
+    parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
+    sizes = [len(part.ids) for part in parts.values()]
+    network = model_sat.network
+    layers = thirds(len(network.lower) + len(network.upper))
+    means = np.fromfile(work / "states" / "means.f32", dtype=np.float32).reshape(sum(sizes), len(layers), -1)
+    unit = means / np.maximum(np.linalg.norm(means, axis=2, keepdims=True), 1e-12)
+    vectors = np.split(unit, np.cumsum(sizes)[:-1])
+    return _Prompts(parts, dict(zip(parts, vectors, strict=True)), layers)
+
+
+def _surface(prompts: _Prompts, *names: str) -> surface.Surface:
+    vectors = np.concatenate([prompts.vectors[name] for name in names])
+    targets = np.concatenate([prompts.parts[name].targets for name in names])
+    kinds = np.concatenate([prompts.parts[name].categories for name in names])
+    return surface.fit(vectors, targets, kinds)
+
+
+def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_tokens: int) -> Fusion:
+    found = _surface(prompts, splits.TRAIN, splits.VALIDATION)
+    train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
+    place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
+    # Of a question that is not at hand it is as if everybody had scored there what they score everywhere.
+    asked = instructions.aptitude_test["prompt_id"].to_pylist()
+    into = [i for i, prompt_id in enumerate(asked) if prompt_id in place]
+    taken = [place[asked[i]] for i in into]
+    anchors = Anchors(
+        np.zeros((len(asked), *vectors.shape[1:]), dtype=np.float32),
+        np.tile(found.means, (len(asked), 1)),
+    )
+    anchors.vectors[into] = vectors[taken]
+    anchors.zoo[into] = surface.filled(train.targets[taken])
+    return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), found, anchors)
+
+
+def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return what a bundle says of where it comes from."""
+    train = instructions.part(splits.TRAIN)
+    targets = train.targets
+    # Who was asked what by users is no fair draw: it says nothing of who is better on the whole.
+    drawn = np.asarray([not name.startswith(feedback.BENCHMARK) for name in train.categories], dtype=bool)
+    asked = ~np.isnan(targets) & drawn[:, None]
+    mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
+    return {
+        "modelsat_version": __version__,
+        "data_digest": instructions.facts["data_digest"],
+        "sources": instructions.facts["sources"],
+        "summary": instructions.facts["summary"],
+        "aptitude_test": instructions.facts["story"],
+        "tokens_out": instructions.facts["tokens_out"],
+        "trained_on": list(instructions.names),
+        "mean_score": dict(zip(instructions.names, map(float, mean), strict=True)),
+        "recipe": recipe,
+        "training": facts["announced"],
+    }
+
+
+def attribution(instructions: Instructions) -> str:
+    """Return the licence lines of the data behind a router, Markdown."""
+    return "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
+
+
+def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest: str) -> pa.Table:
+    """Return one router's probabilities (prompts, candidates) as a table of the contract `PREDICTIONS`."""
+    rows = pa.FixedSizeListArray.from_arrays(probabilities.ravel(), probabilities.shape[1])
+    columns = {
+        "router": [name] * len(ids),
+        "bundle_digest": [digest] * len(ids),
+        "prompt_id": ids,
+        "success_probability": rows.cast(pa.list_(pa.float32())),
+    }
+    return contracts.conform(pa.table(columns), contracts.PREDICTIONS)

@@ -1,0 +1,81 @@
+"""The challenger of the paper's mode: the trained network alone, calibrated, and its held-out predictions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from safetensors.torch import load_file
+
+from modelsat.aptitude import cards
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle.bundle import Bundle, Calibration
+from modelsat.challenger.joint import attribution, lineage, prediction_rows
+from modelsat.data import splits
+from modelsat.evaluation.table import CHALLENGER
+from modelsat.io.progress import StepProgress
+from modelsat.routers.paper.layout import PaperTokens
+from modelsat.routers.paper.network import rebuild
+from modelsat.routers.paper.router import ModelSatPaper
+from modelsat.statistics import platt
+
+_CALIBRATED_ON = 256
+
+
+@dataclass(frozen=True)
+class PaperChallenger:
+    """The unwritten bundle, and what it was made from; nothing is mixed in, so `weight` is 1."""
+
+    bundle: Bundle
+    instructions: Instructions
+    weight: float = 1.0
+
+
+def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> PaperChallenger:
+    """Calibrate the trained network, which changes no choice.
+
+    Args:
+        instructions: What the network was trained on.
+        facts: What training left in `trained.json`.
+        work: Folder of the training.
+        recipe: Its settings.
+    """
+    test = instructions.test
+    router = ModelSatPaper(
+        instructions.names,
+        cards.accuracies(instructions.cards, instructions.names, test.tasks),
+        test.keywords,
+        rebuild(work, load_file(work / "network.safetensors")),
+        work,
+        PaperTokens(**facts["reading"]),
+    )
+    held_out = instructions.part(splits.VALIDATION)
+    # One pass per candidate, order and prompt is dear, and two numbers are fitted: a few hundred prompts do.
+    rows = np.random.default_rng(0).permutation(len(held_out.ids))[:_CALIBRATED_ON]
+    said = router.success_probability([held_out.texts[i] for i in rows], StepProgress("scoring validation prompts"))
+    bundle = Bundle(
+        router=router,
+        candidates=instructions.candidates,
+        aptitude_test=instructions.aptitude_test,
+        cards=instructions.cards,
+        calibration=Calibration(*platt(said, held_out.targets[rows])),
+        lineage=lineage(instructions, facts, recipe),
+        attribution=attribution(instructions),
+    )
+    return PaperChallenger(bundle, instructions)
+
+
+def predict(made: PaperChallenger, written: Bundle) -> pa.Table:
+    """Predict the held-out prompts.
+
+    Args:
+        made: The challenger.
+        written: Its bundle as it was written, with its digest.
+
+    Returns:
+        Table of the contract `PREDICTIONS`.
+    """
+    test = made.instructions.part(splits.TEST)
+    said = written.success_probability(test.texts, StepProgress("scoring held-out prompts"))
+    return prediction_rows(CHALLENGER, said, test.ids, written.digest)

@@ -1,0 +1,1 @@
+"""The only package that knows Kubernetes, KServe, the Kubeflow Trainer and torchrun."""

@@ -1,0 +1,164 @@
+"""Fine-tunes in a TrainJob in the place of this pod, over a volume that both see, and follows it.
+
+Training, checkpoints and resume are those of `modelsat.cluster.launch_torchrun`: what differs is who starts the ranks.
+"""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelsat.cluster import launch_torchrun
+from modelsat.cluster.api import Cluster, Objects
+from modelsat.cluster.train_job import GROUP, PLURAL, VERSION, Placement, TrainJobState, job, name_of, state
+from modelsat.errors import ConflictError, ModelsatError
+from modelsat.io.atomic import atomic_folder
+
+
+@dataclass(frozen=True)
+class TrainJobs:
+    """Launches trainings as TrainJobs.
+
+    Attributes:
+        jobs: The TrainJobs of the namespace.
+        placement: On which nodes.
+        poll_seconds: Time from one look at a job to the next.
+        sleep: Waits for so many seconds.
+    """
+
+    jobs: Objects
+    placement: Placement
+    poll_seconds: float = 5.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def launch(
+        self,
+        instructions: Path,
+        backbone: Path,
+        work: Path,
+        recipe: str,
+        ranks: int,  # noqa: ARG002 - the placement says how many; this is `training_launch.launch` for other nodes
+        on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
+    ) -> dict[str, Any]:
+        """Train, or go on training, or return at once where the training in `work` is complete.
+
+        Args:
+            instructions: Folder written by `modelsat.aptitude.instructions`; copied onto the volume of `work`.
+            backbone: Folder with the language model, the same in the training image or on the volume.
+            work: Folder of this training alone, on a volume that the job's pods mount at the same place.
+            recipe: Name or path of the recipe.
+            ranks: Not used; the placement says it.
+            on_step: Called with every logged step.
+
+        Raises:
+            ModelsatError: Training failed; errors of ours keep their class.
+        """
+        facts = launch_torchrun.finished(work)
+        if facts is not None:
+            return facts
+        work.mkdir(parents=True, exist_ok=True)
+        with launch_torchrun.alone(work):
+            copied = work / "instructions"
+            if not copied.exists():
+                with atomic_folder(copied) as beside:
+                    shutil.copytree(instructions, beside, dirs_exist_ok=True)
+            arguments = ["--instructions", str(copied), "--backbone", str(backbone)]
+            name = name_of(work.name)
+            body = job(name, [*arguments, "--work", str(work), "--recipe", recipe], self.placement, _owner())
+            with _deleted_when_we_end(self.jobs, name):
+                self._submit(body)
+                self._follow(name, work, on_step)
+        facts = launch_torchrun.finished(work)
+        if facts is None:
+            raise ModelsatError(
+                f"TrainJob {name!r} completed and left no network in {str(work)!r}; mount one volume, "
+                "ReadWriteMany, in this step and in the TrainingRuntime"
+            )
+        return facts
+
+    def _submit(self, body: dict[str, Any]) -> None:
+        """Create the job; one of a try before that has ended is replaced, one that runs is followed."""
+        name = body["metadata"]["name"]
+        for _ in range(60):
+            found = self.jobs.read(name)
+            if found is not None and state(found)[0] is TrainJobState.RUNNING:
+                return
+            if found is not None:
+                self.jobs.delete(name)
+            try:
+                self.jobs.create(body)
+            except ConflictError:
+                # What is being deleted still has its name.
+                self.sleep(self.poll_seconds)
+                continue
+            print(f"TrainJob {name} on {self.placement.nodes} nodes", flush=True)  # noqa: T201
+            return
+        raise ModelsatError(f"TrainJob {name!r} of an earlier try is not gone; delete it and run the step again")
+
+    def _follow(self, name: str, work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
+        seen = len(launch_torchrun.history(work))
+        while True:
+            found = self.jobs.read(name)
+            rows = launch_torchrun.history(work)
+            for row in rows[seen:]:
+                print("  ".join(f"{key} {value:.6g}" for key, value in row.items()), flush=True)  # noqa: T201
+                on_step(row)
+            seen = max(seen, len(rows))
+            if found is None:
+                raise ModelsatError(f"TrainJob {name!r} was deleted while it ran; run the step again to go on")
+            ended, message = state(found)
+            if ended is TrainJobState.COMPLETE:
+                return
+            if ended is TrainJobState.FAILED:
+                raise launch_torchrun.recorded_failure(work) or ModelsatError(
+                    f"TrainJob {name!r} failed ({message}); its pods' logs say why, run the step again to go on from "
+                    "the last checkpoint"
+                )
+            self.sleep(self.poll_seconds)
+
+
+def launcher(
+    nodes: int, ranks: int, gpus: int, node_selector: Mapping[str, str], tolerations: Sequence[Mapping[str, Any]]
+) -> Callable[..., dict[str, Any]]:
+    """Return what starts the training: the ranks of this pod, or a TrainJob where nodes are asked for.
+
+    Args:
+        nodes: Nodes of the TrainJob; 0 trains in this pod.
+        ranks: Training processes on each node.
+        gpus: GPUs on each node of a TrainJob.
+        node_selector: Labels of its nodes.
+        tolerations: Taints that its pods tolerate.
+    """
+    if not nodes:
+        return launch_torchrun.launch
+    return TrainJobs(Cluster(GROUP, VERSION, PLURAL), Placement(nodes, ranks, gpus, node_selector, tolerations)).launch
+
+
+def _owner() -> dict[str, str] | None:
+    """Return the pod of this step, as Kubeflow Pipelines names it to the step."""
+    name, uid = os.environ.get("KFP_POD_NAME", ""), os.environ.get("KFP_POD_UID", "")
+    return {"name": name, "uid": uid} if name and uid else None
+
+
+@contextmanager
+def _deleted_when_we_end(jobs: Objects, name: str) -> Iterator[None]:
+    """Delete the job whatever ends us, a cancelled run too; checkpoints stay, and the next try goes on from them."""
+
+    def cancelled(*_: object) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, cancelled)
+    try:
+        yield
+    finally:
+        jobs.delete(name)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

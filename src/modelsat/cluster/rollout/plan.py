@@ -1,0 +1,170 @@
+"""What a promotion does next, as a pure function of what is seen: no clock, no network, no memory of its own.
+
+    no rollout ──begin──► 10 % ──raise──► 50 % ──raise──► 100 % ──record──► settle ──► no rollout
+                             └───────────────┴───────────────┴──go back──► restore ──► settle
+
+Whoever runs it (the step that promotes, its retry after a kill, the reconciler) sees the same and does the same; each
+change of the InferenceService is a compare-and-set on its resourceVersion, so of two at once one acts and the other
+looks again. Who is champion is decided by the champion record alone (`modelsat.bundle.champions`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelsat.bundle.champions import Champion
+from modelsat.cluster.rollout.evidence import ProbeVerdict
+
+
+@dataclass(frozen=True)
+class RolloutRules:
+    """How a rollout goes.
+
+    Attributes:
+        stages: Shares of traffic in percent, ascending, ending with 100.
+        check_seconds: Time from one check to the next.
+        checks: Checks of a stage before it may pass.
+        ready_seconds: How long a stage may wait for ready pods.
+        proof_seconds: How long a stage may wait for enough answers once it is ready.
+    """
+
+    stages: tuple[int, ...] = (10, 50, 100)
+    check_seconds: float = 20.0
+    checks: int = 3
+    ready_seconds: float = 900.0
+    proof_seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A promotion under way, as it stands on the InferenceService.
+
+    Attributes:
+        run_id: Run that promotes; the key that makes it idempotent.
+        against_epoch: Epoch of the champion that the gate compared with, 0 for none.
+        bundle_uri: Challenger's bundle.
+        bundle_digest: Its digest.
+        model: Registered name and version.
+        verdict: The gate's outcome.
+        percent: Share of traffic that the challenger is to have.
+        stage_since: Seconds since 1970 at which the present stage began.
+        revision: Newest revision before what is served was last changed; readiness of another one counts.
+        before: Arguments of the predictor before the start, for the way back where there is no champion.
+        fault: Why it goes back; empty while it goes on.
+    """
+
+    run_id: str
+    against_epoch: int
+    bundle_uri: str
+    bundle_digest: str
+    model: str
+    verdict: str
+    percent: int = 0
+    stage_since: float = 0.0
+    revision: str = ""
+    before: tuple[str, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What there is to see.
+
+    Attributes:
+        splits: The deployment mode can give two versions shares of the traffic.
+        bundle: What the InferenceService is told to serve; empty where it follows the champion records by itself.
+        epoch: Of the champion to which alias and endpoint were last brought, 0 for none.
+        ready: What it is told to serve is ready.
+        rollout: The promotion under way.
+        champion: By the newest record.
+        stage_seconds: Time since the present stage began.
+        verdict: On the challenger, with the sentence behind it.
+    """
+
+    splits: bool
+    bundle: str
+    epoch: int
+    ready: bool
+    rollout: Rollout | None
+    champion: Champion | None
+    stage_seconds: float = 0.0
+    verdict: tuple[ProbeVerdict, str] = (ProbeVerdict.UNDECIDED, "not probed yet")
+
+
+class StepAction(StrEnum):
+    """One step; each is safe to repeat."""
+
+    NOTHING = "nothing to do"
+    WAIT = "wait"
+    RAISE = "raise the share"
+    RECORD = "record the champion"
+    GO_BACK = "go back"
+    RESTORE = "restore the champion's bundle"
+    SETTLE = "settle"
+    FOLLOW = "follow the record"
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """What to do, at which share, and why."""
+
+    do: StepAction
+    why: str = ""
+    percent: int = 0
+
+
+def first_share(splits: bool, champion: Champion | None, rules: RolloutRules) -> int:
+    """Return the share a challenger begins with: all of it where nothing serves yet, or where nothing can be split."""
+    return rules.stages[0] if splits and champion is not None else 100
+
+
+def next_step(seen: Observed, rules: RolloutRules = RolloutRules()) -> PlannedStep:
+    """Return the one step that brings the endpoint nearer to what the records and the probes say."""
+    rollout, champion = seen.rollout, seen.champion
+    if rollout is None:
+        if champion is None or (seen.epoch == champion.epoch and seen.bundle in ("", champion.bundle_uri)):
+            return PlannedStep(StepAction.NOTHING)
+        return PlannedStep(
+            StepAction.FOLLOW, f"epoch {champion.epoch} is champion, and alias or endpoint are not there yet"
+        )
+    if champion is not None and champion.run_id == rollout.run_id and champion.epoch > rollout.against_epoch:
+        return PlannedStep(StepAction.SETTLE, f"epoch {champion.epoch} is recorded", 100)
+    if rollout.fault:
+        return _back(seen, rollout)
+    epoch = champion.epoch if champion is not None else 0
+    if epoch != rollout.against_epoch:
+        return PlannedStep(
+            StepAction.GO_BACK, f"epoch {epoch} was promoted since the comparison with epoch {rollout.against_epoch}"
+        )
+    return _forward(seen, rollout, rules)
+
+
+def _forward(seen: Observed, rollout: Rollout, rules: RolloutRules) -> PlannedStep:
+    verdict, why = seen.verdict
+    if verdict is ProbeVerdict.BAD:
+        return PlannedStep(StepAction.GO_BACK, why)
+    if not seen.ready:
+        if seen.stage_seconds > rules.ready_seconds:
+            return PlannedStep(StepAction.GO_BACK, f"its pods were not ready within {rules.ready_seconds:.0f} s")
+        return PlannedStep(StepAction.WAIT, "its pods are not ready yet", rollout.percent)
+    # Before the first champion there is nothing to compare with: ready pods are all that can be asked for.
+    if verdict is ProbeVerdict.UNDECIDED and seen.champion is not None:
+        if seen.stage_seconds > rules.ready_seconds + rules.proof_seconds:
+            return PlannedStep(StepAction.GO_BACK, f"too few answers to judge by: {why}")
+        return PlannedStep(StepAction.WAIT, why, rollout.percent)
+    higher = [stage for stage in rules.stages if stage > rollout.percent]
+    if higher:
+        return PlannedStep(StepAction.RAISE, why, higher[0])
+    return PlannedStep(StepAction.RECORD, why, 100)
+
+
+def _back(seen: Observed, rollout: Rollout) -> PlannedStep:
+    if seen.bundle == rollout.bundle_uri:
+        return PlannedStep(StepAction.RESTORE, rollout.fault)
+    if seen.champion is None:
+        # Nothing served before, and nothing will be ready before the first record.
+        return PlannedStep(StepAction.SETTLE, rollout.fault)
+    return (
+        PlannedStep(StepAction.SETTLE, rollout.fault)
+        if seen.ready
+        else PlannedStep(StepAction.WAIT, "the champion's pods are not ready yet")
+    )

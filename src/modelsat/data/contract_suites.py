@@ -1,0 +1,158 @@
+"""The data contract as expectations: one suite per table, each with its remedies and limits."""
+
+from dataclasses import dataclass
+
+from modelsat.data.collection import Collection
+from modelsat.data.expectations import WARNING, Rule
+
+
+@dataclass(frozen=True)
+class ValidationLimits:
+    """The settings of validation.
+
+    Attributes:
+        max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
+        max_drift: Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].
+        perfect_score: A mean at or above this over `enough_prompts` is suspicious, in [0, 1].
+        enough_prompts: Means over fewer prompts are not judged.
+        longest_prompt: Longer prompts are pointed out, in characters.
+    """
+
+    max_rejected_share: float = 0.0
+    max_drift: float = 0.10
+    perfect_score: float = 0.995
+    enough_prompts: int = 50
+    longest_prompt: int = 32_768
+
+
+def scores(collection: Collection) -> list[Rule]:
+    """Return what is expected of every score."""
+    prompts = collection.prompts["prompt_id"].to_pylist()
+    candidates = collection.candidates["candidate"].to_pylist()
+    return [
+        Rule(
+            "There are scores",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 1, "max_value": 10**9},
+            "collect some results",
+        ),
+        Rule(
+            "Every score is a number",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "score"},
+            "remove the row where a candidate was not run",
+        ),
+        Rule(
+            "Every score lies in [0, 1]",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "score", "min_value": 0, "max_value": 1},
+            "rescale percentages and points to [0, 1] before upload",
+        ),
+        Rule(
+            "Every score names its candidate",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "candidate"},
+            "name the candidate",
+        ),
+        Rule(
+            "Every score names its prompt", "ExpectColumnValuesToNotBeNull", {"column": "prompt_id"}, "name the prompt"
+        ),
+        Rule(
+            "Every score's prompt is known",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "prompt_id", "value_set": prompts},
+            "add the prompt to the prompts table or remove its scores",
+        ),
+        Rule(
+            "Every score's candidate is known",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "candidate", "value_set": candidates},
+            "add the candidate to the models table",
+        ),
+        Rule(
+            "A candidate has one score per prompt",
+            "ExpectCompoundColumnsToBeUnique",
+            {"column_list": ["candidate", "prompt_id"]},
+            "keep one of the rows, or one metric of the benchmark",
+        ),
+    ]
+
+
+def prompts(limits: ValidationLimits) -> list[Rule]:
+    """Return what is expected of every prompt."""
+    return [
+        Rule(
+            "There are prompts",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 1, "max_value": 10**9},
+            "add the prompts table",
+        ),
+        Rule(
+            "Every prompt stands once",
+            "ExpectColumnValuesToBeUnique",
+            {"column": "prompt_id"},
+            "give each prompt its own id",
+        ),
+        Rule(
+            "Every prompt has a text",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "characters", "min_value": 1},
+            "add the text",
+        ),
+        Rule(
+            f"No prompt is longer than {limits.longest_prompt:,} characters",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "characters", "max_value": limits.longest_prompt},
+            "the router reads only a part of it; shorten it or leave it out if that misleads",
+            WARNING,
+        ),
+    ]
+
+
+def candidates(limits: ValidationLimits) -> list[Rule]:
+    """Return what is expected of every candidate, its facts and its scores as a whole."""
+    return [
+        Rule(
+            "There are at least two candidates",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 2, "max_value": 10**6},
+            "collect results of a second candidate",
+        ),
+        Rule(
+            f"No candidate scores the same on {limits.enough_prompts} or more prompts",
+            "ExpectColumnValuesToNotBeInSet",
+            {"column": "constant", "value_set": [True]},
+            "check how this candidate was scored; a run that failed or was copied looks like this",
+        ),
+        Rule(
+            f"No candidate's mean reaches {limits.perfect_score} on {limits.enough_prompts} or more prompts",
+            "ExpectColumnValuesToNotBeInSet",
+            {"column": "suspiciously_perfect", "value_set": [True]},
+            "check for answers that leaked into the candidate or its scorer",
+        ),
+        Rule(
+            "Every price is a number of at least 0",
+            "ExpectColumnValuesToNotBeInSet",
+            {"column": "impossible_price", "value_set": [True]},
+            "correct price_in or price_out; leave it empty where it is not known",
+        ),
+        Rule(
+            "Every candidate has prices",
+            "ExpectColumnValuesToNotBeNull",
+            {"column": "price"},
+            "add price_in and price_out; until then it counts as the dearest",
+            WARNING,
+        ),
+    ]
+
+
+def drift(limits: ValidationLimits) -> list[Rule]:
+    """Return what is expected of means that the champion's data had, too."""
+    return [
+        Rule(
+            f"No candidate's mean on a benchmark moved by more than {limits.max_drift:.0%} since the champion's data",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "change", "min_value": -limits.max_drift, "max_value": limits.max_drift},
+            "check the harness of this run; raise validate_max_drift if the change is real",
+        )
+    ]

@@ -1,0 +1,226 @@
+"""The tables that travel between the stages, as Arrow schemas checked where data enters.
+
+A table's schema carries its name and version, so that a reader of another version can say so.
+Missing is null, never 0: a candidate that was not run on a prompt has no row.
+"""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelsat.errors import InputError
+from modelsat.io.atomic import atomic_file
+
+VERSION = 1
+
+
+def _schema(name: str, *fields: pa.Field) -> pa.Schema:
+    return pa.schema(fields, metadata={"modelsat_table": name, "modelsat_version": str(VERSION)})
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+SCORES = _schema(
+    "scores",
+    _required("candidate", pa.string()),
+    _required("benchmark", pa.string()),
+    _required("task", pa.string()),
+    _required("prompt_id", pa.string()),
+    pa.field("score", pa.float64()),
+    _required("metric", pa.string()),
+    pa.field("num_fewshot", pa.int32()),
+    pa.field("tokens_in", pa.int32()),
+    pa.field("tokens_out", pa.int32()),
+    pa.field("cost_usd", pa.float64()),
+    pa.field("latency_seconds", pa.float64()),
+    _required("harness", pa.string()),
+    pa.field("harness_version", pa.string()),
+    _required("source_uri", pa.string()),
+    _required("source_row", pa.int64()),
+    _required("source_digest", pa.string()),
+    _required("collected_at", pa.timestamp("us", tz="UTC")),
+)
+"""One row per (candidate, prompt, metric); `score` in [0, 1] once validated."""
+
+PROMPTS = _schema(
+    "prompts",
+    _required("prompt_id", pa.string()),
+    _required("stem_digest", pa.string()),
+    _required("benchmark", pa.string()),
+    _required("task", pa.string()),
+    _required("prompt", pa.string()),
+    pa.field("choices", pa.list_(pa.string())),
+    pa.field("answer", pa.string()),
+    pa.field("scorer", pa.string()),
+)
+"""One row per prompt; `answer` and `scorer` (letter, number, exact) where the source has them."""
+
+CANDIDATES = _schema(
+    "candidates",
+    _required("candidate", pa.string()),
+    pa.field("family", pa.string()),
+    pa.field("released_at", pa.date32()),
+    pa.field("n_params", pa.int64()),
+    pa.field("context_length", pa.int32()),
+    pa.field("price_in", pa.float64()),
+    pa.field("price_out", pa.float64()),
+    pa.field("endpoint", pa.string()),
+    pa.field("aliases", pa.list_(pa.string())),
+    pa.field("modalities", pa.list_(pa.string())),
+    pa.field("tools", pa.bool_()),
+    pa.field("regions", pa.list_(pa.string())),
+    pa.field("revision", pa.string()),
+    pa.field("licence", pa.string()),
+    pa.field("served_as", pa.string()),
+    pa.field("api_key_env", pa.string()),
+)
+"""One row per candidate; prices in USD per million tokens, missing is missing. `modalities` are what it reads beside
+text, `tools` says whether it calls tools, `regions` are where it is served. `served_as` is its name at the endpoint,
+`api_key_env` the environment variable that holds the key: the key itself stands nowhere."""
+
+REJECTS = _schema(
+    "rejects",
+    _required("source_uri", pa.string()),
+    pa.field("source_row", pa.int64()),
+    pa.field("field", pa.string()),
+    pa.field("value", pa.string()),
+    _required("reason", pa.string()),
+)
+"""One row per input row that was not taken over, with the sentence that says why."""
+
+APTITUDE_TEST = _schema(
+    "aptitude_test",
+    _required("version", pa.string()),
+    _required("task", pa.string()),
+    _required("category", pa.string()),
+    _required("keywords", pa.list_(pa.string())),
+    _required("position", pa.int32()),
+    _required("prompt_id", pa.string()),
+    _required("stem_digest", pa.string()),
+    _required("text", pa.string()),
+    pa.field("benchmark", pa.string()),
+    pa.field("choices", pa.list_(pa.string())),
+    pa.field("answer", pa.string()),
+    pa.field("scorer", pa.string()),
+)
+"""One row per aptitude question, in the frozen order; `text` is what a router would see. `answer` and `scorer` (letter,
+number, exact) where the source has them: only such a question can be put to an endpoint."""
+
+CARDS = _schema(
+    "cards",
+    _required("candidate", pa.string()),
+    _required("test_version", pa.string()),
+    _required("task", pa.string()),
+    pa.field("accuracy", pa.float64()),
+    _required("n", pa.int32()),
+    _required("shrunken_accuracy", pa.float64()),
+)
+"""One row per (candidate, task); `accuracy` is null where `n` is 0."""
+
+APTITUDE_ANSWERS = _schema(
+    "aptitude_answers",
+    _required("candidate", pa.string()),
+    _required("position", pa.int32()),
+    _required("score", pa.float32()),
+)
+"""One row per candidate and aptitude question that it was asked, by the question's place in the frozen order."""
+
+INSTRUCTIONS = _schema(
+    "instructions",
+    _required("candidate", pa.string()),
+    _required("prompt_id", pa.string()),
+    _required("target", pa.float32()),
+    _required("weight", pa.float32()),
+    _required("split", pa.string()),
+)
+"""One row per capability instruction; `target` in [0, 1], `split` train, validation or test."""
+
+PREDICTIONS = _schema(
+    "predictions",
+    _required("router", pa.string()),
+    _required("bundle_digest", pa.string()),
+    _required("prompt_id", pa.string()),
+    _required("success_probability", pa.list_(pa.float32())),
+)
+"""One row per (router, prompt): probabilities in the bundle's candidate order, made where the accelerator is."""
+
+
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Order, cast and complete the columns of `table` to `schema`; absent nullable columns become null.
+
+    Raises:
+        InputError: A required column is absent or holds nulls, or a value does not fit its type.
+    """
+    name = _name(schema)
+    columns = []
+    for field in schema:
+        if field.name not in table.column_names:
+            if not field.nullable:
+                raise InputError(f"table {name!r} has no column {field.name!r}; add it")
+            columns.append(pa.nulls(table.num_rows, field.type))
+            continue
+        column = table[field.name]
+        if not field.nullable and column.null_count:
+            raise InputError(f"column {field.name!r} of table {name!r} holds {column.null_count} nulls; fill them")
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowException as error:
+            raise InputError(f"column {field.name!r} of table {name!r} does not fit {field.type}: {error}") from error
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def from_rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+    """Make a table of `schema` from row dictionaries; keys that are left out become null."""
+    try:
+        table = pa.Table.from_pylist(rows, schema=_nullable(schema))
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"a row of table {_name(schema)!r} ({', '.join(schema.names)}) has the wrong type: {error}"
+        ) from error
+    return conform(table, schema)
+
+
+def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
+    """Write `table` as Parquet after checking it against `schema`."""
+    with atomic_file(path) as beside:
+        pq.write_table(conform(table, schema), beside, compression="zstd", write_page_checksum=True)
+
+
+def write_plain(table: pa.Table, path: Path | str) -> None:
+    """Write a table that is for people and has no contract."""
+    with atomic_file(path) as beside:
+        pq.write_table(table, beside, compression="zstd")
+
+
+def read(path: Path | str, schema: pa.Schema) -> pa.Table:
+    """Read a Parquet table written by `write`.
+
+    Raises:
+        InputError: The file is absent, is not Parquet, or holds another table or version.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{str(path)!r} does not exist; run the step that writes {_name(schema)!r}") from error
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{str(path)!r} is not a readable Parquet file ({error}); write it again") from error
+    found = table.schema.metadata or {}
+    expected = schema.metadata
+    for key in (b"modelsat_table", b"modelsat_version"):
+        if found.get(key) != expected[key]:
+            raise InputError(
+                f"{str(path)!r} has {key.decode()} {(found.get(key) or b'none').decode()!r}, "
+                f"expected {expected[key].decode()!r}; write it with this version of modelsat"
+            )
+    return conform(table, schema)
+
+
+def _name(schema: pa.Schema) -> str:
+    return str(schema.metadata[b"modelsat_table"].decode())
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in schema])

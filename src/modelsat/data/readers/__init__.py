@@ -1,0 +1,44 @@
+"""Readers turn the files of one kind of source into the tables of the data contract.
+
+A reader is a module with two functions: `claims(names)` says whether a folder looks like its kind, and
+`read(files)` returns a `Harvest`. It keeps what it can read, puts the rest among the rejects with file, row and
+reason, and judges nothing else: ranges, coverage and references are the business of `modelsat.data.validation`.
+"""
+
+from collections import defaultdict
+from pathlib import PurePosixPath
+from types import ModuleType
+
+from modelsat.data.readers import asked, feedback, lm_eval, routereval, tidy
+from modelsat.data.readers.harvest import Harvest
+from modelsat.errors import InputError
+from modelsat.io.storage import SourceFile
+
+READERS: tuple[ModuleType, ...] = (asked, feedback, tidy, lm_eval, routereval)
+
+__all__ = ["READERS", "Harvest", "read"]
+
+
+def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
+    """Read every folder of a snapshot with the first reader that claims it.
+
+    Raises:
+        InputError: No reader claims any folder.
+    """
+    folders: dict[str, list[SourceFile]] = defaultdict(list)
+    for file in files:
+        folders[PurePosixPath(file.name).parent.as_posix()].append(file)
+    harvests = []
+    for folder in sorted(folders):
+        names = [PurePosixPath(file.name).name for file in folders[folder]]
+        reader = next((reader for reader in READERS if reader.claims(names)), None)
+        if reader is not None:
+            harvests.append(reader.read(folders[folder]))
+    if not harvests:
+        raise InputError(
+            f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet or "
+            "scores.csv[.gz] with prompts beside, for results_*.json with samples_*.jsonl of lm-evaluation-harness, "
+            "for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, and for "
+            "*_router_dataset.pkl of RouterEval"
+        )
+    return harvests

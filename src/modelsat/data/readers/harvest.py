@@ -1,0 +1,35 @@
+"""What one reader brings home from one folder: rows of the contract's tables, rejects and remarks."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from modelsat.data import contracts
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`.
+
+    `notes` are sentences for a person, `licences` what the source says of its licence.
+    """
+
+    scores: pa.Table
+    prompts: pa.Table
+    candidates: pa.Table
+    rejects: pa.Table
+    notes: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+
+
+def reject(
+    uri: str, reason: str, row: int | None = None, field: str | None = None, value: object = None
+) -> dict[str, object]:
+    """Describe one input row, or a whole file where `row` is None, that is not taken over."""
+    shown = None if value is None else repr(value)[:200]
+    return {"source_uri": uri, "source_row": row, "field": field, "value": shown, "reason": reason}
+
+
+def rejects_table(rows: list[dict[str, object]]) -> pa.Table:
+    """Make the rejects table of the contract."""
+    return contracts.from_rows(rows, contracts.REJECTS)

@@ -1,0 +1,165 @@
+"""The arena: held-out prompts with every candidate's outcome, in which routers are compared.
+
+Prompts of one source form a set. A set's pool is its core candidates, those run on at least 95 % of it, and only
+prompts on which the whole pool was run count: a candidate cannot look better by skipping what is hard.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelsat.data import score_matrix, splits
+from modelsat.data.collection import Collection
+from modelsat.errors import InputError
+from modelsat.policy import costs
+from modelsat.text.rendering import render_prompt
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Prompts on which routers are compared; n prompts, m candidates.
+
+    Attributes:
+        prompt_ids: Their ids, length n.
+        texts: What a router reads, length n.
+        candidates: Column order, length m.
+        truth: Scores, float32 (n, m), NaN where not run.
+        pool: Which candidates may be chosen, boolean (n, m); `truth` has no NaN there.
+        sets: Which set a prompt belongs to, length n.
+        labels: Benchmark and category of each prompt, length n; for reporting only.
+        prior: Mean score on the set's training prompts, (n, m), NaN outside the pool.
+        label_prior: The same over the training prompts of the same label, shrunk to `prior`, (n, m).
+        cost: Expected cost in USD, (n, m), NaN where a price is missing.
+    """
+
+    prompt_ids: list[str]
+    texts: list[str]
+    candidates: tuple[str, ...]
+    truth: np.ndarray
+    pool: np.ndarray
+    sets: np.ndarray
+    labels: np.ndarray
+    prior: np.ndarray
+    label_prior: np.ndarray
+    cost: np.ndarray
+
+    @property
+    def best_single(self) -> np.ndarray:
+        """Return the candidate with the best training mean in each prompt's pool, (n,)."""
+        return np.asarray(np.where(self.pool, self.prior, -1.0).argmax(axis=1))
+
+
+_LABEL_PRIOR_PROMPTS = 5.0
+
+
+def build(collection: Collection, split: str = splits.TEST) -> Arena:
+    """Set up the arena of one split of a collection.
+
+    Raises:
+        InputError: No prompt of the split was answered by two candidates or more.
+    """
+    prompts = collection.prompts
+    names = tuple(collection.candidates["candidate"].to_pylist())
+    truth = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
+    parts = splits.assign(prompts["stem_digest"].to_pylist())
+    sets = _sets(collection, truth)
+    labels = labels_of(collection)
+    pool = np.zeros_like(truth, dtype=bool)
+    prior = np.full(truth.shape, np.nan)
+    label_prior = np.full(truth.shape, np.nan)
+    usable = np.zeros(len(truth), dtype=bool)
+    for name in np.unique(sets):
+        rows = sets == name
+        core = score_matrix.core_candidates(truth[rows])
+        complete = rows & ~np.isnan(truth[:, core]).any(axis=1)
+        train = complete & (parts == splits.TRAIN)
+        if core.sum() < 2 or not train.any():
+            continue
+        usable |= complete
+        pool[np.ix_(complete, core)] = True
+        prior[np.ix_(complete, core)] = truth[np.ix_(train, core)].mean(axis=0)
+        label_prior[np.ix_(complete, core)] = label_means(truth[:, core], train, labels)[complete]
+    keep = np.flatnonzero(usable & (parts == split))
+    if not len(keep):
+        raise InputError(
+            f"no {split} prompt was answered by at least two candidates that were run on 95 % of its source; "
+            "collect more results"
+        )
+    texts = texts_of(collection, keep)
+    return Arena(
+        prompt_ids=[prompts["prompt_id"][int(i)].as_py() for i in keep],
+        texts=texts,
+        candidates=names,
+        truth=truth[keep],
+        pool=pool[keep],
+        sets=sets[keep],
+        labels=labels[keep],
+        prior=prior[keep],
+        label_prior=label_prior[keep],
+        cost=costs_of(collection, keep),
+    )
+
+
+def labels_of(collection: Collection) -> np.ndarray:
+    """Return benchmark and category of every prompt of a collection in one word."""
+    columns = (collection.prompts[name].to_pylist() for name in ("benchmark", "task"))
+    return np.asarray([f"{benchmark}/{task}" for benchmark, task in zip(*columns, strict=True)])
+
+
+def label_means(truth: np.ndarray, train: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return per prompt the mean scores on the training prompts of its label, shrunk to those on all of them.
+
+    Args:
+        truth: Scores (n, candidates); complete on the training prompts.
+        train: Which prompts to average over, boolean (n,).
+        labels: Label of each prompt (n,).
+    """
+    mean = truth[train].mean(axis=0)
+    out = np.empty(truth.shape)
+    for label in np.unique(labels):
+        same = labels == label
+        seen = truth[train & same]
+        out[same] = (seen.sum(axis=0) + _LABEL_PRIOR_PROMPTS * mean) / (len(seen) + _LABEL_PRIOR_PROMPTS)
+    return out
+
+
+def texts_of(collection: Collection, rows: np.ndarray) -> list[str]:
+    """Return what a router reads of the prompts in the given rows."""
+    taken = collection.prompts.take(rows)
+    return [
+        render_prompt(prompt, choices)
+        for prompt, choices in zip(taken["prompt"].to_pylist(), taken["choices"].to_pylist(), strict=True)
+    ]
+
+
+def costs_of(collection: Collection, rows: np.ndarray) -> np.ndarray:
+    """Return expected costs in USD of the prompts in the given rows at every candidate, NaN where unpriced."""
+    names = collection.candidates["candidate"].to_pylist()
+    tokens_out = costs.mean_tokens_out(collection.scores, names)
+    return costs.expected(texts_of(collection, rows), collection.candidates, tokens_out)
+
+
+def _sets(collection: Collection, truth: np.ndarray) -> np.ndarray:
+    """Name each prompt's set: the source its scores came from, or its benchmark where a source is too patchy."""
+    roots = sorted(collection.sources) or [""]
+    files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
+    root_of_file = np.asarray([_root(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
+    root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
+    ids = collection.prompts["prompt_id"].to_pylist()
+    position = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    root = np.full(len(ids), len(roots))
+    rows = np.asarray([position.get(one, -1) for one in collection.scores["prompt_id"].to_pylist()], dtype=np.int64)
+    np.minimum.at(root, rows[rows >= 0], root_of_row[rows >= 0])
+    names = np.asarray([*roots, "unscored"], dtype=object)[root]
+    benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
+    for name in set(names):
+        rows_of = names == name
+        if score_matrix.core_candidates(truth[rows_of]).sum() < 2:
+            names[rows_of] = [f"{name}:{benchmark}" for benchmark in benchmarks[rows_of]]
+    return names.astype(str)
+
+
+def _root(uri: str, roots: Sequence[str]) -> int:
+    below = [i for i, root in enumerate(roots) if uri == root or uri.startswith(root.rstrip("/") + "/")]
+    return max(below, key=lambda i: len(roots[i])) if below else 0

@@ -1,0 +1,241 @@
+"""Compares any routers on any benchmark results: bundles as they are, rivals fitted to the training prompts there.
+
+Only held-out prompts count. The split is the same over all folders ever collected (`splits`), so a bundle of ours never
+saw them, whatever it was trained on.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelsat import rivals
+from modelsat.bundle import bundle
+from modelsat.data import catalogue, measurable, score_matrix, splits
+from modelsat.data.collection import Collection
+from modelsat.errors import InputError
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import scoring
+from modelsat.evaluation import table as evaluation
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.table import Evaluation
+from modelsat.io import storage
+from modelsat.io.atomic import write_text
+from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.io.progress import StepProgress
+from modelsat.rivals import inference_dynamics, tag_features
+from modelsat.rivals.rival import Labelled
+from modelsat.text import embeddings
+
+_DIGEST = re.compile(r"[0-9a-f]{32,}")
+ANNOTATED = "inference-dynamics"
+"""The rival that an annotator can be plugged into."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        arena: Held-out prompts with every candidate's outcome.
+        evaluation: The table.
+        predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
+        doubts: What choices do not count on of each candidate's probability, (candidates,), by bundle.
+        seen: Which candidates of the arena each router was trained on.
+        uris: Where each router came from, and who annotated for it.
+        collection: What the arena was made of; its rejects count nowhere.
+    """
+
+    arena: Arena
+    evaluation: Evaluation
+    predictions: dict[str, np.ndarray]
+    doubts: dict[str, np.ndarray]
+    seen: dict[str, list[str]]
+    uris: dict[str, str]
+    collection: Collection
+
+
+def compare(
+    sources: Sequence[str],
+    routers: Sequence[str],
+    cache: Path,
+    profiles: Sequence[str] = (),
+    facts: str | None = None,
+    questions: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    annotator: ChatEndpoint | None = None,
+) -> Comparison:
+    """Compare routers.
+
+    Args:
+        sources: Folders or `s3://` prefixes with benchmark results.
+        routers: Names of rivals, folders of bundles, `s3://` URIs or `models:/name@alias`.
+        cache: Folder that keeps prompt vectors and annotations.
+        profiles: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
+        facts: Catalogue of candidates, with prices, dates and aliases that the results do not tell.
+        questions: How many questions of a bundle's aptitude test, from the first, a newcomer was asked; None: all that
+            it answered, and other labelled questions too.
+        progress: Called with a line for what counts nowhere, before each router is scored, and now and then meanwhile.
+        annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
+
+    Raises:
+        InputError: A router or a source cannot be used.
+        ServiceError: The annotator fails.
+    """
+    if len(set(routers)) < len(routers):
+        raise InputError("a router is named twice; name each once")
+    if annotator is not None and ANNOTATED not in routers:
+        raise InputError(f"an annotator is of use to {ANNOTATED!r} only; name that router too")
+    for router in routers:
+        _refuse_unknown(router)
+    collection = measurable.collect(sources, progress)
+    answers = measurable.collect(profiles, progress) if profiles else collection
+    if facts is not None:
+        told = catalogue.read(facts)
+        collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
+    arena = arenas.build(collection)
+    predictions: dict[str, np.ndarray] = {}
+    doubts: dict[str, np.ndarray] = {}
+    seen: dict[str, list[str]] = {}
+    uris = short_names(routers)
+    for name, router in uris.items():
+        progress(f"scoring with {router}")
+        if router in (*rivals.NAMES, rivals.OURS):
+            plugged = annotator if router == ANNOTATED else None
+            predictions[name] = _rival(router, collection, arena, cache, plugged, progress)
+            seen[name] = list(arena.candidates)
+        else:
+            with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
+                loaded = bundle.read(bundle.fetch(router, Path(scratch)))
+                predictions[name], doubts[name] = scoring.score(
+                    loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
+                )
+                trained_on = set(loaded.lineage.get("trained_on", loaded.names))
+                known = catalogue.same(loaded.candidates, collection.candidates)
+                seen[name] = [one for one in arena.candidates if known.get(one) in trained_on]
+                told_of = known.keys() | catalogue.same(answers.candidates, collection.candidates).keys()
+                silent = [one for one in _in_a_pool(arena) if one not in told_of]
+                if silent:
+                    progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")
+    if annotator is not None:
+        uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
+    table = evaluation.evaluate(arena, predictions, doubts=doubts)
+    return Comparison(arena, table, predictions, doubts, seen, uris, collection)
+
+
+def short_names(routers: Sequence[str]) -> dict[str, str]:
+    """Return routers by the names that tables show: the last part of a path, a digest by its first twelve characters.
+
+    Where two would be called the same, all keep the whole of what they were given.
+    """
+    last = [router.rstrip("/").rsplit("/", 1)[-1] or router for router in routers]
+    names = [name[:12] if _DIGEST.fullmatch(name) else name for name in last]
+    return dict(zip(names if len(set(names)) == len(names) else routers, routers, strict=True))
+
+
+def _refuse_unknown(router: str) -> None:
+    """Refuse a name that means nothing before hours are spent on the others."""
+    folder = Path(router.removeprefix("file://"))
+    if router not in (*rivals.NAMES, rivals.OURS) and folder.is_dir():
+        bundle.verify(folder)
+    elif not router.startswith("models:/") and not storage.is_s3(router):
+        rivals.named(router)
+
+
+def _rival(
+    name: str,
+    collection: Collection,
+    arena: Arena,
+    cache: Path,
+    annotator: ChatEndpoint | None,
+    progress: Callable[[str], None],
+) -> np.ndarray:
+    """Fit a rival to the collection's training prompts and score the arena."""
+    ids = collection.prompts["prompt_id"].to_pylist()
+    truth = score_matrix.matrix(collection.scores, ids, arena.candidates)
+    parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
+    labels = arenas.labels_of(collection)
+    texts = arenas.texts_of(collection, np.arange(len(ids)))
+    cost = arenas.costs_of(collection, np.arange(len(ids)))
+    answered = ~np.isnan(truth).all(axis=1)
+    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
+    if annotator is None:
+        features = embeddings.vectors(texts, cache, progress=StepProgress("encoding prompts", progress))
+        fit = rivals.named(name)
+    else:
+        train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
+        needed = validation | np.isin(np.arange(len(ids)), asked)
+        features = tag_features.features(texts, train, needed, annotator, cache, progress)
+        fit = inference_dynamics.fit_annotated
+
+    def labelled(split: str) -> Labelled:
+        rows = np.flatnonzero((parts == split) & answered)
+        if not len(rows):
+            raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
+        return Labelled(features[rows], truth[rows], labels[rows], cost[rows])
+
+    return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked])
+
+
+def _in_a_pool(arena: Arena) -> list[str]:
+    return [arena.candidates[i] for i in np.flatnonzero(arena.pool.any(axis=0))]
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison as JSON; `docs/evaluation.md` describes the keys. It holds no prompt text."""
+    table, arena = comparison.evaluation, comparison.arena
+    return {
+        "prompts": table.prompts,
+        "pool": table.pool,
+        "sets": table.sets,
+        "candidates": list(arena.candidates),
+        "rejected_rows": comparison.collection.rejects.num_rows,
+        "lines": [asdict(line) for line in table.lines],
+        "routers": {
+            name: {
+                "uri": comparison.uris[name],
+                "auc": table.auc[name],
+                "seen": comparison.seen[name],
+                "unseen": [one for one in arena.candidates if one not in comparison.seen[name]],
+                "doubt": _doubt(comparison, name),
+            }
+            for name in comparison.predictions
+        },
+        "per_prompt": [_prompt(comparison, i) for i in range(table.prompts)],
+    }
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write the JSON, whole or not at all."""
+    write_text(path, json.dumps(as_json(comparison)))
+
+
+def _doubt(comparison: Comparison, name: str) -> dict[str, float]:
+    doubt = comparison.doubts.get(name, np.empty(0))
+    return {comparison.arena.candidates[i]: round(float(doubt[i]), 6) for i in np.flatnonzero(doubt)}
+
+
+def _prompt(comparison: Comparison, row: int) -> Mapping[str, Any]:
+    table, arena = comparison.evaluation, comparison.arena
+    return {
+        "prompt_id": arena.prompt_ids[row],
+        "set": str(arena.sets[row]),
+        "pool": [arena.candidates[i] for i in np.flatnonzero(arena.pool[row])],
+        "best_single": arena.candidates[int(arena.best_single[row])],
+        "routers": {
+            name: {
+                "chosen": arena.candidates[int(table.choices[name][row])],
+                "score": float(table.correct[name][row]),
+                "utility": {
+                    arena.candidates[i]: round(float(values[row, i]), 6) for i in np.flatnonzero(arena.pool[row])
+                },
+            }
+            for name, values in comparison.predictions.items()
+        },
+    }

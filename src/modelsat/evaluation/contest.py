@@ -1,0 +1,186 @@
+"""The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.champions import Champion
+from modelsat.data.collection import Collection
+from modelsat.errors import InputError
+from modelsat.evaluation import arena as arenas
+from modelsat.evaluation import gate, scoring, table
+from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
+from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER, Evaluation
+
+CHAMPION = "champion"
+_RESCORED = 8
+_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What came of it.
+
+    Attributes:
+        verdict: The gate's.
+        evaluation: The table.
+        arena: Where it took place.
+        predictions: Success probabilities by router.
+        against_epoch: Epoch of the champion that was compared with, 0 for none.
+        digest: Of the challenger's bundle.
+        data_digest: Of the collection.
+    """
+
+    verdict: GateVerdict
+    evaluation: Evaluation
+    arena: Arena
+    predictions: dict[str, np.ndarray]
+    against_epoch: int
+    digest: str
+    data_digest: str
+
+    @property
+    def promotes(self) -> bool:
+        """Say whether a new champion is to be recorded: the challenger, or the constant router of do not route."""
+        return self.verdict.outcome is not GateOutcome.KEPT
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence."""
+        return gate.sentence(self.verdict)
+
+
+def run(
+    collection: Collection,
+    challenger: Bundle,
+    predictions: pa.Table,
+    champion: Champion | None,
+    rules: GateRules = GateRules(),
+) -> Contest:
+    """Judge a challenger.
+
+    Args:
+        collection: The validated results.
+        challenger: Its bundle.
+        predictions: Its held-out predictions, table of the contract `PREDICTIONS`; a sample of them is scored anew.
+        champion: The champion's record; None before the first promotion.
+        rules: Settings of the gate.
+
+    Raises:
+        InputError: The predictions are not those of the bundle.
+    """
+    arena = arenas.build(collection)
+    told = _predictions(predictions, challenger, arena)
+    _rescore(challenger, told[CHALLENGER], arena)
+    opponent, against, doubts = BEST_SINGLE, "best single", {}
+    if champion is not None:
+        try:
+            scored = _champion(champion, collection, arena)
+        except InputError as error:
+            scored, against = None, f"best single, since the champion cannot be loaded ({error}),"
+        if scored is not None:
+            told[CHAMPION], doubts[CHAMPION] = scored
+            opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
+    evaluated = table.evaluate(arena, told, doubts=doubts)
+    verdict = gate.judge(
+        evaluated.correct[CHALLENGER],
+        evaluated.correct[opponent],
+        evaluated.cost.get(CHALLENGER),
+        evaluated.cost.get(opponent),
+        against,
+        opponent == CHAMPION,
+        rules,
+    )
+    epoch = champion.epoch if champion else 0
+    return Contest(verdict, evaluated, arena, told, epoch, challenger.digest, challenger.lineage["data_digest"])
+
+
+def metrics(contest: Contest) -> dict[str, float]:
+    """Return the scalars that KFP and MLflow show."""
+    values = contest.evaluation.metrics(CHALLENGER)
+    values["gain_over_opponent"] = contest.verdict.gain.value
+    values["gain_over_opponent_ci_low"] = contest.verdict.gain.low
+    values["gain_over_opponent_ci_high"] = contest.verdict.gain.high
+    return values
+
+
+def roc(contest: Contest, points: int = 100) -> tuple[list[float], list[float], list[float]]:
+    """Return false positive rates, true positive rates and finite thresholds of the challenger's success prediction."""
+    asked = ~np.isnan(contest.arena.truth)
+    p, right = contest.predictions[CHALLENGER][asked], contest.arena.truth[asked] > 0.5
+    thresholds = np.unique(np.quantile(p, np.linspace(0, 1, points)))[::-1]
+    false = [float((p[~right] >= t).mean()) if (~right).any() else 0.0 for t in thresholds]
+    true = [float((p[right] >= t).mean()) if right.any() else 0.0 for t in thresholds]
+    return false, true, [float(t) for t in thresholds]
+
+
+def confusion(contest: Contest, most: int = 12) -> tuple[list[str], list[list[int]]]:
+    """Return names and counts of chosen (columns) against best (rows) candidates, the rarest taken together."""
+    arena = contest.arena
+    chosen = contest.evaluation.choices[CHALLENGER]
+    tie_break = np.where(arena.pool, arena.prior, 0.0)
+    best = (np.where(arena.pool, arena.truth, -1.0) + 1e-6 * tie_break).argmax(axis=1)
+    counts = np.bincount(np.concatenate([chosen, best]), minlength=len(arena.candidates))
+    named = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] > 0]
+    shown = named[:most] if len(named) <= most else named[: most - 1]
+    place = {candidate: i for i, candidate in enumerate(shown)}
+    size = len(shown) + (len(named) > len(shown))
+    matrix = np.zeros((size, size), dtype=int)
+    for row, column in zip(best, chosen, strict=True):
+        matrix[place.get(int(row), size - 1), place.get(int(column), size - 1)] += 1
+    names = [arena.candidates[i] for i in shown] + (["other"] if size > len(shown) else [])
+    return names, matrix.tolist()
+
+
+def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dict[str, np.ndarray]:
+    if set(predictions["bundle_digest"].to_pylist()) != {challenger.digest}:
+        raise InputError("the predictions were made by another bundle than the challenger's; fine-tune again")
+    position = {prompt_id: i for i, prompt_id in enumerate(arena.prompt_ids)}
+    columns = _columns(challenger.names, arena)
+    routers = np.asarray(predictions["router"].to_pylist())
+    ids = np.asarray([position.get(prompt_id, -1) for prompt_id in predictions["prompt_id"].to_pylist()])
+    values = np.asarray(predictions["success_probability"].to_pylist(), dtype=np.float32)
+    told = {}
+    for name in dict.fromkeys(routers.tolist()):
+        mine = (routers == name) & (ids >= 0)
+        if mine.sum() != len(position):
+            raise InputError(
+                f"router {name!r} predicted {mine.sum()} of {len(position)} held-out prompts; fine-tune again"
+            )
+        out = np.zeros(arena.truth.shape, dtype=np.float32)
+        out[np.ix_(ids[mine], columns[columns >= 0])] = values[mine][:, columns >= 0]
+        told[str(name)] = out
+    return told
+
+
+def _columns(names: tuple[str, ...], arena: Arena) -> np.ndarray:
+    place = {name: i for i, name in enumerate(arena.candidates)}
+    return np.asarray([place.get(name, -1) for name in names])
+
+
+def _rescore(challenger: Bundle, told: np.ndarray, arena: Arena) -> None:
+    """Score a few prompts with the bundle itself: what is judged must be what will be served."""
+    rows = np.random.default_rng(0).choice(len(arena.texts), min(_RESCORED, len(arena.texts)), replace=False)
+    again = challenger.success_probability([arena.texts[i] for i in rows])
+    columns = _columns(challenger.names, arena)
+    known = columns >= 0
+    # Batches of other lengths sum in another order, which moves probabilities in the last digits.
+    difference = float(np.abs(again[:, known] - told[np.ix_(rows, columns[known])]).mean())
+    if not difference <= _TOLERANCE:
+        raise InputError(
+            f"the challenger scores held-out prompts {difference:.3f} away from its predictions; fine-tune again"
+        )
+
+
+def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, np.ndarray] | None:
+    """Score the arena as `scoring.score` does; None where the champion knows no candidate of the arena."""
+    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
+        loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
+        if not (_columns(loaded.names, arena) >= 0).any():
+            return None
+        return scoring.score(loaded, collection, arena, collection.candidates)

@@ -1,0 +1,121 @@
+"""The gate: may the challenger take the champion's place?
+
+Promoted when it is more accurate with one-sided 95 % confidence, or when it is at most one point worse with that
+confidence and at least 20 % cheaper. Otherwise the champion is kept, or, where there is none, the advice is not to
+route: the best single candidate answers everything.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
+
+
+class GateOutcome(StrEnum):
+    """What the gate decided."""
+
+    PROMOTED = "promoted"
+    KEPT = "kept"
+    DO_NOT_ROUTE = "do not route"
+
+
+@dataclass(frozen=True)
+class GateRules:
+    """The gate's settings.
+
+    Attributes:
+        confidence: One-sided confidence in (0.5, 1).
+        margin: How much accuracy a cheaper challenger may lose, in [0, 1].
+        saving: How much cheaper it has to be then, as a share in [0, 1].
+        min_prompts: Fewer held-out prompts than this decide nothing.
+    """
+
+    confidence: float = 0.95
+    margin: float = 0.01
+    saving: float = 0.20
+    min_prompts: int = 50
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """The decision with its reasons.
+
+    Attributes:
+        outcome: Promoted, kept or do not route.
+        reason: One sentence for a person.
+        against: What the challenger was compared with.
+        gain: Accuracy of the challenger minus that of its opponent, with the two-sided 95 % interval.
+        saving: Share of the opponent's cost that is saved, None where costs are unknown.
+        prompts: How many held-out prompts decided.
+    """
+
+    outcome: GateOutcome
+    reason: str
+    against: str
+    gain: Interval
+    saving: float | None
+    prompts: int
+
+
+def judge(
+    challenger: np.ndarray,
+    opponent: np.ndarray,
+    challenger_cost: np.ndarray | None = None,
+    opponent_cost: np.ndarray | None = None,
+    against: str = "best single",
+    has_champion: bool = False,
+    rules: GateRules = GateRules(),
+    seed: int = 0,
+) -> GateVerdict:
+    """Compare two routers on the same held-out prompts.
+
+    Args:
+        challenger: Score of its choice per prompt, (prompts,), in [0, 1].
+        opponent: The same for the champion, or for the best single candidate.
+        challenger_cost: Expected cost of its choice per prompt in USD, (prompts,); None where unknown.
+        opponent_cost: The same for the opponent.
+        against: What the opponent is called in the sentence.
+        has_champion: Whether the opponent is a champion that can stay.
+        rules: The gate's settings.
+        seed: Of the bootstrap.
+    """
+    difference = challenger - opponent
+    resampled = bootstrap_means(difference[:, None], seed=seed)[:, 0]
+    gain = interval(difference.mean(), resampled)
+    low = lower_bound(resampled, rules.confidence)
+    saving = _saving(challenger_cost, opponent_cost)
+    refused = GateOutcome.KEPT if has_champion else GateOutcome.DO_NOT_ROUTE
+    points = f"{100 * gain.value:+.1f} points (95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    on = f"against {against} on {len(difference)} held-out prompts"
+    if len(difference) < rules.min_prompts:
+        outcome, reason = (
+            refused,
+            f"{len(difference)} held-out prompts are fewer than {rules.min_prompts}, too few to decide",
+        )
+    elif low > 0:
+        outcome, reason = GateOutcome.PROMOTED, f"more accurate: {points} {on}"
+    elif saving is not None and saving >= rules.saving and low >= -rules.margin:
+        outcome = GateOutcome.PROMOTED
+        reason = f"{100 * saving:.0f} % cheaper and no more than {100 * rules.margin:.0f} point worse: {points} {on}"
+    else:
+        cheaper = "" if saving is None else f", {100 * abs(saving):.0f} % {'cheaper' if saving >= 0 else 'dearer'}"
+        outcome, reason = refused, f"not surely better: {points}{cheaper} {on}"
+    return GateVerdict(outcome, reason, against, gain, saving, len(difference))
+
+
+def sentence(verdict: GateVerdict) -> str:
+    """Return the verdict as one sentence."""
+    lead = {
+        GateOutcome.PROMOTED: "The challenger is promoted",
+        GateOutcome.KEPT: "The champion is kept",
+        GateOutcome.DO_NOT_ROUTE: "The advice is not to route, the best single candidate answers everything",
+    }[verdict.outcome]
+    return f"{lead}: {verdict.reason}."
+
+
+def _saving(challenger: np.ndarray | None, opponent: np.ndarray | None) -> float | None:
+    if challenger is None or opponent is None or not opponent.mean() > 0:
+        return None
+    return float(1 - challenger.mean() / opponent.mean())

@@ -1,0 +1,160 @@
+"""How well routers choose, beside the lines that keep one honest.
+
+Every table holds random, best single (chosen on training prompts), best per category (knows the true label, so no
+router can use it) and oracle, with intervals from a paired bootstrap over prompts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelsat.evaluation.arena import Arena
+from modelsat.policy import choice as policy
+from modelsat.statistics import Interval, area_under_curve, bootstrap_means, expected_calibration_error, interval
+
+CHALLENGER, MODEL_SAT, FUSION = "modelsat router", "Model-SAT alone", "fusion alone"
+STACK = "stack of kNN and task classifier"
+BEST_SINGLE, RANDOM, PER_CATEGORY, ORACLE = "best single", "random", "best per category (true label)", "oracle"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table; accuracies and gains in [0, 1], cost in USD per 1,000 prompts, None where unpriced."""
+
+    name: str
+    is_reference: bool
+    accuracy: Interval
+    gain: Interval
+    cost_usd_per_1k: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The table, and what a page or a gate needs beside it.
+
+    Attributes:
+        lines: Routers first, references after.
+        prompts: How many prompts were compared.
+        pool: How many candidates could be chosen at most.
+        sets: Prompts per set.
+        choices: Chosen column per prompt, by router.
+        correct: Score of the choice per prompt, by line, in [0, 1].
+        cost: Expected cost of the choice per prompt in USD, by line; an unknown price counts as the pool's dearest.
+        auc: Success prediction over all (prompt, candidate) pairs, by router.
+        ece: Expected calibration error, by router.
+    """
+
+    lines: tuple[Line, ...]
+    prompts: int
+    pool: int
+    sets: dict[str, int]
+    choices: dict[str, np.ndarray]
+    correct: dict[str, np.ndarray]
+    cost: dict[str, np.ndarray]
+    auc: dict[str, float]
+    ece: dict[str, float]
+
+    def line(self, name: str) -> Line:
+        """Return the row of that name."""
+        return next(line for line in self.lines if line.name == name)
+
+    def metrics(self, router: str) -> dict[str, float]:
+        """Return the scalars of one router under the names that KFP and MLflow show."""
+        mine, best, oracle = self.line(router), self.line(BEST_SINGLE), self.line(ORACLE)
+        room = oracle.accuracy.value - best.accuracy.value
+        values = {
+            "routing_accuracy": mine.accuracy.value,
+            "routing_accuracy_ci_low": mine.accuracy.low,
+            "routing_accuracy_ci_high": mine.accuracy.high,
+            "best_single_accuracy": best.accuracy.value,
+            "random_accuracy": self.line(RANDOM).accuracy.value,
+            "per_category_best_accuracy": self.line(PER_CATEGORY).accuracy.value,
+            "oracle_accuracy": oracle.accuracy.value,
+            "gain_over_best_single": mine.gain.value,
+            "gain_over_best_single_ci_low": mine.gain.low,
+            "gain_over_best_single_ci_high": mine.gain.high,
+            "oracle_gap_closed": mine.gain.value / room if room > 0 else 0.0,
+            "success_auc": self.auc[router],
+            "success_ece": self.ece[router],
+            "prompts": float(self.prompts),
+        }
+        if mine.cost_usd_per_1k is not None:
+            values["cost_usd_per_1k_queries"] = mine.cost_usd_per_1k
+        return values
+
+
+def evaluate(
+    arena: Arena,
+    predictions: Mapping[str, np.ndarray],
+    seed: int = 0,
+    doubts: Mapping[str, np.ndarray] | None = None,
+) -> Evaluation:
+    """Compare routers in an arena.
+
+    Args:
+        arena: Prompts and outcomes.
+        predictions: Success probabilities (prompts, candidates) by router, in the arena's order.
+        seed: Of the bootstrap.
+        doubts: What choices must not count on of each candidate's probability (candidates,), by router; 0 where a
+            router is not named.
+    """
+    rows = np.arange(len(arena.truth))
+    tie_break = np.where(arena.pool, arena.prior, 0.0)
+    assured = {name: told - (doubts or {}).get(name, 0.0) for name, told in predictions.items()}
+    choices = {name: policy.choose(told, arena.pool, tie_break) for name, told in assured.items()}
+    picked = {
+        **choices,
+        BEST_SINGLE: arena.best_single,
+        PER_CATEGORY: np.where(arena.pool, arena.label_prior, -1.0).argmax(axis=1),
+    }
+    inside = np.where(arena.pool, arena.truth, 0.0)
+    correct = {name: arena.truth[rows, choice].astype(np.float64) for name, choice in picked.items()}
+    correct[RANDOM] = inside.sum(axis=1) / arena.pool.sum(axis=1)
+    correct[ORACLE] = np.where(arena.pool, arena.truth, -1.0).max(axis=1).astype(np.float64)
+    costs = _costs(arena, picked)
+    lines = _lines(correct, costs, [name in predictions for name in correct], seed)
+    return Evaluation(
+        lines=lines,
+        prompts=len(rows),
+        pool=int(arena.pool.sum(axis=1).max()),
+        sets={str(name): int((arena.sets == name).sum()) for name in np.unique(arena.sets)},
+        choices=choices,
+        correct=correct,
+        cost=costs,
+        auc={name: area_under_curve(p, arena.truth) for name, p in predictions.items()},
+        ece={name: expected_calibration_error(p, arena.truth) for name, p in predictions.items()},
+    )
+
+
+def _costs(arena: Arena, picked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    priced = np.where(arena.pool, arena.cost, np.nan)
+    if np.isnan(priced).all():
+        return {}
+    dearest = np.nanmax(np.where(np.isnan(priced).all(axis=1, keepdims=True), 0.0, priced), axis=1)
+    filled = np.where(np.isnan(arena.cost), dearest[:, None], arena.cost)
+    rows = np.arange(len(filled))
+    costs = {name: filled[rows, choice] for name, choice in picked.items()}
+    costs[RANDOM] = np.where(arena.pool, filled, 0.0).sum(axis=1) / arena.pool.sum(axis=1)
+    return costs
+
+
+def _lines(
+    correct: Mapping[str, np.ndarray], costs: Mapping[str, np.ndarray], is_router: list[bool], seed: int
+) -> tuple[Line, ...]:
+    names = list(correct)
+    table = np.column_stack([correct[name] for name in names])
+    resampled = bootstrap_means(table, seed=seed)
+    best = names.index(BEST_SINGLE)
+    lines = []
+    for i, name in enumerate(names):
+        lines.append(
+            Line(
+                name,
+                not is_router[i],
+                interval(table[:, i].mean(), resampled[:, i]),
+                interval((table[:, i] - table[:, best]).mean(), resampled[:, i] - resampled[:, best]),
+                float(costs[name].mean() * 1000) if name in costs else None,
+            )
+        )
+    return tuple(lines)

@@ -1,0 +1,13 @@
+"""Puts the frozen aptitude test to a candidate through an OpenAI-compatible endpoint.
+
+    ask      asks what has no answer yet and writes a results folder
+    plan     says what that would take, without a call
+
+The folder is read by `modelsat collect` like any other results.
+"""
+
+from modelsat.onboarding.asking.exam import Plan, ask, plan
+from modelsat.onboarding.asking.run import AskingProgress
+from modelsat.onboarding.asking.settings import AskingSettings
+
+__all__ = ["AskingProgress", "AskingSettings", "Plan", "ask", "plan"]

@@ -1,0 +1,187 @@
+"""One candidate's exam: which questions it still has to answer, what that costs, and the results folder in the end."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from modelsat.bundle import bundle
+from modelsat.data import answers_folder
+from modelsat.errors import InputError
+from modelsat.io.atomic import atomic_file
+from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.onboarding.asking import answers_log, bill, questions, results
+from modelsat.onboarding.asking.answers_log import AnswersLog, Record
+from modelsat.onboarding.asking.bill import Estimate, Prices, Purse
+from modelsat.onboarding.asking.endpoint import Endpoint, request_body
+from modelsat.onboarding.asking.pace import RequestPace
+from modelsat.onboarding.asking.run import AskingRun, Progress, Question
+from modelsat.onboarding.asking.settings import AskingSettings
+from modelsat.text.rendering import digest
+
+Candidate = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do: how many questions there are, how many were answered before, and what the others cost."""
+
+    questions: int
+    answered: int
+    estimate: Estimate
+
+
+def plan(bundle_folder: Path, candidate: Candidate, into: Path, settings: AskingSettings) -> Plan:
+    """Say what `ask` would do; call nobody and write nothing.
+
+    Raises:
+        InputError: As of `ask`.
+    """
+    exam = _exam(bundle_folder, candidate, settings)
+    path = next((path for path in (_log_beside(into), into / answers_folder.LOG) if path.exists()), _log_beside(into))
+    known = answers_log.read(path, exam.heading)
+    waiting = exam.without(known)
+    estimate = bill.estimate(waiting, exam.prices, settings.max_tokens)
+    return Plan(len(exam.questions), len(exam.questions) - len(waiting), estimate)
+
+
+def ask(
+    bundle_folder: Path,
+    candidate: Candidate,
+    into: Path,
+    settings: AskingSettings | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Ask a candidate the questions of a bundle's aptitude test and write a results folder that `collect` reads.
+
+    Answers are kept beside `into` while the run lasts; after a failure or a kill the same call goes on with the
+    questions that have none. A finished folder is a beginning too: more questions of the same test are added to it.
+
+    Args:
+        bundle_folder: Of the router; only questions with a gold answer and a scorer can be asked.
+        candidate: A row of the contract `CANDIDATES`, as `catalogue.find` gives it; names endpoint and key variable.
+        into: Results folder, complete or absent.
+        settings: How to ask; None takes the defaults.
+        progress: Called after every answer.
+
+    Returns:
+        `into`.
+
+    Raises:
+        InputError: The candidate has no endpoint, its key is not set, no question can be asked, or the answers that
+            are there belong to another candidate or test.
+        ServiceError: The endpoint refuses, or gave no answer to too many questions; the answers so far are kept.
+        ConflictError: Another process asks the same.
+    """
+    settings = settings or AskingSettings()
+    exam = _exam(bundle_folder, candidate, settings)
+    address = _address(candidate, settings)
+    began, started_at = time.monotonic(), datetime.now(UTC)
+    path = _log_beside(into)
+    if not path.exists() and (into / answers_folder.LOG).is_file():
+        with atomic_file(path) as beside:
+            shutil.copyfile(into / answers_folder.LOG, beside)
+    with AnswersLog(path, exam.heading) as log:
+        purse = Purse(settings, exam.prices)
+        run = AskingRun(exam.questions, log, exam.prices, purse, progress or (lambda _: None))
+        estimate = bill.estimate(exam.without(log.answers), exam.prices, settings.max_tokens)
+        asyncio.run(_put(run, _blocks(exam, log, bundle_folder, settings), address, settings))
+        answered = [question for question in exam.questions if question["prompt_id"] in log.answers]
+        if not answered:
+            raise InputError("the budget does not cover a single question; raise it, or lower max_tokens")
+        records = [log.answers[question["prompt_id"]] for question in answered]
+        report = {
+            **results.report(candidate, address, exam.heading["test"], records),
+            "order": "adaptive" if settings.adaptive else "frozen",
+            "questions": len(exam.questions),
+            "without_answer": run.standing.without_answer,
+            "is_over_budget": run.standing.is_over_budget,
+            "estimated_usd": estimate.usd,
+            "started_at": started_at.isoformat(),
+            "ended_at": datetime.now(UTC).isoformat(),
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        results.write(into, log.path, report, candidate, answered, records, exam.attribution)
+        log.remove()
+    return into
+
+
+@dataclass(frozen=True)
+class _Exam:
+    questions: list[Question]
+    prices: Prices
+    heading: dict[str, Any]
+    attribution: str
+
+    def without(self, known: Mapping[str, Record]) -> list[Question]:
+        return [question for question in self.questions if question["prompt_id"] not in known]
+
+
+def _exam(bundle_folder: Path, candidate: Candidate, settings: AskingSettings) -> _Exam:
+    router = bundle.read(bundle_folder, with_router=False)
+    asked = questions.askable(router.aptitude_test, settings.questions)
+    heading = {
+        "candidate": candidate["candidate"],
+        "revision": candidate.get("revision"),
+        "test": str(asked["version"][0]),
+        "wording": questions.WORDING,
+        "request": digest(request_body(_served_as(candidate), "", settings).decode()),
+    }
+    prices = Prices(candidate.get("price_in"), candidate.get("price_out"))
+    return _Exam(asked.to_pylist(), prices, heading, router.attribution)
+
+
+def _blocks(exam: _Exam, log: AnswersLog, bundle_folder: Path, settings: AskingSettings) -> Iterator[list[Question]]:
+    if not settings.adaptive:
+        return iter([exam.without(log.answers)])
+    # The surface comes with torch, which the frozen order does without.
+    from modelsat.onboarding.asking.blocks import adaptive_blocks
+
+    return adaptive_blocks(bundle.read(bundle_folder), exam.questions, log.answers)
+
+
+async def _put(
+    run: AskingRun, blocks: Iterator[list[Question]], address: ChatEndpoint, settings: AskingSettings
+) -> None:
+    async with Endpoint(address, settings, RequestPace(settings.rate)) as endpoint:
+        for block in blocks:
+            await run.put(block, endpoint, settings.concurrency)
+            if run.standing.is_over_budget:
+                return
+
+
+def _served_as(candidate: Candidate) -> str:
+    return str(candidate.get("served_as") or candidate["candidate"])
+
+
+def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
+    name, url = candidate["candidate"], settings.endpoint or candidate.get("endpoint")
+    if not url:
+        raise InputError(f"candidate {name!r} has no endpoint; add one to its catalogue row, or give --endpoint")
+    variable = candidate.get("api_key_env")
+    key = _key(str(variable)) if variable else ""
+    if variable and not key:
+        raise InputError(f"the environment variable {variable} is not set; it holds the key of candidate {name!r}")
+    return ChatEndpoint(str(url), _served_as(candidate), key)
+
+
+def _key(variable: str) -> str:
+    """Return a candidate's key, "" where there is none.
+
+    On a cluster the keys of candidates are files in a mounted secret, the folder `MODELSAT_KEYS`, and nothing else is
+    a key there: a row of the catalogue must not have the platform's own credentials sent to its endpoint.
+    """
+    mounted = os.environ.get("MODELSAT_KEYS")
+    if mounted is None:
+        return os.environ.get(variable, "").strip()
+    file = Path(mounted, variable)
+    return file.read_text(encoding="utf-8").strip() if variable.isidentifier() and file.is_file() else ""
+
+
+def _log_beside(into: Path) -> Path:
+    return into.with_name(f"{into.name}.answers.jsonl")

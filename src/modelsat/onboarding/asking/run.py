@@ -1,0 +1,136 @@
+"""Asks questions with so many in flight at a time, and keeps every answer as it comes."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelsat.errors import ModelsatError, ServiceError
+from modelsat.onboarding.asking import replies
+from modelsat.onboarding.asking.answers_log import AnswersLog
+from modelsat.onboarding.asking.bill import Prices, Purse
+from modelsat.onboarding.asking.endpoint import Endpoint, NoAnswer, Reply
+from modelsat.onboarding.asking.questions import wording
+
+SHARE_WITHOUT_ANSWER = 0.05
+FEWEST_WITHOUT_ANSWER = 4
+"""A run stops where more questions than these get no answer at all: then it is not the questions' fault."""
+
+_KEPT_OF_A_REPLY = 500
+
+Question = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AskingProgress:
+    """How far a run is.
+
+    Attributes:
+        answered: Questions with an answer, those of earlier runs included.
+        planned: Questions in all.
+        unreadable: Answers that cannot be read, among the answered.
+        without_answer: Questions that the endpoint refused, or on which it failed at every try.
+        usd: Spent so far, None where prices or counts are missing.
+        is_over_budget: Whether the budget ended the run.
+    """
+
+    answered: int
+    planned: int
+    unreadable: int
+    without_answer: int = 0
+    usd: float | None = None
+    is_over_budget: bool = False
+
+
+Progress = Callable[[AskingProgress], None]
+
+
+class AskingRun:
+    """One run against one endpoint.
+
+    Args:
+        questions: All that are to have an answer in the end.
+        log: Keeps the answers.
+        prices: Of the candidate.
+        purse: Holds the budget, which earlier answers have used up in part.
+        progress: Called after every answer.
+    """
+
+    def __init__(
+        self, questions: Sequence[Question], log: AnswersLog, prices: Prices, purse: Purse, progress: Progress
+    ) -> None:
+        self._log, self._prices, self._purse, self._progress = log, prices, purse, progress
+        known = [log.answers[one["prompt_id"]] for one in questions if one["prompt_id"] in log.answers]
+        costs = [record["cost_usd"] for record in log.answers.values()]
+        purse.settle(0.0, sum(cost for cost in costs if cost is not None))
+        usd = None if prices.of(0, 0) is None or None in costs else purse.spent
+        self.standing = AskingProgress(len(known), len(questions), sum(one["answer"] is None for one in known), usd=usd)
+
+    async def put(self, questions: Iterable[Question], endpoint: Endpoint, concurrency: int) -> None:
+        """Ask until all questions have an answer or the budget is used up.
+
+        Raises:
+            ServiceError: The endpoint refuses altogether, or gave no answer to too many questions.
+        """
+        waiting = iter(questions)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(concurrency):
+                    workers.create_task(self._work(waiting, endpoint))
+        except* ModelsatError as errors:
+            raise _first(errors) from None
+
+    async def _work(self, waiting: Iterator[Question], endpoint: Endpoint) -> None:
+        for question in waiting:
+            reserved = self._purse.worst(question)
+            if not self._purse.reserve(reserved):
+                self.standing = replace(self.standing, is_over_budget=True)
+                return
+            try:
+                reply = await endpoint.ask(wording(question))
+            except NoAnswer as fault:
+                self._purse.settle(reserved, 0.0)
+                self._count_without(str(fault))
+                continue
+            record = _record(question, reply, self._prices)
+            self._log.append(record)
+            self._purse.settle(reserved, record["cost_usd"])
+            now = self.standing
+            self.standing = replace(
+                now,
+                answered=now.answered + 1,
+                unreadable=now.unreadable + (record["answer"] is None),
+                usd=None if now.usd is None or record["cost_usd"] is None else self._purse.spent,
+            )
+            self._progress(self.standing)
+
+    def _count_without(self, fault: str) -> None:
+        self.standing = replace(self.standing, without_answer=self.standing.without_answer + 1)
+        self._progress(self.standing)
+        without, planned = self.standing.without_answer, self.standing.planned
+        if without > max(FEWEST_WITHOUT_ANSWER, SHARE_WITHOUT_ANSWER * planned):
+            raise ServiceError(
+                f"{without} of {planned} questions got no answer (the last one {fault}), so the run stops; "
+                f"{self.standing.answered} answers are kept, run the same command again when the endpoint works"
+            )
+
+
+def _record(question: Question, reply: Reply, prices: Prices) -> dict[str, Any]:
+    options = len(question["choices"] or [])
+    answer = replies.read(reply.text, question["scorer"], options)
+    return {
+        "prompt_id": question["prompt_id"],
+        "answer": answer,
+        "score": replies.score(answer, question["answer"], question["scorer"]),
+        "reply": reply.text[-_KEPT_OF_A_REPLY:],
+        "finish_reason": reply.finish_reason,
+        "tokens_in": reply.tokens_in,
+        "tokens_out": reply.tokens_out,
+        "cost_usd": prices.of(reply.tokens_in, reply.tokens_out),
+        "latency_seconds": round(reply.latency_seconds, 4),
+    }
+
+
+def _first(errors: BaseExceptionGroup[ModelsatError]) -> ModelsatError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

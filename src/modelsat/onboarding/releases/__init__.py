@@ -1,0 +1,1 @@
+"""Releases: the ledger that remembers them, which are due, and when to retrain."""

@@ -1,0 +1,192 @@
+"""Which releases a catalogue holds that the champion does not know yet, and which are due to be worked on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from modelsat.data import catalogue
+from modelsat.io import storage
+from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases import retraining as retraining_policy
+from modelsat.onboarding.releases.ledger import Lease, Release
+from modelsat.onboarding.releases.retraining import Onboarded, RetrainingDecision
+
+TRIES = 5
+"""Attempts at one release or retraining before it is given up."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """A release that somebody now has the lease to work on."""
+
+    release: Release
+    lease: Lease
+
+
+def of(table: pa.Table, known: pa.Table, source: str) -> list[Release]:
+    """Return the releases that a catalogue announces: unknown candidates, and known ones with other prices.
+
+    Args:
+        table: The catalogue, table of the contract `CANDIDATES`.
+        known: The champion's candidates, likewise.
+        source: Where the catalogue lies.
+    """
+    same = catalogue.same(known, table)
+    told = {row["candidate"]: row for row in known.to_pylist()}
+    found = []
+    for row in table.to_pylist():
+        prices = (row["price_in"], row["price_out"])
+        if row["candidate"] not in same:
+            found.append(Release(row["candidate"], row["revision"] or "", source=source))
+        elif prices != (None, None) and prices != _prices(told[same[row["candidate"]]]):
+            found.append(Release(row["candidate"], f"{prices[0]}/{prices[1]}", "reprice", source))
+    return found
+
+
+def due(
+    store: str,
+    table: pa.Table,
+    known: pa.Table,
+    worker: str,
+    seconds: float,
+    is_gone: Callable[[str], bool] = lambda _: False,
+    most: int | None = None,
+) -> tuple[list[Due], list[str]]:
+    """Claim every announced release that can be worked on now.
+
+    A release of another revision than the catalogue's is the catalogue's candidate; one that the champion knows by now
+    has ended; one that the catalogue does not list waits for its row.
+
+    Args:
+        store: Of the release ledger.
+        table: The catalogue.
+        known: The champion's candidates.
+        worker: Who wants to work.
+        seconds: Length of a lease.
+        is_gone: Says of a worker whether it is certain that it will not come back.
+        most: So many at most; None takes all.
+
+    Returns:
+        What is due, and sentences on what waits or was given up.
+    """
+    rows = {row["candidate"]: row for row in table.to_pylist()}
+    by_name = {alias: name for name, row in rows.items() for alias in [*(row["aliases"] or []), name]}
+    names = {*known["candidate"].to_pylist(), *catalogue.same(known, table)}
+    claimed: list[Due] = []
+    notes = []
+    for state in ledger.states(store).values():
+        if state.settled or state.is_retraining or (most is not None and len(claimed) >= most):
+            continue
+        release = ledger.release(store, state.key)
+        name = by_name.get(release.candidate, release.candidate)
+        if release.action == "add" and name not in rows and name not in names:
+            by = release.source or "somebody"
+            notes.append(f"{name!r} is announced by {by} but not in the catalogue; add its row")
+            continue
+        lease = ledger.claim(store, state, worker, seconds, is_gone=is_gone)
+        if lease is None:
+            continue
+        if release.action == "add" and name in names:
+            ledger.settle(store, lease, ledger.ONBOARDED, f"{name!r} is routed to already")
+        elif lease.attempt > TRIES:
+            sentence = f"{name!r} is given up after {TRIES} attempts; announce another revision, or onboard it by hand"
+            ledger.settle(store, lease, ledger.GIVEN_UP, sentence)
+            notes.append(sentence)
+        else:
+            claimed.append(Due(replace(release, candidate=name), lease))
+    return claimed, notes
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """A retraining that somebody now has the lease for, with the results of the releases in its snapshot."""
+
+    lease: Lease
+    snapshot: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def retraining(
+    store: str,
+    worker: str,
+    seconds: float,
+    rules: retraining_policy.RetrainingRules,
+    is_gone: Callable[[str], bool] = lambda _: False,
+) -> tuple[Retraining | None, RetrainingDecision]:
+    """Claim a retraining where the policy calls for one, or the one whose worker died; one at a time.
+
+    Args:
+        store: Of the release ledger.
+        worker: Who wants to train.
+        seconds: Length of the lease.
+        rules: Of the policy.
+        is_gone: Says of a worker whether it is certain that it will not come back.
+    """
+    found = ledger.states(store)
+    trainings = [state for state in found.values() if state.is_retraining]
+    releases = [ledger.release(store, state.key) for state in trainings]
+    snapshots = [tuple(release.about["snapshot"]) for release in releases if release.about]
+    last = trainings[-1] if trainings else None
+    if last is not None and not last.settled:
+        lease = ledger.claim(store, last, worker, seconds, is_gone=is_gone)
+        if lease is None:
+            return None, retraining_policy.decide(_waiting(store, found, snapshots), True, None, rules)
+        if lease.attempt <= TRIES:
+            resumed = RetrainingDecision(True, f"attempt {lease.attempt} at retraining {last.key}", snapshots[-1])
+            return Retraining(lease, snapshots[-1], _sources(store, snapshots[-1])), resumed
+        ledger.settle(store, lease, ledger.FAILED, f"given up after {TRIES} attempts")
+    since = _seconds_since(store, last.key) if last is not None else None
+    decision = retraining_policy.decide(_waiting(store, found, snapshots), False, since, rules)
+    if not decision.trains:
+        return None, decision
+    about = {"snapshot": list(decision.snapshot), "reason": decision.reason}
+    wanted = Release("router", f"{len(trainings) + 1:06d}", ledger.RETRAIN, worker, about)
+    if not ledger.announce(store, wanted):
+        return None, RetrainingDecision(False, "another worker begins this retraining")
+    lease = ledger.claim(store, ledger.states(store)[wanted.key], worker, seconds)
+    if lease is None:
+        return None, RetrainingDecision(False, "another worker begins this retraining")
+    return Retraining(lease, decision.snapshot, _sources(store, decision.snapshot)), decision
+
+
+def _waiting(
+    store: str, found: dict[str, ledger.ReleaseState], snapshots: Sequence[tuple[str, ...]]
+) -> list[Onboarded]:
+    trained = {key for snapshot in snapshots for key in snapshot}
+    waiting = []
+    for state in found.values():
+        if state.settled and not state.is_retraining and state.key not in trained:
+            facts = _facts(store, state.key)
+            if facts is not None:
+                waiting.append(Onboarded(state.key, facts.get("share", 0.0), facts.get("loss_bound", 0.0)))
+    return waiting
+
+
+def _facts(store: str, key: str) -> dict[str, Any] | None:
+    ended = ledger.ending(store, key)
+    is_new = ended is not None and ended["outcome"] == ledger.ONBOARDED and "answers" in ended["facts"]
+    return ended["facts"] if ended is not None and is_new else None
+
+
+def _sources(store: str, snapshot: Sequence[str]) -> tuple[str, ...]:
+    told = [_facts(store, key) or {} for key in snapshot]
+    return tuple(dict.fromkeys(uri for facts in told for uri in facts.get("answers", [])))
+
+
+def _seconds_since(store: str, key: str) -> float:
+    ended = ledger.ending(store, key) or {}
+    ended_at = datetime.fromisoformat(str(ended.get("settled_at", datetime.now(UTC).isoformat())))
+    return (datetime.now(UTC) - ended_at).total_seconds()
+
+
+def _prices(row: dict[str, Any]) -> tuple[Any, Any]:
+    return row["price_in"], row["price_out"]
+
+
+def results_of(answers: str, candidate: str) -> list[str]:
+    """Return the folder below `answers` that bears the candidate's name, where it holds files."""
+    uri = storage.join(answers, candidate) if answers else ""
+    return [uri] if uri and storage.names(uri) else []

@@ -1,0 +1,245 @@
+"""The release ledger: who announced which release, who works on it, and how it ended, each as an object made once.
+
+Announcements come at least once, from feeds, webhooks and schedules alike. A release is a candidate in a revision;
+all that happens to it are further objects beside its announcement, and of two writers of an object exactly one
+succeeds (`If-None-Match: *` in S3, `O_EXCL` in a folder). However often a release is announced, it is worked on once:
+
+    KEY.announced.json       candidate, revision, what is to be done, by whom it was announced
+    KEY.attempt-001.json     who works on it, and until when nobody else does (the lease)
+    KEY.failed-001.json      why that attempt failed, and when the next one may begin
+    KEY.settled.json         how it ended: onboarded, refused or given up
+
+A worker that is killed leaves an attempt without an end; when its lease is over the next attempt may begin. Whoever was
+slow and comes back finds that its attempt is not the last one any more.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from modelsat.errors import ConflictError, InputError
+from modelsat.io import storage
+from modelsat.text import rendering
+
+ONBOARDED, REFUSED, GIVEN_UP = "onboarded", "refused", "given up"
+RETRAINED, FAILED = "retrained", "failed"
+RETRAIN = "retrain"
+"""Action of a retraining: its revision counts up, and its releases stand in `about`."""
+_NAME = re.compile(r"([0-9a-z-]+)\.(announced|settled|attempt-\d{3}|failed-\d{3})\.json")
+_KEY_LENGTH = 20
+_RETRAINING = "retraining-"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What was announced.
+
+    Attributes:
+        candidate: Name of the candidate.
+        revision: Which of its revisions; "" where it has none.
+        action: add, remove or reprice.
+        source: Who announced it.
+        about: Anything else that the work needs.
+    """
+
+    candidate: str
+    revision: str = ""
+    action: str = "add"
+    source: str = ""
+    about: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the same key for the same release, whoever announces it."""
+        if self.action == RETRAIN:
+            return f"{_RETRAINING}{self.revision}"
+        return rendering.digest(json.dumps([self.candidate, self.revision, self.action]))[:_KEY_LENGTH]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on a release.
+
+    Attributes:
+        key: Of the release.
+        attempt: 1 for the first try.
+        worker: Whose right it is.
+        until: When it ends, UTC.
+    """
+
+    key: str
+    attempt: int
+    worker: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class ReleaseState:
+    """Where a release stands.
+
+    Attributes:
+        key: Of the release.
+        attempts: How many tries were begun.
+        failed: Whether the last of them failed.
+        settled: Whether it has ended.
+    """
+
+    key: str
+    attempts: int
+    failed: bool
+    settled: bool
+
+    @property
+    def is_retraining(self) -> bool:
+        """Say whether it is a retraining and no candidate's release."""
+        return self.key.startswith(_RETRAINING)
+
+
+def announce(store: str, release: Release) -> bool:
+    """Put a release into the ledger; return whether it was new.
+
+    Raises:
+        ServiceError: The store cannot be written, or does not keep two writers apart.
+    """
+    return _create(store, f"{release.key}.announced", asdict(release) | {"announced_at": _text(_now())})
+
+
+def states(store: str) -> dict[str, ReleaseState]:
+    """Return where every release stands, by key in the order of the keys, from one listing."""
+    return stand(storage.names(store))
+
+
+def stand(names: Sequence[str]) -> dict[str, ReleaseState]:
+    """Read off the names of a ledger's objects where every announced release stands."""
+    marks: dict[str, set[str]] = {}
+    for name in names:
+        found = _NAME.fullmatch(name)
+        if found:
+            marks.setdefault(found[1], set()).add(found[2])
+    out = {}
+    for key in sorted(key for key, found in marks.items() if "announced" in found):
+        attempts = max((int(mark[8:]) for mark in marks[key] if mark.startswith("attempt-")), default=0)
+        failed = f"failed-{attempts:03d}" in marks[key]
+        out[key] = ReleaseState(key, attempts, failed, "settled" in marks[key])
+    return out
+
+
+def release(store: str, key: str) -> Release:
+    """Return what was announced under a key.
+
+    Raises:
+        InputError: There is no such announcement, or it is damaged.
+    """
+    told = _read(store, f"{key}.announced")
+    return Release(**{name: told[name] for name in Release.__dataclass_fields__})
+
+
+def ending(store: str, key: str) -> dict[str, Any] | None:
+    """Return how a release ended, None where it has not."""
+    return _read(store, f"{key}.settled") if f"{key}.settled.json" in storage.names(store) else None
+
+
+def claim(
+    store: str,
+    state: ReleaseState,
+    worker: str,
+    seconds: float,
+    now: datetime | None = None,
+    is_gone: Callable[[str], bool] = lambda _: False,
+) -> Lease | None:
+    """Begin an attempt where nobody else works on the release; return None where somebody does or it is too early.
+
+    Args:
+        store: Of the ledger.
+        state: Where the release stands.
+        worker: Who wants to work on it.
+        seconds: How long nobody else may, above 0; longer than the work takes.
+        now: UTC time.
+        is_gone: Says of a worker whether it is certain that it will not come back; then its lease is over at once.
+    """
+    now = now or _now()
+    if state.settled or _is_taken(store, state, now, is_gone):
+        return None
+    lease = Lease(state.key, state.attempts + 1, worker, now + timedelta(seconds=seconds))
+    told = {"worker": worker, "until": _text(lease.until)}
+    return lease if _create(store, f"{state.key}.attempt-{lease.attempt:03d}", told) else None
+
+
+def fail(store: str, lease: Lease, reason: str, retry_at: datetime) -> None:
+    """End an attempt that failed; the next one may begin at `retry_at`."""
+    _create(store, f"{lease.key}.failed-{lease.attempt:03d}", {"reason": reason, "retry_at": _text(retry_at)})
+
+
+def settle(store: str, lease: Lease, outcome: str, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
+    """End a release for good.
+
+    Args:
+        store: Of the ledger.
+        lease: Of the attempt that ends it.
+        outcome: onboarded, refused or given up; retrained or failed for a retraining.
+        sentence: How it ended, for a person.
+        facts: Numbers that the retraining policy reads.
+
+    Raises:
+        ConflictError: Another worker took the release over meanwhile, or has settled it.
+    """
+    state = states(store).get(lease.key)
+    if state is not None and state.attempts > lease.attempt:
+        raise ConflictError(
+            f"release {lease.key} was taken over by attempt {state.attempts} while attempt {lease.attempt} of "
+            f"{lease.worker} worked on it; its end counts, lengthen the lease if the work takes longer than that"
+        )
+    told = {"outcome": outcome, "sentence": sentence, "attempt": lease.attempt, "settled_at": _text(_now())}
+    if not _create(store, f"{lease.key}.settled", told | {"facts": dict(facts or {})}):
+        raise ConflictError(f"release {lease.key} is settled already; read how it ended")
+
+
+def backoff(attempt: int, first: float = 60.0, most: float = 3600.0) -> timedelta:
+    """Return how long to wait after a failed attempt: twice as long after each."""
+    return timedelta(seconds=min(first * 2.0 ** (attempt - 1), most))
+
+
+def _is_taken(store: str, state: ReleaseState, now: datetime, is_gone: Callable[[str], bool]) -> bool:
+    if state.attempts == 0:
+        return False
+    if state.failed:
+        return now < _time(_read(store, f"{state.key}.failed-{state.attempts:03d}")["retry_at"])
+    last = _read(store, f"{state.key}.attempt-{state.attempts:03d}")
+    return now < _time(last["until"]) and not is_gone(str(last["worker"]))
+
+
+def _create(store: str, name: str, content: Mapping[str, Any]) -> bool:
+    uri, written = storage.join(store, f"{name}.json"), json.dumps(content, indent=2).encode()
+    try:
+        storage.create(uri, written)
+    except ConflictError:
+        # The answer to our own write may have been lost, and its repetition refused.
+        with contextlib.suppress(InputError):
+            return storage.read(uri) == written
+        return False
+    return True
+
+
+def _read(store: str, name: str) -> dict[str, Any]:
+    uri = storage.join(store, f"{name}.json")
+    try:
+        told: dict[str, Any] = json.loads(storage.read(uri))
+    except ValueError as error:
+        raise InputError(f"{uri!r} of the release ledger is damaged ({error}); remove it and announce again") from error
+    return told
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

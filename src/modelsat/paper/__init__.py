@@ -1,4 +1,0 @@
-"""Model-SAT as published: the network, how it reads a capability instruction, and the challenger it becomes.
-
-The default in `modelsat.network` goes beyond the paper; this package does not. See `docs/adr/0007`.
-"""

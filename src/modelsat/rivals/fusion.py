@@ -1,0 +1,61 @@
+"""Fusion in the interface of the rivals: one harness judges all. Who has answered little is placed, not fitted."""
+
+import hashlib
+
+import numpy as np
+
+from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.routers.fusion import newcomer, surface
+from modelsat.routers.fusion.newcomer import NewcomerAnswers
+from modelsat.routers.fusion.surface import Surface
+
+KNOWN_SHARE = 0.5
+"""A candidate with fewer answers than this share of the most that anybody gave is a newcomer."""
+
+# The same zoo is fitted for every draw and every number of a newcomer's outcomes.
+_MOST_KEPT = 4
+_KEPT: dict[str, Surface] = {}
+
+
+def fit(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit a surface to all prompts that may be learned from: its settings come from leave-one-out errors.
+
+    Scores are what choices are made by: probabilities, of a newcomer less the doubt about it.
+    """
+    found, order = _placed(train, validation)
+    return lambda fresh: (found.success_probability(found.directions(fresh)) - found.doubt)[:, order]
+
+
+def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
+    """Fit the same; scores are the probabilities themselves."""
+    found, order = _placed(train, validation)
+    return lambda fresh: found.success_probability(found.directions(fresh))[:, order]
+
+
+def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
+    """Return a surface with everybody on it, and the place of each candidate on it."""
+    vectors = np.concatenate([train.vectors, validation.vectors])
+    scores = np.concatenate([train.outcomes, validation.outcomes])
+    tasks = np.concatenate([train.tasks, validation.tasks])
+    given = (~np.isnan(scores)).sum(axis=0)
+    late = np.flatnonzero(given < KNOWN_SHARE * given.max())
+    zoo = np.setdiff1d(np.arange(len(given)), late)
+    found = _fitted(vectors, scores[:, zoo], tasks)
+    asked = ~np.isnan(scores[:, late])
+    rows = np.flatnonzero(asked.any(axis=1))
+    if len(late):
+        features, peers = found.features(vectors[rows]), surface.filled(scores[np.ix_(rows, zoo)])
+    for i, column in enumerate(late):
+        mine = asked[rows, i]
+        found = newcomer.place(found, NewcomerAnswers(scores[rows, column][mine], peers[mine], features[mine]))
+    return found, np.argsort(np.concatenate([zoo, late]))
+
+
+def _fitted(vectors: np.ndarray, scores: np.ndarray, tasks: np.ndarray) -> Surface:
+    seen = hashlib.sha256(vectors.tobytes() + scores.tobytes() + "\x00".join(map(str, tasks)).encode())
+    key = seen.hexdigest()
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[key] = surface.fit(vectors, scores, tasks)
+    return _KEPT[key]

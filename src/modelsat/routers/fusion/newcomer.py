@@ -1,0 +1,110 @@
+"""Places a newcomer on a fitted surface by a few answers, without training.
+
+Its level is read off the zoo's scores on the same questions; on which of them it does better than on others moves its
+loadings away from the zoo's (Bayesian linear regression). Its probabilities are what is to be expected; a choice counts
+on a standard deviation of what is unknown of its level less, so that a lucky handful of answers does not take over the
+traffic. With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelsat.routers.fusion import level, loo_ridge
+from modelsat.routers.fusion.surface import Surface
+
+DIRECTIONS = 8
+CAUTION = 1.0
+NOISE = 0.12
+"""Variance of one answer around what the zoo's answers to the same question say."""
+_ANY_LOADING = 0.01
+"""Variance of a loading of which nothing is known: with a handful of candidates their spread is hardly known."""
+_OWN_DIRECTION_ANSWERS = 200
+
+
+@dataclass(frozen=True)
+class NewcomerAnswers:
+    """What one newcomer answered; q questions.
+
+    Attributes:
+        scores: In [0, 1], (q,).
+        zoo: What the candidates that the surface was fitted to scored on them, or are expected to, (q, m), no NaN.
+        features: As of `Surface.features`, (q, k + c).
+    """
+
+    scores: np.ndarray
+    zoo: np.ndarray
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
+class Belief:
+    """A Gaussian belief about a place: level and first r loadings; `mean` (1 + r,), `covariance` (1 + r, 1 + r)."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
+    """Return what answers say of a newcomer's place; nothing but the zoo's spread where there are none.
+
+    Newcomers that were placed before are left out: little is known of them themselves.
+
+    Args:
+        surface: The zoo's.
+        scores: As of `NewcomerAnswers`.
+        zoo: As of `NewcomerAnswers`.
+    """
+    levels, known = surface.means[: surface.zoo].astype(np.float64), surface.loadings[: surface.zoo]
+    r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
+    loadings = known[:, :r].astype(np.float64)
+    mean, variance = level.read(levels, zoo, scores)
+    spread = _centred(loadings)
+    precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
+    # Seen from their own middle: how hard the questions are on the whole is a matter of the level.
+    design = _centred(surface.observed(zoo)[:, :r])
+    found = np.linalg.inv(precision + design.T @ design / NOISE)
+    moved = found @ (precision @ loadings.mean(axis=0) + design.T @ _centred(scores) / NOISE)
+    covariance = np.zeros((1 + r, 1 + r))
+    covariance[0, 0], covariance[1:, 1:] = variance, found
+    return Belief(np.concatenate([[mean], moved]), covariance)
+
+
+def place(surface: Surface, answers: NewcomerAnswers) -> Surface:
+    """Return the surface with one more candidate, the last."""
+    belief = believe(surface, answers.scores, answers.zoo)
+    mean, doubt = float(np.clip(belief.mean[0], 0.0, 1.0)), CAUTION * float(np.sqrt(belief.covariance[0, 0]))
+    loadings = np.zeros(surface.loadings.shape[1])
+    loadings[: len(belief.mean) - 1] = belief.mean[1:]
+    own = _own_direction(answers, surface.observed(answers.zoo) @ loadings)
+    if own is None:
+        return _with(surface, mean, doubt, loadings)
+    weights = np.column_stack([surface.weights, own.weights[:, 0]])
+    wider = replace(
+        surface,
+        weights=weights.astype(np.float32),
+        intercept=np.append(surface.intercept, own.intercept).astype(np.float32),
+        loadings=np.column_stack([surface.loadings, np.zeros(len(surface.means))]).astype(np.float32),
+    )
+    return _with(wider, mean, doubt, np.append(loadings, 1.0))
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values - values.mean(axis=0) if len(values) else values, dtype=np.float64)
+
+
+def _own_direction(answers: NewcomerAnswers, expected: np.ndarray) -> loo_ridge.Heads | None:
+    """Fit what the zoo's directions leave unexplained; None where leave-one-out cannot tell it either."""
+    if len(answers.scores) < _OWN_DIRECTION_ANSWERS:
+        return None
+    heads = loo_ridge.fit(answers.features, _centred(answers.scores - expected)[:, None])
+    return heads if heads.skill[0] > 0 else None
+
+
+def _with(surface: Surface, mean: float, doubt: float, loadings: np.ndarray) -> Surface:
+    return replace(
+        surface,
+        means=np.append(surface.means, mean).astype(np.float32),
+        doubt=np.append(surface.doubt, doubt).astype(np.float32),
+        loadings=np.vstack([surface.loadings, loadings]).astype(np.float32),
+    )

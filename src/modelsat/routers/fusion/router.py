@@ -1,0 +1,125 @@
+"""The fusion router: one reading of the prompt, then every candidate by its place on the outcome surface."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from modelsat.routers.fusion import newcomer
+from modelsat.routers.fusion.newcomer import NewcomerAnswers
+from modelsat.routers.fusion.surface import Surface
+from modelsat.routers.profile import Profile
+from modelsat.routers.router import Prediction, Progress, Router
+from modelsat.text.backbone import copy_backbone
+from modelsat.text.encoder import Encoder
+
+_NUMBERS = ("sharpness", "zoo")
+_TENSORS = tuple(field.name for field in fields(Surface) if field.name not in _NUMBERS)
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The aptitude questions on the surface, by which newcomers are placed; a questions in their frozen order.
+
+    Attributes:
+        vectors: What the encoder makes of them, (a, layers, width).
+        zoo: What the candidates that the surface was fitted to scored on them, (a, m), no NaN.
+    """
+
+    vectors: np.ndarray
+    zoo: np.ndarray
+
+
+class Fusion(Router):
+    """Reads success off the outcome surface.
+
+    Args:
+        candidates: Candidate names, in the order of the surface.
+        encoder: Encodes prompts, with the layers that the surface was fitted to.
+        surface: The fitted surface.
+        anchors: The aptitude questions on it.
+    """
+
+    kind = "fusion"
+
+    def __init__(self, candidates: Sequence[str], encoder: Encoder, surface: Surface, anchors: Anchors) -> None:
+        self.candidates = tuple(candidates)
+        self.encoder = encoder
+        self.surface = surface
+        self.anchors = anchors
+
+    def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        """Encode the prompts and read the surface."""
+        return self.from_vectors(self.encoder.encode(texts, progress))
+
+    def from_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """Return success probabilities of prompts whose vectors (prompts, layers, width) are known already."""
+        return self.surface.success_probability(self.surface.directions(vectors)).astype(np.float32)
+
+    @property
+    def doubt(self) -> np.ndarray:
+        """Return the surface's."""
+        return self.surface.doubt
+
+    def admit(self, newcomers: Profile) -> "Fusion":
+        """Place the newcomers by their answers to the aptitude test and to other questions."""
+        others = self.encoder.encode(newcomers.texts)
+        surface = self.surface
+        for i in range(len(newcomers.names)):
+            surface = newcomer.place(surface, self._answers(newcomers, i, others, surface))
+        return Fusion([*self.candidates, *newcomers.names], self.encoder, surface, self.anchors)
+
+    def _answers(self, newcomers: Profile, i: int, others: np.ndarray, surface: Surface) -> NewcomerAnswers:
+        tested = newcomers.answers[:, i] if len(newcomers.answers) else np.empty(0, dtype=np.float32)
+        rows = np.flatnonzero(~np.isnan(tested))
+        asked = np.flatnonzero(~np.isnan(newcomers.scores[:, i])) if len(others) else np.empty(0, dtype=np.int64)
+        scores = np.concatenate([tested[rows], newcomers.scores[asked, i] if len(others) else []])
+        zoo = np.concatenate([self.anchors.zoo[rows], surface.expected(others[asked])])
+        return NewcomerAnswers(
+            scores, zoo, surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
+        )
+
+    def save(self, folder: Path) -> dict[str, Any]:
+        """Write surface and anchors, and the backbone."""
+        tensors = {f"surface.{name}": getattr(self.surface, name) for name in _TENSORS}
+        tensors |= {
+            "anchors.vectors": self.anchors.vectors.astype(np.float16),
+            "anchors.zoo": self.anchors.zoo.astype(np.float32),
+        }
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
+        copy_backbone(self.encoder.folder, folder / "encoder")
+        return {
+            "max_tokens": self.encoder.max_tokens,
+            "layers": self.encoder.layers,
+            "surface": {name: getattr(self.surface, name) for name in _NUMBERS},
+        }
+
+    @classmethod
+    def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Fusion":
+        """Rebuild from the folder."""
+        tensors = load_file(folder / "router.safetensors")
+        # Bundles of before took the doubt off the means.
+        tensors.setdefault("surface.doubt", np.zeros(len(tensors["surface.means"]), dtype=np.float32))
+        surface = Surface(**{name: tensors[f"surface.{name}"] for name in _TENSORS}, **settings["surface"])
+        anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.zoo"])
+        encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"])
+        return cls(candidates, encoder, surface, anchors)
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which prompts are longer than the encoder reads."""
+        return self.encoder.truncated(texts)
+
+    def read(self, texts: Sequence[str]) -> Prediction:
+        """Encode the prompts once and read the surface; far from its landmarks they are foreign."""
+        vectors = self.encoder.encode(texts)
+        foreign = self.surface.foreign(vectors).astype(np.float32)
+        return Prediction(self.from_vectors(vectors), self.truncated(texts), foreign)
+
+    def likeness(self, texts: Sequence[str]) -> np.ndarray:
+        """Compare the last layer's vectors; a question without a vector was answered by nobody in the zoo."""
+        questions = self.anchors.vectors[:, -1]
+        held = questions.any(axis=1)
+        return np.where(held, self.encoder.encode(texts)[:, -1] @ questions.T, -1.0)

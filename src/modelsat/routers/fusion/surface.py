@@ -1,0 +1,181 @@
+"""The outcome surface: from a prompt's vectors to every candidate's success, fitted in closed form.
+
+Outcomes are turned to their principal directions over candidates, each direction is told from the prompt by a ridge of
+its own, and directions that leave-one-out cannot tell are dropped: differences between candidates are shrunk by what is
+known of them, not by how well the shared difficulty is known. A prompt is described by its likeness to landmark prompts
+(a Gaussian kernel on the states of several layers) and by a guess at its kind; kinds are learned from the labels of
+training prompts and never asked for afterwards.
+
+Far from the training prompts the surface flattens: where even the nearest landmarks are further away than they are from
+nearly all training prompts, differences between candidates are halved, and best single wins more often.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelsat.data import score_matrix
+from modelsat.routers.fusion import loo_ridge
+
+LANDMARKS = 1000
+BANDWIDTH = 0.7
+FLATTEST = 0.5
+_NEAREST = 10
+_MOST_DIRECTIONS = 64
+_SHARPNESS = np.geomspace(2, 50, 20)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A fitted surface: k landmarks, c kinds, r directions, m candidates.
+
+    Attributes:
+        centre: Mean vector of the training prompts, one row per layer, (layers, width).
+        landmarks: Described training prompts, (k, layers * width).
+        kind_weights: (k, c).
+        kind_intercept: (c,).
+        sharpness: Inverse temperature of the guess at a prompt's kind.
+        weights: (k + c, r).
+        intercept: (r,).
+        loadings: How far each candidate goes along each direction, (m, r).
+        means: Mean score of each candidate, (m,), in [0, 1].
+        doubt: What a choice must not count on of a candidate's probability, as little is known of it, (m,); 0 for those
+            that the surface was fitted to.
+        familiar: Likeness to the nearest landmarks at which the surface is flattest, and from which on it is trusted.
+        zoo: How many candidates it was fitted to, the first ones; newcomers stand behind them.
+    """
+
+    centre: np.ndarray
+    landmarks: np.ndarray
+    kind_weights: np.ndarray
+    kind_intercept: np.ndarray
+    sharpness: float
+    weights: np.ndarray
+    intercept: np.ndarray
+    loadings: np.ndarray
+    means: np.ndarray
+    doubt: np.ndarray
+    familiar: np.ndarray
+    zoo: int
+
+    def features(self, vectors: np.ndarray) -> np.ndarray:
+        """Return likeness to the landmarks and the guess at the kind: (n, layers, width) to (n, k + c)."""
+        return self._features(self._cosines(vectors))
+
+    def directions(self, vectors: np.ndarray) -> np.ndarray:
+        """Return where prompts lie, as far as their vectors tell: (n, layers, width) to (n, r)."""
+        cosines = self._cosines(vectors)
+        told = self._features(cosines) @ self.weights + self.intercept
+        return np.asarray(told * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
+
+    def foreign(self, vectors: np.ndarray) -> np.ndarray:
+        """Say how far prompts lie from all that the surface was fitted to, from 0 for familiar to 1, (n,)."""
+        return self._foreign(self._cosines(vectors))
+
+    def observed(self, scores: np.ndarray) -> np.ndarray:
+        """Return where prompts lie by what the zoo scored there: (n, zoo), NaN where not run, to (n, r)."""
+        return np.asarray((filled(scores) - self.means[: self.zoo]) @ self.loadings[: self.zoo])
+
+    def expected(self, vectors: np.ndarray) -> np.ndarray:
+        """Return what the zoo is expected to score on prompts that it was not asked, (n, zoo)."""
+        return self.success_probability(self.directions(vectors))[:, : self.zoo]
+
+    def success_probability(self, directions: np.ndarray) -> np.ndarray:
+        """Return (n, m) in [0.01, 0.99] from directions (n, r)."""
+        return np.clip(self.means + directions @ self.loadings.T, 0.01, 0.99)
+
+    def _cosines(self, vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(_described(vectors, self.centre) @ self.landmarks.T)
+
+    def _features(self, cosines: np.ndarray) -> np.ndarray:
+        kernel = _kernel(cosines)
+        kinds = _softmax(self.sharpness * (kernel @ self.kind_weights + self.kind_intercept))
+        return np.concatenate([kernel, kinds], axis=1)
+
+    def _foreign(self, cosines: np.ndarray) -> np.ndarray:
+        least, enough = self.familiar
+        return np.asarray(np.clip((enough - _nearest(cosines)) / max(enough - least, 1e-6), 0.0, 1.0))
+
+
+def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarray) -> Surface:
+    """Fit a surface.
+
+    Args:
+        vectors: Unit vectors of the prompts, (n, width), or one per layer, (n, layers, width).
+        scores: What candidates scored, (n, m), in [0, 1], NaN where not run.
+        kinds: Label of each prompt, (n,).
+    """
+    centre = np.atleast_2d(vectors.mean(axis=0))
+    described = _described(vectors, centre)
+    chosen = np.random.default_rng(0).permutation(len(vectors))[:LANDMARKS]
+    landmarks = described[np.sort(chosen)]
+    # The root makes distances between features those of the kernel, so that one penalty suits all of them.
+    cosines = landmarks @ landmarks.T
+    values, axes = np.linalg.eigh(_kernel(cosines).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
+    root = axes / np.sqrt(np.maximum(values, 1e-4))
+    features = _kernel(described @ landmarks.T) @ root
+
+    names, kind = np.unique(np.asarray(kinds, dtype=str), return_inverse=True)
+    guess = loo_ridge.fit(features, np.eye(len(names))[kind])
+    sharpness = min(_SHARPNESS, key=lambda value: _surprise(value * guess.held_out, kind))
+    guessed = _softmax(sharpness * guess.held_out)
+
+    known = filled(scores)
+    means = known.mean(axis=0)
+    spread, axes = np.linalg.eigh(np.cov(known.T, bias=True).reshape(len(means), len(means)))
+    spread, axes = spread[::-1][:_MOST_DIRECTIONS], axes[:, ::-1][:, :_MOST_DIRECTIONS]
+    heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (known - means) @ axes)
+    # First the directions of which most is known: a newcomer is placed along these.
+    order = np.argsort(-heads.skill * spread, kind="stable")
+    told = order[heads.skill[order] > 0]
+    weights = np.concatenate([root @ heads.weights[: len(landmarks)], heads.weights[len(landmarks) :]])
+    return Surface(
+        centre=centre.astype(np.float32),
+        landmarks=landmarks,
+        kind_weights=(root @ guess.weights).astype(np.float32),
+        kind_intercept=guess.intercept.astype(np.float32),
+        sharpness=float(sharpness),
+        weights=weights[:, told].astype(np.float32),
+        intercept=heads.intercept[told].astype(np.float32),
+        loadings=axes[:, told].astype(np.float32),
+        means=means.astype(np.float32),
+        doubt=np.zeros(len(means), dtype=np.float32),
+        familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),
+        zoo=len(means),
+    )
+
+
+def filled(scores: np.ndarray) -> np.ndarray:
+    """Return outcomes (n, m) without gaps: NaN becomes the candidate's level plus the prompt's ease."""
+    asked = ~np.isnan(scores)
+    levels = score_matrix.levels(scores)
+    known = np.where(asked, scores - levels, 0.0)
+    ease = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
+    return np.where(asked, scores, np.clip(levels + ease[:, None], 0.0, 1.0)).astype(np.float64)
+
+
+def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return vectors whose inner product is the mean cosine over layers, each layer seen from its own centre."""
+    layers = vectors.reshape(len(vectors), *centre.shape) - centre
+    lengths = np.maximum(np.linalg.norm(layers, axis=2, keepdims=True), 1e-6)
+    return np.asarray((layers / lengths / np.sqrt(len(centre))).reshape(len(vectors), centre.size), dtype=np.float32)
+
+
+def _kernel(cosines: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(-BANDWIDTH * np.maximum(2 - 2 * cosines, 0.0)))
+
+
+def _nearest(cosines: np.ndarray) -> np.ndarray:
+    """Return the mean cosine to the nearest few landmarks, (n, k) to (n,)."""
+    few = min(_NEAREST, cosines.shape[1])
+    return np.asarray(np.partition(cosines, -few, axis=1)[:, -few:].mean(axis=1))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def _surprise(logits: np.ndarray, kind: np.ndarray) -> float:
+    return float(-np.log(_softmax(logits)[np.arange(len(kind)), kind] + 1e-12).mean())

@@ -1,0 +1,1 @@
+"""What each pipeline component calls: files in, files out."""

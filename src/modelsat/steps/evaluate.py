@@ -1,0 +1,102 @@
+"""The evaluate step: the challenger's files in; verdict page, decisions, result and fallback bundle out."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat import __version__
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import contracts
+from modelsat.data.collection import Collection
+from modelsat.evaluation import contest as contests
+from modelsat.evaluation.contest import Contest
+from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER
+from modelsat.io.atomic import write_json
+from modelsat.reports import evaluated
+from modelsat.routers.constant import Constant
+
+
+def run(scores: Path, router: Path, predictions: Path, champion_store: str, rules: GateRules = GateRules()) -> Contest:
+    """Judge a challenger.
+
+    Args:
+        scores: Folder of the validated collection.
+        router: Folder of the challenger's bundle.
+        predictions: Its held-out predictions; a sample of them is scored anew.
+        champion_store: Champion records.
+        rules: Settings of the gate.
+
+    Raises:
+        InputError: The predictions are not those of the bundle.
+    """
+    return contests.run(
+        Collection.read(scores),
+        bundle.read(router),
+        contracts.read(predictions, contracts.PREDICTIONS),
+        champions.current(champion_store),
+        rules,
+    )
+
+
+def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> None:
+    """Write the bundle that is served where the advice is not to route: the best single candidate for every prompt."""
+    challenger = bundle.read(challenger_folder, with_router=False)
+    names = challenger.names
+    prior = np.asarray([challenger.lineage["mean_score"].get(name, 0.0) for name in names])
+    best = np.bincount(contest.arena.best_single, minlength=len(names)).argmax()
+    # The best single of the arena comes first whatever a patchy training mean says.
+    prior[best] = max(prior[best], prior.max() + 1e-6)
+    Bundle(
+        router=Constant(names, np.clip(prior, 0, 1)),
+        candidates=challenger.candidates,
+        aptitude_test=challenger.aptitude_test,
+        cards=challenger.cards,
+        answers=challenger.answers,
+        lineage=challenger.lineage | {"reason": contest.verdict.reason},
+        attribution=challenger.attribution,
+    ).write(folder)
+
+
+def write_pages(contest: Contest, page: Path, decisions: Path, result: Path) -> None:
+    """Write the verdict page, the per-prompt decisions (Parquet) and the table (JSON)."""
+    footer = f"modelsat {__version__}, bundle {contest.digest}, data {contest.data_digest}, bootstrap seed 0"
+    evaluated.write(contest.arena, contest.evaluation, contest.verdict, contest.predictions, CHALLENGER, page, footer)
+    contracts.write_plain(decisions_table(contest), decisions)
+    write_json(result, as_json(contest))
+
+
+def decisions_table(contest: Contest) -> pa.Table:
+    """Return one row per held-out prompt: what was chosen by whom and whether it was right. It holds no prompt text."""
+    arena, evaluation = contest.arena, contest.evaluation
+    rows = np.arange(len(arena.truth))
+    columns: dict[str, Any] = {
+        "prompt_id": arena.prompt_ids,
+        "set": arena.sets.tolist(),
+        "label": arena.labels.tolist(),
+    }
+    for name in contest.predictions:
+        choice = evaluation.choices[name]
+        columns[f"{name}: chosen"] = [arena.candidates[i] for i in choice]
+        columns[f"{name}: probability"] = contest.predictions[name][rows, choice].astype(np.float64)
+        columns[f"{name}: score"] = evaluation.correct[name]
+    columns["best single"] = [arena.candidates[i] for i in arena.best_single]
+    columns["best single: score"] = evaluation.correct[BEST_SINGLE]
+    return pa.table(columns)
+
+
+def as_json(contest: Contest) -> dict[str, Any]:
+    """Return the table and the verdict as JSON."""
+    return {
+        "verdict": asdict(contest.verdict) | {"sentence": contest.sentence()},
+        "prompts": contest.evaluation.prompts,
+        "pool": contest.evaluation.pool,
+        "sets": contest.evaluation.sets,
+        "challenger": CHALLENGER,
+        "lines": [asdict(line) for line in contest.evaluation.lines],
+        "metrics": contests.metrics(contest),
+    }

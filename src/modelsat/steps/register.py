@@ -1,0 +1,105 @@
+"""Registers what the gate decided to serve: evaluation and model in MLflow, the bundle in the store."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from modelsat.bundle import bundle
+from modelsat.evaluation.gate import GateOutcome
+from modelsat.io import mlflow_registry
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the steps before left: two bundle folders, the verdict page, the decisions and the result."""
+
+    router: Path
+    fallback: Path
+    report: Path
+    decisions: Path
+    result: Path
+
+
+@dataclass(frozen=True)
+class RegistrationTarget:
+    """Where it goes: MLflow server, experiment, model name, and the store of bundles."""
+
+    tracking_uri: str
+    experiment: str
+    model_name: str
+    bundle_store: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What was registered: version in MLflow, place and digest of the bundle, and a Markdown page with links."""
+
+    version: str
+    bundle_uri: str
+    bundle_digest: str
+    page: str
+
+
+def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str) -> Registered:
+    """Register the router that the verdict serves; a second call with the same run key finds the first one's work.
+
+    Args:
+        files: What the steps before left.
+        verdict: The gate's outcome.
+        where: Where it goes.
+        run_key: Id of the pipeline run.
+    """
+    folder = files.fallback if verdict == GateOutcome.DO_NOT_ROUTE else files.router
+    result = json.loads(files.result.read_text(encoding="utf-8"))
+    sentence = result["verdict"]["sentence"]
+    made = bundle.read(folder, with_router=False)
+    uri = bundle.publish(folder, where.bundle_store)
+    run = mlflow_registry.MlflowRun(where.tracking_uri, where.experiment, run_key)
+    run.log(
+        metrics=result["metrics"],
+        tags={"verdict": verdict, "mlflow.note.content": sentence, "modelsat.bundle_digest": made.digest},
+        files=[(files.report, "evaluation"), (files.result, "evaluation")],
+    )
+    run.log_table(pq.read_table(files.decisions).to_pydict(), "routing_decisions.json")
+    tags = {
+        "verdict": verdict,
+        "bundle_digest": made.digest,
+        "bundle_uri": uri,
+        "data_digest": made.lineage["data_digest"],
+        # Whoever asks what a version changed finds parent, candidate, test and answers without opening it.
+        **{f"onboarding_{name}": value for name, value in made.lineage.get("onboarding", {}).items()},
+    }
+    card = model_card(made, sentence, result)
+    version = run.register(folder, where.model_name, card, tags)
+    run.finish()
+    link = f"{where.tracking_uri.rstrip('/')}/#/models/{where.model_name}/versions/{version}"
+    page = (
+        f"**{where.model_name} version {version}** ({verdict})\n\n{sentence}\n\n- [MLflow]({link})\n- bundle `{uri}`\n"
+    )
+    return Registered(version, uri, made.digest, page)
+
+
+def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) -> str:
+    """Return the model card: what it routes, on what it was trained, how well, its limits and how to load it."""
+    metrics: dict[str, float] = result["metrics"]  # type: ignore[assignment]
+    lineage = made.lineage
+    rows = "\n".join(f"| {name.replace('_', ' ')} | {value:,.4f} |" for name, value in sorted(metrics.items()))
+    return f"""# Router between {len(made.names)} candidates
+
+{sentence}
+
+- Kind: `{made.router.kind}`, bundle `{made.digest}`
+- Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
+- Aptitude test: {lineage["aptitude_test"]}
+- Candidates: {", ".join(made.names)}
+
+| held-out metric | value |
+|---|---|
+{rows}
+
+Limits: figures hold for prompts like those of the data above; scores are single answers, so part of every gap is luck.
+
+Load it with `mlflow.pyfunc.load_model("models:/NAME@champion")`, or serve it with `modelsat serve --bundle URI`.
+"""

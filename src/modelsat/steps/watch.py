@@ -1,0 +1,166 @@
+"""One look for releases, as the watch makes it: what is new, what is due, whether to train."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from modelsat.bundle import bundle, champions
+from modelsat.bundle.bundle import Bundle
+from modelsat.data import catalogue
+from modelsat.errors import InputError
+from modelsat.onboarding.change import ANSWERS_AT
+from modelsat.onboarding.releases import due as releases
+from modelsat.onboarding.releases import ledger as release_ledger
+from modelsat.onboarding.releases.due import Due
+from modelsat.onboarding.releases.ledger import Lease, Release
+from modelsat.onboarding.releases.retraining import RetrainingRules
+
+
+@dataclass(frozen=True)
+class FoundReleases:
+    """What a look found: releases that are new in the ledger, those that are due with their results, and remarks."""
+
+    new: tuple[Release, ...]
+    due: tuple[tuple[Due, list[str]], ...]
+    notes: tuple[str, ...]
+
+    def as_parameters(self) -> list[dict[str, Any]]:
+        """Return what is due as a pipeline takes it."""
+        return [
+            {
+                "candidate": one.release.candidate,
+                "action": one.release.action,
+                "scores": scores,
+                "key": one.lease.key,
+                "attempt": one.lease.attempt,
+            }
+            for one, scores in self.due
+        ]
+
+    def page(self) -> str:
+        """Return what was found as Markdown."""
+        due = [
+            f"- {one.release.action} **{one.release.candidate}**, attempt {one.lease.attempt}" for one, _ in self.due
+        ]
+        return "\n".join([f"**{len(due)} due**, {len(self.new)} new", "", *due, *(f"- {note}" for note in self.notes)])
+
+
+@dataclass(frozen=True)
+class PlannedRetraining:
+    """Whether to train, on which results, under which key and attempt of the ledger, and why."""
+
+    trains: bool
+    sources: list[str]
+    key: str
+    attempt: int
+    sentence: str
+
+
+def look(
+    catalogue_uri: str,
+    results: str,
+    ledger: str,
+    champion_store: str,
+    worker: str,
+    lease_seconds: float,
+    most: int | None = None,
+    is_gone: Callable[[str], bool] = lambda _: False,
+) -> FoundReleases:
+    """Announce what is new and take the leases of what is due; what is broken stops nobody else.
+
+    Args:
+        catalogue_uri: Catalogue of candidates.
+        results: Folder or `s3://` prefix with results by candidate; "" for none.
+        ledger: Of the releases.
+        champion_store: Champion records.
+        worker: Who looks.
+        lease_seconds: Longer than an onboarding takes.
+        most: So many releases at most; None takes all.
+        is_gone: Says of a worker whether it is certain that it will not come back.
+
+    Raises:
+        InputError: There is no champion, or no catalogue.
+        ServiceError: A store does not answer.
+    """
+    known = champion(champion_store).candidates
+    table, faults = catalogue.usable(catalogue_uri)
+    testable, waiting = _testable(table, known, results)
+    found = releases.of(testable, known, catalogue_uri)
+    new = [release for release in found if release_ledger.announce(ledger, release)]
+    due, notes = releases.due(ledger, testable, known, worker, lease_seconds, is_gone, most)
+    with_scores = tuple((one, _scores(results, one.release)) for one in due)
+    return FoundReleases(tuple(new), with_scores, (*faults, *waiting, *notes))
+
+
+def plan(
+    ledger: str,
+    champion_store: str,
+    rules: RetrainingRules,
+    worker: str,
+    lease_seconds: float,
+    is_gone: Callable[[str], bool] = lambda _: False,
+) -> PlannedRetraining:
+    """Ask the policy whether to train, and take the lease where it says so.
+
+    Args:
+        ledger: Of the releases.
+        champion_store: Champion records.
+        rules: Of the policy.
+        worker: Who would train.
+        lease_seconds: Longer than a training takes.
+        is_gone: As of `look`.
+    """
+    training, decision = releases.retraining(ledger, worker, lease_seconds, rules, is_gone)
+    if training is None:
+        return PlannedRetraining(False, [], "", 0, decision.reason)
+    lineage = champion(champion_store).lineage
+    # A run that was killed between promotion and ledger is known by the champion alone.
+    answers = chain.from_iterable(lineage.get(ANSWERS_AT, {}).values())
+    sources = dict.fromkeys([*lineage.get("sources", []), *answers, *training.sources])
+    return PlannedRetraining(True, list(sources), training.lease.key, training.lease.attempt, decision.reason)
+
+
+def settle(ledger: str, key: str, attempt: int, worker: str, outcome: str, answers: Sequence[str]) -> None:
+    """End a release or a retraining that went well.
+
+    Raises:
+        ConflictError: Another worker took it over meanwhile, or has settled it.
+    """
+    lease = Lease(key, attempt, worker, datetime.now(UTC))
+    facts: Mapping[str, Any] = {"answers": list(answers)} if outcome == release_ledger.ONBOARDED else {}
+    release_ledger.settle(ledger, lease, outcome, f"{outcome} by {worker}", facts)
+
+
+def champion(store: str) -> Bundle:
+    """Return the champion's bundle without its router.
+
+    Raises:
+        InputError: There is no champion.
+    """
+    record = champions.current(store)
+    if record is None:
+        raise InputError(f"{store!r} has no champion yet; run `modelsat run` first")
+    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
+        return bundle.read(bundle.fetch(record.bundle_uri, Path(scratch)), with_router=False)
+
+
+def _testable(table: pa.Table, known: pa.Table, results: str) -> tuple[pa.Table, list[str]]:
+    """Leave out newcomers that can neither be asked nor have results."""
+    names = catalogue.same(known, table)
+    kept, waiting = [], []
+    for row in table.to_pylist():
+        can = row["candidate"] in names or row["endpoint"] or releases.results_of(results, row["candidate"])
+        kept.append(bool(can))
+        if not can:
+            waiting.append(f"{row['candidate']!r} has neither an endpoint nor results; add one of them")
+    return table.filter(pa.array(kept, pa.bool_())), waiting
+
+
+def _scores(results: str, release: Release) -> list[str]:
+    return releases.results_of(results, release.candidate) if release.action == "add" else []

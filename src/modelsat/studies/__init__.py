@@ -1,0 +1,1 @@
+"""Protocols of the benchmarks; no product code imports them."""

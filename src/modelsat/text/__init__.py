@@ -1,0 +1,1 @@
+"""What a router reads: a prompt rendered to text, cut to a window, and embedded."""

