@@ -180,7 +180,7 @@ class MlflowRun:
             warnings.simplefilter("ignore")
             info = mlflow.pyfunc.log_model(
                 name="router",
-                python_model=str(resources.files("modelsat").joinpath("pyfunc_model.py")),
+                python_model=str(resources.files("modelsat.bundle").joinpath("mlflow_model.py")),
                 artifacts={"bundle": str(bundle)},
                 signature=_signature(mlflow),
                 pip_requirements=["modelsat[torch]"],
