@@ -116,14 +116,9 @@ def _failure(said: list[str], log: Path) -> ModelsatError:
             error: ModelsatError = getattr(errors, raised[1])(raised[2])
             return error
         if halted:
-            return _of_exit_code(int(halted[1]))(halted[2])
+            return errors.of_exit_code(int(halted[1]))(halted[2])
     last = next((line for line in reversed(said) if line), "it printed nothing")
     return ModelsatError(f"a step of the pipeline failed ({last}); {str(log)!r} holds its whole log")
-
-
-def _of_exit_code(code: int) -> type[ModelsatError]:
-    classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ModelsatError)]
-    return next((cls for cls in classes if cls.exit_code == code), ModelsatError)
 
 
 def _keep_pages(root: Path, pages: Path) -> None:

@@ -1,6 +1,5 @@
 """Runs the gateway on one address until it is told to stop: `modelsat gateway --upstreams FILE --endpoint URL`."""
 
-import ipaddress
 import logging
 import os
 import socket
@@ -10,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from modelsat.errors import InputError
+from modelsat.io.addresses import is_http_address, is_loopback
 from serving import tokens
 from serving.gateway import feedback_settings, upstreams
 from serving.gateway.app import GatewaySettings, create_app
@@ -35,12 +35,12 @@ def run(
         InputError: A file, address or port is unusable, or strangers could spend the upstreams' keys.
     """
     known = tokens.known(os.environ.get(tokens.GATEWAY, ""), clients_file)
-    if not known and not _is_loopback(host):
+    if not known and not is_loopback(host):
         raise InputError(
             f"host {host!r} can be reached from outside and no client has a token; set {tokens.GATEWAY}, "
             "or name --clients"
         )
-    if not upstreams.is_address(endpoint):
+    if not is_http_address(endpoint):
         raise InputError(f"endpoint {endpoint!r} is no http:// or https:// address without a login; name one")
     app = create_app(upstreams.read(upstreams_file), endpoint, replace(settings, clients=known))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -61,13 +61,6 @@ def run(
 def feedback(place: str, keeps_text: bool, days: float) -> FeedbackSettings | None:
     """Return what is kept of answers and outcomes; arguments as of `feedback_settings.read`, the key as it is set."""
     return feedback_settings.read(place, keeps_text, days, os.environ.get(feedback_settings.KEY, ""))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _bound(host: str, port: int) -> socket.socket:

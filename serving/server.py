@@ -19,6 +19,7 @@ from kserve import ModelServer
 from kserve import logging as kserve_logging
 
 from modelsat.errors import InputError
+from modelsat.io.addresses import is_loopback
 from serving import grpc_endpoint, tokens
 from serving.champion_watch import ChampionWatch, load
 from serving.limits import RequestLimits
@@ -72,7 +73,7 @@ def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> 
         _require_free(settings.host, port)
     torch.set_num_threads(settings.threads)
     _quiet_logs()
-    if not known and settings.host not in ("127.0.0.1", "::1", "localhost"):
+    if not known and not is_loopback(settings.host):
         logger.warning("everybody who reaches %s may ask; set %s, or name --clients", settings.host, tokens.ENDPOINT)
     predictor = Predictor(MODEL_NAME, EndpointTelemetry(), settings.deadline_seconds)
     if bundle is not None:

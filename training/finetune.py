@@ -27,6 +27,7 @@ from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.data import splits
 from modelsat.errors import InputError, ModelsatError
 from modelsat.io.atomic import atomic_file, write_json
+from modelsat.io.progress import StepProgress
 from modelsat.io.storage import file_digest
 from modelsat.routers.model_sat.capability import describe, fit
 from modelsat.routers.model_sat.network import Network, Shape
@@ -38,7 +39,7 @@ from training import adapters, loop, losses, order, recipe, states
 from training.loop import Batch, OptimiserStep
 from training.paper.finetune import finetune as as_published
 from training.paper.recipe import PaperRecipe
-from training.ranks import Bar, Ranks, join
+from training.ranks import Ranks, join
 from training.recompute import recompute
 
 
@@ -117,7 +118,7 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     network.to(ranks.device)
     ids = token_ids(load_tokenizer(backbone), [*train.texts, *others], settings.max_tokens)
     key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
-    bar = Bar(ranks, "encoding prompts")
+    bar = StepProgress("encoding prompts", ranks.say)
     prompts = states.encode(
         network, ids, len(train.texts), work / "states", key, ranks.rank, ranks.count, ranks.barrier, bar
     )

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from modelsat.io.progress import EVERY_SECONDS
 from training import checkpoints, universal
 from training.engine import weights, wrap
 from training.optimisation import Optimisation
-from training.ranks import LINE_SECONDS, Ranks
+from training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def train(
         spent += len(step.rows)
         now = time.monotonic()
         last = step.number == total - 1
-        if now - line > LINE_SECONDS or last or not history:
+        if now - line > EVERY_SECONDS or last or not history:
             history.append(_log(ranks, step, total, ranks.mean(loss), spent / max(now - line, 1e-9), unit, work))
             line, spent = now, 0
         if ranks.agree(now - written >= settings.checkpoint_seconds or last):

@@ -1,7 +1,6 @@
 """The processes that train together: who they are, how they meet, and what only one of them says."""
 
 import os
-import time
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +12,6 @@ import deepspeed
 
 from modelsat.errors import InputError
 from training.optimisation import Optimisation
-
-LINE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -74,16 +71,3 @@ def join(settings: Optimisation) -> Ranks:
             raise InputError(f"{torch.cuda.get_device_name()} does not compute in bfloat16; set precision to float32")
     deepspeed.init_distributed("nccl" if device.type == "cuda" else "gloo", verbose=False)
     return Ranks(int(os.environ["RANK"]), count, device)
-
-
-class Bar:
-    """Prints how far a long step is, at most every few seconds."""
-
-    def __init__(self, ranks: Ranks, what: str) -> None:
-        self.ranks, self.what, self.line = ranks, what, time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report progress."""
-        if time.monotonic() - self.line > LINE_SECONDS or done == total:
-            self.ranks.say(f"{self.what} {done:,}/{total:,}")
-            self.line = time.monotonic()

@@ -10,20 +10,18 @@
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
+from modelsat.io.addresses import is_http_address, is_variable_name
 
 _FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 TIMEOUT_SECONDS = 120.0
 """How long an upstream may be silent, before the first byte and between two."""
 
@@ -79,16 +77,6 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
     return found
 
 
-def is_address(url: object) -> bool:
-    """Say whether requests can be sent to an address, whose login would end up in logs."""
-    try:
-        parsed = httpx.URL(url) if isinstance(url, str) else httpx.URL()
-    except httpx.InvalidURL:
-        return False
-    complete = bool(parsed.host) and 0 < (parsed.port or 80) < 65_536
-    return parsed.scheme in ("http", "https") and complete and not parsed.userinfo and not parsed.query
-
-
 def _fault(row: Any) -> str | None:
     """Say what is wrong with an entry, without repeating a value that may be a key."""
     if not isinstance(row, dict):
@@ -97,12 +85,12 @@ def _fault(row: Any) -> str | None:
     if unknown:
         return f"unknown field {unknown[0][:40]!r}; known are {', '.join(_FIELDS)}, and keys come from the environment"
     url, seconds = row.get("base_url"), row.get("timeout_seconds", TIMEOUT_SECONDS)
-    if not is_address(url):
+    if not is_http_address(url):
         return "base_url is no http:// or https:// address without a login; write one such as https://host/v1"
     if not isinstance(row.get("model", ""), str):
         return "model is no text; put quotes around it"
     variable = row.get("key_variable", "KEY")
-    if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
+    if not is_variable_name(variable):
         return "key_variable is no name of an environment variable; write the name, such as QWEN_API_KEY, never the key"
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 86_400:
         return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"

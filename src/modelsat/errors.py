@@ -52,3 +52,12 @@ class VerdictNo(ModelsatError):
     """The caller asked for a promotion and the gate refused it."""
 
     exit_code = 7
+
+
+def of_exit_code(code: int) -> type[ModelsatError]:
+    """Return the class that stands for an exit code; the root of the hierarchy where none does.
+
+    A step that runs as a process of its own passes on its kind of error as this number.
+    """
+    # A class from elsewhere that only inherits its code is not what the code stands for.
+    return next((cls for cls in ModelsatError.__subclasses__() if vars(cls).get("exit_code") == code), ModelsatError)

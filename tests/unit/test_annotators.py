@@ -396,7 +396,7 @@ def test_router_with_an_annotator_routes_by_its_tags_and_never_by_a_label(
     assert found.evaluation.correct[BEST_SINGLE][readable].mean() == 0.5
     assert comparison.as_json(found)["routers"]["inference-dynamics"]["uri"] == "inference-dynamics, tags by tagger"
     assert lines[0] == "scoring with inference-dynamics"
-    assert "no tags that can be read for 10 of 110 prompts" in lines
+    assert "no readable tags for 10 of 110 prompts" in lines
     assert not any("secret" in json.dumps(body) for body in server.asked)
 
 
@@ -415,7 +415,7 @@ def test_command_asks_the_annotator_with_the_key_of_the_environment(
 
     shown = capfd.readouterr()
     assert set(server.keys) == {f"Bearer {KEY}"}
-    assert "annotated 110 of 110 prompts" in shown.err
+    assert "annotating prompts 110/110" in shown.err
     assert KEY not in shown.out + shown.err
     assert "Spell" not in shown.out + shown.err
 

@@ -1,6 +1,5 @@
 """The verbs `modelsat ask` and `modelsat catalogue`, and what they show."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ from typer.testing import CliRunner
 from modelsat.bundle.bundle import Bundle
 from modelsat.cli import app
 from modelsat.errors import ConflictError, InputError
-from modelsat.onboarding.asking import AskingProgress, Plan
+from modelsat.io.progress import StepProgress
+from modelsat.onboarding.asking import AskingProgress, Plan, shown_on
 from modelsat.onboarding.asking.bill import Estimate
 from modelsat.reports import asked
 
@@ -36,7 +36,7 @@ def test_candidate_of_a_catalogue_is_asked_and_the_outcome_shown(bundle_folder: 
 
     assert done.exit_code == 0
     assert "bob: 4 of 4 questions to ask; about" in done.stderr
-    assert "4/4 answered" in done.stderr
+    assert "asking questions 4/4" in done.stderr
     assert done.stdout.startswith("bob answered 4 of 4 questions for 0.0")
     assert "100.0% of them right" in done.stdout
     assert len(server.asked) == 4
@@ -129,18 +129,11 @@ def test_cost_that_is_not_known_is_not_shown_as_free() -> None:
     )
 
 
-def test_progress_names_what_went_wrong_and_what_is_left() -> None:
-    line = asked.standing_line(AskingProgress(80, 100, unreadable=3, without_answer=10, usd=0.25), per_second=2.0)
+def test_progress_names_what_went_wrong_and_what_it_cost() -> None:
+    lines: list[str] = []
 
-    assert line == "80/100 answered · 3 not readable · 10 without an answer · 0.2500 USD · 2.0 a second · 5 s left"
+    shown_on(StepProgress("asking questions", lines.append))(
+        AskingProgress(90, 100, unreadable=3, without_answer=10, usd=0.25)
+    )
 
-
-def test_log_has_the_last_line_and_few_others() -> None:
-    stream = io.StringIO()
-    show = asked.ProgressLine(stream)
-
-    for answered in range(1, 51):
-        show(AskingProgress(answered, 50, unreadable=0))
-
-    assert stream.getvalue().splitlines()[-1].startswith("50/50 answered")
-    assert len(stream.getvalue().splitlines()) < 5
+    assert lines == ["asking questions 100/100 · 3 not readable · 10 without an answer · 0.2500 USD"]

@@ -1,7 +1,6 @@
 """The verb that puts the aptitude test to a candidate."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,6 +50,7 @@ def ask(
     from modelsat.bundle import bundle as bundles
     from modelsat.data import catalogue as catalogues
     from modelsat.errors import InputError
+    from modelsat.io.progress import TerminalProgress
     from modelsat.onboarding import asking
     from modelsat.onboarding.asking import lm_eval_task
     from modelsat.reports import asked
@@ -78,7 +78,7 @@ def ask(
         typer.echo(asked.announced(row["candidate"], asking.plan(folder, row, into, settings)), err=True)
         if dry_run:
             return
-        asking.ask(folder, row, into, settings, asked.ProgressLine(sys.stderr))
+        asking.ask(folder, row, into, settings, asking.shown_on(TerminalProgress("asking questions")))
     report = json.loads((into / "asked.json").read_text(encoding="utf-8"))
     typer.echo(f"{asked.told(report)}\nResults  {into}")
 

@@ -161,10 +161,7 @@ def recorded_failure(work: Path) -> ModelsatError | None:
     failed = work / "failed.json"
     if failed.exists():
         facts = json.loads(failed.read_text(encoding="utf-8"))
-        classes = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ModelsatError)]
-        for cls in classes:
-            if cls.exit_code == facts["exit_code"]:
-                return cls(facts["sentence"])
+        return errors.of_exit_code(facts["exit_code"])(facts["sentence"])
     return None
 
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 
+from modelsat.io.addresses import is_variable_name
+
 _FIELD_OF_COLUMN = {
     "family": "family",
     "release_date": "released_at",
@@ -26,7 +28,6 @@ _FIELD_OF_COLUMN = {
     "served_as": "served_as",
     "api_key_env": "api_key_env",
 }
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -89,7 +90,7 @@ def _truth(cell: object) -> bool:
 
 def _variable(cell: object) -> str:
     # What stands here by mistake may be a key: it is never repeated.
-    if not _VARIABLE.fullmatch(str(cell)):
+    if not is_variable_name(str(cell)):
         raise ValueError("this is no name of an environment variable; name the one that holds the key")
     return str(cell)
 

@@ -9,9 +9,9 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from modelsat.errors import InputError, ServiceError
+from modelsat.io.addresses import is_http_address
 
 REFUSED = frozenset({400, 413, 422})
 """Statuses that speak of one question (too long, filtered) and not of the endpoint."""
@@ -45,12 +45,7 @@ class ChatEndpoint:
     def __post_init__(self) -> None:
         if "@" in self.url:
             raise InputError("the address of the chat endpoint holds credentials; give the key in the environment")
-        try:
-            parts = urlsplit(self.url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not is_http_address(self.url):
             raise InputError(f"{self.url!r} is no address of a chat endpoint; name one like http://localhost:8000/v1")
         if not (self.key.isascii() and self.key.isprintable()):
             raise InputError("the key of the chat endpoint holds a line break or an odd character; set it again")

@@ -1,7 +1,6 @@
 """A candidate's own results: put the aptitude test to it, keep the answers, and set them beside those of the zoo."""
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data.answers_folder import ANSWERS, REPORT
 from modelsat.io import storage
+from modelsat.io.progress import StepProgress
 from modelsat.onboarding import asking
-from modelsat.onboarding.asking import AskingProgress, AskingSettings
+from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.onboarding.order import Order
 from modelsat.text import rendering
-
-_LINE_SECONDS = 5.0
 
 
 def ask(order: Order, settings: AskingSettings, work: Path, store: str) -> str:
@@ -38,7 +36,13 @@ def ask(order: Order, settings: AskingSettings, work: Path, store: str) -> str:
     candidate = {"candidate": order.change.candidate, **order.facts}
     name = "-".join(filter(None, [order.change.candidate.replace("/", "--"), order.change.revision]))
     with order.parent_folder() as folder:
-        into = asking.ask(folder, candidate, work / "asked" / f"{name}-{order.test}", settings, _Line())
+        into = asking.ask(
+            folder,
+            candidate,
+            work / "asked" / f"{name}-{order.test}",
+            settings,
+            asking.shown_on(StepProgress("asking questions")),
+        )
     if not store:
         return str(into)
     # Named by what was answered: other answers, or some to further questions, never meet a place that is complete.
@@ -78,15 +82,3 @@ def beside_zoo(parent: Bundle, evidence: OnboardingEvidence, unparsable: int) ->
         chance=np.asarray([1 / n if n > 1 else 0.0 for n in options]),
         unparsable=unparsable,
     )
-
-
-class _Line:
-    """Prints how far the test is, at most every few seconds."""
-
-    def __init__(self) -> None:
-        self.last = time.monotonic()
-
-    def __call__(self, standing: AskingProgress) -> None:
-        if time.monotonic() - self.last > _LINE_SECONDS or standing.answered == standing.planned:
-            print(f"answered {standing.answered:,}/{standing.planned:,}", flush=True)  # noqa: T201
-            self.last = time.monotonic()

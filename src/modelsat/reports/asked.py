@@ -1,12 +1,9 @@
-"""What a terminal shows of a candidate that is asked: the plan, how far it is, and how it went."""
+"""What a terminal shows of a candidate that is asked: the plan, and how it went."""
 
-import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any
 
-from modelsat.onboarding.asking import AskingProgress, Plan
-
-EVERY_SECONDS = 10.0
+from modelsat.onboarding.asking import Plan
 
 
 def announced(name: str, plan: Plan) -> str:
@@ -18,42 +15,6 @@ def announced(name: str, plan: Plan) -> str:
         usd = f"about {cost.usd:.4f} USD, at most {cost.usd_most:.4f} USD"
     left = plan.questions - plan.answered
     return f"{name}: {left} of {plan.questions} questions to ask{before}; about {cost.tokens_in:,} tokens in, {usd}"
-
-
-class ProgressLine:
-    """Shows how far a run is: in place on a terminal, else a line every ten seconds, and one in the end.
-
-    Args:
-        stream: Where it is shown.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._is_terminal = stream, stream.isatty()
-        self._began = self._last = time.monotonic()
-        self._done = 0
-
-    def __call__(self, standing: AskingProgress) -> None:
-        """Report progress."""
-        self._done += 1
-        now = time.monotonic()
-        is_last = standing.answered + standing.without_answer == standing.planned
-        if self._is_terminal or is_last or now - self._last >= EVERY_SECONDS:
-            self._last = now
-            text = standing_line(standing, self._done / max(now - self._began, 1e-9))
-            start, end = ("\r", "\x1b[K") if self._is_terminal else ("", "\n")
-            self._stream.write(f"{start}{text}{end}" + "\n" * (self._is_terminal and is_last))
-            self._stream.flush()
-
-
-def standing_line(standing: AskingProgress, per_second: float) -> str:
-    """Return one line; `per_second` is the speed of this run."""
-    left = (standing.planned - standing.answered - standing.without_answer) / max(per_second, 1e-9)
-    parts = [f"{standing.answered}/{standing.planned} answered", f"{standing.unreadable} not readable"]
-    if standing.without_answer:
-        parts.append(f"{standing.without_answer} without an answer")
-    if standing.usd is not None:
-        parts.append(f"{standing.usd:.4f} USD")
-    return " · ".join([*parts, f"{per_second:.1f} a second", f"{left:.0f} s left"])
 
 
 def told(report: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.io.progress import StepProgress
 from modelsat.rivals.annotators import CAPABILITIES, RANKS, TAGS, annotate
 from modelsat.text import embeddings
 
@@ -23,8 +24,6 @@ COSINE = 0.7
 RARE = 10
 OTHER = 0
 """The domain of phrases that have none."""
-
-_PROGRESS_PROMPTS = 500
 
 
 def features(
@@ -48,14 +47,11 @@ def features(
     Raises:
         ServiceError: The annotator fails.
     """
-
-    def count(done: int, total: int) -> None:
-        if done % _PROGRESS_PROMPTS == 0 or done == total:
-            progress(f"annotated {done:,} of {total:,} prompts")
-
     rows = np.flatnonzero(train | needed).tolist()
-    tags = annotate([texts[row] for row in rows], annotator, cache / "annotations", count)
-    progress(f"no tags that can be read for {tags['knowledge'].null_count:,} of {len(rows):,} prompts")
+    tags = annotate(
+        [texts[row] for row in rows], annotator, cache / "annotations", StepProgress("annotating prompts", progress)
+    )
+    progress(f"no readable tags for {tags['knowledge'].null_count:,} of {len(rows):,} prompts")
     out = np.full((len(texts), len(TAGS), RANKS), -1)
     out[rows] = numbers(tags, train[rows], lambda phrases: embeddings.vectors(phrases, cache)[:, -1])
     return out

@@ -7,7 +7,7 @@ The folder is read by `modelsat collect` like any other results.
 """
 
 from modelsat.onboarding.asking.exam import Plan, ask, plan
-from modelsat.onboarding.asking.run import AskingProgress
+from modelsat.onboarding.asking.run import AskingProgress, shown_on
 from modelsat.onboarding.asking.settings import AskingSettings
 
-__all__ = ["AskingProgress", "AskingSettings", "Plan", "ask", "plan"]
+__all__ = ["AskingProgress", "AskingSettings", "Plan", "ask", "plan", "shown_on"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelsat.errors import ModelsatError, ServiceError
+from modelsat.io.progress import StepProgress
 from modelsat.onboarding.asking import replies
 from modelsat.onboarding.asking.answers_log import AnswersLog
 from modelsat.onboarding.asking.bill import Prices, Purse
@@ -43,6 +44,20 @@ class AskingProgress:
 
 
 Progress = Callable[[AskingProgress], None]
+
+
+def shown_on(line: StepProgress) -> Progress:
+    """Return what shows how far a run is on a line of progress."""
+
+    def show(standing: AskingProgress) -> None:
+        details = [f"{standing.unreadable} not readable"]
+        if standing.without_answer:
+            details.append(f"{standing.without_answer} without an answer")
+        if standing.usd is not None:
+            details.append(f"{standing.usd:.4f} USD")
+        line(standing.answered + standing.without_answer, standing.planned, *details)
+
+    return show
 
 
 class AskingRun:

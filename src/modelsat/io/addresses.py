@@ -1,0 +1,39 @@
+"""Checks of addresses, and of the names of environment variables that hold their keys: clients and servers alike."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+def is_http_address(url: object) -> bool:
+    """Say whether requests can be sent below an address: `http(s)://host[:port][/path]`.
+
+    An address with a login is refused, since it would end up in logs; so is one with a query or a fragment, since paths
+    are added to it.
+    """
+    if not isinstance(url, str) or not url.isprintable() or any(character.isspace() for character in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        # Labels that no name server knows (empty, longer than 63) raise here.
+        host = (parts.hostname or "").encode("idna")
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = "@" not in parts.netloc and "?" not in url and "#" not in url and "\\" not in url
+    return parts.scheme in ("http", "https") and bool(host) and port != 0 and is_plain
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a server that binds to `host`."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_variable_name(text: object) -> bool:
+    """Say whether a text names an environment variable; what stands there by mistake may be a key, so never show it."""
+    return isinstance(text, str) and _VARIABLE.fullmatch(text) is not None
