@@ -1,7 +1,7 @@
 # The endpoint: KServe's predictor with one router, from a folder, S3 or MLflow; and the gateway (`modelsat gateway`).
 #
 #   docker build -f infra/images/serving.Dockerfile .        or: infra/images/build.sh serving
-#   docker run -p 8080:8080 -v /path/to/bundle:/mnt/models:ro modelsat/serving-python:0.1.0
+#   docker run -p 8080:8080 -v /path/to/bundle:/mnt/models:ro modelsat/serving-python:0.2.0
 #
 # Any base with Python 3.11, its venv module and CA certificates will do.
 ARG BASE_IMAGE=python:3.11-slim

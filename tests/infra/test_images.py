@@ -291,7 +291,12 @@ def test_build_makes_all_images_and_hands_on_what_it_was_given(
         assert {"BASE_IMAGE=some/base", f"VERSION={VERSION}", "PIP_CERT=/ca.pem"} <= set(words)
         assert any(re.fullmatch(r"REVISION=([0-9a-f]{40}(-dirty)?|unknown)", word) for word in words)
         assert "--network" not in words
-        assert {"pyproject.toml", "constraints.txt", "src/modelsat/gate.py", "training/recipes/cpu.yaml"} <= set(names)
+        assert {
+            "pyproject.toml",
+            "constraints.txt",
+            "src/modelsat/evaluation/gate.py",
+            "training/recipes/cpu.yaml",
+        } <= set(names)
         assert not [name for name in names if ignored(name) and name not in ("infra",)]
     assert ["TORCH_INDEX=some-index" in words for words, _ in calls] == [False, True, True]
     assert ["ACCELERATOR=cuda" in words for words, _ in calls] == [False, True, False]

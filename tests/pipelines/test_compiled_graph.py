@@ -62,7 +62,7 @@ def test_images_may_be_named_by_the_environment_of_whoever_compiles(tmp_path: Pa
         tmp_path / "other.yaml", MODELSAT_PIPELINE_IMAGE=pipeline, MODELSAT_TRAINING_IMAGE=training
     )
 
-    named = text.replace(pipeline, "modelsat/pipeline-python:0.1.0").replace(training, "modelsat/training-python:0.1.0")
+    named = text.replace(pipeline, "modelsat/pipeline-python:0.2.0").replace(training, "modelsat/training-python:0.2.0")
     assert named == GOLDEN.read_text(encoding="utf-8")
     assert text.count(pipeline) + text.count(training) == len(EXECUTORS)
 
