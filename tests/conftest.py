@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts, splits
 from modelsat.data.collection import Collection, collect
-from modelsat.io import s3, storage
+from modelsat.io import s3
 from modelsat.routers.constant import Constant
 from modelsat.text import rendering
 from modelsat.text.backbone import WEIGHTS, copy_backbone, default_backbone
