@@ -7,10 +7,8 @@ tables go to `benchmarks/results/quality.json`, from which `benchmarks/results_p
 """
 
 import argparse
-import inspect
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from modelsat import rivals
 from modelsat.data.collection import Collection, collect
 from modelsat.evaluation import table as evaluation
 from modelsat.io.atomic import atomic_file, write_json
+from modelsat.io.code_digest import code_digest
 from modelsat.statistics import bootstrap_means, interval
 from modelsat.studies import cross_validation
 from modelsat.studies.cross_validation import Folds
@@ -65,7 +64,7 @@ def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray,
     """Return the held-out scores of one rival, computed or kept."""
     fit = rivals.named(rival)
     priced = digest(str(folds.arena.cost.tolist()))
-    key = digest("\x00".join([*code(fit), collection.digest(), priced, str(folds.fold.tolist())]))
+    key = digest("\x00".join([code(fit), collection.digest(), priced, str(folds.fold.tolist())]))
     path = KEPT / "scores" / f"{name}-{rival}-{key[:16]}.npy"
     if path.is_file():
         return np.load(path, allow_pickle=False)
@@ -80,21 +79,9 @@ def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray,
     return found
 
 
-def code(fit: object) -> list[str]:
-    """Return the source of a rival and of everything of ours that it imports."""
-    seen: dict[str, str] = {}
-
-    def add(module: str) -> None:
-        if module in seen or not module.startswith(("modelsat.r", "modelsat.routers.fusion")):
-            return
-        loaded = import_module(module)
-        seen[module] = inspect.getsource(loaded)
-        for value in vars(loaded).values():
-            add(value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None) or "")
-
-    add(inspect.getmodule(fit).__name__)
-    ours = (cross_validation, embeddings)
-    return [seen[module] for module in sorted(seen)] + [inspect.getsource(module) for module in ours]
+def code(fit: rivals.Fit) -> str:
+    """Return the digest of a rival, of everything that it depends on, and of what cross-validates it."""
+    return code_digest([fit.__module__, cross_validation.__name__, embeddings.__name__])
 
 
 def as_json(table: evaluation.Evaluation, folds: Folds) -> dict:

@@ -3,7 +3,6 @@
 `python -m training.recipe NAME` prints what a recipe comes to.
 """
 
-import hashlib
 import json
 import sys
 from importlib import resources
@@ -13,8 +12,11 @@ import pydantic
 import yaml
 
 from modelsat.errors import InputError
+from modelsat.io.code_digest import code_digest as digest_of_code
 from training.optimisation import Optimisation
 from training.paper.recipe import PaperRecipe
+
+TRAINING = ("training.finetune", "training.paper.finetune")
 
 
 class Recipe(Optimisation):
@@ -63,13 +65,11 @@ class Recipe(Optimisation):
 
 
 def code_digest() -> str:
-    """Return a digest of everything that decides what training makes of its inputs: this code and the library's."""
-    digest = hashlib.sha256()
-    for package in ("modelsat", "training"):
-        root = Path(str(resources.files(package)))
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:32]
+    """Return a digest of the code that decides what training makes of its inputs: of both modes, and all below them.
+
+    The challenger is put together anew from what training leaves, so its code is no part of this key.
+    """
+    return digest_of_code(TRAINING)
 
 
 def load(name: str) -> Recipe | PaperRecipe:

@@ -33,7 +33,6 @@ def named(name: str) -> Fit:
     if name not in NAMES and name != OURS:
         known = ", ".join([*NAMES, OURS])
         raise InputError(f"there is no rival {name!r}; name one of {known}, or the folder of a bundle")
-    place = "fusion.scorer:fit" if name == OURS else f"rivals.{NAMES[name]}"
-    module, function = f"modelsat.{place}".split(":")
+    module, function = f"modelsat.rivals.{NAMES.get(name, 'fusion:fit')}".split(":")
     fit: Fit = getattr(import_module(module), function)
     return fit if name == OURS else on_last_layer(fit)
