@@ -4,11 +4,10 @@ import contextlib
 import ctypes
 import gc
 import logging
-import tempfile
 import threading
-from pathlib import Path
 
-from modelsat.bundle import bundle, champions
+from modelsat.bundle import champions, opening
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from serving.predictor import Predictor
 
@@ -49,7 +48,8 @@ class ChampionWatch:
         if champion is None or champion.epoch in (self.epoch, self._refused):
             return False
         try:
-            load(self.predictor, champion.bundle_uri, champion.bundle_digest)
+            with opening.opened_champion(champion) as bundle:
+                _serve(self.predictor, bundle)
         except InputError as error:
             self._refused = champion.epoch
             self.predictor.telemetry.champions_refused.inc()
@@ -70,17 +70,18 @@ class ChampionWatch:
                 logger.warning("the champion could not be followed, trying again: %s", error)
 
 
-def load(predictor: Predictor, uri: str, expected_digest: str | None = None) -> None:
+def load(predictor: Predictor, uri: str) -> None:
     """Fetch, verify, load and probe a bundle, then serve it.
 
     Raises:
-        InputError: The bundle is broken or is not the one that was promoted.
+        InputError: The bundle is unusable.
     """
-    with tempfile.TemporaryDirectory(prefix="modelsat-bundle-") as scratch:
-        loaded = bundle.read(bundle.fetch(uri, Path(scratch)))
-    if expected_digest is not None and loaded.digest != expected_digest:
-        raise InputError(f"bundle {uri!r} has digest {loaded.digest}, the champion record says {expected_digest}")
-    predictor.serve(loaded)
+    with opening.opened(uri) as bundle:
+        _serve(predictor, bundle)
+
+
+def _serve(predictor: Predictor, bundle: Bundle) -> None:
+    predictor.serve(bundle)
     # The bundle before is garbage now; without this the heap keeps its size for good.
     gc.collect()
     _give_back()

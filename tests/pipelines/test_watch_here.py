@@ -171,7 +171,7 @@ def test_training_that_fails_is_tried_again_with_the_same_snapshot(folder: Path,
 
 
 def test_look_without_a_champion_says_what_to_do_first(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no champion yet; run `modelsat run` first"):
+    with pytest.raises(InputError, match="has no champion yet; train a first router with `modelsat run`"):
         Watch(tmp_path, "catalogue.yaml", str(tmp_path / "ledger")).run(every=1, once=True)
 
 

@@ -16,9 +16,9 @@ from modelsat.onboarding import asking
 
 @pytest.fixture
 def folder(tmp_path: Path, make_bundle: Callable[..., Bundle]) -> Path:
-    make_bundle({"ada": 0.5}, aptitude_test=[question(i) for i in range(3)]).write(tmp_path / "bundle")
+    bundle = make_bundle({"ada": 0.5}, aptitude_test=[question(i) for i in range(3)])
     with LlmServer(right).running() as server:
-        return asking.ask(tmp_path / "bundle", candidate(server), tmp_path / "bob", QUICK)
+        return asking.ask(bundle, candidate(server), tmp_path / "bob", QUICK)
 
 
 def test_folder_of_answers_is_told_from_tidy_tables() -> None:

@@ -90,10 +90,9 @@ def test_router_without_a_surface_has_no_adaptive_order() -> None:
 
 
 def test_adaptive_exam_over_http_leaves_questions_out(bundle: Bundle, tmp_path: Path) -> None:
-    bundle.write(tmp_path / "bundle")
     with LlmServer(lambda _: "Answer: no").running() as server:
         candidate = {"candidate": "new", "endpoint": server.url}
-        folder = asking.ask(tmp_path / "bundle", candidate, tmp_path / "new", AskingSettings(adaptive=True))
+        folder = asking.ask(bundle, candidate, tmp_path / "new", AskingSettings(adaptive=True))
 
     assert 32 <= len(server.asked) < 120
     assert collect([str(folder)]).scores.num_rows == len(server.asked)

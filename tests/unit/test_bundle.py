@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelsat.aptitude import frozen_test
-from modelsat.bundle import bundle
+from modelsat.bundle import bundle, champions, opening
 from modelsat.bundle.bundle import Bundle, Calibration
 from modelsat.data import contracts
 from modelsat.errors import InputError
@@ -228,23 +229,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"s3://{request.getfixturevalue('bucket')}/store"
 
 
-def test_published_bundle_is_fetched_whole(folder: Path, store: str, tmp_path: Path) -> None:
+def test_published_bundle_is_opened_whole(folder: Path, store: str) -> None:
     uri = bundle.publish(folder, store)
-    (tmp_path / "into").mkdir()
-
-    fetched = bundle.fetch(uri, tmp_path / "into")
 
     assert uri == f"{store}/{bundle.verify(folder)}"
-    assert bundle.read(fetched).digest == bundle.verify(folder)
+    with opening.opened(uri) as opened:
+        assert opened.digest == bundle.verify(folder)
 
 
-def test_publishing_twice_is_harmless(folder: Path, store: str, tmp_path: Path) -> None:
-    (tmp_path / "into").mkdir()
-
+def test_publishing_twice_is_harmless(folder: Path, store: str) -> None:
     uris = {bundle.publish(folder, store) for _ in range(2)}
 
     assert len(uris) == 1
-    bundle.fetch(uris.pop(), tmp_path / "into")
+    with opening.opened(uris.pop()) as opened:
+        assert opened.digest == bundle.verify(folder)
 
 
 def test_damaged_bundle_is_not_published(folder: Path, store: str) -> None:
@@ -256,27 +254,39 @@ def test_damaged_bundle_is_not_published(folder: Path, store: str) -> None:
     assert storage.names(store) == []
 
 
-def test_bundle_damaged_in_the_store_is_refused_when_fetched(folder: Path, tmp_path: Path) -> None:
+def test_bundle_damaged_in_the_store_is_refused_when_opened(folder: Path, tmp_path: Path) -> None:
     uri = bundle.publish(folder, str(tmp_path / "store"))
     (Path(uri) / "ATTRIBUTION.md").write_text("another")
 
     with pytest.raises(InputError, match=r"'ATTRIBUTION\.md' of bundle .* differs from its manifest"):
-        bundle.fetch(uri, tmp_path)
+        opening.opened(uri).__enter__()
 
 
-def test_unfinished_copy_is_refused_when_fetched(folder: Path, bucket: str, tmp_path: Path) -> None:
+def test_unfinished_copy_is_refused_when_opened(folder: Path, bucket: str) -> None:
     for name in FILES:
         storage.create(f"s3://{bucket}/half/{name}", (folder / name).read_bytes())
-    (tmp_path / "into").mkdir()
 
     with pytest.raises(InputError, match="is no complete router bundle"):
-        bundle.fetch(f"s3://{bucket}/half", tmp_path / "into")
+        opening.opened(f"s3://{bucket}/half").__enter__()
 
 
-def test_folder_on_this_machine_is_used_where_it_lies(folder: Path, tmp_path: Path) -> None:
-    assert bundle.fetch(str(folder), tmp_path / "into") == folder
-    assert bundle.fetch(f"file://{folder}", tmp_path / "into") == folder
-    assert not (tmp_path / "into").exists()
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_folder_on_this_machine_is_opened_without_a_copy(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+
+    with opening.opened(f"{scheme}{folder}") as opened:
+        assert opened.digest == bundle.verify(folder)
+        assert [path for path in (tmp_path / "copies").rglob("*") if path.is_file()] == []
+
+
+def test_champion_with_another_bundle_than_its_record_says_is_refused(folder: Path, tmp_path: Path) -> None:
+    record = champions.promote(str(tmp_path / "champions"), str(folder), "0123", "router/1", "run", "promoted", 0)
+
+    with pytest.raises(InputError, match=r"has digest \w{32,}, the champion record of epoch 1 says 0123; publish the"):
+        opening.opened_champion(record).__enter__()
 
 
 def test_killed_write_leaves_the_old_bundle(made: Bundle, folder: Path) -> None:

@@ -21,10 +21,14 @@ LM_EVAL = os.environ.get("MODELSAT_LM_EVAL") or shutil.which("lm_eval")
 
 
 @pytest.fixture
-def task(tmp_path: Path, make_bundle: Callable[..., Bundle]) -> Path:
+def bundle(make_bundle: Callable[..., Bundle]) -> Bundle:
     rows = [question(i) for i in range(6)]
-    make_bundle({"ada": 0.5}, aptitude_test=rows, attribution="Licence: by hand").write(tmp_path / "bundle")
-    return lm_eval_task.export(tmp_path / "bundle", tmp_path / "task")
+    return make_bundle({"ada": 0.5}, aptitude_test=rows, attribution="Licence: by hand")
+
+
+@pytest.fixture
+def task(bundle: Bundle, tmp_path: Path) -> Path:
+    return lm_eval_task.export(bundle, tmp_path / "task")
 
 
 def test_task_names_its_questions_by_their_full_path(task: Path) -> None:
@@ -39,8 +43,8 @@ def test_task_names_its_questions_by_their_full_path(task: Path) -> None:
     assert rows[0]["text"].startswith("What is 0 plus 0, said in the way of question 0?\nA. 0\nB. 1\nC. 2\n\n")
 
 
-def test_only_the_first_questions_are_exported_where_that_is_asked_for(task: Path, tmp_path: Path) -> None:
-    few = lm_eval_task.export(tmp_path / "bundle", tmp_path / "few", first=2)
+def test_only_the_first_questions_are_exported_where_that_is_asked_for(bundle: Bundle, tmp_path: Path) -> None:
+    few = lm_eval_task.export(bundle, tmp_path / "few", first=2)
 
     assert len((few / "questions.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 

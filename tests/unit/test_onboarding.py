@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modelsat.aptitude import frozen_test
-from modelsat.bundle import bundle, champions
+from modelsat.bundle import bundle, champions, opening
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts, splits
 from modelsat.data.collection import Collection
@@ -293,12 +293,12 @@ def test_order_comes_back_from_its_file_with_dates_and_parent(parent: Bundle, tm
 
     assert orders.read(tmp_path / "order.json") == placed
     assert (placed.change, placed.epoch, placed.done) == (Change(Action.ADD, "new", "r2"), 1, "")
-    with placed.parent(with_router=False) as loaded:
+    with opening.opened_champion(placed, with_router=False) as loaded:
         assert loaded.digest == parent.digest
 
 
 def test_order_without_champion_says_what_to_do_first(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no champion to add a candidate to; train a first router"):
+    with pytest.raises(InputError, match="has no champion yet; train a first router"):
         orders.place("new", "add", "", str(tmp_path / "champions"))
 
 

@@ -194,26 +194,6 @@ def verify(folder: Path) -> str:
     return digest
 
 
-def fetch(uri: str, into: Path) -> Path:
-    """Bring a bundle to this machine and verify it; a folder on this machine is used where it lies.
-
-    Args:
-        uri: A folder, `s3://...`, or `models:/name@alias` and `models:/name/version` of MLflow.
-        into: Empty folder for the copy.
-    """
-    if uri.startswith("models:/"):
-        from modelsat.io import mlflow_registry
-
-        folder = mlflow_registry.download_bundle(uri, into)
-    elif storage.is_s3(uri):
-        storage.fetch_folder(uri, into)
-        folder = into
-    else:
-        folder = Path(uri.removeprefix("file://"))
-    verify(folder)
-    return folder
-
-
 def publish(folder: Path, store: str) -> str:
     """Copy a bundle to `store`, under its digest, the manifest last; return its URI. Publishing twice is harmless."""
     uri = storage.join(store, verify(folder))

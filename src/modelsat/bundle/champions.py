@@ -46,6 +46,18 @@ def current(store: str) -> Champion | None:
     return _read(store, records[-1]) if records else None
 
 
+def required(store: str) -> Champion:
+    """Return the champion of the newest epoch.
+
+    Raises:
+        InputError: There is none yet, or its record is damaged.
+    """
+    champion = current(store)
+    if champion is None:
+        raise InputError(f"{store!r} has no champion yet; train a first router with `modelsat run`")
+    return champion
+
+
 def of_epoch(store: str, epoch: int) -> Champion:
     """Return the champion of an epoch.
 

@@ -1,10 +1,8 @@
 """What the champion was trained on, read from its bundle without loading the router."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from modelsat.bundle import bundle, champions
+from modelsat.bundle import champions, opening
 from modelsat.errors import InputError
 
 
@@ -13,11 +11,10 @@ def champion_summary(champion_store: str) -> dict[str, Any] | None:
     champion = champions.current(champion_store)
     if champion is None:
         return None
-    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
-        try:
-            loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)), with_router=False)
-        except InputError:
-            # The evaluation says so; there is nothing to measure drift against.
-            return None
-    summary: dict[str, Any] = loaded.lineage.get("summary", {})
-    return summary
+    try:
+        with opening.opened_champion(champion, with_router=False) as loaded:
+            summary: dict[str, Any] = loaded.lineage.get("summary", {})
+            return summary
+    except InputError:
+        # The evaluation says so; there is nothing to measure drift against.
+        return None

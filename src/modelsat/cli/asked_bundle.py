@@ -1,6 +1,5 @@
 """The router that a verb asks: one that is named, or the champion of this machine."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +22,14 @@ def asked_bundle(uri: str, folder: Path) -> "Iterator[Bundle]":
     Raises:
         InputError: There is no champion yet, or the bundle is unusable.
     """
-    from modelsat.bundle import bundle, champions
+    from modelsat.bundle import champions, opening
 
-    if not uri:
+    if uri:
+        with opening.opened(uri) as loaded:
+            yield loaded
+    else:
         champion = champions.current(str(folder / "champions"))
         if champion is None:
             raise InputError(f"{str(folder)!r} has no champion yet; run `modelsat run`, or name a router with --bundle")
-        uri = champion.bundle_uri
-    with tempfile.TemporaryDirectory() as scratch:
-        yield bundle.read(bundle.fetch(uri, Path(scratch)))
+        with opening.opened_champion(champion) as loaded:
+            yield loaded

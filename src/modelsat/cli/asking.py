@@ -45,9 +45,7 @@ def ask(
 
     Example: modelsat ask --bundle .run/bundles/... --catalogue catalogue.yaml --candidate qwen-72b --into qwen-72b
     """
-    import tempfile
-
-    from modelsat.bundle import bundle as bundles
+    from modelsat.bundle import opening
     from modelsat.data import catalogue as catalogues
     from modelsat.errors import InputError
     from modelsat.io.progress import TerminalProgress
@@ -55,10 +53,9 @@ def ask(
     from modelsat.onboarding.asking import lm_eval_task
     from modelsat.reports import asked
 
-    with tempfile.TemporaryDirectory(prefix="modelsat-ask-") as scratch:
-        folder = bundles.fetch(bundle, Path(scratch))
+    with opening.opened(bundle, with_router=adaptive and not dry_run) as router:
         if export_task is not None:
-            lm_eval_task.export(folder, export_task, questions, max_tokens)
+            lm_eval_task.export(router, export_task, questions, max_tokens)
             typer.echo(f"wrote the task to {export_task}; its README.md says how to run it")
             return
         if catalogue is None or candidate is None or into is None:
@@ -75,10 +72,10 @@ def ask(
             max_tokens=max_tokens,
             body=_fields(body),
         )
-        typer.echo(asked.announced(row["candidate"], asking.plan(folder, row, into, settings)), err=True)
+        typer.echo(asked.announced(row["candidate"], asking.plan(router, row, into, settings)), err=True)
         if dry_run:
             return
-        asking.ask(folder, row, into, settings, asking.shown_on(TerminalProgress("asking questions")))
+        asking.ask(router, row, into, settings, asking.shown_on(TerminalProgress("asking questions")))
     report = json.loads((into / "asked.json").read_text(encoding="utf-8"))
     typer.echo(f"{asked.told(report)}\nResults  {into}")
 

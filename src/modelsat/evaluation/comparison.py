@@ -6,7 +6,6 @@ saw them, whatever it was trained on.
 
 import json
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from modelsat import rivals
-from modelsat.bundle import bundle
+from modelsat.bundle import bundle, opening
 from modelsat.data import catalogue, measurable, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
@@ -110,8 +109,7 @@ def compare(
             predictions[name] = _rival(router, collection, arena, cache, plugged, progress)
             seen[name] = list(arena.candidates)
         else:
-            with tempfile.TemporaryDirectory(prefix="modelsat-evaluate-") as scratch:
-                loaded = bundle.read(bundle.fetch(router, Path(scratch)))
+            with opening.opened(router) as loaded:
                 predictions[name], doubts[name] = scoring.score(
                     loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
                 )

@@ -1,13 +1,11 @@
 """The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from modelsat.bundle import bundle
+from modelsat.bundle import opening
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.champions import Champion
 from modelsat.data.collection import Collection
@@ -179,8 +177,7 @@ def _rescore(challenger: Bundle, told: np.ndarray, arena: Arena) -> None:
 
 def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, np.ndarray] | None:
     """Score the arena as `scoring.score` does; None where the champion knows no candidate of the arena."""
-    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
-        loaded = bundle.read(bundle.fetch(champion.bundle_uri, Path(scratch)))
+    with opening.opened_champion(champion) as loaded:
         if not (_columns(loaded.names, arena) >= 0).any():
             return None
         return scoring.score(loaded, collection, arena, collection.candidates)

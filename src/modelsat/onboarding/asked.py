@@ -20,11 +20,12 @@ from modelsat.onboarding.order import Order
 from modelsat.text import rendering
 
 
-def ask(order: Order, settings: AskingSettings, work: Path, store: str) -> str:
+def ask(parent: Bundle, order: Order, settings: AskingSettings, work: Path, store: str) -> str:
     """Put the champion's aptitude test to the candidate and return where its answers are kept.
 
     Args:
-        order: Whom to ask, and whose test.
+        parent: The champion's bundle, whose test is put; with its router where the questions are chosen adaptively.
+        order: Which candidate to ask.
         settings: How to ask.
         work: Folder on this machine where an interrupted test goes on.
         store: Folder or `s3://` prefix that keeps answers; "" leaves them in `work`.
@@ -35,14 +36,8 @@ def ask(order: Order, settings: AskingSettings, work: Path, store: str) -> str:
     """
     candidate = {"candidate": order.change.candidate, **order.facts}
     name = "-".join(filter(None, [order.change.candidate.replace("/", "--"), order.change.revision]))
-    with order.parent_folder() as folder:
-        into = asking.ask(
-            folder,
-            candidate,
-            work / "asked" / f"{name}-{order.test}",
-            settings,
-            asking.shown_on(StepProgress("asking questions")),
-        )
+    progress = asking.shown_on(StepProgress("asking questions"))
+    into = asking.ask(parent, candidate, work / "asked" / f"{name}-{order.test}", settings, progress)
     if not store:
         return str(into)
     # Named by what was answered: other answers, or some to further questions, never meet a place that is complete.

@@ -3,19 +3,14 @@
 Every step is given the same order, so that all of them speak of the same champion whoever is promoted meanwhile.
 """
 
-import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from modelsat.bundle import bundle, champions
-from modelsat.bundle.bundle import Bundle
+from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
-from modelsat.errors import InputError
 from modelsat.io.atomic import write_text
 from modelsat.onboarding import change as changes
 from modelsat.onboarding.change import Change
@@ -54,28 +49,6 @@ class Order:
         what = f"{self.change.action} {self.change.candidate} at the champion of epoch {self.epoch}"
         return self.done or what
 
-    @contextlib.contextmanager
-    def parent_folder(self) -> Iterator[Path]:
-        """Yield the folder of the champion's bundle."""
-        with tempfile.TemporaryDirectory(prefix="modelsat-parent-") as scratch:
-            yield bundle.fetch(self.bundle_uri, Path(scratch))
-
-    @contextlib.contextmanager
-    def parent(self, with_router: bool = True) -> Iterator[Bundle]:
-        """Yield the champion's bundle.
-
-        Raises:
-            InputError: It is broken or another one.
-        """
-        with self.parent_folder() as folder:
-            loaded = bundle.read(folder, with_router)
-            if loaded.digest != self.bundle_digest:
-                raise InputError(
-                    f"bundle {self.bundle_uri!r} has digest {loaded.digest}, the champion record of epoch {self.epoch} "
-                    f"says {self.bundle_digest}; publish the right one"
-                )
-            yield loaded
-
 
 def read(path: Path) -> Order:
     """Read what `Order.write` wrote."""
@@ -104,13 +77,9 @@ def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) 
         candidate = str(row["candidate"])
         facts = {field: value for field, value in row.items() if value is not None}
     asked = changes.of(action, candidate, facts.get("revision"))
-    champion = champions.current(champion_store)
-    if champion is None:
-        raise InputError(
-            f"{champion_store!r} has no champion to add a candidate to; train a first router with `modelsat run`"
-        )
+    champion = champions.required(champion_store)
     order = Order(asked, facts, champion.epoch, champion.bundle_uri, champion.bundle_digest, champion.model)
-    with order.parent(with_router=False) as parent:
+    with opening.opened_champion(order, with_router=False) as parent:
         resolved = changes.resolved(parent, asked, facts)
         done = changes.left_to_do(parent, resolved, facts) or ""
         return replace(order, change=resolved, test=changes.version(parent), done=done)

@@ -7,7 +7,7 @@ from pathlib import Path
 from modelsat import __version__
 from modelsat.aptitude import answer_checks
 from modelsat.aptitude.answer_checks import Finding
-from modelsat.bundle import bundle
+from modelsat.bundle import bundle, opening
 from modelsat.data import contracts
 from modelsat.data.collection import Collection
 from modelsat.evaluation.gate import GateOutcome, GateVerdict
@@ -70,10 +70,11 @@ def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path)
         ServiceError: The endpoint does not answer.
     """
     adds = order.change.action is Action.ADD
-    scores = list(sources.scores)
-    if adds and not scores:
-        scores = [asked.ask(order, settings, sources.work, sources.answers)]
-    with order.parent(with_router=False) as parent:
+    asks = adds and not sources.scores
+    with opening.opened_champion(order, with_router=asks and settings.adaptive) as parent:
+        scores = list(sources.scores)
+        if asks:
+            scores = [asked.ask(parent, order, settings, sources.work, sources.answers)]
         zoo = sources.zoo or parent.lineage.get("sources", [])
         found = gathered.gather(parent, order.change, scores if adds else [], zoo, order.facts)
         found.results.write(into)
@@ -89,7 +90,7 @@ def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: 
     """
     findings: tuple[Finding, ...] = ()
     if order.change.action is Action.ADD:
-        with order.parent(with_router=False) as parent:
+        with opening.opened_champion(order, with_router=False) as parent:
             findings = answer_checks.check(asked.beside_zoo(parent, _evidence(order, results), unparsable))
     against = answer_checks.refusals(findings, trusted)
     onboarded.write_checks(order.change.candidate, findings, against, page)
@@ -99,7 +100,7 @@ def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: 
 def admit(order: Order, results: Path, router: Path, page: Path) -> str:
     """Write the changed bundle and the page with the candidate's card; return what was done in one sentence."""
     own = _evidence(order, results).answers if order.change.action is Action.ADD else None
-    with order.parent() as parent:
+    with opening.opened_champion(order) as parent:
         made = changes.apply(parent, order.change, own, order.facts).write(router)
     onboarded.write_card(made, order.change, page)
     return f"{order.change.action} {order.change.candidate}: bundle {made.digest[:12]} of {len(made.names)} candidates"
@@ -107,7 +108,7 @@ def admit(order: Order, results: Path, router: Path, page: Path) -> str:
 
 def compare(order: Order, results: Path, router: Path, max_loss: float) -> Judged:
     """Evaluate the changed bundle in the shadow of the champion."""
-    with order.parent() as parent:
+    with opening.opened_champion(order) as parent:
         found = shadows.compare(parent, bundle.read(router), _evidence(order, results), order.change)
     return Judged(found, shadows.judge(found, order.change, max_loss), _metrics(found, order))
 

@@ -1,19 +1,15 @@
 """One look for releases, as the watch makes it: what is new, what is due, whether to train."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from modelsat.bundle import bundle, champions
-from modelsat.bundle.bundle import Bundle
+from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
-from modelsat.errors import InputError
 from modelsat.onboarding.change import ANSWERS_AT
 from modelsat.onboarding.releases import due as releases
 from modelsat.onboarding.releases import ledger as release_ledger
@@ -88,7 +84,8 @@ def look(
         InputError: There is no champion, or no catalogue.
         ServiceError: A store does not answer.
     """
-    known = champion(champion_store).candidates
+    with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
+        known = champion.candidates
     table, faults = catalogue.usable(catalogue_uri)
     testable, waiting = _testable(table, known, results)
     found = releases.of(testable, known, catalogue_uri)
@@ -119,7 +116,8 @@ def plan(
     training, decision = releases.retraining(ledger, worker, lease_seconds, rules, is_gone)
     if training is None:
         return PlannedRetraining(False, [], "", 0, decision.reason)
-    lineage = champion(champion_store).lineage
+    with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
+        lineage = champion.lineage
     # A run that was killed between promotion and ledger is known by the champion alone.
     answers = chain.from_iterable(lineage.get(ANSWERS_AT, {}).values())
     sources = dict.fromkeys([*lineage.get("sources", []), *answers, *training.sources])
@@ -135,19 +133,6 @@ def settle(ledger: str, key: str, attempt: int, worker: str, outcome: str, answe
     lease = Lease(key, attempt, worker, datetime.now(UTC))
     facts: Mapping[str, Any] = {"answers": list(answers)} if outcome == release_ledger.ONBOARDED else {}
     release_ledger.settle(ledger, lease, outcome, f"{outcome} by {worker}", facts)
-
-
-def champion(store: str) -> Bundle:
-    """Return the champion's bundle without its router.
-
-    Raises:
-        InputError: There is no champion.
-    """
-    record = champions.current(store)
-    if record is None:
-        raise InputError(f"{store!r} has no champion yet; run `modelsat run` first")
-    with tempfile.TemporaryDirectory(prefix="modelsat-champion-") as scratch:
-        return bundle.read(bundle.fetch(record.bundle_uri, Path(scratch)), with_router=False)
 
 
 def _testable(table: pa.Table, known: pa.Table, results: str) -> tuple[pa.Table, list[str]]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
 from modelsat.data import answers_folder
 from modelsat.errors import InputError
 from modelsat.io.atomic import atomic_file
@@ -36,13 +36,13 @@ class Plan:
     estimate: Estimate
 
 
-def plan(bundle_folder: Path, candidate: Candidate, into: Path, settings: AskingSettings) -> Plan:
+def plan(bundle: Bundle, candidate: Candidate, into: Path, settings: AskingSettings) -> Plan:
     """Say what `ask` would do; call nobody and write nothing.
 
     Raises:
         InputError: As of `ask`.
     """
-    exam = _exam(bundle_folder, candidate, settings)
+    exam = _exam(bundle, candidate, settings)
     path = next((path for path in (_log_beside(into), into / answers_folder.LOG) if path.exists()), _log_beside(into))
     known = answers_log.read(path, exam.heading)
     waiting = exam.without(known)
@@ -51,7 +51,7 @@ def plan(bundle_folder: Path, candidate: Candidate, into: Path, settings: Asking
 
 
 def ask(
-    bundle_folder: Path,
+    bundle: Bundle,
     candidate: Candidate,
     into: Path,
     settings: AskingSettings | None = None,
@@ -63,7 +63,8 @@ def ask(
     questions that have none. A finished folder is a beginning too: more questions of the same test are added to it.
 
     Args:
-        bundle_folder: Of the router; only questions with a gold answer and a scorer can be asked.
+        bundle: With its router where questions are chosen adaptively; only those with a gold answer and a scorer can be
+            asked.
         candidate: A row of the contract `CANDIDATES`, as `catalogue.find` gives it; names endpoint and key variable.
         into: Results folder, complete or absent.
         settings: How to ask; None takes the defaults.
@@ -79,7 +80,7 @@ def ask(
         ConflictError: Another process asks the same.
     """
     settings = settings or AskingSettings()
-    exam = _exam(bundle_folder, candidate, settings)
+    exam = _exam(bundle, candidate, settings)
     address = _address(candidate, settings)
     began, started_at = time.monotonic(), datetime.now(UTC)
     path = _log_beside(into)
@@ -90,7 +91,7 @@ def ask(
         purse = Purse(settings, exam.prices)
         run = AskingRun(exam.questions, log, exam.prices, purse, progress or (lambda _: None))
         estimate = bill.estimate(exam.without(log.answers), exam.prices, settings.max_tokens)
-        asyncio.run(_put(run, _blocks(exam, log, bundle_folder, settings), address, settings))
+        asyncio.run(_put(run, _blocks(exam, log, bundle, settings), address, settings))
         answered = [question for question in exam.questions if question["prompt_id"] in log.answers]
         if not answered:
             raise InputError("the budget does not cover a single question; raise it, or lower max_tokens")
@@ -122,9 +123,8 @@ class _Exam:
         return [question for question in self.questions if question["prompt_id"] not in known]
 
 
-def _exam(bundle_folder: Path, candidate: Candidate, settings: AskingSettings) -> _Exam:
-    router = bundle.read(bundle_folder, with_router=False)
-    asked = questions.askable(router.aptitude_test, settings.questions)
+def _exam(bundle: Bundle, candidate: Candidate, settings: AskingSettings) -> _Exam:
+    asked = questions.askable(bundle.aptitude_test, settings.questions)
     heading = {
         "candidate": candidate["candidate"],
         "revision": candidate.get("revision"),
@@ -133,16 +133,16 @@ def _exam(bundle_folder: Path, candidate: Candidate, settings: AskingSettings) -
         "request": digest(request_body(_served_as(candidate), "", settings).decode()),
     }
     prices = Prices(candidate.get("price_in"), candidate.get("price_out"))
-    return _Exam(asked.to_pylist(), prices, heading, router.attribution)
+    return _Exam(asked.to_pylist(), prices, heading, bundle.attribution)
 
 
-def _blocks(exam: _Exam, log: AnswersLog, bundle_folder: Path, settings: AskingSettings) -> Iterator[list[Question]]:
+def _blocks(exam: _Exam, log: AnswersLog, bundle: Bundle, settings: AskingSettings) -> Iterator[list[Question]]:
     if not settings.adaptive:
         return iter([exam.without(log.answers)])
     # The surface comes with torch, which the frozen order does without.
     from modelsat.onboarding.asking.blocks import adaptive_blocks
 
-    return adaptive_blocks(bundle.read(bundle_folder), exam.questions, log.answers)
+    return adaptive_blocks(bundle, exam.questions, log.answers)
 
 
 async def _put(

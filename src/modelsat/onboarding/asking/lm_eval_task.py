@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from modelsat.bundle import bundle
+from modelsat.bundle.bundle import Bundle
 from modelsat.io.atomic import atomic_folder, write_text
 from modelsat.onboarding.asking import questions
 
@@ -29,11 +29,11 @@ _IGNORED = (
 )
 
 
-def export(bundle_folder: Path, into: Path, first: int | None = None, max_tokens: int = 1024) -> Path:
+def export(bundle: Bundle, into: Path, first: int | None = None, max_tokens: int = 1024) -> Path:
     """Write a task folder: the configuration, the questions, and how to run it.
 
     Args:
-        bundle_folder: Of the router whose test is exported.
+        bundle: Of the router whose test is exported.
         into: Folder, replaced where it exists; the configuration names it by its full path.
         first: Only the first so many questions of the frozen order; None takes all that have a gold answer.
         max_tokens: Longest answer.
@@ -44,13 +44,12 @@ def export(bundle_folder: Path, into: Path, first: int | None = None, max_tokens
     Raises:
         InputError: No question has a gold answer and a scorer.
     """
-    router = bundle.read(bundle_folder, with_router=False)
-    asked = questions.askable(router.aptitude_test, first).to_pylist()
+    asked = questions.askable(bundle.aptitude_test, first).to_pylist()
     with atomic_folder(into) as beside:
         write_text(beside / DOCUMENTS, "".join(json.dumps(_document(one), ensure_ascii=False) + "\n" for one in asked))
         config = configuration(into.resolve() / DOCUMENTS, str(asked[0]["version"]), max_tokens)
         write_text(beside / f"{TASK}.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        write_text(beside / "README.md", f"{_README}\n{router.attribution}\n")
+        write_text(beside / "README.md", f"{_README}\n{bundle.attribution}\n")
     return into
 
 
