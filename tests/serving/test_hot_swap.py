@@ -271,7 +271,7 @@ def test_bundle_other_than_the_promoted_one_is_refused(
 
     promote(store, folder, "another-digest")
 
-    follower.wait_until_said(f"bundle '{folder}' has digest {bundle.digest}, the champion record says another-digest")
+    follower.wait_until_said(f"bundle '{folder}' has digest {bundle.digest}, the champion record of epoch")
     assert follower.infer(["Which version?"]).version == before.version
 
 

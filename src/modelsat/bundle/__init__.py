@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modelsat.bundle.bundle import Bundle, fetch, publish, read, verify
+    from modelsat.bundle.bundle import Bundle, publish, read, verify
 
-__all__ = ["Bundle", "fetch", "publish", "read", "verify"]
+__all__ = ["Bundle", "publish", "read", "verify"]
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for one that this finds
 
