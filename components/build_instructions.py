@@ -29,12 +29,10 @@ def build_instructions(
     """
     from pathlib import Path
 
-    from modelsat.aptitude import instructions as capability_instructions
-    from modelsat.data.collection import Collection
+    from modelsat.steps import instruct
 
-    built = capability_instructions.build(Collection.read(Path(scores.path)), tasks, questions)
-    built.write(Path(instructions.path))
-    Path(report.path).write_text(capability_instructions.preview(built), encoding="utf-8")
-    for name, value in built.counts().items():
+    outputs = Path(instructions.path), Path(report.path)
+    story, counts = instruct.run(Path(scores.path), tasks, questions, *outputs)
+    for name, value in counts.items():
         metrics.log_metric(name, value)
-    return built.facts["story"]
+    return story

@@ -62,8 +62,8 @@ def check_prerequisites(
         "gate_margin": gate_margin,
         "gate_saving": gate_saving,
     }
-    found = prerequisites.check(bounded, sources, mlflow_tracking_uri, champion_store, bundle_store, work_root)
-    Path(report.path).write_text(prerequisites.page(found), encoding="utf-8")
-    metrics.log_metric("checks_passed", sum(item.holds for item in found))
-    metrics.log_metric("checks_failed", sum(not item.holds for item in found))
-    return (all(item.holds for item in found), prerequisites.sentence(found))
+    services = mlflow_tracking_uri, champion_store, bundle_store
+    ready, sentence, counts = prerequisites.run(bounded, sources, *services, work_root, Path(report.path))
+    for name, value in counts.items():
+        metrics.log_metric(name, value)
+    return (ready, sentence)

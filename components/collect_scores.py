@@ -25,12 +25,9 @@ def collect_scores(
     """
     from pathlib import Path
 
-    from modelsat.data import collection
-    from modelsat.reports import collected
+    from modelsat.steps import collect
 
-    found = collection.collect(sources)
-    found.write(Path(scores.path))
-    collected.write(found, report.path)
-    for name, value in found.counts().items():
+    sentence, counts = collect.run(sources, Path(scores.path), Path(report.path))
+    for name, value in counts.items():
         metrics.log_metric(name, value)
-    return collected.sentence(found)
+    return sentence

@@ -48,16 +48,14 @@ def evaluate_router(
     """
     from pathlib import Path
 
-    from modelsat.evaluation import contest
-    from modelsat.evaluation.gate import GateRules
     from modelsat.steps import evaluate
 
-    rules = GateRules(confidence=confidence, margin=margin, saving=saving)
+    rules = evaluate.GateRules(confidence=confidence, margin=margin, saving=saving)
     held = evaluate.run(Path(scores.path), Path(router.path), Path(predictions.path), champion_store, rules)
     evaluate.write_fallback(held, Path(router.path), Path(fallback.path))
     evaluate.write_pages(held, Path(report.path), Path(decisions.path), Path(result.path))
-    for name, value in contest.metrics(held).items():
+    for name, value in evaluate.metrics(held).items():
         metrics.log_metric(name, value)
-    roc.log_roc_curve(*contest.roc(held))
-    choices.log_confusion_matrix(*contest.confusion(held))
+    roc.log_roc_curve(*evaluate.roc(held))
+    choices.log_confusion_matrix(*evaluate.confusion(held))
     return (held.promotes, str(held.verdict.outcome), held.sentence(), held.against_epoch)

@@ -51,16 +51,13 @@ def finetune_router(
     """
     from pathlib import Path
 
-    from modelsat.cluster import launch_train_job
-    from modelsat.io import mlflow_registry
     from modelsat.steps import finetune
 
-    run = mlflow_registry.MlflowRun(mlflow_tracking_uri, experiment, run_key)
+    run = finetune.MlflowRun(mlflow_tracking_uri, experiment, run_key)
     settings = finetune.FinetuneSettings(recipe=recipe, ranks=ranks, backbone=backbone)
+    placement = finetune.Placement(nodes, ranks, node_gpus, node_selector, tolerations)
     paths = [Path(artifact.path) for artifact in (instructions, router, predictions, report)]
-    launch = launch_train_job.launcher(nodes, ranks, node_gpus, node_selector, tolerations)
-    trained = finetune.run(*paths, Path(work_root), settings, run.live(), launch)
-    run.log(parameters=trained.parameters, metrics=trained.metrics, dataset=trained.dataset)
+    trained = finetune.run_tracked(*paths, Path(work_root), settings, placement, run)
     for name, value in trained.metrics.items():
         metrics.log_metric(name, value)
     return trained.sentence

@@ -15,10 +15,6 @@ def notify(status: dsl.PipelineTaskFinalStatus) -> str:
     Returns:
         The sentence.
     """
-    import os
+    from modelsat.steps import notify
 
-    from modelsat.io import notification
-
-    sentence = notification.sentence(status.state, status.pipeline_job_resource_name, status.error_message)
-    notification.send(sentence, os.environ.get("MODELSAT_NOTIFY_URL", ""))
-    return sentence
+    return notify.run(status.state, status.pipeline_job_resource_name, status.error_message)

@@ -34,10 +34,9 @@ def plan_retraining(
         Whether to train (called Output, since kfp.local resolves conditions on that name only), on which results, key
         and attempt in the ledger, and why.
     """
-    from modelsat.onboarding.releases.retraining import RetrainingRules
     from modelsat.steps import watch
 
-    rules = RetrainingRules(newcomers=newcomers, drift=drift, regret=regret, least_seconds=3600 * least_hours)
+    rules = watch.RetrainingRules(newcomers=newcomers, drift=drift, regret=regret, least_seconds=3600 * least_hours)
     planned = watch.plan(ledger, champion_store, rules, run_key, lease_seconds)
     print(planned.sentence, flush=True)
     return (planned.trains, planned.sources, planned.key, planned.attempt, planned.sentence)

@@ -47,12 +47,9 @@ def promote_router(
     """
     from pathlib import Path
 
-    from modelsat.cluster.rollout import deployed, probing
-    from modelsat.cluster.rollout.plan import Rollout
+    from modelsat.steps import promote
 
-    wanted = Rollout(run_key, against_epoch, bundle_uri, bundle_digest, f"{model_name}/{version}", verdict)
-    where = deployed.RolloutTarget(champion_store, mlflow_tracking_uri, inference_service, check_seconds=check_seconds)
-    probes = probing.probes(scores and Path(scores.path), decisions and Path(decisions.path), verdict)
-    champion, timeline = deployed.promote(wanted, where, probes)
-    Path(page.path).write_text(timeline, encoding="utf-8")
-    return champion.epoch
+    wanted = promote.Rollout(run_key, against_epoch, bundle_uri, bundle_digest, f"{model_name}/{version}", verdict)
+    where = promote.RolloutTarget(champion_store, mlflow_tracking_uri, inference_service, check_seconds=check_seconds)
+    evidence = scores and Path(scores.path), decisions and Path(decisions.path)
+    return promote.run(wanted, where, *evidence, Path(page.path))

@@ -31,15 +31,10 @@ def validate_scores(
     """
     from pathlib import Path
 
-    from modelsat.bundle import lineage
-    from modelsat.data import validation
-    from modelsat.data.collection import Collection
-    from modelsat.reports import validated
+    from modelsat.steps import validate
 
-    collection = Collection.read(Path(scores.path))
-    limits = validation.ValidationLimits(max_rejected_share=max_rejected_share, max_drift=max_drift)
-    outcome = validation.check(collection, lineage.champion_summary(champion_store), limits)
-    validated.write(outcome, collection, report.path)
-    metrics.log_metric("expectations", len(outcome.checks))
-    metrics.log_metric("failed_expectations", sum(not check.passed for check in outcome.checks))
-    return (outcome.passed, outcome.sentence())
+    limits = max_rejected_share, max_drift
+    valid, sentence, counts = validate.run(Path(scores.path), champion_store, *limits, Path(report.path))
+    for name, value in counts.items():
+        metrics.log_metric(name, value)
+    return (valid, sentence)

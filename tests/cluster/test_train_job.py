@@ -195,7 +195,7 @@ def test_a_job_that_completes_on_another_volume_is_an_error_that_says_so(tmp_pat
 
 
 def test_without_nodes_the_training_stays_in_its_pod() -> None:
-    assert launcher(0, 2, 0, {}, []) is launch_torchrun.launch
+    assert launcher(Placement(nodes=0, ranks=2)) is launch_torchrun.launch
 
 
 def test_a_step_beside_the_main_thread_launches_too(tmp_path: Path) -> None:

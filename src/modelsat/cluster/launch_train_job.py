@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,21 +123,11 @@ class TrainJobs:
             self.sleep(self.poll_seconds)
 
 
-def launcher(
-    nodes: int, ranks: int, gpus: int, node_selector: Mapping[str, str], tolerations: Sequence[Mapping[str, Any]]
-) -> Callable[..., dict[str, Any]]:
-    """Return what starts the training: the ranks of this pod, or a TrainJob where nodes are asked for.
-
-    Args:
-        nodes: Nodes of the TrainJob; 0 trains in this pod.
-        ranks: Training processes on each node.
-        gpus: GPUs on each node of a TrainJob.
-        node_selector: Labels of its nodes.
-        tolerations: Taints that its pods tolerate.
-    """
-    if not nodes:
+def launcher(placement: Placement) -> Callable[..., dict[str, Any]]:
+    """Return what starts the training: the ranks of this pod where the placement has 0 nodes, a TrainJob elsewhere."""
+    if not placement.nodes:
         return launch_torchrun.launch
-    return TrainJobs(Cluster(GROUP, VERSION, PLURAL), Placement(nodes, ranks, gpus, node_selector, tolerations)).launch
+    return TrainJobs(Cluster(GROUP, VERSION, PLURAL), placement).launch
 
 
 def _owner() -> dict[str, str] | None:

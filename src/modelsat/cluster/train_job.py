@@ -29,7 +29,7 @@ class Placement:
     """On which nodes a training runs.
 
     Attributes:
-        nodes: How many, at least 1.
+        nodes: How many; 0 for the pod of the step itself, which is no TrainJob.
         ranks: Training processes on each, at least 1; one per GPU where there are any.
         gpus: GPUs on each.
         node_selector: Labels that the nodes have.

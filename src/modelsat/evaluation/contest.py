@@ -98,43 +98,6 @@ def run(
     return Contest(verdict, evaluated, arena, told, epoch, challenger.digest, challenger.lineage["data_digest"])
 
 
-def metrics(contest: Contest) -> dict[str, float]:
-    """Return the scalars that KFP and MLflow show."""
-    values = contest.evaluation.metrics(CHALLENGER)
-    values["gain_over_opponent"] = contest.verdict.gain.value
-    values["gain_over_opponent_ci_low"] = contest.verdict.gain.low
-    values["gain_over_opponent_ci_high"] = contest.verdict.gain.high
-    return values
-
-
-def roc(contest: Contest, points: int = 100) -> tuple[list[float], list[float], list[float]]:
-    """Return false positive rates, true positive rates and finite thresholds of the challenger's success prediction."""
-    asked = ~np.isnan(contest.arena.truth)
-    p, right = contest.predictions[CHALLENGER][asked], contest.arena.truth[asked] > 0.5
-    thresholds = np.unique(np.quantile(p, np.linspace(0, 1, points)))[::-1]
-    false = [float((p[~right] >= t).mean()) if (~right).any() else 0.0 for t in thresholds]
-    true = [float((p[right] >= t).mean()) if right.any() else 0.0 for t in thresholds]
-    return false, true, [float(t) for t in thresholds]
-
-
-def confusion(contest: Contest, most: int = 12) -> tuple[list[str], list[list[int]]]:
-    """Return names and counts of chosen (columns) against best (rows) candidates, the rarest taken together."""
-    arena = contest.arena
-    chosen = contest.evaluation.choices[CHALLENGER]
-    tie_break = np.where(arena.pool, arena.prior, 0.0)
-    best = (np.where(arena.pool, arena.truth, -1.0) + 1e-6 * tie_break).argmax(axis=1)
-    counts = np.bincount(np.concatenate([chosen, best]), minlength=len(arena.candidates))
-    named = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] > 0]
-    shown = named[:most] if len(named) <= most else named[: most - 1]
-    place = {candidate: i for i, candidate in enumerate(shown)}
-    size = len(shown) + (len(named) > len(shown))
-    matrix = np.zeros((size, size), dtype=int)
-    for row, column in zip(best, chosen, strict=True):
-        matrix[place.get(int(row), size - 1), place.get(int(column), size - 1)] += 1
-    names = [arena.candidates[i] for i in shown] + (["other"] if size > len(shown) else [])
-    return names, matrix.tolist()
-
-
 def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dict[str, np.ndarray]:
     if set(predictions["bundle_digest"].to_pylist()) != {challenger.digest}:
         raise InputError("the predictions were made by another bundle than the challenger's; fine-tune again")

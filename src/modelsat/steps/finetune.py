@@ -17,8 +17,11 @@ from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
 from modelsat.challenger import chosen_mix
 from modelsat.cluster import launch_torchrun
+from modelsat.cluster.launch_train_job import launcher
+from modelsat.cluster.train_job import Placement
 from modelsat.data import contracts
 from modelsat.evaluation.table import CHALLENGER
+from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.io.storage import file_digest
 from modelsat.reports import trained
 from modelsat.text.backbone import WEIGHTS, default_backbone
@@ -50,6 +53,37 @@ class Trained:
     metrics: dict[str, float]
     dataset: tuple[str, str]
     sentence: str
+
+
+def run_tracked(
+    source: Path,
+    router: Path,
+    predictions: Path,
+    page: Path,
+    work_root: Path,
+    settings: FinetuneSettings,
+    placement: Placement,
+    tracking: MlflowRun,
+) -> Trained:
+    """Fine-tune in this pod or as a TrainJob, with live metrics and the result in MLflow.
+
+    Args:
+        source: As of `run`, like the next five.
+        router: Likewise.
+        predictions: Likewise.
+        page: Likewise.
+        work_root: Likewise.
+        settings: Likewise.
+        placement: Nodes of the TrainJob; 0 nodes train in this pod.
+        tracking: The MLflow run of this pipeline run.
+
+    Raises:
+        ModelsatError: Training failed.
+    """
+    launch = launcher(placement)
+    trained = run(source, router, predictions, page, work_root, settings, tracking.live(), launch)
+    tracking.log(parameters=trained.parameters, metrics=trained.metrics, dataset=trained.dataset)
+    return trained
 
 
 def run(

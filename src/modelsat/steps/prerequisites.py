@@ -10,6 +10,7 @@ from modelsat import settings
 from modelsat.bundle import champions
 from modelsat.errors import InputError, ModelsatError, ResourceError
 from modelsat.io import mlflow_registry, storage
+from modelsat.io.atomic import write_text
 
 _NEEDED_BYTES = 2 * 2**30
 
@@ -21,6 +22,35 @@ class Prerequisite:
     title: str
     holds: bool
     detail: str
+
+
+def run(
+    chosen: Mapping[str, Any],
+    sources: Sequence[str],
+    tracking_uri: str,
+    champion_store: str,
+    bundle_store: str,
+    work_root: str,
+    report: Path,
+) -> tuple[bool, str, dict[str, int]]:
+    """Check everything and write the page, Markdown.
+
+    Args:
+        chosen: As of `check`, like the next five.
+        sources: Likewise.
+        tracking_uri: Likewise.
+        champion_store: Likewise.
+        bundle_store: Likewise.
+        work_root: Likewise.
+        report: Receives what was checked and what it said.
+
+    Returns:
+        Whether everything is there, all faults in one sentence, and counts of checks.
+    """
+    found = check(chosen, sources, tracking_uri, champion_store, bundle_store, work_root)
+    write_text(report, page(found))
+    failed = sum(not item.holds for item in found)
+    return not failed, sentence(found), {"checks_passed": len(found) - failed, "checks_failed": failed}
 
 
 def check(
