@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kserve import InferOutput, InferResponse
+from kserve.protocol.infer_type import RequestedOutput
 
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.ranking import Ranking, rows
@@ -50,7 +51,18 @@ def to_v2(
         if not question.outputs or name in question.outputs
     ]
     parameters = {"router_version": version(bundle), "truncated": bool(ranking.truncated.any())}
-    return InferResponse(question.id, model_name, outputs, parameters=parameters)
+    binary = question.binary
+    requested = None
+    if isinstance(binary, frozenset):
+        requested = [RequestedOutput(output.name, {"binary_data": output.name in binary}) for output in outputs]
+    return InferResponse(
+        question.id,
+        model_name,
+        outputs,
+        parameters=parameters,
+        use_binary_outputs=binary is True,
+        requested_outputs=requested,
+    )
 
 
 def to_v1(bundle: Bundle, ranking: Ranking, explained: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import tokens
+from serving.compression import decompressed
 from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
 
@@ -78,6 +79,7 @@ class Door:
         try:
             state["client"] = self._let_in(scope, headers)
             await self._take_body(headers, receive, held)
+            self._decompress(headers, held)
             await self.app(scope, _again(b"".join(held), receive), send)
         except _Shut as shut:
             self._on_refused(shut.reason)
@@ -132,6 +134,17 @@ class Door:
         except TimeoutError:
             sentence = f"the body did not arrive within {self.limits.body_seconds:g} s; send it again"
             raise _Shut("slow body", 408, sentence) from None
+
+    def _decompress(self, headers: Mapping[str, str], held: list[bytes]) -> None:
+        encoding = headers.get("content-encoding", "")
+        if not encoding:
+            return
+        try:
+            body = decompressed(b"".join(held), encoding, self.limits.most_bytes)
+        except Refused as error:
+            raise _Shut("encoding", error.status, str(error)) from None
+        self._bytes_in_flight += len(body) - sum(map(len, held))
+        held[:] = [body]
 
 
 class _Shut(Exception):

@@ -19,12 +19,13 @@ from kserve.errors import (
 )
 from starlette.exceptions import HTTPException
 
+from modelsat.errors import InputError
 from serving.refusal import Refused
 
 logger = logging.getLogger("modelsat.serving")
 
 NOT_READY = Refused(503, "the router has no bundle yet; promote one, or wait for it to load", 1)
-_VERSIONS = "this endpoint serves one version of the router and names it in every answer; leave /versions/ out"
+_VERSIONS = "this endpoint serves one version of the router and names it in every answer; name that one, or none"
 
 
 def as_refusal(error: Exception) -> Refused:
@@ -37,6 +38,8 @@ def as_refusal(error: Exception) -> Refused:
         return Refused(404, f"{str(error)[:120].rstrip('.')}; this endpoint has the model 'router'")
     if isinstance(error, NotImplementedError):
         return Refused(404, _VERSIONS)
+    if isinstance(error, InputError):
+        return Refused(400, _short(str(error)))
     if isinstance(error, RecursionError):
         return Refused(400, "the request nests too deeply; send a flatter one")
     if isinstance(error, InvalidInput | InferenceError | UnsupportedProtocol):
@@ -57,7 +60,7 @@ def answer(refused: Refused) -> JSONResponse:
 
 def add_to(application: FastAPI) -> None:
     """Make the application answer every fault in this shape."""
-    kinds = (Refused, RequestValidationError, HTTPException, NotImplementedError, RecursionError, Exception)
+    kinds = (Refused, InputError, RequestValidationError, HTTPException, NotImplementedError, RecursionError, Exception)
     for kind in (*kinds, InvalidInput, InferenceError, ModelNotFound, ModelNotReady, ServerNotReady, ServerNotLive):
         application.add_exception_handler(kind, _handler)
     application.add_exception_handler(UnsupportedProtocol, _handler)

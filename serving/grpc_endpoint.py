@@ -9,10 +9,9 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.servicer import InferenceServicer
-from kserve.protocol.infer_type import InferRequest
 
 from modelsat.errors import InputError
-from serving import tokens
+from serving import tensors, tokens
 from serving.error_objects import as_refusal
 from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
@@ -42,14 +41,16 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelInfer(self, request: messages.ModelInferRequest, context: Any) -> Any:  # noqa: ARG002, N802
         """Answer a v2 request; KServe takes the lengths of raw tensors on trust and stumbles over wrong ones."""
-        self.validate_grpc_request(request)
-        try:
-            asked = InferRequest.from_grpc(request)
-        except Exception as error:
-            raise Refused(400, f"the request cannot be decoded ({type(error).__name__}); check its tensors") from None
         model = self._data_plane.get_model_from_registry(request.model_name)
-        response, _ = await model(asked, headers={})
+        self._data_plane.require_version(request.model_name, request.model_version)
+        response, _ = await model(tensors.from_grpc(request), headers={})
         return response.to_grpc()
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Describe the model; KServe leaves out which versions there are."""
+        described = await super().ModelMetadata(request, context)
+        described.versions.extend((await self._data_plane.model_metadata(request.name))["versions"])
+        return described
 
 
 class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]

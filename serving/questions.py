@@ -1,4 +1,4 @@
-"""Requests of protocols v1 and v2, over REST and gRPC, in the library's words: every fault is told in one sentence."""
+"""Requests of protocols v1 and v2, over REST and gRPC, in the library's words: every fault is one sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,12 @@ from modelsat.text.rendering import render_prompt
 
 MAX_PROMPTS = 1024
 MAX_EXPLAINED = 16
-# The last belongs to the protocol's binary extension, and an answer in JSON is within it.
-_OURS = ("explain", "binary_data_output")
+# Of protocol v2 and its extensions: how outputs travel, and what Triton's clients send to its scheduler. The endpoint
+# answers each request on its own and within its deadline, so the latter change nothing.
+_OF_PROTOCOL = (
+    "binary_data_output", "timeout", "priority", "sequence_id", "sequence_start", "sequence_end",
+)  # fmt: skip
+_OF_OUTPUTS = ("binary_data", "binary_data_size")
 OUTPUTS = {
     "model": ("BYTES", 1),
     "candidates": ("BYTES", 2),
@@ -40,6 +44,7 @@ class RoutingRequest:
         v2: Whether the protocol is v2.
         id: Of a v2 request; empty for none.
         outputs: Which v2 outputs are wanted; empty for all.
+        binary: Which of them travel in binary form; True for all of a request that names none.
     """
 
     texts: list[str]
@@ -48,6 +53,7 @@ class RoutingRequest:
     v2: bool = False
     id: str = ""
     outputs: tuple[str, ...] = ()
+    binary: bool | frozenset[str] = False
 
 
 def from_v2(request: InferRequest) -> RoutingRequest:
@@ -60,7 +66,8 @@ def from_v2(request: InferRequest) -> RoutingRequest:
     if len(prompts) != 1:
         raise InputError("the request needs exactly one input named 'prompt' of datatype BYTES and shape [n]")
     given = request.parameters or {}
-    wanted, explain = _parameters({name: _plain(name, given[name]) for name in given})
+    read = _typed if request.from_grpc else lambda _, value: value
+    wanted, explain = _parameters({name: read(name, given[name]) for name in given if name not in _OF_PROTOCOL})
     _require_characters(request.id or "")
     outputs = tuple(str(output.name) for output in request.request_outputs or ())
     unknown = [name for name in outputs if name not in OUTPUTS]
@@ -68,7 +75,8 @@ def from_v2(request: InferRequest) -> RoutingRequest:
         raise InputError(f"output {unknown[0][:80]!r} is unknown; this router has {', '.join(OUTPUTS)}")
     texts = _texts(prompts[0])
     explain = explain or "explanation" in outputs
-    return RoutingRequest(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs)
+    binary = _binary(request)
+    return RoutingRequest(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs, binary)
 
 
 def from_v1(body: Any) -> RoutingRequest:
@@ -97,18 +105,15 @@ def from_v1(body: Any) -> RoutingRequest:
 
 
 def _parameters(given: Mapping[str, Any]) -> tuple[Preferences, bool]:
-    explain = given.get("explain", False)
-    if not isinstance(explain, bool):
-        raise InputError(f"explain {str(explain)[:40]!r} is neither true nor false")
-    return preferences.read({name: value for name, value in given.items() if name not in _OURS}), explain
+    explain = _truth("explain", given.get("explain", False))
+    return preferences.read({name: value for name, value in given.items() if name != "explain"}), explain
 
 
 def _texts(tensor: InferInput) -> list[str]:
     if tensor.datatype != "BYTES":
         raise InputError(f"input 'prompt' has datatype {str(tensor.datatype)[:40]!r}; send BYTES")
-    data = tensor.data if tensor.data is not None else tensor.as_numpy()
-    values = np.asarray(data, dtype=object).ravel().tolist()
-    if list(tensor.shape) not in ([len(values)], [len(values), 1]):
+    values = np.asarray(tensor.data, dtype=object).ravel().tolist()
+    if list(tensor.shape) not in ([len(values)], [len(values), 1], [1, len(values)]):
         raise InputError(
             f"input 'prompt' says shape {str(list(tensor.shape))[:80]} and holds {len(values)} values; make them agree"
         )
@@ -122,15 +127,39 @@ def _texts(tensor: InferInput) -> list[str]:
     return texts
 
 
-def _plain(name: str, value: Any) -> Any:
-    """Return a parameter's value, which gRPC wraps into a message that has no kind for fractions: they come as text."""
-    if not hasattr(value, "WhichOneof"):
+def _typed(name: str, value: Any) -> Any:
+    """Return a parameter of gRPC as its field's kind: clients without a kind for fractions or truths send text."""
+    if not isinstance(value, str):
         return value
-    found = getattr(value, value.WhichOneof("parameter_choice") or "string_param")
     try:
-        return float(found) if name in preferences.NUMBERS else found
+        if name in preferences.NUMBERS:
+            return float(value)
+        if name in preferences.WHOLE:
+            return int(value)
     except ValueError:
-        return found
+        return value
+    return {"true": True, "false": False}.get(value.lower(), value) if name in ("tools", "explain") else value
+
+
+def _binary(request: InferRequest) -> bool | frozenset[str]:
+    """Return which outputs travel in binary form: over gRPC all or none, over REST as the request and each one says."""
+    if request.from_grpc:
+        return bool(request.use_binary_outputs)
+    chosen = {}
+    for_all = _truth("binary_data_output", (request.parameters or {}).get("binary_data_output", False))
+    for output in request.request_outputs or ():
+        asked = output.parameters or {}
+        unknown = sorted(set(asked) - set(_OF_OUTPUTS))
+        if unknown:
+            raise InputError(f"parameter {unknown[0][:80]!r} of output {output.name!r} is unknown; send binary_data")
+        chosen[output.name] = _truth("binary_data", asked.get("binary_data", for_all))
+    return frozenset(name for name, is_binary in chosen.items() if is_binary) if chosen else for_all
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} {str(value)[:40]!r} is neither true nor false")
+    return value
 
 
 def _require_characters(text: str) -> None:

@@ -4,25 +4,28 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+import orjson
+from cloudevents.sdk.converters.util import has_binary_headers
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from kserve.errors import InvalidInput
+from kserve.errors import InvalidInput, ModelNotReady
 from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
-from serving import error_objects
+from modelsat.errors import InputError
+from serving import error_objects, tensors
 from serving.answers import version
 from serving.door import Door
 from serving.limits import RequestLimits
 from serving.refusal import Refused
+from serving.tensors import json_of
 
 logger = logging.getLogger("modelsat.serving")
 
 MODEL_NAME = "router"
 # Anyone who reaches the port could unload the router for good through these routes of KServe.
 _CLOSED = "/v2/repository"
-_BINARY_LENGTH = "inference-header-content-length"
 
 
 class StrictPlane(DataPlane):  # type: ignore[misc]
@@ -51,30 +54,31 @@ class StrictPlane(DataPlane):  # type: ignore[misc]
         versions = [] if bundle is None else [version(bundle)]
         return {**told, "platform": "modelsat", "versions": versions}
 
-    def decode_inference_request(self, body: Any, headers: dict[str, Any], model_name: str) -> Any:
-        """Read a v2 request; what does not say that it is JSON is taken for binary.
+    def require_version(self, model_name: str, asked: str) -> None:
+        """Refuse a version of the router other than the one that serves; "" asks for any.
 
         Raises:
-            InvalidInput: It is neither.
+            NotImplementedError: There is no such version, as KServe says it.
         """
-        if isinstance(body, bytes) and _BINARY_LENGTH not in headers:
-            raise InvalidInput(
-                "the request does not say that it is JSON; send it with 'content-type: application/json'"
-            )
-        return super().decode_inference_request(body, headers, model_name)
+        bundle = self.get_model_from_registry(model_name).bundle
+        if asked and (bundle is None or asked != version(bundle)):
+            raise NotImplementedError
 
-    def decode(self, *args: Any, **kwargs: Any) -> Any:
-        """Read a request; KServe takes the lengths and bytes of binary tensors on trust and stumbles over wrong ones.
+    def decode(self, body: Any, headers: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read a v1 body: KServe decodes JSON only under the exact content type.
 
         Raises:
             InvalidInput: It cannot be read, which is the sender's fault.
         """
         try:
-            return super().decode(*args, **kwargs)
-        except InvalidInput:
+            if isinstance(body, bytes) and not has_binary_headers(headers or {}):
+                body = json_of(body, (headers or {}).get("content-type", ""))
+                return self.decode_cloudevent(body)
+            return super().decode(body, headers, *args, **kwargs)
+        except (InvalidInput, InputError):
             raise
         except Exception as error:
-            fault = f"the request cannot be decoded ({type(error).__name__}); check its binary tensors and their sizes"
+            fault = f"the request cannot be decoded ({type(error).__name__}); check that it is JSON"
             # Not `from error`: its text may quote the prompt.
             raise InvalidInput(fault) from None
 
@@ -112,9 +116,26 @@ class Rest(RESTServer):  # type: ignore[misc]
         application: FastAPI = app
         application.add_api_route(f"{_CLOSED}/{{rest:path}}", _closed, methods=["GET", "POST"], include_in_schema=False)
         application.add_api_route("/v2/models/{model_name}", self._metadata, methods=["GET"])
+        for of_version in ("", "/versions/{model_version}"):
+            path = f"/v2/models/{{model_name}}{of_version}/infer"
+            application.add_api_route(path, self._infer, methods=["POST"], response_model=None)
         super().create_application()
         error_objects.add_to(application)
         application.add_middleware(Door, is_open=_is_open, answer=error_objects.answer, **self._door)  # type: ignore[arg-type]
+
+    async def _infer(self, model_name: str, request: Request, model_version: str = "") -> Response:
+        """Answer v2 infer; KServe's own route reads a body only under the right content type."""
+        if not await self.dataplane.model_ready(model_name):
+            raise ModelNotReady(model_name)
+        self.dataplane.require_version(model_name, model_version)
+        headers = dict(request.headers)
+        asked = tensors.from_rest(await request.body(), headers, model_name)
+        response, _ = await self.dataplane.infer(model_name=model_name, request=asked, headers=headers)
+        content, length = response.to_rest()
+        if length is None:
+            return Response(orjson.dumps(content), media_type="application/json")
+        said = {tensors.HEADER_LENGTH: str(length)}
+        return Response(content, headers=said, media_type="application/octet-stream")
 
     async def _metadata(self, model_name: str) -> JSONResponse:
         """Answer the v2 metadata, and beside it what a client wants to know of this router before it asks."""

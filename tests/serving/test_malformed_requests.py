@@ -80,7 +80,7 @@ def test_body_that_is_no_request_is_refused(asked: Endpoint, path: str, body: by
         pytest.param({"inputs": []}, NEEDS_PROMPT, id="no inputs"),
         pytest.param(tensor(name="text"), NEEDS_PROMPT, id="unknown input name"),
         pytest.param({"inputs": [GOOD, GOOD]}, NEEDS_PROMPT, id="prompt twice"),
-        pytest.param({"inputs": "prompt"}, "'body.InferenceRequest.inputs'", id="inputs are a string"),
+        pytest.param({"inputs": "prompt"}, "'inputs'", id="inputs are a string"),
         pytest.param({"inputs": [7]}, "inputs.0", id="an input is a number"),
         pytest.param({"instances": ["What is 2 + 2?"]}, "inputs", id="v1 body to v2"),
         pytest.param(tensor(datatype="FP32", data=[0.5]), "has datatype 'FP32'; send BYTES", id="FP32"),
@@ -212,6 +212,8 @@ LENGTH_THEN_TEXT = struct.pack("<I", 5) + b"Say x"
         pytest.param(*binary(LENGTH_THEN_TEXT, datatype="STRING"), id="unknown datatype"),
         pytest.param(*binary(LENGTH_THEN_TEXT, shape=[7]), id="wrong shape"),
         pytest.param(*binary(LENGTH_THEN_TEXT, parameters={}), id="no size"),
+        pytest.param(*binary(LENGTH_THEN_TEXT + b"rest", size=9), id="bytes left over"),
+        pytest.param(*binary(LENGTH_THEN_TEXT, data=["x"]), id="data and bytes"),
         pytest.param(
             LENGTH_THEN_TEXT,
             {"content-type": "application/octet-stream", "inference-header-content-length": "x"},
@@ -225,7 +227,7 @@ LENGTH_THEN_TEXT = struct.pack("<I", 5) + b"Say x"
         pytest.param(
             b"{}", {"content-type": "application/octet-stream", "inference-header-content-length": "2"}, id="{}"
         ),
-        pytest.param(json.dumps(tensor()).encode(), {"content-type": "text/plain"}, id="JSON called plain text"),
+        pytest.param(b"prompt=What+is+2", {"content-type": "application/x-www-form-urlencoded"}, id="a form"),
     ],
 )
 def test_binary_request_with_a_fault_is_refused(asked: Endpoint, body: bytes, headers: dict[str, str]) -> None:

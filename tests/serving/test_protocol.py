@@ -251,15 +251,6 @@ def test_binary_tensor_is_read_like_json(endpoint: Endpoint) -> None:
     assert v2_as_columns(answer) == v2_as_columns(endpoint.infer([text.decode()]))
 
 
-def test_request_that_does_not_say_that_it_is_json_is_told_so(endpoint: Endpoint) -> None:
-    body = json.dumps({"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["Hi"]}]}).encode()
-
-    answer = endpoint.ask("POST", INFER, body, {"content-type": "application/x-www-form-urlencoded"})
-
-    assert answer.status == 400
-    assert "send it with 'content-type: application/json'" in answer.json["error"]
-
-
 def test_v1_answers_one_prediction_per_instance(endpoint: Endpoint, three: tuple[Path, Bundle]) -> None:
     answer = endpoint.predict([FORTY, {"prompt": EIGHTY}])
 

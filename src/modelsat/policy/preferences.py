@@ -26,7 +26,7 @@ UTILITY, CHEAPEST = "utility", "cheapest"
 _LISTS = ("candidates", "modalities")
 NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "budget_usd": math.inf, "min_success_probability": 1.0}
 """Fields that may be fractions, with the most that each may be."""
-_WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
+WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
 _TEXTS = ("policy", "region")
 _ADVICE = {"cost_weight": "; 0 ignores costs"}
 _DECIDED_BY_BUDGET = ("policy", "cost_weight", "min_success_probability")
@@ -49,7 +49,7 @@ class Preferences:
     budget_usd: float | None = None
 
 
-FIELDS = (*_LISTS, *NUMBERS, *_WHOLE, *_TEXTS, "tools")
+FIELDS = (*_LISTS, *NUMBERS, *WHOLE, *_TEXTS, "tools")
 
 
 def read(fields: Mapping[str, Any]) -> Preferences:
@@ -74,8 +74,8 @@ def _value(name: str, value: Any) -> Any:
         return _names(name, value)
     if name in NUMBERS:
         return _number(name, value, NUMBERS[name])
-    if name in _WHOLE:
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < _WHOLE[name]:
+    if name in WHOLE:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < WHOLE[name]:
             raise InputError(f"{name} {_shown(value)} is not a whole number from 1 on")
         return value
     if name in _TEXTS:
