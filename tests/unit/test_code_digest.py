@@ -1,7 +1,6 @@
 """A kept result is keyed by the code it depends on: no more, so that it is kept; no less, so that it is never stale."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,9 @@ FILES = {
     "acting.py": "from shop.setting import deep\n",
     "setting/__init__.py": "import os\nos.environ.setdefault('A', '1')\n",
     "setting/deep.py": "",
+    "plain.py": "from shop.face import deep\n",
+    "face/__init__.py": "from typing import TYPE_CHECKING\nA: int = 1\nif not TYPE_CHECKING:\n    def f(): pass\n",
+    "face/deep.py": "",
     "reexporting.py": "from shop.front import inner_name\n",
     "front/__init__.py": "from shop.remote import X as inner_name\n",
     "broken.py": "def f(:\n",
@@ -60,6 +62,7 @@ def test_module_named_by_the_end_of_a_string_may_be_any_of_its_package(shop: dic
 
 def test_package_counts_where_it_acts_or_a_name_is_taken_from_it(shop: dict[str, Path]) -> None:
     assert "shop.setting" in code_below(["shop.acting"], shop)
+    assert code_below(["shop.plain"], shop) == {"shop.plain", "shop.face.deep"}
     assert code_below(["shop.reexporting"], shop) == {"shop.reexporting", "shop.front", "shop.remote"}
 
 
@@ -105,57 +108,47 @@ def test_module_that_is_missing_or_broken_is_named(shop: dict[str, Path], name: 
 
 
 @pytest.fixture(scope="module")
-def copied(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("code")
-    training = Path(recipe.__file__).parent
-    for name, folder in zip(PACKAGES, (SOURCE, training), strict=True):
-        shutil.copytree(folder, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return {name: root / name for name in PACKAGES}
-
-
-@pytest.fixture
-def after_change(copied: dict[str, Path]) -> Callable[[str], bool]:
-    """Return what says whether a change of a file of the real code changes the key of finished trainings."""
-
-    def is_other(file: str) -> bool:
-        top, _, rest = file.partition("/")
-        path = copied[top] / rest
-        kept = path.read_bytes()
-        path.write_bytes(kept + b"\n_CHANGED = 1\n")
-        try:
-            return code_digest(recipe.TRAINING, copied) != recipe.code_digest()
-        finally:
-            path.write_bytes(kept)
-
-    return is_other
-
-
-def test_copy_of_the_code_has_its_digest(copied: dict[str, Path]) -> None:
-    assert code_digest(recipe.TRAINING, copied) == recipe.code_digest()
+def below_training() -> frozenset[str]:
+    return code_below(recipe.TRAINING)
 
 
 @pytest.mark.parametrize(
-    "file",
-    [
-        *("modelsat/__init__.py", "modelsat/cli/__init__.py", "modelsat/cli/routing.py", "modelsat/reports/page.py"),
-        *("modelsat/steps/finetune.py", "modelsat/cluster/launch_torchrun.py", "modelsat/onboarding/order.py"),
-        *("modelsat/evaluation/gate.py", "modelsat/challenger/joint.py", "modelsat/rivals/stack.py"),
-    ],
+    "package",
+    ["cli", "reports", "steps", "cluster", "onboarding", "studies", "evaluation", "challenger", "rivals", "bundle"],
 )
-def test_finished_training_outlives_a_change_of_other_code(file: str, after_change: Callable[[str], bool]) -> None:
-    assert not after_change(file)
+def test_finished_training_outlives_a_change_of_other_packages(package: str, below_training: frozenset[str]) -> None:
+    prefix = f"modelsat.{package}"
+
+    assert not {name for name in below_training if name == prefix or name.startswith(f"{prefix}.")}
+
+
+def test_public_face_is_no_part_of_training(below_training: frozenset[str]) -> None:
+    assert "modelsat" not in below_training
 
 
 @pytest.mark.parametrize(
-    "file",
+    "module",
     [
-        *("modelsat/routers/model_sat/network.py", "modelsat/routers/paper/network.py", "modelsat/aptitude/cards.py"),
-        *("modelsat/text/prompt_window.py", "modelsat/text/rendering.py", "training/__init__.py", "training/loop.py"),
-        *("training/losses.py", "training/paper/objective.py", "training/states.py"),
+        *("modelsat.routers.model_sat.network", "modelsat.routers.paper.network", "modelsat.aptitude.cards"),
+        *("modelsat.text.prompt_window", "modelsat.text.rendering", "training", "training.loop"),
+        *("training.losses", "training.paper.objective", "training.states"),
     ],
 )
-def test_training_runs_again_after_a_change_of_its_own_code(file: str, after_change: Callable[[str], bool]) -> None:
-    assert after_change(file)
+def test_training_runs_again_after_a_change_of_its_own_code(module: str, below_training: frozenset[str]) -> None:
+    assert module in below_training
+
+
+def test_key_of_a_training_changes_with_the_network_and_not_with_the_command_line(tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in PACKAGES}
+    for name, folder in zip(PACKAGES, (SOURCE, Path(recipe.__file__).parent), strict=True):
+        shutil.copytree(folder, folders[name], ignore=shutil.ignore_patterns("__pycache__"))
+
+    (folders["modelsat"] / "cli" / "__init__.py").write_text("CHANGED = 1\n", encoding="utf-8")
+    assert code_digest(recipe.TRAINING, folders) == recipe.code_digest()
+
+    with (folders["modelsat"] / "routers" / "model_sat" / "network.py").open("a", encoding="utf-8") as network:
+        network.write("CHANGED = 1\n")
+    assert code_digest(recipe.TRAINING, folders) != recipe.code_digest()
 
 
 @pytest.mark.parametrize("name", [*rivals.NAMES, rivals.OURS])

@@ -165,12 +165,19 @@ def _parents(module: str) -> Iterator[str]:
     return (".".join(parts[:i]) for i in range(1, len(parts)))
 
 
-def _acts(tree: ast.Module) -> bool:
+def _acts(tree: ast.Module | ast.If) -> bool:
     """Say whether a package does something when it is imported, such as setting a variable of the environment."""
-    for node in _bare(tree).body:
-        is_assignment = isinstance(node, ast.Assign | ast.AnnAssign)
-        calls = any(isinstance(part, ast.Call) for part in ast.walk(node))
-        is_typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not node.orelse
-        if not isinstance(node, _HARMLESS) and not (is_assignment and not calls) and not is_typing:
-            return True
-    return False
+    body = [*tree.body, *tree.orelse] if isinstance(tree, ast.If) else _bare(tree).body
+    return any(_is_act(node) for node in body)
+
+
+def _is_act(node: ast.stmt) -> bool:
+    if isinstance(node, ast.If):
+        return _calls(node.test) or _acts(node)
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return _calls(node)
+    return not isinstance(node, _HARMLESS)
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Call) for part in ast.walk(node))
