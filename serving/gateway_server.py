@@ -11,6 +11,7 @@ import uvicorn
 from modelsat.errors import InputError
 from modelsat.io.addresses import is_http_address, is_loopback
 from serving import tokens
+from serving.gateway import endpoint as endpoint_calls
 from serving.gateway import feedback_settings, upstreams
 from serving.gateway.app import GatewaySettings, create_app
 from serving.gateway.feedback_settings import FeedbackSettings
@@ -40,9 +41,10 @@ def run(
             f"host {host!r} can be reached from outside and no client has a token; set {tokens.GATEWAY}, "
             "or name --clients"
         )
-    if not is_http_address(endpoint):
-        raise InputError(f"endpoint {endpoint!r} is no http:// or https:// address without a login; name one")
-    app = create_app(upstreams.read(upstreams_file), endpoint, replace(settings, clients=known))
+    root = endpoint_calls.root(endpoint)
+    if not is_http_address(root):
+        raise InputError("endpoint is no http:// or https:// address without login and query; write http://HOST:PORT")
+    app = create_app(upstreams.read(upstreams_file), root, replace(settings, clients=known))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bound = _bound(host, port)

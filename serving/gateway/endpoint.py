@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,15 @@ from serving.refusal import Refused
 
 _INFER = "/v2/models/router/infer"
 _READY = "/v2/health/ready"
+_ROUTES = re.compile(r"/*(/v2(/health(/\w+)?|/models(/router(/\w+)?)?)?|/v1(/models(/router(:\w+)?)?)?)?/*$")
 _MOST_SENTENCE = 300
 LOGIN = "MODELSAT_ENDPOINT_TOKEN"
 """Environment variable with the gateway's token, where the endpoint asks for one."""
+
+
+def root(url: str) -> str:
+    """Return the address below which the endpoint's routes lie, where the address of one of them was written."""
+    return _ROUTES.sub("", url.strip())
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,11 @@ async def forward(
 async def _begun(
     client: httpx.AsyncClient, upstream: Upstream, chat: ChatRequest, headers: Mapping[str, str]
 ) -> httpx.Response:
-    login = {"authorization": f"Bearer {upstream.key}"} if upstream.key else {}
     request = client.build_request(
         "POST",
-        f"{upstream.base_url}/chat/completions",
+        upstream.address.completions,
         content=chat.body_for(upstream.model),
-        headers={**headers, **login},
+        headers={**headers, **upstream.address.login(upstream.key)},
         timeout=httpx.Timeout(upstream.timeout_seconds, connect=min(CONNECT_SECONDS, upstream.timeout_seconds)),
     )
     return await client.send(request, stream=True)

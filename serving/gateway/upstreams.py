@@ -12,6 +12,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ import yaml
 
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
-from modelsat.io.addresses import is_http_address, is_variable_name
+from modelsat.io import chat_address
+from modelsat.io.addresses import is_variable_name
+from modelsat.io.chat_address import ChatAddress
 
 _FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
 TIMEOUT_SECONDS = 120.0
@@ -31,7 +34,7 @@ class Upstream:
     """Where one candidate is called.
 
     Attributes:
-        base_url: Up to and without `/chat/completions`.
+        base_url: As `modelsat.io.chat_address` reads it: `https://host/v1`.
         model: What the upstream calls the candidate.
         key: Sent as bearer token; empty for none.
         timeout_seconds: How long it may be silent.
@@ -41,6 +44,11 @@ class Upstream:
     model: str
     key: str = field(default="", repr=False)
     timeout_seconds: float = TIMEOUT_SECONDS
+
+    @cached_property
+    def address(self) -> ChatAddress:
+        """Return what `base_url` means."""
+        return chat_address.read(self.base_url)
 
 
 def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Upstream]:
@@ -69,7 +77,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
         if fault is not None:
             raise InputError(f"{where}: {fault}")
         found[row["candidate"]] = Upstream(
-            base_url=row["base_url"].rstrip("/"),
+            base_url=_written(chat_address.read(row["base_url"])),
             model=row.get("model", row["candidate"]),
             key=_key(row.get("key_variable"), where, environment),
             timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
@@ -85,8 +93,10 @@ def _fault(row: Any) -> str | None:
     if unknown:
         return f"unknown field {unknown[0][:40]!r}; known are {', '.join(_FIELDS)}, and keys come from the environment"
     url, seconds = row.get("base_url"), row.get("timeout_seconds", TIMEOUT_SECONDS)
-    if not is_http_address(url):
-        return "base_url is no http:// or https:// address without a login; write one such as https://host/v1"
+    try:
+        chat_address.read(url)
+    except InputError as error:
+        return f"base_url {error}"
     if not isinstance(row.get("model", ""), str):
         return "model is no text; put quotes around it"
     variable = row.get("key_variable", "KEY")
@@ -95,6 +105,10 @@ def _fault(row: Any) -> str | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 86_400:
         return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"
     return fault_in_candidate(row.get("candidate"))
+
+
+def _written(address: ChatAddress) -> str:
+    return address.base + (f"?{address.query}" if address.query else "")
 
 
 def _key(variable: str | None, where: str, environment: Mapping[str, str]) -> str:

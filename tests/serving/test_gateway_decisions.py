@@ -8,7 +8,7 @@ import pytest
 from modelsat.errors import InputError
 from modelsat.policy.preferences import CHEAPEST, Preferences
 from serving import tokens
-from serving.gateway import upstreams
+from serving.gateway import endpoint, upstreams
 from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
@@ -211,15 +211,22 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
         tmp_path,
         "upstreams:\n"
         "  - {candidate: a, base_url: 'https://host/v1/', model: org/A, key_variable: A_KEY, timeout_seconds: 3}\n"
-        "  - {candidate: b, base_url: 'http://local:1'}\n",
+        "  - {candidate: b, base_url: 'http://local:1'}\n"
+        "  - {candidate: c, base_url: 'https://host/v1/chat/completions'}\n"
+        "  - {candidate: d, base_url: 'https://x.openai.azure.com/openai/deployments/g?api-version=2024-10-21'}\n",
     )
 
     found = upstreams.read(path, {"A_KEY": "sesame\n"})
 
     assert found == {
         "a": upstreams.Upstream("https://host/v1", "org/A", "sesame", 3.0),
-        "b": upstreams.Upstream("http://local:1", "b", "", upstreams.TIMEOUT_SECONDS),
+        "b": upstreams.Upstream("http://local:1", "b"),
+        "c": upstreams.Upstream("https://host/v1", "c"),
+        "d": upstreams.Upstream("https://x.openai.azure.com/openai/deployments/g?api-version=2024-10-21", "d"),
     }
+    assert found["d"].address.completions == (
+        "https://x.openai.azure.com/openai/deployments/g/chat/completions?api-version=2024-10-21"
+    )
     assert "sesame" not in repr(found)
 
 
@@ -232,11 +239,12 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
         ("upstreams: [sk-abc]", "entry 1 .* is no mapping"),
         ("upstreams: [{candidate: a, base_url: 'http://h', key: sk-abc}]", "unknown field 'key'"),
         ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: sk-abc}]", "never the key"),
-        ("upstreams: [{candidate: a, base_url: 'http://u:sk-abc@h'}]", "without a login"),
-        ("upstreams: [{candidate: a, base_url: h}]", "base_url is no"),
-        ("upstreams: [{candidate: a, base_url: 'http://'}]", "base_url is no"),
-        ("upstreams: [{candidate: a, base_url: 'http://h:99999999'}]", "base_url is no"),
-        ("upstreams: [{candidate: a}]", "base_url is no"),
+        ("upstreams: [{candidate: a, base_url: 'http://u:sk-abc@h'}]", "base_url holds credentials"),
+        ("upstreams: [{candidate: a, base_url: 'http://h?key=sk-abc'}]", "base_url has a query"),
+        ("upstreams: [{candidate: a, base_url: h}]", "base_url has no http://"),
+        ("upstreams: [{candidate: a, base_url: 'http://'}]", "base_url names no host"),
+        ("upstreams: [{candidate: a, base_url: 'http://h:99999999'}]", "base_url has a port"),
+        ("upstreams: [{candidate: a}]", "base_url is missing"),
         ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model is no text"),
         ("upstreams: [{candidate: a, base_url: 'http://h', timeout_seconds: 0}]", "timeout_seconds"),
         ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_KEY}]", "variable A_KEY is not set"),
@@ -281,3 +289,18 @@ def test_file_of_clients_that_names_nobody_lets_nobody_in_silently(tmp_path: Pat
 
     with pytest.raises(InputError, match="name nobody"):
         tokens.known("", file)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://h:1",
+        "http://h:1/",
+        "http://h:1/v2",
+        "http://h:1/v2/models/router/infer",
+        "http://h:1/v1/models/router:predict",
+    ],
+)
+def test_endpoint_is_known_by_the_address_of_any_of_its_routes(written: str) -> None:
+    assert endpoint.root(written) == "http://h:1"
+    assert endpoint.root("http://h/serving/v2/") == "http://h/serving"

@@ -9,9 +9,11 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from modelsat.errors import InputError, ServiceError
-from modelsat.io.addresses import is_http_address
+from modelsat.io import chat_address
+from modelsat.io.chat_address import ChatAddress
 
 REFUSED = frozenset({400, 413, 422})
 """Statuses that speak of one question (too long, filtered) and not of the endpoint."""
@@ -26,7 +28,7 @@ class ChatEndpoint:
     """Where questions go.
 
     Attributes:
-        url: Base address, `https://host/v1`; `/chat/completions` is added.
+        url: Address, `https://host/v1`; read by `modelsat.io.chat_address`.
         model: Name of the model there.
         key: Sent as bearer token where it is not empty; never shown.
         timeout_seconds: How long the endpoint may be silent.
@@ -43,12 +45,17 @@ class ChatEndpoint:
     waits_seconds: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
 
     def __post_init__(self) -> None:
-        if "@" in self.url:
-            raise InputError("the address of the chat endpoint holds credentials; give the key in the environment")
-        if not is_http_address(self.url):
-            raise InputError(f"{self.url!r} is no address of a chat endpoint; name one like http://localhost:8000/v1")
+        try:
+            chat_address.read(self.url)
+        except InputError as error:
+            raise InputError(f"the address of the chat endpoint {error}") from None
         if not (self.key.isascii() and self.key.isprintable()):
             raise InputError("the key of the chat endpoint holds a line break or an odd character; set it again")
+
+    @cached_property
+    def address(self) -> ChatAddress:
+        """Return what `url` means."""
+        return chat_address.read(self.url)
 
     def ask(self, instruction: str, question: str) -> str | None:
         """Return the answer at temperature 0, or None where the endpoint refuses this question.
@@ -89,11 +96,10 @@ class ChatEndpoint:
             time.sleep(min(max(pause, at_least), LONGEST_WAIT_SECONDS))
 
     def _post(self, body: bytes) -> str:
-        address = self.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
-        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310
-        if self.key:
+        request = urllib.request.Request(self.address.completions, body, {"Content-Type": "application/json"})  # noqa: S310
+        for name, value in self.address.login(self.key).items():
             # A redirect must not carry the key to another host.
-            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
+            request.add_unredirected_header(name.capitalize(), value)
         with urllib.request.urlopen(request, timeout=self.timeout_seconds) as reply:  # noqa: S310
             answer = reply.read()
         try:

@@ -60,7 +60,7 @@ class Endpoint:
         self._randomness = random.Random()  # noqa: S311  it spreads retries, it guards nothing
         self._failures: tuple[type[Exception], ...] = (httpx.TransportError, httpx.DecodingError, TimeoutError)
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
+            headers=address.address.login(address.key),
             timeout=settings.timeout_seconds,
             limits=httpx.Limits(max_connections=settings.concurrency),
         )
@@ -105,7 +105,7 @@ class Endpoint:
 
     async def _post(self, body: bytes) -> tuple[int, str | None, bytes, float]:
         began = time.monotonic()
-        url = self._address.url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        url = self._address.address.completions
         headers = {"Content-Type": "application/json"}
         content = bytearray()
         async with self._client.stream("POST", url, content=body, headers=headers) as response:

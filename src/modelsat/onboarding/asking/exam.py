@@ -167,7 +167,10 @@ def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
     key = _key(str(variable)) if variable else ""
     if variable and not key:
         raise InputError(f"the environment variable {variable} is not set; it holds the key of candidate {name!r}")
-    return ChatEndpoint(str(url), _served_as(candidate), key)
+    try:
+        return ChatEndpoint(str(url), _served_as(candidate), key)
+    except InputError as error:
+        raise InputError(f"candidate {name!r}: {error}") from None
 
 
 def _key(variable: str) -> str:
