@@ -227,12 +227,6 @@ def test_admitted_bundle_follows_the_contracts(bundle: Bundle, make_collection: 
     assert contracts.conform(admitted.candidates, contracts.CANDIDATES).equals(admitted.candidates)
 
 
-def test_candidate_that_is_known_by_an_alias_is_no_newcomer(bundle: Bundle, make_collection: MakeCollection) -> None:
-    collection = alias(answers(make_collection, [[0]] * 4, ("org/ada",)), "org/ada", "ada")
-
-    assert admission.admit(bundle, collection) is bundle
-
-
 def test_profile_holds_the_answers_in_the_frozen_order(
     recorder: tuple[Bundle, Recorder], make_collection: MakeCollection
 ) -> None:
@@ -333,10 +327,12 @@ def test_scores_land_in_the_column_of_the_candidate_that_bears_the_alias(
 ) -> None:
     collection = held_out(make_collection, texts_in, ("bob", "org/ada"))
     collection = alias(collection, "org/ada", "ada")
+    recording = replace(bundle, router=Recorder(bundle.names, np.array([0.7, 0.3])))
 
-    scored, _ = scoring.score(bundle, collection, arena.build(collection), collection.candidates)
+    scored, _ = scoring.score(recording, collection, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(scored, [[0.3, 0.7]] * 2, rtol=1e-5)
+    assert not hasattr(recording.router, "seen")
 
 
 def test_newcomer_is_scored_by_answers_from_elsewhere(

@@ -1,4 +1,4 @@
-"""A catalogue of candidates is read whole or refused by row, and says who is who by name and alias."""
+"""A catalogue of candidates is read whole or refused by row."""
 
 from collections.abc import Callable
 from datetime import date
@@ -7,11 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modelsat.data import catalogue, contracts
 from modelsat.data.collection import Collection
+from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.io import storage
 
@@ -28,8 +27,6 @@ YAML_LIST = """
 - candidate: bob
 """
 YAML_MAPPING = "candidates:" + YAML_LIST.replace("\n", "\n  ")
-NAME = st.sampled_from("abcde")
-ROWS = st.dictionaries(NAME, st.lists(NAME, max_size=3), max_size=5)
 PARQUET = pa.table(
     {
         "candidate": ["ada", "bob"],
@@ -173,7 +170,7 @@ def test_candidate_is_found_by_name_first_and_then_by_alias() -> None:
 
     assert catalogue.find(table, "eve")["candidate"] == "eve"
     assert catalogue.find(table, "a-1")["candidate"] == "ada"
-    with pytest.raises(InputError, match="the catalogue has no candidate 'bob'; it begins with ada, eve"):
+    with pytest.raises(InputError, match="the catalogue has no candidate 'bob'; first entries: ada, eve"):
         catalogue.find(table, "bob")
 
 
@@ -220,56 +217,6 @@ def test_absent_file_is_refused(tmp_path: Path) -> None:
         catalogue.read(str(tmp_path / "facts.csv"))
 
 
-def test_same_name_is_the_same_candidate() -> None:
-    assert catalogue.same(candidates(a=[], b=[]), candidates(b=[], c=[])) == {"b": "b"}
-
-
-@pytest.mark.parametrize(
-    ("known", "found"),
-    [
-        (candidates(ada=["ada-1"]), candidates(**{"ada-1": []})),
-        (candidates(ada=[]), candidates(**{"ada-1": ["ada"]})),
-        (candidates(ada=["org/ada"]), candidates(**{"ada-1": ["org/ada"]})),
-        (candidates(ada=[]), candidates(**{"ada-1": ["other", "ada"]})),
-    ],
-    ids=["known has the alias", "found has the alias", "both have it", "second alias"],
-)
-def test_alias_on_either_side_says_who_is_who(known: pa.Table, found: pa.Table) -> None:
-    assert catalogue.same(known, found) == {"ada-1": "ada"}
-
-
-def test_name_goes_before_alias() -> None:
-    assert catalogue.same(candidates(ada=["bob"], bob=[]), candidates(bob=[], eve=["ada"])) == {
-        "bob": "bob",
-        "eve": "ada",
-    }
-
-
-def test_known_candidate_never_stands_for_two() -> None:
-    known = candidates(ada=["ada-1", "ada-2"])
-
-    assert catalogue.same(known, candidates(**{"ada-1": [], "ada-2": []})) == {"ada-1": "ada"}
-    assert catalogue.same(known, candidates(**{"ada-1": [], "ada": []})) == {"ada": "ada"}
-
-
-def test_candidate_takes_the_next_alias_where_the_first_is_taken() -> None:
-    known = candidates(ada=[], bob=[])
-
-    assert catalogue.same(known, candidates(one=["ada"], two=["ada", "bob"])) == {"one": "ada", "two": "bob"}
-
-
-@given(known=ROWS, found=ROWS)
-def test_pairs_are_one_to_one_and_have_a_name_in_common(
-    known: dict[str, list[str]], found: dict[str, list[str]]
-) -> None:
-    pairs = catalogue.same(candidates(**known), candidates(**found))
-
-    assert len(set(pairs.values())) == len(pairs)
-    assert {name: name for name in known.keys() & found.keys()}.items() <= pairs.items()
-    for one, other in pairs.items():
-        assert {one, *found[one]} & {other, *known[other]}
-
-
 def test_catalogue_goes_before_what_the_results_say_and_keeps_what_it_does_not_tell(
     make_collection: MakeCollection,
 ) -> None:
@@ -304,5 +251,5 @@ def test_catalogue_joins_names_that_share_none(make_collection: MakeCollection) 
 
     enriched = catalogue.enrich(collection, candidates(ada=["ada-1", "org/ada"]))
 
-    assert catalogue.same(known, collection.candidates) == {}
-    assert catalogue.same(known, enriched.candidates) == {"ada-1": "org/ada"}
+    assert Roster.of(known).match(collection.candidates) == {}
+    assert Roster.of(known).match(enriched.candidates) == {"ada-1": "org/ada"}

@@ -15,13 +15,16 @@ from modelsat.data import contracts, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation.gate import GateOutcome, GateRules
+from modelsat.io import storage
 from modelsat.onboarding import change as changes
 from modelsat.onboarding import evidence as gathered
 from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow
+from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import ANSWERS_AT, Action, Change
 from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.routers.constant import Constant
+from modelsat.steps import onboard
 from modelsat.text import rendering
 
 MakeCollection = Callable[..., Collection]
@@ -73,7 +76,7 @@ def own(make_collection: MakeCollection, questions: list[str]) -> Callable[[floa
 
 
 def evidence(*parts: Collection) -> OnboardingEvidence:
-    return OnboardingEvidence(gathered._merged(parts), "new")
+    return OnboardingEvidence(gathered.merged(parts), "new")
 
 
 def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_answers(
@@ -217,20 +220,19 @@ def test_bundle_remembers_where_answers_are_until_their_candidate_goes(
 
 
 @pytest.mark.parametrize(
-    ("change", "facts", "sentence"),
+    ("change", "known", "facts", "sentence"),
     [
-        (Change(Action.ADD, "ada"), {}, "candidate 'ada' is routed to already, as 'ada'"),
-        (Change(Action.ADD, "org/ada"), {"aliases": ["ada"]}, "candidate 'org/ada' is routed to already, as 'ada'"),
-        (Change(Action.REMOVE, "new"), {}, "candidate 'new' is not among those routed to"),
-        (Change(Action.REPRICE, "bob"), {"price_in": 1.0, "price_out": 1.0}, "the prices of 'bob' are those of the"),
+        (Change(Action.ADD, "ada"), "ada", {}, "candidate 'ada' is routed to already, as 'ada'"),
+        (Change(Action.ADD, "org/ada"), "ada", {}, "candidate 'org/ada' is routed to already, as 'ada'"),
+        (Change(Action.REMOVE, "new"), None, {}, "candidate 'new' is not among those routed to"),
+        (Change(Action.REPRICE, "b"), "bob", {"price_in": 1.0, "price_out": 1.0}, "the prices of 'bob' are those of"),
     ],
 )
 def test_change_that_is_made_already_is_left(
-    parent: Bundle, change: Change, facts: dict[str, Any], sentence: str
+    parent: Bundle, change: Change, known: str | None, facts: dict[str, Any], sentence: str
 ) -> None:
-    done = changes.left_to_do(parent, change, facts)
+    done = changes.left_to_do(parent, change, known, facts)
 
-    assert done is not None
     assert done.startswith(sentence)
 
 
@@ -238,7 +240,7 @@ def test_last_candidate_cannot_be_removed(parent: Bundle) -> None:
     alone = changes.apply(parent, Change(Action.REMOVE, "ada"), None, {})
 
     with pytest.raises(InputError, match="'bob' is the only candidate left"):
-        changes.left_to_do(alone, Change(Action.REMOVE, "bob"), {})
+        changes.left_to_do(alone, Change(Action.REMOVE, "bob"), "bob", {})
 
 
 def test_same_change_has_the_same_key_and_other_answers_another(
@@ -295,6 +297,51 @@ def test_order_comes_back_from_its_file_with_dates_and_parent(parent: Bundle, tm
     assert (placed.change, placed.epoch, placed.done) == (Change(Action.ADD, "new", "r2"), 1, "")
     with opening.opened_champion(placed, with_router=False) as loaded:
         assert loaded.digest == parent.digest
+
+
+def test_names_and_facts_are_taken_from_the_catalogue_once(
+    parent: Bundle, questions: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, listed, results = str(tmp_path / "champions"), tmp_path / "catalogue.yaml", tmp_path / "results"
+    champions.promote(store, str(tmp_path / "parent"), parent.digest, "router/1", "run", "promoted", 0)
+    listed.write_text("- {candidate: new, price_in: 1.5, aliases: [org/new]}\n")
+    results.mkdir()
+    rows = "\n".join(f"q{i},{int(i % 5 > 0)}" for i in range(80))
+    (results / "scores.csv").write_text(f"prompt_id,org/new\n{rows}\n")
+    prompts = "\n".join(f"q{i},sums,sums,{text}" for i, text in enumerate(questions))
+    (results / "prompts.csv").write_text(f"prompt_id,benchmark,category,prompt\n{prompts}\n")
+    looked_at: list[str] = []
+    read = storage.read
+    monkeypatch.setattr(storage, "read", lambda uri: looked_at.append(uri) or read(uri))
+
+    order = orders.place("org/new", "add", str(listed), store)
+    listed.unlink()
+    sources = onboard.Sources([str(results)], [], "", tmp_path / "work")
+    onboard.gather(order, sources, AskingSettings(), tmp_path / "taken")
+    refusal, _ = onboard.validate(order, tmp_path / "taken", 0, False, tmp_path / "checks.html")
+    onboard.admit(order, tmp_path / "taken", tmp_path / "router", tmp_path / "card.html")
+    judged = onboard.compare(order, tmp_path / "taken", tmp_path / "router", 0.05)
+
+    assert looked_at.count(str(listed)) == 1
+    assert (refusal, judged.promotes) == ("", True)
+    row = bundle.read(tmp_path / "router").candidates.to_pylist()[-1]
+    assert (row["candidate"], row["price_in"], row["aliases"]) == ("new", 1.5, ["org/new"])
+
+
+@pytest.mark.parametrize("given", ["ada", "org/ada"])
+def test_candidate_that_the_champion_knows_by_another_name_is_ordered_by_that(
+    parent: Bundle, tmp_path: Path, given: str
+) -> None:
+    store = str(tmp_path / "champions")
+    champions.promote(store, str(tmp_path / "parent"), parent.digest, "router/1", "run", "promoted", 0)
+    (tmp_path / "catalogue.yaml").write_text("- {candidate: org/ada, price_in: 1.5, aliases: [ada]}\n")
+
+    reprice, add = (
+        orders.place(given, action, str(tmp_path / "catalogue.yaml"), store) for action in ("reprice", "add")
+    )
+
+    assert (reprice.change.candidate, reprice.done) == ("ada", "")
+    assert add.done == "candidate 'org/ada' is routed to already, as 'ada'"
 
 
 def test_order_without_champion_says_what_to_do_first(tmp_path: Path) -> None:

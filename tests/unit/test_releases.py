@@ -9,6 +9,7 @@ import pytest
 from modelsat.data import contracts
 from modelsat.onboarding.releases import due as releases
 from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases.due import ListedCandidates
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
 
@@ -24,12 +25,12 @@ KNOWN = table({"candidate": "ada", "price_in": 1.0, "price_out": 2.0, "aliases":
 
 
 def announce(store: str, catalogue: pa.Table) -> None:
-    for release in releases.of(catalogue, KNOWN, "feed"):
+    for release in releases.of(ListedCandidates.of(catalogue, KNOWN), "feed"):
         ledger.announce(store, release)
 
 
 def due(store: str, catalogue: pa.Table, known: pa.Table = KNOWN, worker: str = "w") -> tuple[list[str], list[str]]:
-    found, notes = releases.due(store, catalogue, known, worker, HOUR)
+    found, notes = releases.due(store, ListedCandidates.of(catalogue, known), worker, HOUR)
     return [f"{one.release.action} {one.release.candidate}" for one in found], notes
 
 
@@ -37,7 +38,8 @@ def onboard(store: str, *names: str) -> None:
     """Take releases of the given names through the ledger."""
     for name in names:
         ledger.announce(store, Release(name))
-    found, _ = releases.due(store, table(*({"candidate": name} for name in names)), KNOWN, "w", HOUR)
+    listed = ListedCandidates.of(table(*({"candidate": name} for name in names)), KNOWN)
+    found, _ = releases.due(store, listed, "w", HOUR)
     for one in found:
         facts = {"share": 0.0, "answers": [f"answers/{one.release.candidate}"]}
         ledger.settle(store, one.lease, ledger.ONBOARDED, "done", facts)
@@ -50,14 +52,14 @@ def test_unknown_candidates_and_new_prices_are_releases() -> None:
         {"candidate": "bob", "price_in": 0.5, "price_out": 0.5},
     )
 
-    assert releases.of(catalogue, KNOWN, "feed") == [
+    assert releases.of(ListedCandidates.of(catalogue, KNOWN), "feed") == [
         Release("new", "2", "add", "feed"),
         Release("bob", "0.5/0.5", "reprice", "feed"),
     ]
 
 
 def test_row_that_says_nothing_of_prices_changes_none() -> None:
-    assert releases.of(table({"candidate": "ada"}), KNOWN, "feed") == []
+    assert releases.of(ListedCandidates.of(table({"candidate": "ada"}), KNOWN), "feed") == []
 
 
 def test_due_release_is_handed_out_once(tmp_path: Path) -> None:
@@ -101,7 +103,8 @@ def test_release_is_given_up_after_five_attempts(tmp_path: Path) -> None:
     store, catalogue = str(tmp_path), table({"candidate": "new"})
     announce(store, catalogue)
 
-    seen = [releases.due(store, catalogue, KNOWN, f"w{i}", HOUR, is_gone=lambda _: True) for i in range(7)]
+    listed = ListedCandidates.of(catalogue, KNOWN)
+    seen = [releases.due(store, listed, f"w{i}", HOUR, is_gone=lambda _: True) for i in range(7)]
 
     assert [len(found) for found, _ in seen] == [1, 1, 1, 1, 1, 0, 0]
     assert "'new' is given up after 5 attempts" in seen[5][1][0]
@@ -159,7 +162,7 @@ def test_training_whose_worker_died_is_taken_over_with_its_snapshot(tmp_path: Pa
 def test_release_that_was_refused_calls_for_no_training(tmp_path: Path) -> None:
     store = str(tmp_path)
     ledger.announce(store, Release("bad"))
-    (one,), _ = releases.due(store, table({"candidate": "bad"}), KNOWN, "w", HOUR)
+    (one,), _ = releases.due(store, ListedCandidates.of(table({"candidate": "bad"}), KNOWN), "w", HOUR)
     ledger.settle(store, one.lease, ledger.REFUSED, "copied")
 
     _, decision = releases.retraining(store, "w", HOUR, RetrainingRules(newcomers=1))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle.bundle import Bundle
-from modelsat.data import catalogue, score_matrix, splits
+from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.routers.profile import Profile
 from modelsat.text import rendering
@@ -20,7 +20,7 @@ MOST_OTHER_QUESTIONS = 2000
 
 
 def admit(bundle: Bundle, collection: Collection, questions: int | None = None) -> Bundle:
-    """Return the bundle with every candidate of the collection that it knows neither by name nor by alias.
+    """Return the bundle with every candidate of the collection that it does not know.
 
     Answers are matched to the frozen test by prompt id, then by stem digest. Other labelled questions enter the
     profile too, unless they are held out for evaluation. A candidate that answered none of the test's questions gets
@@ -28,11 +28,10 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
 
     Args:
         bundle: The router.
-        collection: Holds the newcomers' answers.
+        collection: Holds the newcomers' answers, under canonical names (`modelsat.data.roster`).
         questions: Only the first so many questions of the frozen test count, and no others; None takes all.
     """
-    known = catalogue.same(bundle.candidates, collection.candidates)
-    newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in known]
+    newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in bundle.names]
     if not newcomers:
         return bundle
     test = AptitudeTest(bundle.aptitude_test, "")

@@ -18,6 +18,7 @@ import yaml
 from modelsat.data import candidate_facts, contracts
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.collection import Collection
+from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.io.atomic import write_text
@@ -83,12 +84,11 @@ def find(catalogue: pa.Table, name: str) -> dict[str, Any]:
     Raises:
         InputError: There is none.
     """
-    rows = catalogue.to_pylist()
-    known = {alias: row for row in rows for alias in _aliases(row)} | {row["candidate"]: row for row in rows}
-    if name not in known:
-        listed = ", ".join(row["candidate"] for row in rows[:10])
-        raise InputError(f"the catalogue has no candidate {name!r}; it begins with {listed}")
-    return known[name]
+    rows = {row["candidate"]: row for row in catalogue.to_pylist()}
+    listed = Roster.of(catalogue).resolve(name)
+    if listed is None:
+        raise InputError(f"the catalogue has no candidate {name!r}; first entries: {', '.join(list(rows)[:10])}")
+    return rows[listed]
 
 
 def write(catalogue: pa.Table, path: Path) -> None:
@@ -115,7 +115,7 @@ def enrich(collection: Collection, catalogue: pa.Table) -> Collection:
     Rows of candidates without results are left out.
     """
     told = {row["candidate"]: row for row in catalogue.to_pylist()}
-    entry = same(catalogue, collection.candidates)
+    entry = Roster.of(catalogue).match(collection.candidates)
     rows = []
     for row in collection.candidates.to_pylist():
         facts = told.get(entry.get(row["candidate"], ""), {})
@@ -123,34 +123,6 @@ def enrich(collection: Collection, catalogue: pa.Table) -> Collection:
         merged = row | {field: value for field, value in facts.items() if value is not None}
         rows.append(merged | {"candidate": row["candidate"], "aliases": sorted(names - {row["candidate"]}) or None})
     return replace(collection, candidates=contracts.from_rows(rows, contracts.CANDIDATES))
-
-
-def same(known: pa.Table, found: pa.Table) -> dict[str, str]:
-    """Say which candidates that were found are known, by name first, then where a name or alias of one is one of both.
-
-    Args:
-        known: Table of the contract `CANDIDATES`.
-        found: Another one.
-
-    Returns:
-        Name in `known` by name in `found`; no known candidate stands for two.
-    """
-    known_as = {name: name for name in known["candidate"].to_pylist()}
-    for row in known.to_pylist():
-        for alias in _aliases(row):
-            known_as.setdefault(alias, row["candidate"])
-    pairs = {name: name for name in found["candidate"].to_pylist() if known_as.get(name) == name}
-    for row in found.to_pylist():
-        if row["candidate"] not in pairs:
-            hits = [known_as[one] for one in [row["candidate"], *_aliases(row)] if one in known_as]
-            free = next((name for name in hits if name not in pairs.values()), None)
-            if free is not None:
-                pairs[row["candidate"]] = free
-    return pairs
-
-
-def _aliases(row: Mapping[str, Any]) -> list[str]:
-    return row["aliases"] or []
 
 
 def _files(uri: str) -> list[str]:

@@ -17,6 +17,7 @@ from modelsat import rivals
 from modelsat.bundle import bundle, opening
 from modelsat.data import catalogue, measurable, score_matrix, splits
 from modelsat.data.collection import Collection
+from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import scoring
@@ -114,9 +115,9 @@ def compare(
                     loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
                 )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
-                known = catalogue.same(loaded.candidates, collection.candidates)
+                known = Roster.of(loaded.candidates).match(collection.candidates)
                 seen[name] = [one for one in arena.candidates if known.get(one) in trained_on]
-                told_of = known.keys() | catalogue.same(answers.candidates, collection.candidates).keys()
+                told_of = known.keys() | Roster.of(answers.candidates).match(collection.candidates).keys()
                 silent = [one for one in _in_a_pool(arena) if one not in told_of]
                 if silent:
                     progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")

@@ -1,12 +1,14 @@
 """Scores an arena with a bundle; candidates that it does not know are admitted first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
-from modelsat.data import catalogue
 from modelsat.data.collection import Collection
+from modelsat.data.roster import Roster
 from modelsat.evaluation.arena import Arena
 from modelsat.routers.router import Progress
 
@@ -33,8 +35,11 @@ def score(
         Success probabilities (prompts, candidates) in the arena's order, 0 for a candidate that is in neither; and the
         doubt about each candidate, (candidates,).
     """
-    admitted = admission.admit(bundle, answers, questions)
-    known = catalogue.same(admitted.candidates, candidates)
+    routed_to = Roster.of(bundle.candidates).match(answers.candidates)
+    is_new = pa.array([name not in routed_to for name in answers.candidates["candidate"].to_pylist()], pa.bool_())
+    newcomers = replace(answers, candidates=answers.candidates.filter(is_new))
+    admitted = admission.admit(bundle, newcomers, questions)
+    known = Roster.of(admitted.candidates).match(candidates)
     column = {name: i for i, name in enumerate(admitted.names)}
     places = [(i, column[known[name]]) for i, name in enumerate(arena.candidates) if name in known]
     out, doubt = np.zeros(arena.truth.shape, dtype=np.float32), np.zeros(len(arena.candidates), dtype=np.float32)

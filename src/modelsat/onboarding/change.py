@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
-from modelsat.data import catalogue, contracts
+from modelsat.data import contracts
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.routers.selection import Selection
@@ -20,6 +20,7 @@ from modelsat.text import rendering
 
 ANSWERS_AT = "answers_at"
 """In the lineage: where a training finds the answers of the candidates that came since the last one, by candidate."""
+_PRICES = ("price_in", "price_out")
 _PER_CANDIDATE = ("mean_score", "summary", "tokens_out", ANSWERS_AT)
 
 
@@ -37,7 +38,7 @@ class Change:
 
     Attributes:
         action: What is done.
-        candidate: With whom.
+        candidate: Its name: the champion's where it routes to the candidate, else the catalogue's.
         revision: Of the candidate; "" where it has none.
     """
 
@@ -57,36 +58,31 @@ def of(action: str, candidate: str, revision: str | None = None) -> Change:
     return Change(Action(action), candidate, revision or "")
 
 
-def resolved(bundle: Bundle, change: Change, facts: Mapping[str, Any]) -> Change:
-    """Return the change with the name under which the champion knows the candidate, where it does."""
-    return replace(change, candidate=_known_as(bundle, change.candidate, facts) or change.candidate)
-
-
-def left_to_do(bundle: Bundle, change: Change, facts: Mapping[str, Any]) -> str | None:
-    """Return None where something is left to do, else why nothing is.
+def left_to_do(bundle: Bundle, asked: Change, known: str | None, facts: Mapping[str, Any]) -> str:
+    """Return why nothing is left to do, "" where something is.
 
     Args:
         bundle: The champion's.
-        change: What is to change.
+        asked: The change as it was asked for.
+        known: Name under which the champion routes to the candidate, None where it does not.
         facts: What the catalogue says of the candidate, a row of the contract `CANDIDATES`; empty where it is silent.
 
     Raises:
         InputError: The change cannot be made.
     """
-    known = _known_as(bundle, change.candidate, facts)
-    if change.action is Action.ADD:
-        return known and f"candidate {change.candidate!r} is routed to already, as {known!r}"
-    if change.action is Action.REMOVE:
+    if asked.action is Action.ADD:
+        return f"candidate {asked.candidate!r} is routed to already, as {known!r}" if known else ""
+    if asked.action is Action.REMOVE:
         if known and len(bundle.names) == 1:
             raise InputError(f"{known!r} is the only candidate left; add another one before you remove it")
-        return None if known else f"candidate {change.candidate!r} is not among those routed to"
+        return "" if known else f"candidate {asked.candidate!r} is not among those routed to"
     if known is None:
-        raise InputError(f"candidate {change.candidate!r} is unknown to the champion; add it before you reprice it")
+        raise InputError(f"candidate {asked.candidate!r} is unknown to the champion; add it before you reprice it")
     if not facts:
-        raise InputError(f"the catalogue says nothing of {change.candidate!r}; name one with its new prices")
-    row = catalogue.find(bundle.candidates, known)
-    same = all(row[field] == facts.get(field) for field in ("price_in", "price_out"))
-    return f"the prices of {known!r} are those of the catalogue already" if same else None
+        raise InputError(f"the catalogue says nothing of {asked.candidate!r}; name one with its new prices")
+    row = bundle.candidates.to_pylist()[bundle.names.index(known)]
+    same = all(row[field] == facts.get(field) for field in _PRICES)
+    return f"the prices of {known!r} are those of the catalogue already" if same else ""
 
 
 def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Mapping[str, Any]) -> Bundle:
@@ -96,7 +92,7 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
         bundle: The champion's.
         change: What is to change, resolved.
         answers: The candidate's own, where it is added.
-        facts: As of `left_to_do`.
+        facts: As of `left_to_do`, without what is missing.
     """
     if change.action is Action.ADD and answers is not None:
         changed = admission.admit(bundle, answers)
@@ -104,12 +100,14 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
         places = {change.candidate: [uri for uri in answers.sources if uri not in known]}
         changed = replace(
             changed,
-            candidates=_told(changed.candidates, change.candidate, facts),
+            candidates=_with_facts(changed.candidates, change.candidate, {**facts, "candidate": change.candidate}),
             lineage=changed.lineage | {ANSWERS_AT: bundle.lineage.get(ANSWERS_AT, {}) | places},
         )
+    elif change.action is Action.REMOVE:
+        changed = _without(bundle, change.candidate)
     else:
-        make = _without if change.action is Action.REMOVE else _repriced
-        changed = make(bundle, change.candidate, facts)
+        prices = {field: facts.get(field) for field in _PRICES}
+        changed = replace(bundle, candidates=_with_facts(bundle.candidates, change.candidate, prices))
     record = {
         **asdict(change),
         "parent": bundle.digest,
@@ -121,24 +119,17 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
 
 def run_key(bundle: Bundle, change: Change, answers: Collection | None, facts: Mapping[str, Any]) -> str:
     """Return the key of the run: the same parent, candidate, revision, facts and answers have the same key."""
-    told = {field: value for field, value in facts.items() if value is not None}
-    parts = [bundle.digest, asdict(change), told, "" if answers is None else answers.digest()]
+    parts = [bundle.digest, asdict(change), dict(facts), "" if answers is None else answers.digest()]
     return f"onboard-{rendering.digest(json.dumps(parts, sort_keys=True, default=str))[:16]}"
 
 
-def _known_as(bundle: Bundle, candidate: str, facts: Mapping[str, Any]) -> str | None:
-    row = {"candidate": candidate, "aliases": facts.get("aliases")}
-    return catalogue.same(bundle.candidates, contracts.from_rows([row], contracts.CANDIDATES)).get(candidate)
-
-
-def _told(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:
-    """Return the table with what the catalogue says of one candidate."""
-    said = {field: value for field, value in facts.items() if value is not None and field != "candidate"}
-    rows = [row | said if row["candidate"] == name else row for row in candidates.to_pylist()]
+def _with_facts(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:
+    """Return the table with facts about one candidate in place of what it held."""
+    rows = [row | facts if row["candidate"] == name else row for row in candidates.to_pylist()]
     return contracts.from_rows(rows, contracts.CANDIDATES)
 
 
-def _without(bundle: Bundle, name: str, _: Mapping[str, Any]) -> Bundle:
+def _without(bundle: Bundle, name: str) -> Bundle:
     kept = np.flatnonzero(np.asarray(bundle.names) != name)
     facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k != name} for key in _PER_CANDIDATE}
     trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one != name]}
@@ -150,12 +141,6 @@ def _without(bundle: Bundle, name: str, _: Mapping[str, Any]) -> Bundle:
         answers=bundle.answers.filter(pc.not_equal(bundle.answers["candidate"], name)),
         lineage=bundle.lineage | {key: value for key, value in {**facts, **trained}.items() if key in bundle.lineage},
     )
-
-
-def _repriced(bundle: Bundle, name: str, facts: Mapping[str, Any]) -> Bundle:
-    prices = {field: facts.get(field) for field in ("price_in", "price_out")}
-    rows = [row | prices if row["candidate"] == name else row for row in bundle.candidates.to_pylist()]
-    return replace(bundle, candidates=contracts.from_rows(rows, contracts.CANDIDATES))
 
 
 def version(bundle: Bundle) -> str:

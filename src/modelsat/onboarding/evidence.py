@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.bundle.bundle import Bundle
-from modelsat.data import catalogue, collection, contracts
+from modelsat.data import collection, contracts
 from modelsat.data.collection import Collection
+from modelsat.data.roster import Roster
 from modelsat.errors import InputError, ModelsatError
 from modelsat.onboarding.change import Action, Change
 
@@ -35,35 +36,40 @@ class OnboardingEvidence:
 def gather(
     bundle: Bundle, change: Change, sources: Sequence[str], zoo: Sequence[str], facts: Mapping[str, Any]
 ) -> OnboardingEvidence:
-    """Collect results.
+    """Collect results, under canonical names from here on.
 
     Args:
         bundle: The champion's.
         change: What is to change.
-        sources: Folders or `s3://` prefixes with the candidate's results, those of others may stand there too.
+        sources: Folders or `s3://` prefixes with the candidate's results, those of others may be there too; none where
+            no candidate is added.
         zoo: The same for the results behind the champion; one that cannot be read is noted and left.
         facts: What the catalogue says of the candidate.
 
     Raises:
         InputError: The sources hold no answer of a candidate that is to be added.
     """
-    found = collection.collect(sources) if sources else nothing()
-    others, notes = _zoo([uri for uri in zoo if uri not in sources])
+    row = {"candidate": change.candidate, "aliases": facts.get("aliases")}
+    roster = Roster.of(bundle.candidates, contracts.from_rows([row], contracts.CANDIDATES))
+    parts, notes = [], []
     if change.action is Action.ADD:
-        found = _with_aliases(found, change.candidate, facts)
-        own = catalogue.same(_named(change.candidate, facts), found.candidates)
-        if not own:
-            present = ", ".join(found.candidates["candidate"].to_pylist()[:10]) or "nobody"
-            where = ", ".join(map(repr, sources)) or "no source"
+        found = collection.collect(sources)
+        parts.append(_on_roster(found, roster))
+        if change.candidate not in parts[0].candidates["candidate"].to_pylist():
+            present = ", ".join(found.candidates["candidate"].to_pylist()[:10]) or "no candidate"
             raise InputError(
-                f"{where} holds no answer of candidate {change.candidate!r}, but of {present}; "
+                f"{', '.join(map(repr, sources))} holds no answer of candidate {change.candidate!r}, but of {present}; "
                 "name its results, or an alias of it in the catalogue"
             )
-        found = _renamed(found, own)
-    merged = _merged([part for part in (found, others) if part.scores.num_rows])
-    wanted = [*bundle.names, change.candidate]
-    others_known = catalogue.same(bundle.candidates, merged.candidates)
-    results = only(_renamed(merged, {k: v for k, v in others_known.items() if k != change.candidate}), wanted)
+    for uri in zoo:
+        if uri not in sources:
+            try:
+                parts.append(_on_roster(collection.collect([uri]), roster))
+            except ModelsatError as error:
+                notes.append(
+                    f"the results behind the champion are not within reach, so nothing is compared there: {error}"
+                )
+    results = merged(parts) if parts else nothing()
     return OnboardingEvidence(replace(results, notes=(*results.notes, *notes)), change.candidate)
 
 
@@ -88,20 +94,8 @@ def only(results: Collection, names: Sequence[str]) -> Collection:
     return replace(results, scores=scores, prompts=prompts, candidates=candidates)
 
 
-def _zoo(uris: Sequence[str]) -> tuple[Collection, list[str]]:
-    parts, notes = [], []
-    for uri in uris:
-        try:
-            parts.append(collection.collect([uri]))
-        except ModelsatError as error:
-            notes.append(f"the results behind the champion are not within reach, so nothing is compared there: {error}")
-    return _merged(parts), notes
-
-
-def _merged(parts: Sequence[Collection]) -> Collection:
+def merged(parts: Sequence[Collection]) -> Collection:
     """Put collections side by side; of a row or prompt that is in several the first one counts."""
-    if not parts:
-        return nothing()
     return Collection(
         scores=_first(parts, "scores", ("candidate", "prompt_id", "metric")),
         prompts=_first(parts, "prompts", ("prompt_id",)),
@@ -120,23 +114,13 @@ def _first(parts: Sequence[Collection], table: str, key: Sequence[str]) -> pa.Ta
     return merged.take(pa.array(sorted(kept), pa.int64()))
 
 
-def _named(name: str, facts: Mapping[str, Any]) -> pa.Table:
-    row = {"candidate": name, "aliases": facts.get("aliases")}
-    return contracts.from_rows([row], contracts.CANDIDATES)
-
-
-def _with_aliases(found: Collection, name: str, facts: Mapping[str, Any]) -> Collection:
-    return catalogue.enrich(found, _named(name, facts))
-
-
-def _renamed(results: Collection, names: Mapping[str, str]) -> Collection:
-    """Return the results with other names for some candidates."""
-    told = {old: new for old, new in names.items() if old != new}
-    if not told:
-        return results
+def _on_roster(results: Collection, roster: Roster) -> Collection:
+    """Return the results of the candidates on a roster, under their canonical names."""
+    canonical = roster.match(results.candidates)
+    kept = only(results, list(canonical))
     tables = {}
     for field in ("scores", "candidates"):
-        table = getattr(results, field)
-        column = [told.get(name, name) for name in table["candidate"].to_pylist()]
-        tables[field] = table.set_column(0, table.schema.field("candidate"), pa.array(column, pa.string()))
-    return replace(results, **tables)
+        table = getattr(kept, field)
+        names = pa.array([canonical[name] for name in table["candidate"].to_pylist()], pa.string())
+        tables[field] = table.set_column(0, table.schema.field("candidate"), names)
+    return replace(kept, **tables)

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
+from modelsat.data.roster import Roster
 from modelsat.io.atomic import write_text
 from modelsat.onboarding import change as changes
 from modelsat.onboarding.change import Change
@@ -21,7 +22,7 @@ class Order:
     """What every step needs to know.
 
     Attributes:
-        change: What is to change, resolved.
+        change: What is to change, with the candidate's canonical name: the champion's, else the catalogue's.
         facts: What the catalogue says of the candidate, a row of the contract `CANDIDATES` without what is missing.
         epoch: Of the champion.
         bundle_uri: Its bundle.
@@ -78,8 +79,15 @@ def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) 
         facts = {field: value for field, value in row.items() if value is not None}
     asked = changes.of(action, candidate, facts.get("revision"))
     champion = champions.required(champion_store)
-    order = Order(asked, facts, champion.epoch, champion.bundle_uri, champion.bundle_digest, champion.model)
-    with opening.opened_champion(order, with_router=False) as parent:
-        resolved = changes.resolved(parent, asked, facts)
-        done = changes.left_to_do(parent, resolved, facts) or ""
-        return replace(order, change=resolved, test=changes.version(parent), done=done)
+    with opening.opened_champion(champion, with_router=False) as parent:
+        known = Roster.of(parent.candidates).resolve(candidate, facts.get("aliases"))
+        return Order(
+            change=replace(asked, candidate=known or candidate),
+            facts=facts,
+            epoch=champion.epoch,
+            bundle_uri=champion.bundle_uri,
+            bundle_digest=champion.bundle_digest,
+            model=champion.model,
+            test=changes.version(parent),
+            done=changes.left_to_do(parent, asked, known, facts),
+        )

@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-import pyarrow as pa
-
 from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
 from modelsat.onboarding.change import ANSWERS_AT
 from modelsat.onboarding.releases import due as releases
 from modelsat.onboarding.releases import ledger as release_ledger
-from modelsat.onboarding.releases.due import Due
+from modelsat.onboarding.releases.due import Due, ListedCandidates
 from modelsat.onboarding.releases.ledger import Lease, Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
 
@@ -85,14 +83,19 @@ def look(
         ServiceError: A store does not answer.
     """
     with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
-        known = champion.candidates
-    table, faults = catalogue.usable(catalogue_uri)
-    testable, waiting = _testable(table, known, results)
-    found = releases.of(testable, known, catalogue_uri)
-    new = [release for release in found if release_ledger.announce(ledger, release)]
-    due, notes = releases.due(ledger, testable, known, worker, lease_seconds, is_gone, most)
+        table, faults = catalogue.usable(catalogue_uri)
+        listed = ListedCandidates.of(table, champion.candidates)
+    waiting = [
+        name
+        for name, row in listed.rows.items()
+        if not (name in listed.known_as or row["endpoint"] or releases.results_of(results, name))
+    ]
+    listed = listed.without(waiting)
+    new = [release for release in releases.of(listed, catalogue_uri) if release_ledger.announce(ledger, release)]
+    due, notes = releases.due(ledger, listed, worker, lease_seconds, is_gone, most)
+    without_either = [f"{name!r} has neither an endpoint nor results; add one of them" for name in waiting]
     with_scores = tuple((one, _scores(results, one.release)) for one in due)
-    return FoundReleases(tuple(new), with_scores, (*faults, *waiting, *notes))
+    return FoundReleases(tuple(new), with_scores, (*faults, *without_either, *notes))
 
 
 def plan(
@@ -133,18 +136,6 @@ def settle(ledger: str, key: str, attempt: int, worker: str, outcome: str, answe
     lease = Lease(key, attempt, worker, datetime.now(UTC))
     facts: Mapping[str, Any] = {"answers": list(answers)} if outcome == release_ledger.ONBOARDED else {}
     release_ledger.settle(ledger, lease, outcome, f"{outcome} by {worker}", facts)
-
-
-def _testable(table: pa.Table, known: pa.Table, results: str) -> tuple[pa.Table, list[str]]:
-    """Leave out newcomers that can neither be asked nor have results."""
-    names = catalogue.same(known, table)
-    kept, waiting = [], []
-    for row in table.to_pylist():
-        can = row["candidate"] in names or row["endpoint"] or releases.results_of(results, row["candidate"])
-        kept.append(bool(can))
-        if not can:
-            waiting.append(f"{row['candidate']!r} has neither an endpoint nor results; add one of them")
-    return table.filter(pa.array(kept, pa.bool_())), waiting
 
 
 def _scores(results: str, release: Release) -> list[str]:

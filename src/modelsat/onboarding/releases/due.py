@@ -1,13 +1,13 @@
 """Which releases a catalogue holds that the champion does not know yet, and which are due to be worked on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from modelsat.data import catalogue
+from modelsat.data.roster import Roster
 from modelsat.io import storage
 from modelsat.onboarding.releases import ledger
 from modelsat.onboarding.releases import retraining as retraining_policy
@@ -26,30 +26,59 @@ class Due:
     lease: Lease
 
 
-def of(table: pa.Table, known: pa.Table, source: str) -> list[Release]:
+@dataclass(frozen=True)
+class ListedCandidates:
+    """The catalogue beside the champion's candidates, names resolved once.
+
+    Attributes:
+        rows: The catalogue's rows by name.
+        names: The catalogue's own names.
+        champion: The champion's rows by name.
+        known_as: The champion's name by the catalogue's, for candidates that it routes to.
+    """
+
+    rows: Mapping[str, dict[str, Any]]
+    names: Roster
+    champion: Mapping[str, dict[str, Any]]
+    known_as: Mapping[str, str]
+
+    @classmethod
+    def of(cls, catalogue: pa.Table, champion: pa.Table) -> "ListedCandidates":
+        """Resolve the names in both, tables of the contract `CANDIDATES`."""
+        return cls(
+            {row["candidate"]: row for row in catalogue.to_pylist()},
+            Roster.of(catalogue),
+            {row["candidate"]: row for row in champion.to_pylist()},
+            Roster.of(champion).match(catalogue),
+        )
+
+    def without(self, names: Collection[str]) -> "ListedCandidates":
+        """Return the same without some rows of the catalogue."""
+        canonical = {name: row for name, row in self.names.canonical.items() if row not in names}
+        rows = {name: row for name, row in self.rows.items() if name not in names}
+        return replace(self, rows=rows, names=Roster(canonical))
+
+
+def of(listed: ListedCandidates, source: str) -> list[Release]:
     """Return the releases that a catalogue announces: unknown candidates, and known ones with other prices.
 
     Args:
-        table: The catalogue, table of the contract `CANDIDATES`.
-        known: The champion's candidates, likewise.
-        source: Where the catalogue lies.
+        listed: The catalogue and the champion's candidates.
+        source: Where the catalogue is.
     """
-    same = catalogue.same(known, table)
-    told = {row["candidate"]: row for row in known.to_pylist()}
     found = []
-    for row in table.to_pylist():
-        prices = (row["price_in"], row["price_out"])
-        if row["candidate"] not in same:
-            found.append(Release(row["candidate"], row["revision"] or "", source=source))
-        elif prices != (None, None) and prices != _prices(told[same[row["candidate"]]]):
-            found.append(Release(row["candidate"], f"{prices[0]}/{prices[1]}", "reprice", source))
+    for name, row in listed.rows.items():
+        prices = _prices(row)
+        if name not in listed.known_as:
+            found.append(Release(name, row["revision"] or "", source=source))
+        elif prices != (None, None) and prices != _prices(listed.champion[listed.known_as[name]]):
+            found.append(Release(name, f"{prices[0]}/{prices[1]}", "reprice", source))
     return found
 
 
 def due(
     store: str,
-    table: pa.Table,
-    known: pa.Table,
+    listed: ListedCandidates,
     worker: str,
     seconds: float,
     is_gone: Callable[[str], bool] = lambda _: False,
@@ -62,8 +91,7 @@ def due(
 
     Args:
         store: Of the release ledger.
-        table: The catalogue.
-        known: The champion's candidates.
+        listed: The catalogue and the champion's candidates.
         worker: Who wants to work.
         seconds: Length of a lease.
         is_gone: Says of a worker whether it is certain that it will not come back.
@@ -72,24 +100,22 @@ def due(
     Returns:
         What is due, and sentences on what waits or was given up.
     """
-    rows = {row["candidate"]: row for row in table.to_pylist()}
-    by_name = {alias: name for name, row in rows.items() for alias in [*(row["aliases"] or []), name]}
-    names = {*known["candidate"].to_pylist(), *catalogue.same(known, table)}
+    routed_to = {*listed.champion, *listed.known_as}
     claimed: list[Due] = []
     notes = []
     for state in ledger.states(store).values():
         if state.settled or state.is_retraining or (most is not None and len(claimed) >= most):
             continue
         release = ledger.release(store, state.key)
-        name = by_name.get(release.candidate, release.candidate)
-        if release.action == "add" and name not in rows and name not in names:
+        name = listed.names.resolve(release.candidate) or release.candidate
+        if release.action == "add" and name not in listed.rows and name not in routed_to:
             by = release.source or "somebody"
             notes.append(f"{name!r} is announced by {by} but not in the catalogue; add its row")
             continue
         lease = ledger.claim(store, state, worker, seconds, is_gone=is_gone)
         if lease is None:
             continue
-        if release.action == "add" and name in names:
+        if release.action == "add" and name in routed_to:
             ledger.settle(store, lease, ledger.ONBOARDED, f"{name!r} is routed to already")
         elif lease.attempt > TRIES:
             sentence = f"{name!r} is given up after {TRIES} attempts; announce another revision, or onboard it by hand"
