@@ -15,7 +15,7 @@ from modelsat.data import readers, validation
 from modelsat.data.collection import Collection, collect, merge
 from modelsat.data.readers import feedback
 from modelsat.errors import InputError
-from modelsat.feedback import log
+from modelsat.feedback import log, own_outcomes
 from modelsat.feedback.joining import join
 from modelsat.io import storage
 
@@ -162,7 +162,7 @@ def test_row_of_the_operator_that_is_no_score_is_rejected(write: Callable[..., P
     (reject,) = found.rejects.to_pylist()
     assert reject["source_uri"].endswith("outcomes-november.csv")
     assert reject["source_row"] == 3
-    assert reject["reason"] == "the row needs an id and a score in [0, 1], not 100; correct it"
+    assert reject["reason"] == "the row needs an id and a score in [0, 1], not '100'; correct it"
 
 
 def test_scores_hold_who_was_chosen_and_nobody_else(write: Callable[..., Path]) -> None:
@@ -258,3 +258,36 @@ def test_accepted_candidate_is_learned(write: Callable[..., Path]) -> None:
 
     assert shown.exit_code == 0
     assert "600 of 600 outcomes of 600 answers are learned from" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "taken", "lines"),
+    [
+        ("id,score\na,0.5\nb,good\nc,1\n", [("a", 0.5), ("c", 1.0)], [3]),
+        ("id,score\na,true\nb,False\n", [("a", 1.0), ("b", 0.0)], []),
+        ("id,score\na,1\nb,\nc,0\n", [("a", 1.0), ("c", 0.0)], [3]),
+        ("id,score\n007,1\nNA,0\n,0.5\n", [("007", 1.0), ("NA", 0.0)], [4]),
+        ("id, score\na, 1\n", [("a", 1.0)], []),
+        ('id,comment,score\na,"x\ny",1\nb,z,0_1\n', [("a", 1.0)], [4]),
+        ("id,score\na,1,2\nb\nc,1\n", [("c", 1.0)], [2, 3]),
+        ("id,score\na,nan\nb,1e400\nc,-1\n", [], [2, 3, 4]),
+    ],
+)
+def test_cell_that_cannot_be_read_is_a_fault_of_its_row_alone(
+    tmp_path: Path, text: str, taken: list[tuple[str, float]], lines: list[int]
+) -> None:
+    (tmp_path / "outcomes.csv").write_text(text)
+    (file,) = storage.snapshot(str(tmp_path), tmp_path)
+
+    found, faults = own_outcomes.read(file)
+
+    assert found == taken
+    assert [line for _, line, _ in faults] == lines
+
+
+def test_outcomes_separated_by_semicolons_are_named(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.csv").write_text("id;score\na;1\n")
+
+    _, ((_, line, reason),) = own_outcomes.read(storage.snapshot(str(tmp_path), tmp_path)[0])
+
+    assert (line, "semicolons" in reason) == (None, True)

@@ -11,6 +11,7 @@ import pytest
 from modelsat.data import catalogue
 from modelsat.data.importers import mlflow_models, openrouter
 from modelsat.errors import InputError
+from modelsat.io import mlflow_registry
 
 MODEL: Mapping[str, Any] = {
     "id": "openai/gpt-4o",
@@ -105,9 +106,11 @@ class Registry:
         page.token = str(at + 1) if at + 1 < len(self.models) else None
         return page
 
-    def search_model_versions(self, query: str) -> list[SimpleNamespace]:
-        name = query.removeprefix("name = '").removesuffix("'").replace("\\'", "'")
-        return [SimpleNamespace(version=str(version)) for version in self.versions.get(name, [])]
+    def search_model_versions(self, filter_string: str, page_token: str | None = None) -> Any:
+        name = filter_string.removeprefix("name = ")[1:-1]
+        page = Page(SimpleNamespace(name=name, version=str(version)) for version in self.versions.get(name, []))
+        page.token = page_token
+        return page
 
 
 class Page(list[SimpleNamespace]):
@@ -140,3 +143,17 @@ def test_tag_that_cannot_be_read_leaves_its_model_out_with_a_sentence() -> None:
 
     assert found.candidates.num_rows == 0
     assert "registered model 'chat' is left out, a tag is not readable (price_in: '-1' is no price" in found.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*noload")  # SQLAlchemy on MLflow's own tables
+@pytest.mark.parametrize("name", ["plain-7b", "o'brien-7b", "back\\slash-7b", 'say "x"', 'it\'s "both"'])
+def test_revision_is_found_on_a_real_registry_whatever_the_name_holds(tmp_path: Path, name: str) -> None:
+    client = mlflow_registry.client(f"sqlite:///{tmp_path}/mlflow.db")
+    for one in (name, "other-7b"):
+        client.create_registered_model(one, tags={"modelsat.endpoint": "http://127.0.0.1:9/v1"})
+    for _ in range(3):
+        client.create_model_version(name, f"file://{tmp_path}/weights")
+
+    found = mlflow_models.read(client).candidates.to_pylist()
+
+    assert {row["revision"] for row in found if "other" not in row["candidate"]} == {"3"}

@@ -19,6 +19,7 @@ USABLE = [
     "model@main",
     "c++",
     "a" * 200,
+    "openrouter/auto",
 ]
 UNUSABLE = [
     "two words",
@@ -39,6 +40,8 @@ UNUSABLE = [
     "a%2Fb",
     "a\\b",
     "\udcff",
+    "auto",
+    "Auto",
 ]
 
 

@@ -156,7 +156,8 @@ def test_broken_score_is_told_with_file_row_and_remedy(clean: Collection) -> Non
 
     assert outcome.sentence() == (
         "Every score lies in [0, 1] does not hold for 1 row, source/scores.csv row 1: candidate 'ada', "
-        "prompt_id 'p0000', metric 'score', score 1.4; rescale percentages and points to [0, 1] before upload"
+        "prompt_id 'p0000', metric 'score', score 1.4; rescale percentages and points to [0, 1] before upload, "
+        "or name a file of percentages scores_percent.csv"
     )
 
 

@@ -1,8 +1,9 @@
 """What a table says of a candidate beside its scores: columns as people write them, fields of the contract."""
 
+import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
 from modelsat.io.addresses import is_variable_name
@@ -28,6 +29,9 @@ _FIELD_OF_COLUMN = {
     "served_as": "served_as",
     "api_key_env": "api_key_env",
 }
+COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
+"""Columns that are read."""
+_OTHERS = ("vendor", "kind", "active_params_b", "open_weights", "price_source", "params", "notes", "comment", "source")
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -49,6 +53,22 @@ def parse(cells: Mapping[str, object]) -> dict[str, object]:
     if not _is_missing(cells.get("n_params_b")):
         facts["n_params"] = _told("n_params_b", _parameters, cells["n_params_b"])
     return facts
+
+
+def near_miss(column: str) -> str | None:
+    """Return the column that may be meant by one that is not read, None where none is like it."""
+    name = re.sub(r"[\s-]+", "_", column.strip().lower())
+    if name in _OTHERS or name.startswith("mean_"):
+        return None
+    return next(iter(difflib.get_close_matches(name, COLUMNS, 1, 0.75)), None)
+
+
+def names_in(cell: object) -> Iterable[str]:
+    """Return the names in a cell of aliases, none where it cannot be read."""
+    try:
+        return [] if _is_missing(cell) else _list(cell)
+    except ValueError:
+        return []
 
 
 def _told(column: str, read: Callable[[object], object], cell: object) -> object:

@@ -5,6 +5,8 @@ import re
 _PART = r"[A-Za-z0-9][A-Za-z0-9._:@+-]*"
 _CANDIDATE = re.compile(rf"{_PART}(?:/{_PART}){{0,3}}")
 _LONGEST = 200
+RESERVED = "auto"
+"""The model that clients of the gateway ask for when the router is to choose."""
 
 
 def fault_in_candidate(name: object) -> str | None:
@@ -17,6 +19,11 @@ def fault_in_candidate(name: object) -> str | None:
         return "a candidate needs a name"
     if len(name) > _LONGEST:
         return f"candidate name {name[:40]!r}... has {len(name)} characters; shorten it to {_LONGEST}"
+    if name.lower() == RESERVED:
+        return (
+            f"candidate name {name!r} is what clients of the gateway write to have a model chosen; "
+            f"rename it, such as {suggest_candidate(name)!r}"
+        )
     if not _CANDIDATE.fullmatch(name):
         return (
             f"candidate name {name!r} is not usable; rename it with ASCII letters, digits and . _ : @ + - "
@@ -29,4 +36,5 @@ def suggest_candidate(name: str) -> str:
     """Return the nearest usable name."""
     parts = [re.sub(r"[^A-Za-z0-9._:@+-]+", "-", part).strip("-._:@+") for part in name.split("/")]
     joined = "/".join([part for part in parts if part][:4])
-    return joined[:_LONGEST].rstrip("/") or "candidate"
+    usable = joined[:_LONGEST].rstrip("/") or "candidate"
+    return f"{usable}-model" if usable.lower() == RESERVED else usable

@@ -46,7 +46,7 @@ def scores(collection: Collection) -> list[Rule]:
             "Every score lies in [0, 1]",
             "ExpectColumnValuesToBeBetween",
             {"column": "score", "min_value": 0, "max_value": 1},
-            "rescale percentages and points to [0, 1] before upload",
+            "rescale percentages and points to [0, 1] before upload, or name a file of percentages scores_percent.csv",
         ),
         Rule(
             "Every score names its candidate",

@@ -12,12 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from modelsat.errors import InputError
-from modelsat.feedback import log
+from modelsat.feedback import log, own_outcomes
 from modelsat.feedback.votes import OPERATOR, Votes
 from modelsat.io.storage import SourceFile
 
@@ -88,7 +85,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
                     # A segment whose writing was answered by an error may have been written twice.
                     answers.setdefault(row["id"], row | {"place": (file, number)})
         elif log.OWN_OUTCOMES.fullmatch(name):
-            found, wrong = _own(file)
+            found, wrong = own_outcomes.read(file)
             own += found
             faults += wrong
         elif name == log.REVIEW:
@@ -156,31 +153,6 @@ def _votes(rows: list[tuple[dict[str, Any], str, float, float]]) -> Votes:
         known=np.asarray([known for *_, known in rows], dtype=np.float64),
         has_text=np.asarray([bool(answer.get("prompt")) for answer, *_ in rows], dtype=bool),
     )
-
-
-def _own(file: SourceFile) -> tuple[list[tuple[str, float]], list[tuple[SourceFile, int | None, str]]]:
-    try:
-        if file.name.endswith(".parquet"):
-            table = pq.read_table(file.path, partitioning=None)
-        else:
-            # An id of digits alone is a name all the same.
-            kinds = pa_csv.ConvertOptions(column_types={"id": pa.string(), "request_id": pa.string()})
-            table = pa_csv.read_csv(file.path, convert_options=kinds)
-    except (pa.ArrowException, OSError) as error:
-        return [], [(file, None, f"the outcomes are not readable ({error}); copy the file again")]
-    name = next((name for name in ("id", "request_id") if name in table.column_names), None)
-    if name is None or "score" not in table.column_names:
-        return [], [(file, None, "the outcomes need a column 'score' and one of 'id' and 'request_id'; add them")]
-    first = 1 if file.name.endswith(".parquet") else 2
-    found, faults = [], []
-    for number, (key, score) in enumerate(
-        zip(table[name].to_pylist(), table["score"].to_pylist(), strict=True), start=first
-    ):
-        if key is None or not log.is_share(score):
-            faults.append((file, number, f"the row needs an id and a score in [0, 1], not {score!r}; correct it"))
-        else:
-            found.append((str(key), float(score)))
-    return found, list(faults)
 
 
 def _review(file: SourceFile) -> Review:

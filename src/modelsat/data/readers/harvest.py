@@ -1,6 +1,6 @@
 """What one reader brings home from one folder: rows of the contract's tables, rejects and remarks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -20,6 +20,25 @@ class Harvest:
     rejects: pa.Table
     notes: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+
+
+@dataclass
+class ReadingLog:
+    """What a reader cannot take over, row by row, and its remarks."""
+
+    rejects: list[dict[str, object]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def reject(
+        self, uri: str, reason: str, row: int | None = None, field: str | None = None, value: object = None
+    ) -> None:
+        """Add an input row, or a whole file where `row` is None."""
+        self.rejects.append(reject(uri, reason, row, field, value))
+
+    def note(self, sentence: str) -> None:
+        """Add a remark, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
 
 def reject(

@@ -1,0 +1,243 @@
+"""Rectangular files: Parquet, CSV and JSON Lines, each opened as columns with the row numbers a person would count."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelsat.data.readers.harvest import ReadingLog
+from modelsat.io.storage import SourceFile
+
+ENDINGS = r"(parquet|csv|csv\.gz|jsonl|jsonl\.gz)"
+MOST_BYTES = 2**31
+"""A file that unpacks to more than this is refused: a few kilobytes of gzip or Parquet can ask for all memory."""
+MOST_CELLS = 500_000_000
+
+_DAMAGED = "the file is damaged or not what its name says ({}); copy it again from its source"
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# The numbers of the rows, as pandas and R write them beside the columns.
+_INDEX = re.compile(r"__index_level_\d+__|unnamed: \d+(\.\d+)*|index|level_\d+|\.\.\.1")
+
+
+@dataclass(frozen=True)
+class TableSheet:
+    """A rectangular file: its columns, and the line or row number of each row as a person would count it."""
+
+    file: SourceFile
+    columns: dict[str, list[object]]
+    rows: list[int]
+
+    def cells(self, *names: str) -> Iterable[tuple[object, ...]]:
+        """Return the cells of these columns row by row; None where a column is absent."""
+        empty: list[object] = [None] * len(self.rows)
+        return zip(*(self.columns.get(name, empty) for name in names), strict=True)
+
+
+def open_sheet(file: SourceFile, known: Iterable[str], log: ReadingLog) -> TableSheet | None:
+    """Open a file of a table.
+
+    Args:
+        file: Parquet, CSV or JSON Lines, the latter two also in gzip.
+        known: Columns that have a meaning. They are found in any case and with spaces or hyphens for underscores.
+        log: Receives what cannot be read.
+
+    Returns:
+        The table, or None where the file as a whole cannot be read.
+    """
+    name = PurePosixPath(file.name).name.lower()
+    try:
+        if name.endswith(".parquet"):
+            sheet = _open_parquet(file, log)
+        else:
+            text = _text(file)
+            sheet = _open_json_lines(file, text, log) if "jsonl" in name.split(".") else _open_csv(file, text, log)
+    except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error, _TooLargeError) as error:
+        log.reject(file.uri, str(error) if isinstance(error, _TooLargeError) else _DAMAGED.format(error))
+        return None
+    except _FormatError as fault:
+        log.reject(file.uri, str(fault))
+        return None
+    return None if sheet is None else _canonical(sheet, set(known), log)
+
+
+def row_numbers(sheet: TableSheet) -> list[str]:
+    """Return the columns that number the rows and are no data."""
+    first = next(iter(sheet.columns), None)
+    return [
+        name
+        for name, cells in sheet.columns.items()
+        if _INDEX.fullmatch(name.lower()) or (not name and (name == first or all(cell in (None, "") for cell in cells)))
+    ]
+
+
+def number(cell: object) -> float | None:
+    """Return a number or truth value as a float, None where the cell is neither.
+
+    Python reads `0_1` and digits of other scripts as numbers, too. In a table they are mistakes.
+    """
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.lower() in ("true", "false"):
+            return float(text.lower() == "true")
+        return float(text) if _NUMBER.fullmatch(text) else None
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
+
+
+class _TooLargeError(Exception):
+    """The file unpacks to more than is read."""
+
+
+class _FormatError(Exception):
+    """The file is whole but written in another way."""
+
+
+def _open_parquet(file: SourceFile, log: ReadingLog) -> TableSheet | None:
+    facts = pq.read_metadata(file.path)
+    size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
+    _check_size(max(size, facts.num_rows * facts.num_columns * MOST_BYTES // MOST_CELLS))
+    table = pq.read_table(file.path, partitioning=None)
+    columns: dict[str, list[object]] = {}
+    bad: dict[int, str] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        columns[name] = column.to_pylist()
+        if "binary" in str(column.type):
+            for i, cell in enumerate(columns[name]):
+                try:
+                    columns[name][i] = _decoded(cell)
+                except UnicodeDecodeError:
+                    bad.setdefault(i, name)
+    if _repeated(file, table.column_names, None, log):
+        return TableSheet(file, {}, [])
+    for row, name in sorted(bad.items()):
+        reason = f"column {name!r} holds bytes that are no UTF-8 text; write it as text"
+        log.reject(file.uri, reason, row + 1, name)
+    return _without(TableSheet(file, columns, list(range(1, table.num_rows + 1))), bad)
+
+
+def _decoded(cell: object) -> object:
+    """Return the value with text for bytes, at any depth."""
+    if isinstance(cell, bytes):
+        return cell.decode("utf-8")
+    if isinstance(cell, list | tuple):
+        return type(cell)(_decoded(one) for one in cell)
+    if isinstance(cell, dict):
+        return {name: _decoded(one) for name, one in cell.items()}
+    return cell
+
+
+def _without(sheet: TableSheet, rows: Iterable[int]) -> TableSheet:
+    gone = set(rows)
+    if not gone:
+        return sheet
+    kept = [i for i in range(len(sheet.rows)) if i not in gone]
+    columns = {name: [cells[i] for i in kept] for name, cells in sheet.columns.items()}
+    return TableSheet(sheet.file, columns, [sheet.rows[i] for i in kept])
+
+
+def _text(file: SourceFile) -> str:
+    if file.name.lower().endswith(".gz"):
+        with gzip.open(file.path) as unpacked:
+            raw = unpacked.read(MOST_BYTES + 1)
+    else:
+        _check_size(file.path.stat().st_size)
+        raw = file.path.read_bytes()
+    _check_size(len(raw))
+    if raw.startswith(_UTF_16):
+        raise _FormatError("the file is UTF-16, as spreadsheets write 'Unicode text'; save it as UTF-8")
+    return raw.decode("utf-8-sig", "surrogateescape")
+
+
+def _check_size(size: int) -> None:
+    if size > MOST_BYTES:
+        raise _TooLargeError(f"the file unpacks to more than {MOST_BYTES:,} bytes; split it into smaller files")
+
+
+def _open_csv(file: SourceFile, text: str, log: ReadingLog) -> TableSheet | None:
+    csv.field_size_limit(2**30)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = [name.strip() for name in next(reader, [])]
+    if len(header) == 1:
+        for separator, word in _OTHER_SEPARATORS.items():
+            if separator in header[0]:
+                raise _FormatError(f"the file is separated by {word}; save it separated by commas, with decimal points")
+    if _repeated(file, header, 1, log):
+        return TableSheet(file, {}, [])
+    rows, numbers, first_line = [], [], 2
+    shared: dict[str, str] = {}
+    for row in reader:
+        line, first_line = first_line, reader.line_num + 1
+        if not row:
+            continue
+        if len(row) != len(header):
+            reason = f"the row has {len(row)} of {len(header)} fields; the file may be cut off, copy it again"
+            log.reject(file.uri, reason, line)
+        elif any(not _is_unicode(cell) for cell in row):
+            log.reject(file.uri, "the row is not UTF-8; save the file as UTF-8", line)
+        else:
+            # A long table repeats each prompt for every model: one copy of a text is enough.
+            rows.append([shared.setdefault(cell, cell) for cell in row])
+            numbers.append(line)
+    return TableSheet(file, {name: [row[i] for row in rows] for i, name in enumerate(header)}, numbers)
+
+
+def _open_json_lines(file: SourceFile, text: str, log: ReadingLog) -> TableSheet:
+    rows: list[dict[str, object]] = []
+    numbers: list[int] = []
+    for line, content in enumerate(text.split("\n"), start=1):
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content) if _is_unicode(content) else None
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+            numbers.append(line)
+        else:
+            log.reject(file.uri, "the line is no JSON object in UTF-8; write one object per line", line)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return TableSheet(file, {name: [row.get(name) for row in rows] for name in names}, numbers)
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _repeated(file: SourceFile, names: list[str], line: int | None, log: ReadingLog) -> bool:
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        reason = f"the columns {', '.join(map(repr, twice))} stand twice; keep the right one"
+        log.reject(file.uri, reason, line, twice[0])
+    return bool(twice)
+
+
+def _canonical(sheet: TableSheet, known: set[str], log: ReadingLog) -> TableSheet | None:
+    """Give known columns their known names."""
+    names = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in sheet.columns}
+    columns = {
+        (names[name] if names[name] in known and name not in known else name): cells
+        for name, cells in sheet.columns.items()
+    }
+    if len(columns) < len(sheet.columns):
+        same = sorted(
+            name for name in sheet.columns if names[name] in known and list(names.values()).count(names[name]) > 1
+        )
+        shown = ", ".join(map(repr, same))
+        log.reject(sheet.file.uri, f"the columns {shown} are the same in lower case; keep the right one", None, same[0])
+        return None
+    return TableSheet(sheet.file, columns, sheet.rows)

@@ -1,0 +1,124 @@
+"""Long tables of scores: a row per prompt and candidate, under the column names that people use."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat.data import contracts
+from modelsat.data.candidate_names import fault_in_candidate
+from modelsat.data.readers import tidy_prompts
+from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.readers.table_files import TableSheet, number, row_numbers
+from modelsat.data.readers.tidy_prompts import text_of
+from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
+
+_MODEL = ("model", "candidate", "model_name", "llm", "model_id")
+_SCORE = ("score", "label", "correct", "is_correct", "accuracy", "acc", "performance", "passed", "success", "value")
+_WHOLE = {
+    "tokens_in": ("tokens_in", "input_tokens", "prompt_tokens"),
+    "tokens_out": ("tokens_out", "output_tokens", "completion_tokens"),
+}
+_REAL = {
+    "cost_usd": ("cost_usd", "cost", "total_cost"),
+    "latency_seconds": ("latency_seconds", "latency_s", "latency", "response_time"),
+}
+COLUMNS = (*_MODEL, *_SCORE, *(name for names in (_WHOLE | _REAL).values() for name in names), "metric")
+
+
+@dataclass(frozen=True)
+class LongLayout:
+    """Which column holds what."""
+
+    model: str
+    score: str
+
+
+def layout_of(sheet: TableSheet) -> LongLayout | None:
+    """Return the layout of a long table; None for a wide one, whose columns are candidates."""
+    model = next((name for name in _MODEL if name in sheet.columns and _is_text(sheet.columns[name])), None)
+    score = next((name for name in _SCORE if name in sheet.columns and name != model), None)
+    return LongLayout(model, score) if model and score else None
+
+
+def names_models(sheet: TableSheet) -> str | None:
+    """Return the column that names models where no column holds their scores, else None."""
+    if layout_of(sheet) is not None:
+        return None
+    return next((name for name in _MODEL if name in sheet.columns and _is_text(sheet.columns[name])), None)
+
+
+def long_scores(
+    sheet: TableSheet,
+    layout: LongLayout,
+    prompts: pa.Table,
+    lengths: AnswerLengths,
+    scale: float,
+    log: ReadingLog,
+) -> pa.Table:
+    """Read a table with a row per prompt and candidate."""
+    if "prompt_id" not in sheet.columns:
+        log.reject(sheet.file.uri, f"the scores have no column prompt_id{_meant(sheet)}; add it")
+        return contracts.SCORES.empty_table()
+    tidy_prompts.name_unread(sheet, (*tidy_prompts.COLUMNS, *_read(sheet, layout)), log)
+    names = [text_of(cell) for cell in sheet.columns[layout.model]]
+    faults = {name: fault_in_candidate(name) for name in set(names)}
+    values = scaled_scores(sheet, sheet.columns[layout.score], names, layout.score, scale, log)
+    ids = [text_of(cell) for cell in sheet.columns["prompt_id"]]
+    keep = []
+    for i, (line, name, one) in enumerate(zip(sheet.rows, names, ids, strict=True)):
+        if (fault := faults[name]) is not None:
+            log.reject(sheet.file.uri, fault, line, layout.model, name)
+        elif one is None:
+            log.reject(sheet.file.uri, "the row has no prompt_id; add it", line, "prompt_id")
+        elif not np.isnan(values[i]):
+            keep.append(i)
+    metrics = sheet.columns.get("metric", [METRIC] * len(ids))
+    others: dict[str, list[object]] = {"metric": [text_of(metrics[i]) or METRIC for i in keep]}
+    for field, column in _facts(sheet):
+        others[field] = [_fact(sheet, column, i, field in _WHOLE, log) for i in keep]
+    return score_table(
+        sheet,
+        prompts,
+        ScoreColumns(
+            candidates=[str(names[i]) for i in keep],
+            prompt_ids=[str(ids[i]) for i in keep],
+            scores=values[keep],
+            rows=np.asarray(sheet.rows, dtype=np.int64)[keep],
+            others=others,
+        ),
+        lengths,
+    )
+
+
+def _is_text(cells: Iterable[object]) -> bool:
+    told = [cell for cell in cells if cell not in (None, "")]
+    return bool(told) and all(isinstance(cell, str) for cell in told) and any(number(cell) is None for cell in told)
+
+
+def _meant(sheet: TableSheet) -> str:
+    return tidy_prompts.meant("prompt_id", {name: [] for name in sheet.columns if name not in COLUMNS})
+
+
+def _facts(sheet: TableSheet) -> list[tuple[str, str]]:
+    pairs = (
+        (field, next((one for one in names if one in sheet.columns), None)) for field, names in (_WHOLE | _REAL).items()
+    )
+    return [(field, column) for field, column in pairs if column is not None]
+
+
+def _read(sheet: TableSheet, layout: LongLayout) -> list[str]:
+    return [layout.model, layout.score, "metric", *(column for _, column in _facts(sheet)), *row_numbers(sheet)]
+
+
+def _fact(sheet: TableSheet, column: str, i: int, whole: bool, log: ReadingLog) -> float | int | None:
+    cell = sheet.columns[column][i]
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return None
+    value = number(cell)
+    if value is None or not 0 <= value < 2**31:
+        if value is None or value == value:
+            log.note(f"row {sheet.rows[i]} of {sheet.file.uri!r}: {column} is no number of at least 0 and is left out")
+        return None
+    return round(value) if whole else value

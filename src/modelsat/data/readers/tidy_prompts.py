@@ -1,0 +1,93 @@
+"""Prompts of tidy tables: what was asked, of which benchmark and category, with which options."""
+
+import difflib
+import math
+
+import pyarrow as pa
+
+from modelsat.data import contracts
+from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.readers.options import options_of
+from modelsat.data.readers.table_files import TableSheet, row_numbers
+from modelsat.text.rendering import digest, stem_digest
+
+COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
+_REQUIRED = ("benchmark", "prompt")
+# What pandas writes for a missing text that was turned into text.
+_MISSING = {"nan", "none", "null", "<na>"}
+_NEEDS = "a prompt needs a benchmark, a text, and choices as a JSON list of strings or none"
+
+
+def prompts_of(sheets: list[TableSheet], log: ReadingLog) -> pa.Table:
+    """Return the prompts of all sheets as a table of the contract `PROMPTS`."""
+    rows: list[dict[str, object]] = []
+    for sheet in sheets:
+        missing = [name for name in _REQUIRED if name not in sheet.columns]
+        if missing:
+            found = ", ".join(f"{name}{meant(name, sheet.columns)}" for name in sorted(missing))
+            log.reject(sheet.file.uri, f"the prompts have no column {found}; add it")
+            continue
+        for line, cells in zip(sheet.rows, sheet.cells(*COLUMNS), strict=True):
+            row = _row(sheet, line, dict(zip(COLUMNS, cells, strict=True)), log)
+            if row is not None:
+                rows.append(row)
+    return contracts.from_rows(rows, contracts.PROMPTS)
+
+
+def name_unread(sheet: TableSheet, known: tuple[str, ...], log: ReadingLog) -> None:
+    """Name the columns that are not read: a misspelt one would be missing without a word."""
+    surplus = [name for name in sheet.columns if name not in known and name not in row_numbers(sheet)]
+    if surplus:
+        shown = ", ".join(f"{name!r}{_instead(name, known)}" for name in surplus[:10])
+        log.note(f"{sheet.file.uri!r} has columns that are not read: {shown}")
+
+
+def meant(name: str, columns: dict[str, list[object]]) -> str:
+    """Return a remark on the column that may be meant by `name`, empty where none is like it."""
+    close = difflib.get_close_matches(name, [column for column in columns if column not in COLUMNS], 1, 0.75)
+    return f" (is {close[0]!r} meant?)" if close else ""
+
+
+def _instead(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name.lower(), known, 1, 0.8)
+    return f" (is {close[0]!r} meant?)" if close else ""
+
+
+def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog) -> dict[str, object] | None:
+    for name in ("prompt_id", "benchmark", "category", "task", "prompt", "answer", "scorer"):
+        if isinstance(cells[name], list | tuple | dict):
+            reason = f"the {name} is nested; write it as one text"
+            log.reject(sheet.file.uri, reason, line, name, cells[name])
+            return None
+    prompt, benchmark = text_of(cells["prompt"]), text_of(cells["benchmark"])
+    if not prompt or not prompt.strip() or not benchmark or not benchmark.strip():
+        log.reject(sheet.file.uri, _NEEDS, line, "prompt", cells["choices"])
+        return None
+    if prompt.strip().lower() in _MISSING:
+        reason = f"the prompt is {prompt!r}, which is written for a missing text; add the text or remove the row"
+        log.reject(sheet.file.uri, reason, line, "prompt", prompt)
+        return None
+    try:
+        options = options_of(cells["choices"])
+    except ValueError as fault:
+        log.reject(sheet.file.uri, f"{_NEEDS}; {fault}", line, "choices", cells["choices"])
+        return None
+    task = text_of(cells["category"]) or text_of(cells["task"])
+    return {
+        "prompt_id": text_of(cells["prompt_id"])
+        or digest(f"{benchmark}\n{cells['category']}\n{prompt}\n{cells['choices']}"),
+        "stem_digest": stem_digest(prompt, options),
+        "benchmark": benchmark,
+        "task": task or benchmark,
+        "prompt": prompt,
+        "choices": options,
+        "answer": text_of(cells["answer"]),
+        "scorer": text_of(cells["scorer"]),
+    }
+
+
+def text_of(cell: object) -> str | None:
+    """Return a cell as text, None where it is missing; a whole number that Parquet holds as a float has no point."""
+    if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
+        return None
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
