@@ -15,7 +15,7 @@ import pytest
 
 from modelsat.data import collection, sample
 from modelsat.errors import InputError, ServiceError
-from modelsat.io import storage
+from modelsat.io import s3, storage
 
 RCLONE = Path(sys.executable).with_name("rclone")
 
@@ -55,7 +55,7 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def s3(served: tuple[str, str, str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def served_folder(served: tuple[str, str, str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Point boto3 at the server; yield the folder of its buckets."""
     url, key, secret, root = served
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
@@ -68,15 +68,15 @@ def s3(served: tuple[str, str, str, Path], monkeypatch: pytest.MonkeyPatch) -> I
     s3.prove_conditional_writes.cache_clear()
 
 
-def test_results_in_a_real_bucket_are_those_of_the_folder(s3: Path) -> None:
+def test_results_in_a_real_bucket_are_those_of_the_folder(served_folder: Path) -> None:
     far = collection.collect(["s3://results/nightly"])
-    near = collection.collect([str(s3 / "results" / "nightly")])
+    near = collection.collect([str(served_folder / "results" / "nightly")])
 
     assert far.digest() == near.digest()
     assert far.scores["source_uri"][0].as_py() == "s3://results/nightly/scores.csv"
 
 
-def test_wrong_secret_is_refused_with_the_bucket_named(s3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_secret_is_refused_with_the_bucket_named(served_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "0" * 40)
     s3.client.cache_clear()
 
@@ -84,19 +84,19 @@ def test_wrong_secret_is_refused_with_the_bucket_named(s3: Path, monkeypatch: py
         collection.collect(["s3://results/nightly"])
 
 
-def test_missing_bucket_is_named(s3: Path) -> None:
+def test_missing_bucket_is_named(served_folder: Path) -> None:
     with pytest.raises(InputError, match="s3://no-such-bucket"):
         collection.collect(["s3://no-such-bucket/x"])
 
 
-def test_server_without_conditional_writes_keeps_no_champion_records(s3: Path) -> None:
+def test_server_without_conditional_writes_keeps_no_champion_records(served_folder: Path) -> None:
     with pytest.raises(ServiceError, match="ignores If-None-Match"):
         storage.create("s3://results/champions/000001.json", b"{}")
 
-    assert not (s3 / "results" / "champions" / "000001.json").exists()
+    assert not (served_folder / "results" / "champions" / "000001.json").exists()
 
 
-def test_published_folder_comes_back_whole(s3: Path, tmp_path: Path) -> None:
+def test_published_folder_comes_back_whole(served_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "in" / "deep" / "a.bin").write_bytes(os.urandom(100_000))
     (tmp_path / "in" / "manifest.json").write_text("{}")
