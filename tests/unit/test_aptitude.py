@@ -275,3 +275,12 @@ def test_too_few_training_prompts_are_refused(
 
     with pytest.raises(InputError, match="only 3 training prompts were collected, too few for an aptitude test"):
         frozen_test.choose(collection)
+
+
+def test_outcomes_come_back_from_their_table_by_name_and_position() -> None:
+    known = np.array([[1.0, np.nan], [np.nan, np.nan], [0.5, 0.0]])
+
+    table = frozen_test.answers(known, ["ada", "bob"])
+
+    np.testing.assert_array_equal(frozen_test.outcomes(table, ["bob", "new", "ada"], 3)[:, [2, 0]], known)
+    assert np.isnan(frozen_test.outcomes(table, ["new"], 3)).all()

@@ -68,6 +68,22 @@ def answers(outcomes_there: np.ndarray, candidates: Sequence[str]) -> pa.Table:
     return contracts.conform(pa.table(found), contracts.APTITUDE_ANSWERS)
 
 
+def outcomes(answers: pa.Table, candidates: Sequence[str], questions: int) -> np.ndarray:
+    """Return what `answers` was made of: scores (questions, candidates) in the frozen order, NaN where not known.
+
+    Args:
+        answers: Table of the contract `APTITUDE_ANSWERS`.
+        candidates: Column order; answers of others are left out.
+        questions: How many the test has.
+    """
+    scores = np.full((questions, len(candidates)), np.nan)
+    column = {name: i for i, name in enumerate(candidates)}
+    for row in answers.to_pylist():
+        if row["candidate"] in column:
+            scores[row["position"], column[row["candidate"]]] = row["score"]
+    return scores
+
+
 def category_of(benchmark: str, task: str) -> str:
     """Return how a (benchmark, category) pair is called as a task."""
     return benchmark if benchmark == task else f"{benchmark}/{task}"

@@ -60,6 +60,15 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
     )
 
 
+def answers_to_test(test: AptitudeTest, collection: Collection, candidates: Sequence[str]) -> np.ndarray:
+    """Return what candidates of a collection scored on a test, (questions, candidates), NaN where not asked.
+
+    Questions are matched as in `admit`.
+    """
+    scores = _renamed(collection.scores, _names_in_test(test, collection))
+    return score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), candidates)
+
+
 def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:
     """Return the prompt id of the test by prompt id of the collection, for every question that is in both."""
     wanted = dict(zip(test.table["prompt_id"].to_pylist(), test.table["stem_digest"].to_pylist(), strict=True))

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from modelsat.aptitude import frozen_test
 from modelsat.aptitude.answer_checks import CheckedAnswers
+from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data.answers_folder import ANSWERS, REPORT
@@ -61,17 +63,12 @@ def beside_zoo(parent: Bundle, evidence: OnboardingEvidence, unparsable: int) ->
         evidence: With the candidate's answers.
         unparsable: How many of them could not be read.
     """
-    admitted = admission.admit(parent, evidence.answers)
     test = parent.aptitude_test
-    row = {position: i for i, position in enumerate(test["position"].to_pylist())}
-    column = {name: i for i, name in enumerate(admitted.names)}
-    spread = np.full((len(row), len(column)), np.nan)
-    for answer in admitted.answers.to_pylist():
-        spread[row[answer["position"]], column[answer["candidate"]]] = answer["score"]
+    own = admission.answers_to_test(AptitudeTest(test, ""), evidence.answers, [evidence.candidate])
     options = [len(choices or ()) for choices in test["choices"].to_pylist()]
     return CheckedAnswers(
-        scores=spread[:, -1],
-        zoo=spread[:, :-1],
+        scores=own[:, 0],
+        zoo=frozen_test.outcomes(parent.answers, parent.names, test.num_rows),
         names=parent.names,
         tasks=np.asarray(test["task"].to_pylist(), dtype=object),
         chance=np.asarray([1 / n if n > 1 else 0.0 for n in options]),

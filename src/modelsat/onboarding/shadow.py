@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from modelsat.aptitude import frozen_test
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import score_matrix, splits
@@ -248,7 +249,7 @@ def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[
     stems = dict(zip(own.prompts["prompt_id"].to_pylist(), own.prompts["stem_digest"].to_pylist(), strict=True))
     asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
     order = sorted(asked, key=place.__getitem__)
-    texts, known = test["text"].to_pylist(), _answers(old)
+    texts, known = test["text"].to_pylist(), frozen_test.outcomes(old.answers, old.names, test.num_rows)
     promised, kept, alike = [np.empty(0)], [np.empty(0)], [np.empty(0)]
     # Of few answers only as many are hidden as leave a bundle much like the one that is judged.
     parts = _PARTS if len(order) > _MANY else max(_PARTS, len(order) // _PARTS)
@@ -268,16 +269,6 @@ def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[
     everywhere = np.concatenate(promised)
     level = everywhere.mean() if len(everywhere) else 0.0
     return everywhere, np.concatenate(kept), np.concatenate(alike) + level
-
-
-def _answers(bundle: Bundle) -> np.ndarray:
-    """Return what the bundle's candidates scored on its test, (questions, candidates), NaN where that is not known."""
-    found = np.full((bundle.aptitude_test.num_rows, len(bundle.names)), np.nan)
-    column = {name: i for i, name in enumerate(bundle.names)}
-    for row in bundle.answers.to_pylist():
-        if row["candidate"] in column:
-            found[row["position"], column[row["candidate"]]] = row["score"]
-    return found
 
 
 def _scores(own: Collection) -> list[tuple[str, float]]:
