@@ -45,7 +45,7 @@ class GatewaySettings:
         deadline_seconds: How long the endpoint may take for a decision, above 0.
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own, in [0, 1].
         per_minute: Requests that one client may send; 0 sets no limit.
-        most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1]; 1
+        max_premium_share: Above this share of a client's recent requests the most expensive model is withheld; 1
             holds nobody back.
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
         feedback: What is kept of answers and outcomes; None keeps nothing.
@@ -55,7 +55,7 @@ class GatewaySettings:
     deadline_seconds: float = DEADLINE_SECONDS
     switch_gain: float = SWITCH_GAIN
     per_minute: float = 0.0
-    most_dearest_share: float = 1.0
+    max_premium_share: float = 1.0
     explore: float = 0.0
     feedback: FeedbackSettings | None = None
 
@@ -119,7 +119,7 @@ class Gateway:
             upstreams,
             settings.deadline_seconds,
             settings.switch_gain,
-            settings.most_dearest_share,
+            settings.max_premium_share,
             settings.explore,
         )
         self.telemetry = Telemetry()

@@ -60,7 +60,7 @@ class Decider:
         upstreams: By candidate.
         deadline_seconds: How long the endpoint may take.
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
-        most_dearest_share: Share of the dearest candidate from which on it is held back from a client, in [0, 1].
+        max_premium_share: Share of a client's recent requests above which the most expensive model is withheld.
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
     """
 
@@ -71,11 +71,11 @@ class Decider:
         upstreams: Mapping[str, Upstream],
         deadline_seconds: float,
         switch_gain: float,
-        most_dearest_share: float = 1.0,
+        max_premium_share: float = 1.0,
         explore: float = 0.0,
     ) -> None:
         self.memory = Memory()
-        self.escalation = Escalation(most_dearest_share)
+        self.escalation = Escalation(max_premium_share)
         self._client = client
         self._url = url
         self._upstreams = upstreams

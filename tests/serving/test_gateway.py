@@ -518,7 +518,7 @@ def test_dearest_candidate_is_held_back_from_a_client_that_has_it_too_often(
     start: Callable[..., Ask], called: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serving.gateway.escalation.LEAST", 3)
-    ask = start(most_dearest_share=0.5)
+    ask = start(max_premium_share=0.5)
 
     outcomes = [ask(f"Question {i}?").headers["x-modelsat-outcome"] for i in range(4)]
     lines = ask.client.get("/metrics").text.splitlines()

@@ -187,11 +187,11 @@ def test_line_break_within_a_prompt_of_a_batch_is_part_of_it(from_three: Route, 
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("What is 2 + 2?", "is no JSON"),
+        ("What is 2 + 2?", "is not valid JSON"),
         ("7", 'is neither a string nor an object with a string "prompt"'),
         ('{"prompt": "Which?", "choices": "ab"}', "is not a list of strings"),
-        (r'"Which \ud800?"', "holds half a surrogate pair"),
-        ('{"prompt": " "}', "holds an empty prompt"),
+        (r'"Which \ud800?"', "contains half a surrogate pair"),
+        ('{"prompt": " "}', "contains an empty prompt"),
     ],
 )
 def test_unusable_line_of_a_batch_is_named(from_three: Route, tmp_path: Path, line: str, complaint: str) -> None:
@@ -215,7 +215,7 @@ def test_file_without_prompts_is_named(from_three: Route, tmp_path: Path) -> Non
 
     run = from_three("--prompts", "prompts.jsonl")
 
-    assert (run.code, run.complained) == (2, "prompts 'prompts.jsonl' holds no prompt; write at least one line\n")
+    assert (run.code, run.complained) == (2, "prompts 'prompts.jsonl' contains no prompt; write at least one line\n")
 
 
 def test_missing_file_of_prompts_is_a_sentence(from_three: Route) -> None:

@@ -22,9 +22,15 @@ from modelsat.cli import (
     stages,
     watching,
 )
+from modelsat.cli.groups import GroupedVerbs
+
+_EXIT_CODES = """Exit codes: 0 done; 1 other error; 2 bad input; 3 invalid data; 4 conflict; 5 a server failed; 6 out of
+disk, memory or time; 7 the gate said no. An error is one line on stderr. Reading verbs take --json: JSON on stdout,
+progress on stderr."""
 
 app = typer.Typer(
-    help="Learns from benchmark results which LLM can handle which prompt, and keeps learning as new LLMs appear.",
+    cls=GroupedVerbs,
+    epilog=_EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -53,7 +59,12 @@ def options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
-    """Learns from benchmark results which LLM can handle which prompt, and keeps learning as new LLMs appear."""
+    """Learns from benchmark results which LLM can handle which prompt, and keeps learning as new LLMs appear.
+
+    Example: modelsat run
+
+    Example: modelsat route "Prove that sqrt(2) is irrational"
+    """
     if version:
         typer.echo(__version__)
         raise typer.Exit

@@ -1,10 +1,13 @@
 """The verb that puts the aptitude test to a candidate."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from modelsat.cli.machine import AsJson
 
 
 def add_to(app: typer.Typer) -> None:
@@ -14,34 +17,42 @@ def add_to(app: typer.Typer) -> None:
 
 def ask(
     bundle: Annotated[
-        str, typer.Option(help="Router bundle whose aptitude test is put: a folder, s3:// URI or models:/name@alias.")
+        str, typer.Option(help="Router whose aptitude test is used: a folder, s3:// URI or models:/name@alias.")
     ],
     catalogue: Annotated[str | None, typer.Option(help="Catalogue that lists the candidate.")] = None,
-    candidate: Annotated[str | None, typer.Option(help="Its name or an alias there.")] = None,
-    into: Annotated[Path | None, typer.Option(help="Results folder to write, as `modelsat collect` reads it.")] = None,
+    candidate: Annotated[str | None, typer.Option(help="Name of the candidate in the catalogue, or an alias.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Results folder to write; `modelsat collect` reads it.")] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="OpenAI-compatible address (http://host/v1); default: the catalogue's.")
+        str | None, typer.Option(help="OpenAI-compatible address (http://host/v1); default: from the catalogue.")
     ] = None,
     questions: Annotated[
-        int | None, typer.Option(min=1, help="Only the first K questions of the frozen order.")
+        int | None, typer.Option(min=1, help="Ask only the first K questions of the frozen order.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 8,
-    rate: Annotated[float | None, typer.Option(help="Most requests per second.")] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="Begin no question that could lead beyond it.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 1024,
-    timeout: Annotated[float, typer.Option(help="Seconds that one request may take.")] = 120.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 8,
+    rate: Annotated[float | None, typer.Option(help="Maximum requests per second.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(help="Stop before a question could exceed this budget, in USD.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of an answer, in tokens.")] = 1024,
+    timeout: Annotated[float, typer.Option(help="Timeout of one request, in seconds.")] = 120.0,
     body: Annotated[
-        str, typer.Option(help='Fields of the request that replace ours, as JSON; null leaves one out: {"seed": 1}.')
+        str, typer.Option(help='Request fields to override, as a JSON object; null removes a field: {"seed": 1}.')
     ] = "{}",
     adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="Choose questions by what they tell; stop when choices are settled.")
+        bool,
+        typer.Option("--adaptive", help="Ask the most informative questions first; stop once choices are settled."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show questions and cost; call nobody.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print questions and estimated cost without calling the model.")
+    ] = False,
     export_task: Annotated[
-        Path | None, typer.Option(help="Write the test as a task of lm-evaluation-harness instead, and ask nobody.")
+        Path | None, typer.Option(help="Only export the test as a task of lm-evaluation-harness, into this folder.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Put the aptitude test of a bundle to a candidate; run it again after a failure, it goes on where it was.
+    """Put a router's aptitude test to a candidate model.
+
+    After a failure, run the same command again: it continues where it stopped.
 
     Example: modelsat ask --bundle .run/bundles/... --catalogue catalogue.yaml --candidate qwen-72b --into qwen-72b
     """
@@ -56,10 +67,11 @@ def ask(
     with opening.opened(bundle, with_router=adaptive and not dry_run) as router:
         if export_task is not None:
             lm_eval_task.export(router, export_task, questions, max_tokens)
-            typer.echo(f"wrote the task to {export_task}; its README.md says how to run it")
+            wrote = f"wrote the task to {export_task}; its README.md says how to run it"
+            typer.echo(json.dumps({"task": str(export_task)}) if as_json else wrote)
             return
         if catalogue is None or candidate is None or into is None:
-            raise InputError("whom to ask is missing; give --catalogue, --candidate and --into")
+            raise InputError("the candidate to ask is missing; give --catalogue, --candidate and --into")
         row = catalogues.find(catalogues.read(catalogue), candidate)
         settings = asking.AskingSettings(
             endpoint=endpoint,
@@ -72,12 +84,15 @@ def ask(
             max_tokens=max_tokens,
             body=_fields(body),
         )
-        typer.echo(asked.announced(row["candidate"], asking.plan(router, row, into, settings)), err=True)
+        planned = asking.plan(router, row, into, settings)
+        typer.echo(asked.announced(row["candidate"], planned), err=True)
         if dry_run:
+            if as_json:
+                typer.echo(json.dumps({"candidate": row["candidate"]} | asdict(planned)))
             return
         asking.ask(router, row, into, settings, asking.shown_on(TerminalProgress("asking questions")))
     report = json.loads((into / "asked.json").read_text(encoding="utf-8"))
-    typer.echo(f"{asked.told(report)}\nResults  {into}")
+    typer.echo(json.dumps(report) if as_json else f"{asked.told(report)}\nResults  {into}")
 
 
 def _fields(body: str) -> dict[str, Any]:
@@ -86,7 +101,7 @@ def _fields(body: str) -> dict[str, Any]:
     try:
         fields = json.loads(body)
     except ValueError as error:
-        raise InputError(f"--body {body!r} is no JSON ({error})") from error
+        raise InputError(f"--body {body!r} is not valid JSON ({error})") from error
     if not isinstance(fields, dict):
-        raise InputError(f"--body {body!r} is no JSON object; write fields and values in braces")
+        raise InputError(f"--body {body!r} is not a JSON object; write fields and values in braces")
     return fields

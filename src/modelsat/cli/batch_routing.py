@@ -34,7 +34,7 @@ def prompts(file: Path) -> list[str]:
         raise InputError(f"prompts {str(file)!r} cannot be read ({error}); name a file of JSON Lines") from error
     found = [_prompt(line, f"line {i} of {str(file)!r}") for i, line in enumerate(lines, start=1) if line.strip()]
     if not found:
-        raise InputError(f"prompts {str(file)!r} holds no prompt; write at least one line")
+        raise InputError(f"prompts {str(file)!r} contains no prompt; write at least one line")
     return found
 
 
@@ -42,7 +42,9 @@ def _prompt(line: str, where: str) -> str:
     try:
         found: Any = json.loads(line)
     except ValueError as error:
-        raise InputError(f'{where} is no JSON ({error}); write one prompt a line, as "..." with quotes') from error
+        raise InputError(
+            f'{where} is not valid JSON ({error}); write one prompt a line, as "..." with quotes'
+        ) from error
     fields = {"prompt": found} if isinstance(found, str) else found
     if not isinstance(fields, dict) or not isinstance(fields.get("prompt"), str):
         raise InputError(f'{where} is neither a string nor an object with a string "prompt"')
@@ -51,14 +53,14 @@ def _prompt(line: str, where: str) -> str:
         raise InputError(f'"choices" in {where} is not a list of strings')
     text = render_prompt(fields["prompt"], choices)
     if not text.strip():
-        raise InputError(f"{where} holds an empty prompt; write its text or remove the line")
+        raise InputError(f"{where} contains an empty prompt; write its text or remove the line")
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"{where} holds half a surrogate pair; write whole Unicode characters")
+        raise InputError(f"{where} contains half a surrogate pair; write whole Unicode characters")
     return text
 
 
 def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> "Prediction":
-    """Return what a router makes of prompts, a block at a time, and tell how far it is where that takes long."""
+    """Return a router's predictions for prompts, a block at a time, and report progress where that takes long."""
     import numpy as np
 
     from modelsat.routers.router import Prediction
@@ -85,7 +87,7 @@ def records(ranking: "Ranking") -> Iterator[str]:
 
 
 def table(ranking: "Ranking") -> Iterator[str]:
-    """Yield the lines of a table: how many prompts go to whom, and what is expected of that."""
+    """Yield the lines of a table: prompts per model, and the expected success and cost."""
     width = max(map(len, {"model", "all", *ranking.model}))
     yield f"{'model':<{width}}  prompts  success        USD"
     counted = [(ranking.model.count(name), name) for name in set(ranking.model)]

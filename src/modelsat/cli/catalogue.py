@@ -2,9 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from modelsat.cli.groups import WholeSentences
+from modelsat.cli.machine import AsJson
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CONSEQUENCES = {
+    "endpoint": "cannot be asked",
+    "price_in": "have no known cost",
+    "context_length": "may be sent prompts that are too long",
+}
 
 CatalogueUri = Annotated[str, typer.Argument(help="Catalogue: a .yaml, .parquet or .csv file, or a folder of them.")]
 
@@ -12,7 +24,9 @@ CatalogueUri = Annotated[str, typer.Argument(help="Catalogue: a .yaml, .parquet 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     verbs = typer.Typer(
-        help="List the candidates that could be routed to.\n\nExample: modelsat catalogue check catalogue.yaml",
+        cls=WholeSentences,
+        help="Import, check and show the catalogue of candidate models.\n\n"
+        "Example: modelsat catalogue check catalogue.yaml",
         no_args_is_help=True,
     )
     verbs.command(name="import")(import_catalogue)
@@ -24,12 +38,18 @@ def add_to(app: typer.Typer) -> None:
 def import_catalogue(
     source: Annotated[
         str,
-        typer.Argument(help="File or s3:// object with what GET /api/v1/models of OpenRouter answers, or mlflow:URI."),
+        typer.Argument(
+            help="File or s3:// object with the response of OpenRouter's GET /api/v1/models, or mlflow:URI."
+        ),
     ],
-    into: Annotated[Path, typer.Option(help="Catalogue to write, .yaml or .parquet.")],
-    endpoint: Annotated[str | None, typer.Option(help="Where the listed models answer; default: OpenRouter.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the key there.")] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace the file where it exists.")] = False,
+    into: Annotated[Path, typer.Option(help="Catalogue file to write, .yaml or .parquet.")],
+    endpoint: Annotated[
+        str | None, typer.Option(help="Address that serves the listed models; default: OpenRouter.")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Name of the environment variable that holds the API key.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Turn a model list of OpenRouter, or the registered models of MLflow, into a catalogue.
 
@@ -48,19 +68,21 @@ def import_catalogue(
         try:
             listed = json.loads(storage.read(source))
         except ValueError as error:
-            raise InputError(f"{source!r} is no JSON ({error}); save the model list again") from error
+            raise InputError(f"{source!r} is not valid JSON ({error}); save the model list again") from error
         variable = api_key_env if endpoint else api_key_env or openrouter.API_KEY_ENV
         found = openrouter.read(listed, endpoint or openrouter.ENDPOINT, variable)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if not found.candidates.num_rows:
-        raise InputError(f"{source!r} has no model that could be taken over; nothing was written")
+        raise InputError(f"{source!r} contains no model that could be imported; nothing was written")
     catalogue.write(found.candidates, into)
     typer.echo(f"wrote {found.candidates.num_rows} candidates to {into}")
 
 
-def check_catalogue(uri: CatalogueUri) -> None:
-    """Read a catalogue and say what it lacks and which rows cannot be used; exit code 2 where there are such rows.
+def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
+    """Report unusable rows and missing facts of a catalogue.
+
+    The exit code is 2 if a row or a file cannot be used.
 
     Example: modelsat catalogue check catalogue.yaml
     """
@@ -70,24 +92,25 @@ def check_catalogue(uri: CatalogueUri) -> None:
     table, faults = catalogue.usable(uri)
     for fault in faults:
         typer.echo(fault, err=True)
-    typer.echo(f"{table.num_rows} candidates can be used")
-    for field, consequence in {
-        "endpoint": "cannot be asked",
-        "price_in": "have no known cost",
-        "context_length": "may be sent prompts that are too long",
-    }.items():
-        rows = zip(table["candidate"].to_pylist(), table[field].to_pylist(), strict=True)
-        names = [name for name, value in rows if value is None]
-        if names:
+    lacking = {field: _without(table, field) for field in _CONSEQUENCES}
+    if as_json:
+        typer.echo(json.dumps({"usable": table.num_rows, "unusable": faults, "without": lacking}))
+    else:
+        typer.echo(f"{table.num_rows} candidates can be used")
+    for field, names in lacking.items():
+        if names and not as_json:
             shown = ", ".join([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])
-            typer.echo(f"without {field}, {consequence}: {shown}")
+            typer.echo(f"without {field}, {_CONSEQUENCES[field]}: {shown}")
     if faults:
         raise InputError(f"{len(faults)} rows or files of catalogue {uri!r} cannot be used; correct them")
 
 
-def show_catalogue(
-    uri: CatalogueUri, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def _without(table: "pa.Table", field: str) -> list[str]:
+    rows = zip(table["candidate"].to_pylist(), table[field].to_pylist(), strict=True)
+    return [name for name, value in rows if value is None]
+
+
+def show_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
     """Show the candidates of a catalogue.
 
     Example: modelsat catalogue show s3://bucket/catalogue

@@ -25,7 +25,7 @@ def compile_pipelines(
         Path | None, typer.Option(help="File to write; default: every pipeline into pipelines/compiled.")
     ] = None,
     pipeline: Annotated[
-        str, typer.Option(help="Which pipeline --into is given: retrain, onboard or watch.")
+        str, typer.Option(help="Pipeline to write with --into: retrain, onboard or watch.")
     ] = "retrain",
 ) -> None:
     """Write the pipelines as YAML for Kubeflow.
@@ -43,35 +43,41 @@ def compile_pipelines(
 
 
 def submit(
-    pipeline: Annotated[str, typer.Option(help="Which one: retrain, onboard or watch.")] = "retrain",
+    pipeline: Annotated[str, typer.Option(help="Pipeline: retrain, onboard or watch.")] = "retrain",
     chosen: Annotated[
-        list[str] | None, typer.Option("--set", help="Parameter of the run as name=value, value in JSON; repeat it.")
+        list[str] | None, typer.Option("--set", help="Run parameter as name=value, with the value in JSON; repeatable.")
     ] = None,
     defaults: Annotated[
-        Path | None, typer.Option(help="JSON file with defaults of the form, as an overlay has it.")
+        Path | None, typer.Option(help="JSON file with default parameters, as kept in an overlay.")
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address of Kubeflow Pipelines' API.", envvar="MODELSAT_KFP_HOST")
     ] = "http://localhost:8888",
     ui: Annotated[
-        str, typer.Option(help="Address of its pages, for links; default: the host.", envvar="MODELSAT_KFP_UI")
+        str, typer.Option(help="Address of its web pages, for links; default: the host.", envvar="MODELSAT_KFP_UI")
     ] = "",
     namespace: Annotated[
-        str, typer.Option(help="Profile namespace; empty: an installation for one user.", envvar="MODELSAT_NAMESPACE")
+        str, typer.Option(help="Profile namespace; empty for a single-user installation.", envvar="MODELSAT_NAMESPACE")
     ] = "",
     token_file: Annotated[
         str,
-        typer.Option(help="Projected service-account token to log in with.", envvar="MODELSAT_KFP_TOKEN_FILE"),
+        typer.Option(help="File with the service-account token to log in with.", envvar="MODELSAT_KFP_TOKEN_FILE"),
     ] = "",
     ca_file: Annotated[
-        str, typer.Option(help="Certificate authority of the host.", envvar="MODELSAT_KFP_CA_FILE")
+        str, typer.Option(help="File with the host's certificate authority.", envvar="MODELSAT_KFP_CA_FILE")
     ] = "",
     account: Annotated[str, typer.Option(help="Service account of the run's pods.")] = "modelsat-runner",
     experiment: Annotated[str, typer.Option(help="Experiment of the run.")] = "modelsat",
-    upload_only: Annotated[bool, typer.Option("--upload-only", help="Upload all pipelines and start none.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Compile and check only; print the values.")] = False,
+    upload_only: Annotated[
+        bool, typer.Option("--upload-only", help="Upload all pipelines without starting a run.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compile and check only; print the parameters as JSON.")
+    ] = False,
 ) -> None:
-    """Upload a pipeline to Kubeflow, where its version is not there yet, and start a run of it.
+    """Upload a pipeline to Kubeflow and start a run.
+
+    A version that is there already is not uploaded again.
 
     A session cookie for a login page is read from MODELSAT_KFP_COOKIE.
 
@@ -117,9 +123,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"defaults {str(path)!r} are no readable JSON ({error}); correct the file") from error
+        raise InputError(f"defaults {str(path)!r} are not readable as JSON ({error}); correct the file") from error
     if not isinstance(content, dict):
-        raise InputError(f"defaults {str(path)!r} hold no object; write parameters by name")
+        raise InputError(f"defaults {str(path)!r} are not a JSON object; write parameters by name")
     return content
 
 

@@ -1,10 +1,13 @@
 """The verb that measures: any routers on any benchmark results."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+_STDOUT = Path("-")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,38 +18,52 @@ def add_to(app: typer.Typer) -> None:
 def evaluate(
     routers: Annotated[
         list[str],
-        typer.Option("--router", help="Folder, s3:// URI or models:/name@alias of a bundle, or a rival; repeat it."),
+        typer.Option(
+            "--router",
+            help="Router to compare: folder, s3:// URI or models:/name@alias of a bundle, or a rival; repeatable.",
+        ),
     ],
-    scores: Annotated[list[str], typer.Option("--scores", help="Folder or s3:// prefix with results; repeat it.")],
+    scores: Annotated[
+        list[str], typer.Option("--scores", help="Folder or s3:// prefix with benchmark results; repeatable.")
+    ],
     outcomes: Annotated[
-        list[str] | None, typer.Option("--outcomes", help="Answers of candidates that a bundle does not know.")
+        list[str] | None, typer.Option("--outcomes", help="Results of candidates that are new to a bundle; repeatable.")
     ] = None,
     candidates: Annotated[
         str | None,
-        typer.Option("--candidates", help="Catalogue (CSV, Parquet, YAML) with prices, dates, aliases of candidates."),
+        typer.Option("--candidates", help="Catalogue (CSV, Parquet, YAML) with prices, dates and aliases."),
     ] = None,
     questions: Annotated[
         int | None,
-        typer.Option(min=0, help="Ask candidates that a bundle does not know its first K aptitude questions only."),
+        typer.Option(min=0, help="Use only the first K aptitude questions of candidates that are new to a bundle."),
     ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write every choice as JSON.")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", help="Write every choice as JSON to this file; - prints it to stdout instead of the table."
+        ),
+    ] = None,
     page: Annotated[
-        Path | None, typer.Option("--page", help="Where to write the page; default: beside the JSON.")
+        Path | None, typer.Option("--page", help="Write the page to this file; default: beside the JSON.")
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Keeps prompt vectors and annotations.")] = Path(".bench/vectors"),
+    cache: Annotated[Path, typer.Option(help="Folder that keeps prompt vectors and annotations.")] = Path(
+        ".bench/vectors"
+    ),
     annotator: Annotated[
         str | None,
         typer.Option(
-            help="OpenAI-compatible address (http://host/v1) of an LLM that tags prompts for inference-dynamics."
+            help="OpenAI-compatible address (http://host/v1) of the LLM that tags prompts for inference-dynamics."
         ),
     ] = None,
-    annotator_model: Annotated[str | None, typer.Option(help="Name of the LLM there.")] = None,
+    annotator_model: Annotated[str | None, typer.Option(help="Name of that LLM.")] = None,
 ) -> None:
-    """Compare routers on held-out prompts, beside random, best single, best per category and oracle.
+    """Compare routers on held-out prompts.
+
+    Reference lines: random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, avengers, avengers-pro, embedllm, saverouter, uniroute,
-    uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The key of
-    an annotator is read from MODELSAT_ANNOTATOR_KEY.
+    uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The annotator's
+    key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
     """
@@ -59,9 +76,10 @@ def evaluate(
 
     if bool(annotator) != bool(annotator_model):
         raise InputError("an annotator has an address and a model; give both --annotator and --annotator-model")
-    if json_file is not None:
+    to_stdout = json_file == _STDOUT
+    if json_file is not None and not to_stdout:
         page = page or json_file.with_suffix(".html")
-    for file in filter(None, (json_file, page, cache / "vectors")):
+    for file in filter(None, (None if to_stdout else json_file, page, cache / "vectors")):
         atomic.require_writable(file)
     key = os.environ.get("MODELSAT_ANNOTATOR_KEY", "").strip()
     found = comparison.compare(
@@ -74,9 +92,12 @@ def evaluate(
         lambda line: typer.echo(line, err=True),
         ChatEndpoint(annotator, annotator_model, key) if annotator and annotator_model else None,
     )
-    typer.echo(f"{terminal.comparison(comparison.as_json(found))}\n\n{compared.sentence(found)}")
-    if json_file is not None:
+    if to_stdout:
+        typer.echo(json.dumps(comparison.as_json(found)))
+    else:
+        typer.echo(f"{terminal.comparison(comparison.as_json(found))}\n\n{compared.sentence(found)}")
+    if json_file is not None and not to_stdout:
         comparison.write(found, json_file)
     if page is not None:
         compared.write(found, page, f"modelsat {__version__}, bootstrap seed 0")
-        typer.echo(f"\nPage  {page}")
+        typer.echo(f"\nPage  {page}", err=to_stdout)

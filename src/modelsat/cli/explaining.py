@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from modelsat.cli.asked_bundle import asked_bundle
+from modelsat.cli.machine import AsJson, RunFolder
 
 _SHOWN_CHARACTERS = 100
 
@@ -17,16 +18,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
-    prompt: Annotated[str, typer.Argument(help="What the user asks.")],
+    prompt: Annotated[str, typer.Argument(help="The user's prompt.")],
     bundle: Annotated[
-        str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")
+        str, typer.Option(help="Router: folder, s3:// URI or models:/name@alias; default: the local champion.")
     ] = "",
-    folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
-    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
-    questions: Annotated[int, typer.Option(min=1, help="How many aptitude questions to show.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    folder: RunFolder = Path(".run"),
+    candidates: Annotated[
+        list[str] | None, typer.Option("--candidate", help="Restrict routing to this candidate; repeatable.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="Number of aptitude questions to show.")] = 5,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the aptitude questions nearest to a prompt, and how the best two candidates did on them.
+    """Show the aptitude questions most similar to a prompt.
+
+    For each it shows how the two best candidates answered it.
 
     Example: modelsat explain "Prove that sqrt(2) is irrational"
     """
@@ -48,7 +53,7 @@ def _lines(explained: dict[str, Any]) -> list[str]:
     from modelsat.bundle import explanation
 
     if not explained["questions"]:
-        return ["This router compares the prompt with no questions."]
+        return ["This router does not compare prompts with aptitude questions."]
     lines = [explanation.sentence(explained)] if explanation.sentence(explained) else []
     for question in explained["questions"]:
         text = " ".join(question["text"].split())

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modelsat.cli.groups import WholeSentences
+from modelsat.cli.machine import AsJson
+
 if TYPE_CHECKING:
     from modelsat.feedback.protection import CandidateFeedback
 
@@ -13,7 +16,9 @@ if TYPE_CHECKING:
 def add_to(app: typer.Typer) -> None:
     """Register the verb."""
     verbs = typer.Typer(
-        help="Look at what clients said of the gateway's answers.\n\nExample: modelsat feedback check .run/feedback",
+        cls=WholeSentences,
+        help="Inspect what clients reported about the gateway's answers.\n\n"
+        "Example: modelsat feedback check .run/feedback",
         no_args_is_help=True,
     )
     verbs.command(name="check")(check_feedback)
@@ -22,11 +27,12 @@ def add_to(app: typer.Typer) -> None:
 
 def check_feedback(
     log: Annotated[str, typer.Argument(help="Folder or s3:// prefix of `modelsat gateway --feedback-log`.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show per candidate what its outcomes say, what is learned of them, and what is left out; nothing is written.
+    """Show for each candidate what was reported, what is learned from it and what is left out.
 
-    `modelsat collect` reads the same folder with the same rules. Exit code 3 where a candidate is quarantined.
+    Nothing is written. `modelsat collect` reads the same folder by the same rules. The exit code is 3 if a candidate
+    is quarantined.
 
     Example: modelsat feedback check s3://bucket/feedback
     """

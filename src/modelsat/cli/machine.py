@@ -1,11 +1,21 @@
 """Verbs for one machine: run the whole product, see what runs, stop it."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-RunFolder = Annotated[Path, typer.Option("--folder", help="Where everything is kept.", envvar="MODELSAT_FOLDER")]
+RunFolder = Annotated[
+    Path,
+    typer.Option(
+        "--folder",
+        help="Folder of `modelsat run`: services, bundles, champion records, pages.",
+        envvar="MODELSAT_FOLDER",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,13 +29,15 @@ def add_to(app: typer.Typer) -> None:
 def run(
     scores: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders or s3:// prefixes with benchmark results; none: a synthetic sample."),
+        typer.Argument(help="Folders or s3:// prefixes with benchmark results; default: a synthetic sample."),
     ] = None,
     folder: RunFolder = Path(".run"),
-    recipe: Annotated[str, typer.Option(help="Training recipe.")] = "cpu",
-    ranks: Annotated[int, typer.Option(help="Training processes.")] = 1,
+    recipe: Annotated[
+        str, typer.Option(help="Training recipe: cpu, paper or another file in training/recipes.")
+    ] = "cpu",
+    ranks: Annotated[int, typer.Option(help="Number of training processes.")] = 1,
 ) -> None:
-    """Run everything on this machine: results to a live endpoint that answers.
+    """Run the whole loop here: benchmark results in, a live endpoint out.
 
     Example: modelsat run ../shared/data/mmlu_helm
     """
@@ -34,14 +46,21 @@ def run(
     whole_loop.run(folder, scores or [], recipe, ranks)
 
 
-def status(folder: RunFolder = Path(".run")) -> None:
-    """Show which services run and who is champion."""
+def status(folder: RunFolder = Path(".run"), as_json: AsJson = False) -> None:
+    """Show the running services and the champion.
+
+    Example: modelsat status --json
+    """
     from modelsat.bundle import champions
     from pipelines import services
 
-    for service in services.running(folder):
+    running, champion = services.running(folder), champions.current(str(folder / "champions"))
+    if as_json:
+        told = [{"name": service.name, "url": service.url, "pid": service.pid} for service in running]
+        typer.echo(json.dumps({"services": told, "champion": None if champion is None else asdict(champion)}))
+        return
+    for service in running:
         typer.echo(f"{service.name:<10} {service.url}  pid {service.pid}")
-    champion = champions.current(str(folder / "champions"))
     if champion is None:
         typer.echo("no champion yet; next: modelsat run")
     else:
@@ -51,7 +70,7 @@ def status(folder: RunFolder = Path(".run")) -> None:
 
 
 def stop(folder: RunFolder = Path(".run")) -> None:
-    """Stop the endpoint and MLflow of this machine."""
+    """Stop the endpoint and MLflow on this machine."""
     from pipelines import services
 
     stopped = services.stop(folder)
@@ -60,10 +79,10 @@ def stop(folder: RunFolder = Path(".run")) -> None:
 
 def sample(
     target: Annotated[Path, typer.Argument(help="Folder to write.")],
-    seed: Annotated[int, typer.Option(help="Of questions and simulated answers.")] = 0,
-    prompts: Annotated[int, typer.Option(help="How many.")] = 2400,
+    seed: Annotated[int, typer.Option(help="Random seed of questions and simulated answers.")] = 0,
+    prompts: Annotated[int, typer.Option(help="Number of prompts.")] = 2400,
 ) -> None:
-    """Write the synthetic sample: questions from templates, simulated candidates."""
+    """Write a synthetic sample: questions from templates, simulated candidates."""
     from modelsat.data import sample as synthetic
 
     synthetic.write(target, seed, prompts)

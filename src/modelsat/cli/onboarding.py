@@ -15,31 +15,36 @@ def add_to(app: typer.Typer) -> None:
 
 
 def onboard(
-    candidate: Annotated[str, typer.Argument(help="Name of the candidate, or an alias of it in the catalogue.")],
+    candidate: Annotated[str, typer.Argument(help="Name of the candidate, or an alias from the catalogue.")],
     scores: Annotated[
         list[str] | None,
-        typer.Option("--scores", help="Folder or s3:// prefix with its results; repeat it. None: it is asked."),
+        typer.Option(
+            "--scores", help="Folder or s3:// prefix with its results; repeatable. Default: ask the model itself."
+        ),
     ] = None,
     catalogue: Annotated[str, typer.Option(help="Catalogue (CSV, Parquet, YAML) with prices and endpoint.")] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the candidate instead.")] = False,
-    reprice: Annotated[bool, typer.Option("--reprice", help="Take over the catalogue's prices instead.")] = False,
-    endpoint: Annotated[str, typer.Option(help="OpenAI-compatible address; default: the catalogue's.")] = "",
+    reprice: Annotated[bool, typer.Option("--reprice", help="Update its prices from the catalogue instead.")] = False,
+    endpoint: Annotated[str, typer.Option(help="OpenAI-compatible address; default: from the catalogue.")] = "",
     questions: Annotated[int, typer.Option(min=0, help="Ask the first K questions only; 0 asks all.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 8,
-    rate: Annotated[float, typer.Option(min=0, help="Most requests per second; 0 sets no limit.")] = 0.0,
-    budget_usd: Annotated[float, typer.Option(min=0, help="What the test may cost; 0 sets no limit.")] = 0.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 8,
+    rate: Annotated[float, typer.Option(min=0, help="Maximum requests per second; 0 sets no limit.")] = 0.0,
+    budget_usd: Annotated[
+        float, typer.Option(min=0, help="Stop before a question could exceed this budget, in USD; 0 sets no limit.")
+    ] = 0.0,
     adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="Choose questions by what they tell; stop when choices are settled.")
+        bool,
+        typer.Option("--adaptive", help="Ask the most informative questions first; stop once choices are settled."),
     ] = False,
     trusted: Annotated[
-        bool, typer.Option("--trusted", help="You looked at answers that seem copied or leaked and trust them.")
+        bool, typer.Option("--trusted", help="Accept answers that look copied or leaked, after you have checked them.")
     ] = False,
-    max_loss: Annotated[
-        float, typer.Option(min=0, max=1, help="Accuracy that the candidate may cost at most, in [0, 1].")
-    ] = 0.05,
+    max_loss: Annotated[float, typer.Option(min=0, max=1, help="Largest accepted loss of accuracy, in [0, 1].")] = 0.05,
     folder: RunFolder = Path(".run"),
 ) -> None:
-    """Make a candidate routable at the champion here, without training; exit code 7 where the gate says no.
+    """Make a candidate routable without training.
+
+    It joins the local champion. The exit code is 7 if the gate says no.
 
     Example: modelsat onboard my-model --catalogue catalogue.yaml
     """

@@ -1,8 +1,15 @@
 """Verbs that bring a cluster's endpoint and MLflow's alias to the champion records, or to an earlier champion."""
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from modelsat.cli.machine import AsJson
+
+if TYPE_CHECKING:
+    from modelsat.bundle.champions import Champion
 
 Champions = Annotated[
     str, typer.Option(help="Folder or s3:// prefix of champion records.", envvar="MODELSAT_CHAMPIONS")
@@ -12,11 +19,13 @@ Service = Annotated[
     str,
     typer.Option(
         "--inference-service",
-        help="Its traffic is shifted; empty where endpoints follow the records by themselves.",
+        help="InferenceService whose traffic is shifted; empty if endpoints follow the records on their own.",
         envvar="MODELSAT_INFERENCE_SERVICE",
     ),
 ]
-Namespace = Annotated[str, typer.Option(help="Of the service; empty: that of this pod.", envvar="MODELSAT_NAMESPACE")]
+Namespace = Annotated[
+    str, typer.Option(help="Namespace of the service; default: that of this pod.", envvar="MODELSAT_NAMESPACE")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,16 +35,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reconcile(
-    champions: Champions, mlflow_tracking_uri: Tracking, inference_service: Service = "", namespace: Namespace = ""
+    champions: Champions,
+    mlflow_tracking_uri: Tracking,
+    inference_service: Service = "",
+    namespace: Namespace = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Finish a promotion that was interrupted, and bring endpoint and alias to the champion record.
+    """Finish an interrupted promotion.
+
+    Endpoint and MLflow alias are brought in line with the champion record.
 
     Example: modelsat reconcile --champions s3://modelsat/champions --inference-service router
     """
     from modelsat.cluster.rollout import deployed
 
     champion = deployed.bring(deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace))
-    typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")
+    _show(champion, as_json)
 
 
 def rollback(
@@ -43,19 +58,27 @@ def rollback(
     mlflow_tracking_uri: Tracking,
     inference_service: Service = "",
     namespace: Namespace = "",
-    to: Annotated[int | None, typer.Option(min=1, help="Epoch to return to; default: the one before.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    to: Annotated[int | None, typer.Option(min=1, help="Epoch to return to; default: the previous one.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Take back a promotion under way; where there is none, return to the champion of an earlier epoch.
+    """Undo a promotion in progress, or return to an earlier champion.
 
     Example: modelsat rollback --champions s3://modelsat/champions --to 3
     """
     from modelsat.cluster.rollout import deployed
 
-    target = "the champion before" if to is None else f"the champion of epoch {to}"
+    target = "the previous champion" if to is None else f"the champion of epoch {to}"
     if not yes:
         typer.confirm(f"Return to {target}?", abort=True)
     champion = deployed.roll_back(
         deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace), to
     )
-    typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")
+    _show(champion, as_json)
+
+
+def _show(champion: "Champion | None", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"champion": None if champion is None else asdict(champion)}))
+    else:
+        typer.echo("no champion yet" if champion is None else f"epoch {champion.epoch}: {champion.model}")

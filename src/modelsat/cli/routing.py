@@ -8,6 +8,7 @@ import typer
 
 from modelsat.cli import batch_routing
 from modelsat.cli.asked_bundle import asked_bundle
+from modelsat.cli.machine import RunFolder
 
 if TYPE_CHECKING:
     from modelsat.bundle.ranking import Ranking
@@ -20,25 +21,28 @@ def add_to(app: typer.Typer) -> None:
 
 
 def route(
-    prompt: Annotated[str | None, typer.Argument(help="What the user asks.")] = None,
+    prompt: Annotated[str | None, typer.Argument(help="The user's prompt.")] = None,
     prompts: Annotated[
-        Path | None, typer.Option(help="Instead: a file of JSON Lines, strings or objects with a prompt and choices.")
+        Path | None,
+        typer.Option(help="Route a file instead: JSON Lines, each a string or an object with prompt and choices."),
     ] = None,
     bundle: Annotated[
-        str, typer.Option(help="Folder, s3:// URI or models:/name@alias; default: the champion here.")
+        str, typer.Option(help="Router: folder, s3:// URI or models:/name@alias; default: the local champion.")
     ] = "",
-    folder: Annotated[Path, typer.Option(help="Folder of `modelsat run`.", envvar="MODELSAT_FOLDER")] = Path(".run"),
-    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Only these; repeat the option.")] = None,
+    folder: RunFolder = Path(".run"),
+    candidates: Annotated[
+        list[str] | None, typer.Option("--candidate", help="Restrict routing to this candidate; repeatable.")
+    ] = None,
     cost_weight: Annotated[
-        float, typer.Option(help="Probability given up for the dearest candidate's cost, in [0, 1].")
+        float, typer.Option(help="Success probability traded for the most expensive candidate's cost, in [0, 1].")
     ] = 0.0,
     budget: Annotated[
-        float | None, typer.Option(help="USD for all prompts together; as many as possible are to succeed within it.")
+        float | None, typer.Option(help="Budget in USD for all prompts together; maximizes successes within it.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many candidates to show.")] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; of a file one line per prompt.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Number of candidates to show.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; for a file, one line per prompt.")] = False,
 ) -> None:
-    """Show which candidate a prompt goes to and why; no tokens are spent.
+    """Show which model a prompt goes to and why, without calling it.
 
     Example: modelsat route "Prove that sqrt(2) is irrational"
 

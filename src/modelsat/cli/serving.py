@@ -15,61 +15,78 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 8080,
-    champions: Annotated[str | None, typer.Option(help="Folder or s3:// prefix of champion records to follow.")] = None,
-    bundle: Annotated[
-        str | None, typer.Option(help="Folder, s3:// URI or models:/name@alias to serve for good.")
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    champions: Annotated[
+        str | None, typer.Option(help="Follow the champion: folder or s3:// prefix of champion records.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Processor threads of the router.")] = 1,
-    grpc_port: Annotated[int, typer.Option(help="Port of gRPC; 0 serves none.")] = 0,
-    clients: Annotated[Path | None, typer.Option(help="File of SHA-256 digests of the tokens that are let in.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Serve this router only: folder, s3:// URI or models:/name@alias.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="CPU threads of the router.")] = 1,
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 disables gRPC.")] = 0,
+    clients: Annotated[Path | None, typer.Option(help="File with SHA-256 digests of accepted client tokens.")] = None,
     deadline: Annotated[
-        float, typer.Option(min=0.01, help="Seconds within which a prompt is answered or refused.")
+        float, typer.Option(min=0.01, help="Deadline for a decision, in seconds; later ones are refused.")
     ] = 1.0,
-    per_minute: Annotated[float, typer.Option(min=0, help="Requests of one client a minute; 0: no limit.")] = 0.0,
+    per_minute: Annotated[
+        float, typer.Option(min=0, help="Maximum requests per client and minute; 0 sets no limit.")
+    ] = 0.0,
 ) -> None:
     """Serve routing decisions over KServe's protocols v1 and v2.
 
     Example: modelsat serve --bundle models:/modelsat-router@champion
     """
     if (champions is None) == (bundle is None):
-        raise InputError("name either --champions to follow the champion or --bundle to serve one router")
+        raise InputError("give either --champions to follow the champion or --bundle to serve one router")
     from serving.server import ServerSettings, run
 
     run(ServerSettings(host, port, grpc_port, threads, deadline, per_minute, clients), champions, bundle)
 
 
 def gateway(
-    upstreams: Annotated[Path, typer.Option(help="YAML file: where each candidate is called.")],
+    upstreams: Annotated[Path, typer.Option(help="YAML file that maps each candidate to its API.")],
     endpoint: Annotated[
-        str, typer.Option(help="Address of the endpoint of `modelsat serve`.")
+        str, typer.Option(help="Address of the routing endpoint (`modelsat serve`).")
     ] = "http://127.0.0.1:8080",
-    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 8000,
-    clients: Annotated[Path | None, typer.Option(help="File of SHA-256 digests of the tokens that are let in.")] = None,
-    deadline: Annotated[float, typer.Option(min=0.01, help="Seconds that the endpoint may take to decide.")] = 1.0,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    clients: Annotated[Path | None, typer.Option(help="File with SHA-256 digests of accepted client tokens.")] = None,
+    deadline: Annotated[float, typer.Option(min=0.01, help="Deadline for the endpoint's decision, in seconds.")] = 1.0,
     switch_gain: Annotated[
         float,
-        typer.Option(min=0, max=1, help="How much better another candidate has to be to take over a conversation."),
+        typer.Option(min=0, max=1, help="Gain in success probability needed to switch models within a conversation."),
     ] = 0.05,
-    per_minute: Annotated[float, typer.Option(min=0, help="Requests of one client a minute; 0: no limit.")] = 0.0,
-    most_dearest_share: Annotated[
+    per_minute: Annotated[
+        float, typer.Option(min=0, help="Maximum requests per client and minute; 0 sets no limit.")
+    ] = 0.0,
+    max_premium_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share of the dearest candidate from which on a client is kept from it."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Cap per client: above this share of its recent requests the most expensive model is withheld.",
+        ),
     ] = 1.0,
     explore: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of new conversations whose candidate is left to chance.")
+        float, typer.Option(min=0, max=1, help="Share of new conversations routed at random, to learn from.")
     ] = 0.0,
     feedback_log: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix that keeps a row per answer and its outcomes; default: none.")
+        str, typer.Option(help="Folder or s3:// prefix for a log of answers and their outcomes; default: no log.")
     ] = "",
     feedback_text: Annotated[
-        bool, typer.Option("--feedback-text", help="Keep the prompts' text in it: only with it is learned from it.")
+        bool, typer.Option("--feedback-text", help="Also store prompt text; required for learning from feedback.")
     ] = False,
-    feedback_days: Annotated[float, typer.Option(min=0.01, help="For how many days outcomes are taken.")] = 7.0,
+    feedback_days: Annotated[
+        float, typer.Option(min=0.01, help="Days for which outcomes of an answer are accepted.")
+    ] = 7.0,
+    most_dearest_share: Annotated[
+        float | None, typer.Option(min=0, max=1, hidden=True, help="Old name of --max-premium-share.")
+    ] = None,
 ) -> None:
-    """Serve all candidates behind one OpenAI-compatible address, where model "auto" is the router's choice.
+    """Serve all candidates behind one OpenAI-compatible address.
+
+    Model "auto" is the router's choice.
 
     Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
     """
@@ -80,7 +97,7 @@ def gateway(
         deadline_seconds=deadline,
         switch_gain=switch_gain,
         per_minute=per_minute,
-        most_dearest_share=most_dearest_share,
+        max_premium_share=max_premium_share if most_dearest_share is None else most_dearest_share,
         explore=explore,
         feedback=feedback(feedback_log, feedback_text, feedback_days),
     )

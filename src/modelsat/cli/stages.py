@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
+from modelsat.cli.machine import AsJson
 from modelsat.errors import ValidationFailed
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,10 +19,10 @@ def add_to(app: typer.Typer) -> None:
 
 def collect(
     scores: Annotated[list[str], typer.Argument(help="Folders or s3:// prefixes with benchmark results.")],
-    into: Annotated[Path, typer.Option(help="Folder for the collected tables.")],
+    into: Annotated[Path, typer.Option(help="Folder to write the collected tables to.")],
     as_json: AsJson = False,
 ) -> None:
-    """Read benchmark results, merge them, and show what was rejected.
+    """Read and merge benchmark results, and report what was rejected.
 
     Example: modelsat collect results/ s3://bucket/scores --into collected
     """
@@ -40,10 +39,12 @@ def collect(
 
 def validate(
     collected: Annotated[Path, typer.Argument(help="Folder that `modelsat collect` wrote.")],
-    page: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
+    page: Annotated[Path | None, typer.Option(help="File to write the report page to.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check collected scores against the data contract; exit code 3 where they break it.
+    """Check collected scores against the data contract.
+
+    The exit code is 3 if they break it.
 
     Example: modelsat validate collected --page validated.html
     """
@@ -65,9 +66,12 @@ def validate(
 
 def instruct(
     collected: Annotated[Path, typer.Argument(help="Folder that `modelsat collect` wrote.")],
-    into: Annotated[Path, typer.Option(help="Folder for the capability instructions.")],
+    into: Annotated[Path, typer.Option(help="Folder to write the capability instructions to.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Choose the aptitude test, build cards and capability instructions, and show three of them.
+    """Choose the aptitude test and build cards and capability instructions.
+
+    Three instructions are shown.
 
     Example: modelsat instruct collected --into instructions
     """
@@ -76,4 +80,10 @@ def instruct(
 
     built = instructions.build(Collection.read(collected))
     built.write(into)
-    typer.echo(instructions.preview(built))
+    counts = {
+        "questions": built.aptitude_test.num_rows,
+        "cards": built.cards.num_rows,
+        "prompts": built.prompts.num_rows,
+    }
+    told = counts | {"aptitude_test": built.test.version, "candidates": list(built.names)}
+    typer.echo(json.dumps(told) if as_json else instructions.preview(built))

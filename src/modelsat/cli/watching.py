@@ -15,21 +15,30 @@ def add_to(app: typer.Typer) -> None:
 
 
 def watch(
-    catalogue: Annotated[str, typer.Option(help="Catalogue (CSV, Parquet, YAML; a file or folder, here or in S3).")],
+    catalogue: Annotated[str, typer.Option(help="Catalogue: CSV, Parquet or YAML; a file or folder, local or in S3.")],
     results: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix with results by candidate; others are asked at their endpoint.")
+        str,
+        typer.Option(
+            help="Folder or s3:// prefix with results by candidate; models without are asked at their endpoint."
+        ),
     ] = "",
-    ledger: Annotated[str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: here.")] = "",
-    every: Annotated[float, typer.Option(min=1, help="Seconds from one look to the next.")] = 60.0,
-    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
-    train: Annotated[bool, typer.Option("--train/--no-train", help="Train where the policy calls for it.")] = True,
-    newcomers: Annotated[int, typer.Option(min=1, help="So many releases call for a training.")] = 5,
-    recipe: Annotated[str, typer.Option(help="Training recipe.")] = "cpu",
-    questions: Annotated[int, typer.Option(min=0, help="Ask candidates the first K questions only; 0 asks all.")] = 0,
-    rate: Annotated[float, typer.Option(min=0, help="Most requests per second to a candidate; 0 sets no limit.")] = 0.0,
+    ledger: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")
+    ] = "",
+    every: Annotated[float, typer.Option(min=1, help="Seconds between two checks.")] = 60.0,
+    once: Annotated[bool, typer.Option("--once", help="Check once and exit.")] = False,
+    train: Annotated[bool, typer.Option("--train/--no-train", help="Retrain when enough models are new.")] = True,
+    newcomers: Annotated[int, typer.Option(min=1, help="Retrain after this many new models.")] = 5,
+    recipe: Annotated[
+        str, typer.Option(help="Training recipe: cpu, paper or another file in training/recipes.")
+    ] = "cpu",
+    questions: Annotated[int, typer.Option(min=0, help="Ask only the first K questions; 0 asks all.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Maximum requests per second to a candidate; 0 sets no limit.")
+    ] = 0.0,
     folder: RunFolder = Path(".run"),
 ) -> None:
-    """Onboard every release of a catalogue once, and train again when enough has changed.
+    """Onboard new releases of a catalogue, and retrain when enough has changed.
 
     Example: modelsat watch --catalogue catalogue.yaml --every 60
     """
@@ -50,20 +59,25 @@ def watch(
 
 
 def webhooks(
-    ledger: Annotated[str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: here.")] = "",
+    ledger: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")
+    ] = "",
     results: Annotated[
-        str, typer.Option(help="s3:// prefix of results by candidate, of which S3 tells.")
+        str, typer.Option(help="s3:// prefix with results by candidate that S3 sends events about.")
     ] = "s3://modelsat/results",
     ignored: Annotated[
-        list[str] | None, typer.Option("--ignore", help="Registered model that is no candidate; repeat it.")
+        list[str] | None,
+        typer.Option("--ignore", help="Registered model to ignore, since it is not a candidate; repeatable."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port.")] = 8070,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8070,
     folder: RunFolder = Path(".run"),
 ) -> None:
-    """Take announcements of MLflow's registry (/mlflow) and of S3 (/s3) into the release ledger.
+    """Receive release announcements from MLflow (/mlflow) and S3 (/s3).
 
-    Secrets come from MODELSAT_MLFLOW_WEBHOOK_SECRET and MODELSAT_S3_EVENT_TOKENS; a route without one is closed.
+    They are written to the release ledger, which `modelsat watch` reads.
+
+    Secrets come from MODELSAT_MLFLOW_WEBHOOK_SECRET and MODELSAT_S3_EVENT_TOKENS; a route without a secret is closed.
 
     Example: modelsat webhooks --ledger s3://modelsat/ledger --host 0.0.0.0
     """
