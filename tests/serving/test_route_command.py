@@ -171,7 +171,7 @@ def test_batch_of_many_blocks_is_read_as_one(
     whole = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json").said
 
     monkeypatch.setattr(batch_routing, "BLOCK", 3)
-    monkeypatch.setattr(progress, "_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "EVERY_SECONDS", -1.0)
     run = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json")
 
     assert run.said == whole

@@ -73,7 +73,7 @@ def test_body_that_is_no_object_is_refused(bundle_folder: Path, tmp_path: Path, 
     (tmp_path / "catalogue.yaml").write_text("- candidate: bob", encoding="utf-8")
     command = ["ask", "--bundle", str(bundle_folder), "--catalogue", str(tmp_path / "catalogue.yaml")]
 
-    with pytest.raises(InputError, match="is not (valid JSON|a JSON object)"):
+    with pytest.raises(InputError, match=r"is not (valid JSON|a JSON object)"):
         RUNNER.invoke(
             app,
             [*command, "--candidate", "bob", "--into", str(tmp_path / "bob"), "--body", body],
