@@ -171,7 +171,7 @@ class Compared:
         found = []
         for folds, vectors in zip(self.sets, self.vectors, strict=True):
             scores = cross_validation.held_out_scores(folds, vectors, fit)
-            chosen = choice.choose(scores, tie_break=folds.arena.prior)
+            chosen = choice.choose(scores, mean_score=folds.arena.prior)
             found.append(folds.arena.truth[np.arange(len(chosen)), chosen].astype(np.float64))
         return found
 

@@ -144,7 +144,7 @@ class Trial:
         self.truth, self.level = arena.truth[held_out], arena.truth[known].mean(axis=0)
         self.everything = range(len(self.rows))
         alone = self.surface.success_probability(self.surface.directions(self.fresh))[:, self.peers]
-        self.alone = self._scored(choice.choose(alone, tie_break=self.level[list(pool.peers)]), list(pool.peers))
+        self.alone = self._scored(choice.choose(alone, mean_score=self.level[list(pool.peers)]), list(pool.peers))
         self.predicted_by_all = self._predicted(self.everything)[:, -1]
 
     def gain(self, rows: Rows) -> np.ndarray:
@@ -154,7 +154,7 @@ class Trial:
     def chosen(self, rows: Rows, peers: list[int]) -> np.ndarray:
         """Return who is chosen on each held-out prompt: a place among the peers, or the newcomer behind them."""
         level = self.level[[*(self.others[i] for i in peers), self.pool.newcomer]]
-        return choice.choose(self._predicted(rows)[:, [*peers, -1]], tie_break=level)
+        return choice.choose(self._predicted(rows)[:, [*peers, -1]], mean_score=level)
 
     def distance(self, rows: Rows) -> float:
         """Return how far the newcomer's predicted success is from what all answers predict, root mean square."""
@@ -182,7 +182,7 @@ class Trial:
         asked = np.asarray(rows, dtype=int)
         answers = NewcomerAnswers(self.scores[asked], self.zoo[asked], self.features[asked])
         placed = newcomer.place(self.surface, answers)
-        return placed.success_probability(placed.directions(self.fresh)) - placed.doubt
+        return choice.assured(placed.success_probability(placed.directions(self.fresh)), placed.doubt)
 
     def _predicted(self, rows: Rows) -> np.ndarray:
         return self._placed(tuple(map(int, rows)))

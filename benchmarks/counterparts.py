@@ -94,7 +94,7 @@ def routed(train: Labelled, validation: Labelled, test: Labelled) -> dict[str, n
         # Theirs stops after the last epoch, and so does ours where it is validated on what it learns.
         "mlp, their settings": train_head(network, best_first, best_first, epochs=100, batch=32, rate=1e-3, decay=1e-4),
     }
-    found = {name: policy.choose(score(test.vectors), tie_break=means) for name, score in scorers.items()}
+    found = {name: policy.choose(score(test.vectors), mean_score=means) for name, score in scorers.items()}
     # Votes tie often, and theirs go to the first name.
     found |= {name: score(test.vectors).argmax(axis=1) for name, score in exact.items()}
     found[SINGLE] = np.full(len(test.outcomes), order[0])

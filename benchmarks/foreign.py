@@ -82,7 +82,7 @@ def main() -> None:
                     continue
                 with threadpool_limits(1):
                     scores = fit(train, validation)(test.vectors)
-                chosen = choice.choose(scores, tie_break=train.outcomes.mean(axis=0))
+                chosen = choice.choose(scores, mean_score=train.outcomes.mean(axis=0))
                 table["rivals"][rival] = {"gain": gain(test, chosen, single(train)), "code": code}
                 write_json(arguments.into, kept)
                 shown = markdown.gain(table["rivals"][rival]["gain"])

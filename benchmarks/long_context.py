@@ -59,13 +59,13 @@ def main() -> None:
             rng = np.random.default_rng(0)
             asked = rng.permutation(np.flatnonzero(folds.fold == 0))[: arguments.prompts]
             others = [folds.arena.texts[i] for i in rng.permutation(folds.train(0))]
-            truth, bare = folds.arena.truth[asked], choice.choose(router(vectors[asked]), tie_break=level)
+            truth, bare = folds.arena.truth[asked], choice.choose(router(vectors[asked]), mean_score=level)
             sets[name] = {}
             for joined, between in JOINED.items():
                 context = contexts(encoder, others, between.replace(LABEL, ""), len(asked))
                 texts = [before + between + folds.arena.texts[i] for before, i in zip(context, asked, strict=True)]
                 for reading, read in ((CUT, whole(encoder, texts)), (READ, encoder.encode(texts))):
-                    chosen = choice.choose(router(read), tie_break=level)
+                    chosen = choice.choose(router(read), mean_score=level)
                     rows = np.arange(len(asked))
                     lost = markdown.mean_points(truth[rows, chosen].astype(float) - truth[rows, bare])
                     same = round(100 * float((chosen == bare).mean()), 1)

@@ -170,14 +170,18 @@ def answers(collection: Collection, name: str, questions: pa.ChunkedArray) -> Co
 def gained(old: Bundle, new: Bundle, arena: Arena, rows: np.ndarray) -> np.ndarray:
     """Return the score of the changed bundle's choice minus the champion's on every held-out prompt."""
     texts = [arena.texts[i] for i in np.flatnonzero(rows)]
-    assured = new.assured(new.success_probability(texts))
+    probability = new.success_probability(texts)
     column = {name: i for i, name in enumerate(arena.candidates)}
     truth = arena.truth[rows][:, [column[name] for name in new.names]].astype(np.float64)
-    mean = new.lineage["mean_score"]
-    ties = np.asarray([mean.get(name, 0.0) for name in new.names])
     every = np.arange(len(truth))
-    after = choice.choose(assured, tie_break=ties)
-    before = choice.choose(assured[:, : len(old.names)], tie_break=ties[: len(old.names)])
+    before, after = (
+        choice.choose(
+            probability[:, : len(one.names)],
+            mean_score=one.pool.mean_score,
+            uncertainty_margin=one.router.doubt,
+        )
+        for one in (old, new)
+    )
     return truth[every, after] - truth[every, before]
 
 

@@ -144,7 +144,7 @@ def kept(source: Path, encoders: dict[str, Encoder], count: int) -> dict[str, di
     rows = np.random.default_rng(0).permutation(np.flatnonzero(folds.fold == 0))[:count]
     texts = [arena.texts[i] for i in rows]
     choices = {
-        name: policy.choose(scorer(encoder.encode(texts)), tie_break=arena.prior[rows])
+        name: policy.choose(scorer(encoder.encode(texts)), mean_score=arena.prior[rows])
         for name, encoder in encoders.items()
     }
     return {

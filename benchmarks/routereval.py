@@ -181,7 +181,7 @@ def in_pool(pool: Pool, benchmark: str, names: list[str]) -> Iterator[tuple[str,
     choices, preferred = {}, {}
     for name in names:
         scores = utilities(name, pool)
-        choices[name] = routereval.chosen(policy.choose(scores, tie_break=level), pool.size)
+        choices[name] = routereval.chosen(policy.choose(scores, mean_score=level), pool.size)
         preferred[name] = routereval.softmax(scores)
     choices[ORACLE], preferred[ORACLE] = routereval.oracle(truth), routereval.shared(truth)
     choices[HALF], choices[RANDOM] = routereval.oracle(truth, 0.5), routereval.oracle(truth, 0.0)

@@ -99,7 +99,7 @@ class Wardrobe:
             return scorer(self.encoded(texts))
 
         def choice(texts: list[str]) -> np.ndarray:
-            return policy.choose(scores(texts), tie_break=self.prior)
+            return policy.choose(scores(texts), mean_score=self.prior)
 
         bare, single = choice(self.texts), self.correct(self.single)
 
@@ -133,7 +133,7 @@ class Wardrobe:
 
     def staying(self, scores: np.ndarray, previous: np.ndarray, told) -> dict:
         """Return what comes of staying with a previous choice unless a candidate promises more than a gain above it."""
-        best = policy.choose(scores, tie_break=self.prior)
+        best = policy.choose(scores, mean_score=self.prior)
         rows = np.arange(len(best))
         gain = scores[rows, best] - scores[rows, previous]
         stays = {str(least): np.where(gain > least, best, previous) for least in SWITCH_GAINS}

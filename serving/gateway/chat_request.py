@@ -12,7 +12,7 @@ from modelsat.policy.preferences import Preferences
 from serving.refusal import Refused
 
 AUTO = "auto"
-_ADDITIONS = tuple(name for name in preferences.FIELDS if name != "top_k")
+_ADDITIONS = tuple(name for name in preferences.FIELDS if name not in ("top_k", "available"))
 _MOST_PATTERNS = 200
 
 

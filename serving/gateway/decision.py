@@ -1,7 +1,7 @@
 """The decision on a request: which candidates to try in which order, and why."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -105,22 +105,23 @@ class Decider:
                 )
             return RoutingDecision([chat.model], EXPLICIT)
         patterns = chat.preferences.candidates
-        if not allowed(self._upstreams, patterns):
+        available = set(allowed(self._upstreams, patterns))
+        if not available:
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
         previous = self.memory.candidate(client, chat.messages)
         text = routed_text(chat.messages)
         if not text:
             return self._fallback(chat, previous, "the user wrote no text")
-        asking = Asking(text, parameters(chat.preferences) | ({"explain": True} if explain else {}), request_id)
+        asked = parameters(chat.preferences, available) | ({"explain": True} if explain else {})
+        asking = Asking(text, asked, request_id)
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
             return self._fallback(chat, previous, str(error))
-        self._best_single.learn(routed)
+        self._best_single.learn(routed, available if "available" in asked else None)
         # Who has no probability does not fulfil what the client asks for.
         rows = [row for row in ranking.rows(routed.ranking) if row["success_probability"] is not None]
-        names = set(allowed((row["candidate"] for row in rows), patterns)) & self._upstreams.keys()
-        ranked = [row for row in rows if row["candidate"] in names]
+        ranked = [row for row in rows if row["candidate"] in available]
         if not ranked:
             raise Refused(503, "no allowed candidate of the router has an upstream; add one to the gateway's file", 60)
         waits = stickiness.awaits_tool(chat.messages)
@@ -171,11 +172,22 @@ def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]
     return [name for name in names if patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def parameters(preferences: Preferences) -> dict[str, Any]:
-    """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway."""
+def parameters(preferences: Preferences, available: Collection[str] = ()) -> dict[str, Any]:
+    """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway.
+
+    Args:
+        preferences: Of the client.
+        available: Candidates that have an upstream and match the patterns. They are named where the candidates beside
+            them would move their order: the most expensive one scales costs, and a budget is spent among all. Elsewhere
+            the order of the rest is the same without the others.
+    """
     asked = {
         name: value
         for name, value in asdict(preferences).items()
-        if name not in ("candidates", "modalities", "top_k") and value != getattr(Preferences(), name)
+        if name not in ("candidates", "available", "modalities", "top_k") and value != getattr(Preferences(), name)
     }
-    return asked | ({"modalities": ",".join(preferences.modalities)} if preferences.modalities else {})
+    if preferences.modalities:
+        asked["modalities"] = ",".join(preferences.modalities)
+    if available and (preferences.cost_weight or preferences.budget_usd is not None):
+        asked["available"] = ",".join(sorted(available))
+    return asked

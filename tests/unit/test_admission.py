@@ -347,16 +347,20 @@ def test_newcomer_is_scored_by_answers_from_elsewhere(
     np.testing.assert_allclose(scored, [[expected[1], 0, expected[2], expected[0]]] * 2, rtol=1e-6)
 
 
-def test_doubt_comes_in_the_order_of_the_arena(
+def test_terms_of_choice_come_in_the_order_of_the_arena(
     bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn
 ) -> None:
     doubtful = replace(bundle, router=Doubtful(bundle.names, np.array([0.7, 0.3])))
     collection = held_out(make_collection, texts_in, ("new", "stranger", "bob"))
     own = answers(make_collection, [[1]] * 4)
 
-    _, doubt = scoring.score(doubtful, own, arena.build(collection), collection.candidates)
+    _, terms = scoring.score(doubtful, own, arena.build(collection), collection.candidates)
 
-    np.testing.assert_allclose(doubt, [0.2, 0, 0])
+    np.testing.assert_allclose(terms.uncertainty_margin, [0.2, 0, 0])
+    assert terms.allowed.tolist() == [[True, False, True]] * 2
+    # `new` gets what the zoo makes likely of its answers, `bob` keeps its own mean, and of `stranger` none is known.
+    expected = admission.admit(doubtful, own).lineage["mean_score"]
+    assert terms.mean_score.tolist() == [expected["new"], 0, 0.3]
 
 
 def test_arena_of_strangers_has_no_scores(bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn) -> None:

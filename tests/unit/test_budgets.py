@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat.errors import InputError
-from modelsat.policy import assignment, budgets
+from modelsat.policy import assignment, budgets, choice
 
+NAN = float("nan")
 SUCCESS = np.asarray([[0.9, 0.5], [0.8, 0.7], [0.9, 0.1]])
 COST = np.asarray([[10.0, 1.0], [10.0, 1.0], [10.0, 1.0]])
 
@@ -103,3 +104,26 @@ def test_large_batch_comes_close_to_the_bound_of_the_relaxation() -> None:
 
     assert spent.cost <= budget
     assert 0.999 * most <= spent.successes <= most + 1e-6
+
+
+def test_equal_candidates_within_a_budget_are_decided_by_the_mean_score() -> None:
+    success, cost = np.full((2, 3), 0.5), np.full((2, 3), 1.0)
+
+    ranked = budgets.rank(success, cost, 10.0, np.asarray([0.2, 0.3, 0.6]))
+
+    assert ranked.tolist() == [[2, 1, 0]] * 2
+
+
+@settings(max_examples=100)
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_budget_that_is_enough_for_everything_decides_as_no_budget_does(n: int, m: int, seed: int) -> None:
+    """Margins larger than their probabilities, ties and pairs without a price or out of choice included."""
+    rng = np.random.default_rng(seed)
+    probabilities, margin = rng.choice([0.0, 0.05, 0.5, NAN], (n, m)), rng.choice([0.0, 0.25, 1.0], m)
+    cost, means = rng.choice([0.0, 1.0, 2.0, NAN], (n, m)), rng.choice([0.3, 0.6], m)
+    probabilities[:, 0], cost[:, 0] = 0.25, 1.0
+
+    ranked = budgets.rank(choice.assured(probabilities, margin), cost, 1000.0, means)
+
+    unlimited = choice.choose(probabilities, ~np.isnan(cost), means, uncertainty_margin=margin)
+    assert ranked[:, 0].tolist() == unlimited.tolist()

@@ -84,13 +84,15 @@ def test_candidates_that_a_bundle_never_saw_are_named(found: Comparison, always_
     assert facts["knn"]["unseen"] == []
 
 
-def test_doubt_about_newcomers_is_told_by_candidate(found: Comparison) -> None:
-    about = np.where(np.asarray(found.arena.candidates) == "sim-translator", 0.25, 0.0)
+def test_uncertainty_margins_of_newcomers_are_given_by_candidate_under_both_names(found: Comparison) -> None:
+    margin = np.where(np.asarray(found.arena.candidates) == "sim-translator", 0.25, 0.0)
+    terms = found.evaluation.terms | {"large": replace(found.evaluation.terms["large"], uncertainty_margin=margin)}
 
-    facts = comparison.as_json(replace(found, doubts={"large": about}))["routers"]
+    facts = comparison.as_json(replace(found, evaluation=replace(found.evaluation, terms=terms)))["routers"]
 
-    assert facts["large"]["doubt"] == {"sim-translator": 0.25}
-    assert facts["knn"]["doubt"] == {}
+    for key in ("uncertainty_margin", "doubt"):
+        assert facts["large"][key] == {"sim-translator": 0.25}
+        assert facts["knn"][key] == {}
 
 
 def test_json_holds_every_choice_and_no_text(found: Comparison, tmp_path: Path) -> None:

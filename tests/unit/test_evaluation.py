@@ -13,6 +13,7 @@ from modelsat.data.collection import Collection
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import table
 from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.scoring import ChoiceTerms
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, PER_CATEGORY, RANDOM, Evaluation
 
 NAN = float("nan")
@@ -136,14 +137,15 @@ def test_without_any_price_there_are_no_costs(
     assert "cost_usd_per_1k_queries" not in result.metrics("router")
 
 
-def test_doubt_decides_whom_a_router_chooses_and_not_how_calibrated_it_is(
+def test_uncertainty_margin_decides_choices_and_not_how_calibrated_a_router_is(
     make_collection: Callable[..., Collection], texts_in: Callable[..., list[str]]
 ) -> None:
     texts = texts_in(splits.TRAIN, 4, "Prompt") + texts_in(splits.TEST, 4, "Prompt")
     arena = arenas.build(make_collection([[1, 1]] * 8, texts, ("old", "newcomer")))
     told = {"router": np.tile([0.8, 0.9], (4, 1))}
 
-    result = table.evaluate(arena, told, doubts={"router": np.array([0.0, 0.2])})
+    terms = ChoiceTerms(arena.pool, np.zeros(2), np.array([0.0, 0.2], dtype=np.float32))
+    result = table.evaluate(arena, told, terms={"router": terms})
 
     assert result.choices["router"].tolist() == [0, 0, 0, 0]
     assert table.evaluate(arena, told).choices["router"].tolist() == [1, 1, 1, 1]

@@ -26,9 +26,12 @@ def test_everything_that_can_be_asked_is_read() -> None:
         "tools": True,
         "region": "eu",
         "top_k": 3,
+        "available": ["a", "c"],
     }
 
-    assert preferences.read(asked) == Preferences(("a", "b"), CHEAPEST, 0.5, 2.0, 1.0, 8000, ("image",), True, "eu", 3)
+    assert preferences.read(asked) == Preferences(
+        ("a", "b"), CHEAPEST, 0.5, 2.0, 1.0, 8000, ("image",), True, "eu", 3, available=("a", "c")
+    )
     assert {*asked, "budget_usd"} == set(preferences.FIELDS)
 
 
@@ -74,7 +77,11 @@ def test_list_may_be_written_with_commas() -> None:
         ("policy", "best", "policy 'best' is unknown; send utility or cheapest"),
         ("region", " ", "region ' ' is not a text"),
         ("tools", "yes", "tools 'yes' is neither true nor false"),
-        ("cost_wieght", 0.5, "unknown parameter 'cost_wieght'; this router knows candidates, modalities, cost_weight"),
+        (
+            "cost_wieght",
+            0.5,
+            "unknown parameter 'cost_wieght'; this router knows candidates, modalities, available, cost_weight",
+        ),
     ],
 )
 def test_asking_that_cannot_be_met_is_refused_with_its_fault(field: str, value: Any, sentence: str) -> None:

@@ -27,6 +27,7 @@ from modelsat.data import contracts
 from modelsat.errors import InputError
 from modelsat.io import signing, storage
 from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
+from modelsat.policy import choice
 from modelsat.routers.kinds import load_router
 from modelsat.routers.router import Prediction, Progress, Router
 from modelsat.text import rendering
@@ -86,8 +87,8 @@ class Bundle:
         return self.calibration(self.router.success_probability(texts, progress))
 
     def assured(self, probability: np.ndarray) -> np.ndarray:
-        """Return by what choices are made: success probabilities less the doubt about newcomers, of the same shape."""
-        return np.maximum(probability - self.router.doubt, 0.0)
+        """Return what choices count on: success probabilities less their uncertainty margins, of the same shape."""
+        return choice.assured(probability, self.router.doubt)
 
     def reading(self, texts: list[str]) -> Prediction:
         """Return all that the router makes of prompts, success probabilities calibrated."""

@@ -11,6 +11,7 @@ from modelsat.bundle.pool import CandidatePool
 from modelsat.errors import InputError
 from modelsat.policy import budgets, choice
 from modelsat.policy.costs import tokens_in
+from modelsat.policy.eligibility import eligible
 from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.routers.router import Prediction
 
@@ -69,9 +70,9 @@ def rank(
     """
     pool, size = bundle.pool, tokens_in(texts)
     cost = pool.cost(size)
-    allowed = _allowed(pool, size, cost, preferences)
+    allowed = eligible(pool, size, cost, preferences)
     probability = np.where(allowed, reading.success_probability, np.nan)
-    order = _order(pool, bundle.assured(probability), cost, preferences)
+    order = _order(pool, probability, cost, bundle.router.doubt, preferences)
     shown = order[:, : preferences.top_k]
     return Ranking(
         model=pool.names[order[:, 0]].tolist(),
@@ -84,64 +85,21 @@ def rank(
     )
 
 
-def _order(pool: CandidatePool, assured: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
-    """Return columns by falling preference (n, m) from probabilities less doubt; who has none (NaN) comes last."""
-    allowed = ~np.isnan(assured)
-    # Far below any real difference: the better mean decides between equals.
-    likely = assured.astype(np.float64) + 1e-9 * pool.mean_score
+def _order(
+    pool: CandidatePool, probability: np.ndarray, cost: np.ndarray, margin: np.ndarray, preferences: Preferences
+) -> np.ndarray:
+    """Return columns by falling preference (n, m); a candidate that may not be chosen has the probability NaN."""
     if preferences.budget_usd is not None:
-        return _order_within(preferences.budget_usd, likely, np.where(allowed, cost, np.nan))
-    reaches = likely >= preferences.min_success_probability
-    if preferences.policy == CHEAPEST:
-        wanted = np.where(reaches, np.nan_to_num(cost, nan=np.inf), 0.0)
-        return np.lexsort((-likely, wanted, ~reaches, ~allowed), axis=1)
-    utility = likely
-    if preferences.cost_weight:
-        utility = likely - preferences.cost_weight * choice.relative_costs(np.where(allowed, cost, np.nan))
-    wanted = np.where(reaches, utility, likely)
-    return np.lexsort((-wanted, ~reaches, ~allowed), axis=1)
-
-
-def _order_within(budget_usd: float, likely: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Put the choice of the whole batch first, then what a prompt would take at the price that money has in it."""
-    spent = budgets.spend(likely, cost, budget_usd)
-    wanted = likely - spent.successes_per_usd * cost
-    wanted[np.arange(len(likely)), spent.choice] = np.inf
-    return np.asarray(np.argsort(-wanted, axis=1, kind="stable"))
-
-
-def _allowed(pool: CandidatePool, size: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
-    """Return who may be chosen for which prompt (n, m)."""
-    able = np.ones(len(pool.names), dtype=bool)
-    if preferences.candidates is not None:
-        able &= np.isin(pool.names.astype(str), preferences.candidates)
-    if preferences.min_context_length is not None:
-        able &= pool.context_length >= preferences.min_context_length
-    if preferences.modalities:
-        able &= np.asarray([known.issuperset(preferences.modalities) for known in pool.modalities])
-    if preferences.tools:
-        able &= pool.tools
-    if preferences.region is not None:
-        able &= np.asarray([preferences.region in known for known in pool.regions])
-    if not able.any():
-        raise InputError("no candidate is known to fulfil all that the request asks for; ask for less")
-    # What a candidate cannot read at all is no question of preference.
-    allowed = able & ~(pool.context_length < size[:, None])
-    _require_some(allowed, "is longer than any allowed candidate reads; shorten it, or allow others")
-    if preferences.max_cost_usd is not None:
-        allowed &= cost <= preferences.max_cost_usd
-        _require_some(
-            allowed, f"costs more than {preferences.max_cost_usd:g} USD at every allowed candidate; raise max_cost_usd"
-        )
-    if preferences.budget_usd is not None:
-        allowed &= budgets.affordable(np.where(allowed, cost, np.nan), preferences.budget_usd)
-    return allowed
-
-
-def _require_some(allowed: np.ndarray, fault: str) -> None:
-    nobody = np.flatnonzero(~allowed.any(axis=1))
-    if len(nobody):
-        raise InputError(f"prompt {nobody[0]} {fault}")
+        return budgets.rank(choice.assured(probability, margin), cost, preferences.budget_usd, pool.mean_score)
+    return choice.rank(
+        probability,
+        mean_score=pool.mean_score,
+        costs=cost,
+        cost_weight=preferences.cost_weight,
+        uncertainty_margin=margin,
+        min_success_probability=preferences.min_success_probability,
+        policy=preferences.policy,
+    )
 
 
 def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> None:
@@ -155,6 +113,10 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
     for i, text in enumerate(texts):
         if not text.strip():
             raise InputError(f"prompt {i} is empty; send the text to be routed")
+    if preferences.available is not None and not set(preferences.available) & set(bundle.names):
+        raise InputError(
+            "this router knows none of the available candidates; GET /v2/models/router lists those it knows"
+        )
     if preferences.candidates is not None:
         unknown = sorted(set(preferences.candidates) - set(bundle.names))
         if unknown or not preferences.candidates:

@@ -10,7 +10,11 @@ from modelsat.policy import choice
 
 
 def expected(
-    predictions: pa.Table, router: str, candidates: Sequence[str], mean_score: Mapping[str, float]
+    predictions: pa.Table,
+    router: str,
+    candidates: Sequence[str],
+    mean_score: Mapping[str, float],
+    uncertainty_margin: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Return how often a router without a cost weight chooses each candidate, as shares that sum to 1.
 
@@ -18,12 +22,13 @@ def expected(
         predictions: Table of the contract `PREDICTIONS`.
         router: Whose predictions count.
         candidates: Their column order.
-        mean_score: Decides ties.
+        mean_score: Decides ties, by candidate.
+        uncertainty_margin: Of the router, (candidates,).
     """
     mine = predictions.filter(pc.equal(predictions["router"], router))["success_probability"]
     probabilities = np.asarray(mine.to_pylist(), dtype=np.float32).reshape(-1, len(candidates))
-    ties = np.asarray([mean_score.get(name, 0.0) for name in candidates])
-    chosen = choice.choose(probabilities, tie_break=ties)
+    means = np.asarray([mean_score.get(name, 0.0) for name in candidates])
+    chosen = choice.choose(probabilities, mean_score=means, uncertainty_margin=uncertainty_margin)
     counts = np.bincount(chosen, minlength=len(candidates))
     return {name: float(count) / max(len(chosen), 1) for name, count in zip(candidates, counts, strict=True)}
 

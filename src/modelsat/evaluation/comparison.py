@@ -23,6 +23,7 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import scoring
 from modelsat.evaluation import table as evaluation
 from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.scoring import ChoiceTerms
 from modelsat.evaluation.table import Evaluation
 from modelsat.io import storage
 from modelsat.io.atomic import write_text
@@ -45,7 +46,6 @@ class Comparison:
         arena: Held-out prompts with every candidate's outcome.
         evaluation: The table.
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
-        doubts: What choices do not count on of each candidate's probability, (candidates,), by bundle.
         seen: Which candidates of the arena each router was trained on.
         uris: Where each router came from, and who annotated for it.
         collection: What the arena was made of; its rejects count nowhere.
@@ -54,7 +54,6 @@ class Comparison:
     arena: Arena
     evaluation: Evaluation
     predictions: dict[str, np.ndarray]
-    doubts: dict[str, np.ndarray]
     seen: dict[str, list[str]]
     uris: dict[str, str]
     collection: Collection
@@ -100,7 +99,7 @@ def compare(
         collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
     arena = arenas.build(collection)
     predictions: dict[str, np.ndarray] = {}
-    doubts: dict[str, np.ndarray] = {}
+    terms: dict[str, ChoiceTerms] = {}
     seen: dict[str, list[str]] = {}
     uris = short_names(routers)
     for name, router in uris.items():
@@ -111,7 +110,7 @@ def compare(
             seen[name] = list(arena.candidates)
         else:
             with opening.opened(router) as loaded:
-                predictions[name], doubts[name] = scoring.score(
+                predictions[name], terms[name] = scoring.score(
                     loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
                 )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))
@@ -123,8 +122,8 @@ def compare(
                     progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")
     if annotator is not None:
         uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
-    table = evaluation.evaluate(arena, predictions, doubts=doubts)
-    return Comparison(arena, table, predictions, doubts, seen, uris, collection)
+    table = evaluation.evaluate(arena, predictions, terms=terms)
+    return Comparison(arena, table, predictions, seen, uris, collection)
 
 
 def short_names(routers: Sequence[str]) -> dict[str, str]:
@@ -202,7 +201,9 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "auc": table.auc[name],
                 "seen": comparison.seen[name],
                 "unseen": [one for one in arena.candidates if one not in comparison.seen[name]],
-                "doubt": _doubt(comparison, name),
+                "uncertainty_margin": _margin(table, arena, name),
+                # As readers of 0.1.0 know it.
+                "doubt": _margin(table, arena, name),
             }
             for name in comparison.predictions
         },
@@ -215,9 +216,9 @@ def write(comparison: Comparison, path: Path) -> None:
     write_text(path, json.dumps(as_json(comparison)))
 
 
-def _doubt(comparison: Comparison, name: str) -> dict[str, float]:
-    doubt = comparison.doubts.get(name, np.empty(0))
-    return {comparison.arena.candidates[i]: round(float(doubt[i]), 6) for i in np.flatnonzero(doubt)}
+def _margin(table: Evaluation, arena: Arena, name: str) -> dict[str, float]:
+    margin = table.terms[name].uncertainty_margin if name in table.terms else np.empty(0)
+    return {arena.candidates[i]: round(float(margin[i]), 6) for i in np.flatnonzero(margin)}
 
 
 def _prompt(comparison: Comparison, row: int) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, scoring, table
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
+from modelsat.evaluation.scoring import ChoiceTerms
 from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER, Evaluation
 
 CHAMPION = "champion"
@@ -75,16 +76,17 @@ def run(
     arena = arenas.build(collection)
     told = _predictions(predictions, challenger, arena)
     _rescore(challenger, told[CHALLENGER], arena)
-    opponent, against, doubts = BEST_SINGLE, "best single", {}
+    opponent, against = BEST_SINGLE, "best single"
+    terms = {CHALLENGER: scoring.terms(challenger, arena, collection.candidates)}
     if champion is not None:
         try:
             scored = _champion(champion, collection, arena)
         except InputError as error:
             scored, against = None, f"best single, since the champion cannot be loaded ({error}),"
         if scored is not None:
-            told[CHAMPION], doubts[CHAMPION] = scored
+            told[CHAMPION], terms[CHAMPION] = scored
             opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
-    evaluated = table.evaluate(arena, told, doubts=doubts)
+    evaluated = table.evaluate(arena, told, terms=terms)
     verdict = gate.judge(
         evaluated.correct[CHALLENGER],
         evaluated.correct[opponent],
@@ -138,7 +140,7 @@ def _rescore(challenger: Bundle, told: np.ndarray, arena: Arena) -> None:
         )
 
 
-def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, np.ndarray] | None:
+def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, ChoiceTerms] | None:
     """Score the arena as `scoring.score` does; None where the champion knows no candidate of the arena."""
     with opening.opened_champion(champion) as loaded:
         if not (_columns(loaded.names, arena) >= 0).any():

@@ -1,6 +1,6 @@
 """Scores an arena with a bundle; candidates that it does not know are admitted first."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,23 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data.collection import Collection
 from modelsat.data.roster import Roster
 from modelsat.evaluation.arena import Arena
+from modelsat.policy import costs, eligibility
 from modelsat.routers.router import Progress
+
+
+@dataclass(frozen=True)
+class ChoiceTerms:
+    """What a router's choices in an arena depend on beside its probabilities; n prompts, m candidates of the arena.
+
+    Attributes:
+        allowed: Which candidates it may choose, boolean (n, m).
+        mean_score: Decides exact ties, (m,) or (n, m).
+        uncertainty_margin: How much of each probability its choices do not count on, (m,).
+    """
+
+    allowed: np.ndarray
+    mean_score: np.ndarray
+    uncertainty_margin: np.ndarray
 
 
 def score(
@@ -20,7 +36,7 @@ def score(
     candidates: pa.Table,
     questions: int | None = None,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, ChoiceTerms]:
     """Score an arena with a bundle, to which candidates that it does not know are admitted first.
 
     Args:
@@ -32,19 +48,44 @@ def score(
         progress: Called with (prompts done, prompts in all).
 
     Returns:
-        Success probabilities (prompts, candidates) in the arena's order, 0 for a candidate that is in neither; and the
-        doubt about each candidate, (candidates,).
+        Success probabilities (prompts, candidates) in the arena's order, 0 for a candidate that is in neither; and what
+        else the bundle's choices depend on.
     """
     routed_to = Roster.of(bundle.candidates).match(answers.candidates)
     is_new = pa.array([name not in routed_to for name in answers.candidates["candidate"].to_pylist()], pa.bool_())
     newcomers = replace(answers, candidates=answers.candidates.filter(is_new))
     admitted = admission.admit(bundle, newcomers, questions)
-    known = Roster.of(admitted.candidates).match(candidates)
-    column = {name: i for i, name in enumerate(admitted.names)}
-    places = [(i, column[known[name]]) for i, name in enumerate(arena.candidates) if name in known]
-    out, doubt = np.zeros(arena.truth.shape, dtype=np.float32), np.zeros(len(arena.candidates), dtype=np.float32)
-    if places:
-        into, taken = map(list, zip(*places, strict=True))
+    into, taken = _places(admitted, arena, candidates)
+    out = np.zeros(arena.truth.shape, dtype=np.float32)
+    if len(into):
         out[:, into] = admitted.success_probability(arena.texts, progress)[:, taken]
-        doubt[into] = admitted.router.doubt[taken]
-    return out, doubt
+    return out, terms(admitted, arena, candidates)
+
+
+def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:
+    """Return what a bundle's choices in an arena depend on, as it is when the bundle is served.
+
+    It may choose the candidates of each prompt's pool that it knows and that read the whole prompt.
+
+    Args:
+        bundle: The router.
+        arena: Where it chooses.
+        candidates: As of `score`.
+    """
+    into, taken = _places(bundle, arena, candidates)
+    pool, (n, m) = bundle.pool, arena.pool.shape
+    allowed, mean_score, margin = np.zeros((n, m), dtype=bool), np.zeros(m), np.zeros(m, dtype=np.float32)
+    readable = eligibility.readable(pool.context_length, costs.tokens_in(arena.texts))
+    allowed[:, into] = arena.pool[:, into] & readable[:, taken]
+    mean_score[into] = pool.mean_score[taken]
+    margin[into] = bundle.router.doubt[taken]
+    return ChoiceTerms(allowed, mean_score, margin)
+
+
+def _places(bundle: Bundle, arena: Arena, candidates: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the arena whose candidates a bundle knows, and their columns in the bundle."""
+    known = Roster.of(bundle.candidates).match(candidates)
+    column = {name: i for i, name in enumerate(bundle.names)}
+    places = [(i, column[known[name]]) for i, name in enumerate(arena.candidates) if name in known]
+    into, taken = np.asarray(places, dtype=np.int64).reshape(-1, 2).T
+    return into, taken

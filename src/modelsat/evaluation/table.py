@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelsat.evaluation.arena import Arena
-from modelsat.policy import choice as policy
+from modelsat.evaluation.scoring import ChoiceTerms
+from modelsat.policy import choice, costs
 from modelsat.statistics import Interval, area_under_curve, bootstrap_means, expected_calibration_error, interval
 
 CHALLENGER, MODEL_SAT, FUSION = "modelsat router", "Model-SAT alone", "fusion alone"
@@ -39,8 +40,9 @@ class Evaluation:
         pool: How many candidates could be chosen at most.
         sets: Prompts per set.
         choices: Chosen column per prompt, by router.
+        terms: What choices depend on beside the probabilities, by bundle; other routers choose as of `chosen`.
         correct: Score of the choice per prompt, by line, in [0, 1].
-        cost: Expected cost of the choice per prompt in USD, by line; an unknown price counts as the pool's dearest.
+        cost: Expected cost of the choice per prompt in USD, by line; an unknown price counts as the pool's largest.
         auc: Success prediction over all (prompt, candidate) pairs, by router.
         ece: Expected calibration error, by router.
     """
@@ -50,6 +52,7 @@ class Evaluation:
     pool: int
     sets: dict[str, int]
     choices: dict[str, np.ndarray]
+    terms: dict[str, ChoiceTerms]
     correct: dict[str, np.ndarray]
     cost: dict[str, np.ndarray]
     auc: dict[str, float]
@@ -88,7 +91,7 @@ def evaluate(
     arena: Arena,
     predictions: Mapping[str, np.ndarray],
     seed: int = 0,
-    doubts: Mapping[str, np.ndarray] | None = None,
+    terms: Mapping[str, ChoiceTerms] | None = None,
 ) -> Evaluation:
     """Compare routers in an arena.
 
@@ -96,47 +99,68 @@ def evaluate(
         arena: Prompts and outcomes.
         predictions: Success probabilities (prompts, candidates) by router, in the arena's order.
         seed: Of the bootstrap.
-        doubts: What choices must not count on of each candidate's probability (candidates,), by router; 0 where a
-            router is not named.
+        terms: What else the choices of bundles depend on; other routers choose as of `chosen`.
     """
     rows = np.arange(len(arena.truth))
-    tie_break = np.where(arena.pool, arena.prior, 0.0)
-    assured = {name: told - (doubts or {}).get(name, 0.0) for name, told in predictions.items()}
-    choices = {name: policy.choose(told, arena.pool, tie_break) for name, told in assured.items()}
+    known = dict(terms or {})
+    choices = {name: chosen(arena, told, known.get(name)) for name, told in predictions.items()}
     picked = {
         **choices,
         BEST_SINGLE: arena.best_single,
         PER_CATEGORY: np.where(arena.pool, arena.label_prior, -1.0).argmax(axis=1),
     }
     inside = np.where(arena.pool, arena.truth, 0.0)
-    correct = {name: arena.truth[rows, choice].astype(np.float64) for name, choice in picked.items()}
+    correct = {name: arena.truth[rows, column].astype(np.float64) for name, column in picked.items()}
     correct[RANDOM] = inside.sum(axis=1) / arena.pool.sum(axis=1)
     correct[ORACLE] = np.where(arena.pool, arena.truth, -1.0).max(axis=1).astype(np.float64)
-    costs = _costs(arena, picked)
-    lines = _lines(correct, costs, [name in predictions for name in correct], seed)
+    billed = _costs(arena, picked)
+    lines = _lines(correct, billed, [name in predictions for name in correct], seed)
     return Evaluation(
         lines=lines,
         prompts=len(rows),
         pool=int(arena.pool.sum(axis=1).max()),
         sets={str(name): int((arena.sets == name).sum()) for name in np.unique(arena.sets)},
         choices=choices,
+        terms=known,
         correct=correct,
-        cost=costs,
+        cost=billed,
         auc={name: area_under_curve(p, arena.truth) for name, p in predictions.items()},
         ece={name: expected_calibration_error(p, arena.truth) for name, p in predictions.items()},
     )
 
 
+def chosen(
+    arena: Arena, probabilities: np.ndarray, terms: ChoiceTerms | None = None, cost_weight: float = 0.0
+) -> np.ndarray:
+    """Return the column that a router chooses for each prompt, (prompts,), as it does when it is served.
+
+    Args:
+        arena: Where it chooses.
+        probabilities: Success probabilities (prompts, candidates).
+        terms: What else its choices depend on; by default it may choose the pool, and the better training mean decides
+            ties. Where the terms leave no candidate, the best single candidate answers, as in front of a user.
+        cost_weight: As of `modelsat.policy.choice.rank`.
+    """
+    allowed, means, margin = arena.pool, arena.prior, None
+    if terms is not None:
+        allowed, means, margin = terms.allowed, terms.mean_score, terms.uncertainty_margin
+    columns = choice.choose(probabilities, allowed, means, arena.cost, cost_weight, margin)
+    return np.where(columns < 0, arena.best_single, columns)
+
+
+def filled_costs(arena: Arena) -> np.ndarray:
+    """Return expected costs in USD (prompts, candidates); an unknown price counts as the pool's most expensive."""
+    return costs.filled(arena.cost, arena.pool)
+
+
 def _costs(arena: Arena, picked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    priced = np.where(arena.pool, arena.cost, np.nan)
-    if np.isnan(priced).all():
+    if np.isnan(np.where(arena.pool, arena.cost, np.nan)).all():
         return {}
-    dearest = np.nanmax(np.where(np.isnan(priced).all(axis=1, keepdims=True), 0.0, priced), axis=1)
-    filled = np.where(np.isnan(arena.cost), dearest[:, None], arena.cost)
+    filled = filled_costs(arena)
     rows = np.arange(len(filled))
-    costs = {name: filled[rows, choice] for name, choice in picked.items()}
-    costs[RANDOM] = np.where(arena.pool, filled, 0.0).sum(axis=1) / arena.pool.sum(axis=1)
-    return costs
+    by_line = {name: filled[rows, column] for name, column in picked.items()}
+    by_line[RANDOM] = np.where(arena.pool, filled, 0.0).sum(axis=1) / arena.pool.sum(axis=1)
+    return by_line
 
 
 def _lines(

@@ -6,7 +6,6 @@ lead over the champion's choice on questions whose answer the bundle did not kno
 is asked about these. Both are compared on the same questions, as those of a test are harder than others.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +21,7 @@ from modelsat.evaluation import arena
 from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.evidence import OnboardingEvidence
-from modelsat.policy import choice
+from modelsat.policy import choice, costs, eligibility
 from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 
 PROMPTS = 256
@@ -82,15 +81,18 @@ def compare(
     """
     wide = old if change.action is Action.REMOVE else new
     ids, texts, truth, where = _prompts(wide, old, evidence)
-    probability = wide.assured(wide.success_probability(texts))
-    _unmoved(old, new, texts, probability, wide)
-    before, after = _choose(old, probability, wide), _choose(new, probability, wide)
+    probability = wide.success_probability(texts)
+    _unmoved(old, new, texts, wide.assured(probability), wide)
+    before, after = (_choose(one, texts, probability, wide) for one in (old, new))
     gains = _known_gains(truth, before, after, wide, evidence.candidate)
     basis = "outcomes on held-out prompts"
     if gains is None or len(gains) < rules.min_prompts:
         gains, basis = None, "nothing: no outcome is known"
         if change.action is Action.ADD:
-            gains, basis = _expected(old, evidence, change, probability, before, after), "its answers to the test"
+            gains, basis = (
+                _expected(old, evidence, change, wide.assured(probability), before, after),
+                "its answers to the test",
+            )
     measured = None if gains is None or not len(gains) else _measured(gains, rules)
     names = np.asarray(wide.names, dtype=object)
     return Shadow(
@@ -163,12 +165,12 @@ def _sample(n: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(n)[:PROMPTS])
 
 
-def _unmoved(old: Bundle, new: Bundle, texts: list[str], probability: np.ndarray, wide: Bundle) -> None:
+def _unmoved(old: Bundle, new: Bundle, texts: list[str], assured: np.ndarray, wide: Bundle) -> None:
     """Score a few prompts with the other bundle: whoever is not concerned must keep its probabilities."""
     narrow = new if wide is old else old
     few = narrow.assured(narrow.success_probability(texts[:_COMPARED]))
     # The median: a newcomer may take somebody's place on a short list, and then that one's probability moves.
-    moved = float(np.median(np.abs(few - probability[:_COMPARED][:, _columns(narrow, wide)])))
+    moved = float(np.median(np.abs(few - assured[:_COMPARED][:, _columns(narrow, wide)])))
     if not moved <= _TOLERANCE:
         raise InputError(f"the change moves probabilities of other candidates by {moved:.3f}; retrain the router")
 
@@ -177,14 +179,16 @@ def _columns(bundle: Bundle, wide: Bundle) -> list[int]:
     return [wide.names.index(name) for name in bundle.names]
 
 
-def _choose(bundle: Bundle, probability: np.ndarray, wide: Bundle) -> np.ndarray:
-    """Return which column of the wide bundle a bundle chooses, (n,)."""
+def _choose(bundle: Bundle, texts: list[str], probability: np.ndarray, wide: Bundle) -> np.ndarray:
+    """Return which column of the wide bundle a bundle chooses, (n,), by its probabilities there."""
     columns = np.asarray(_columns(bundle, wide))
-    return columns[choice.choose(probability[:, columns], tie_break=_ties(bundle.lineage, bundle.names))]
-
-
-def _ties(lineage: Mapping[str, Mapping[str, float]], names: tuple[str, ...]) -> np.ndarray:
-    return np.asarray([lineage.get("mean_score", {}).get(name, 0.0) for name in names])
+    readable = eligibility.readable(bundle.pool.context_length, costs.tokens_in(texts))
+    # A prompt that no candidate reads is refused when it is sent; here it counts as if all could read it.
+    allowed = readable | ~readable.any(axis=1, keepdims=True)
+    chosen = choice.choose(
+        probability[:, columns], allowed, bundle.pool.mean_score, uncertainty_margin=bundle.router.doubt
+    )
+    return columns[chosen]
 
 
 def _shares(chosen: np.ndarray) -> dict[str, float]:
@@ -209,7 +213,7 @@ def _expected(
     old: Bundle,
     evidence: OnboardingEvidence,
     change: Change,
-    probability: np.ndarray,
+    assured: np.ndarray,
     before: np.ndarray,
     after: np.ndarray,
 ) -> np.ndarray | None:
@@ -219,7 +223,7 @@ def _expected(
         old: The champion's bundle.
         evidence: With the newcomer's answers.
         change: What was changed.
-        probability: Assured ones of the changed bundle on the prompts (n, candidates), the newcomer last.
+        assured: What choices of the changed bundle count on at the prompts (n, candidates), the newcomer last.
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
@@ -228,7 +232,7 @@ def _expected(
     if not moved.any() or not len(promised):
         return np.zeros(len(promised)) if len(promised) else None
     rows = np.arange(len(before))
-    leads = probability[rows, after] - probability[rows, before]
+    leads = assured[rows, after] - assured[rows, before]
     least = float(np.quantile(leads[moved], 0.1))
     # Where a newcomer is chosen, it leads: whether it keeps such promises is what counts.
     enough = float(np.sort(alike)[-min(_LIKE, len(alike))])
@@ -259,10 +263,11 @@ def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[
         if others and judged:
             placed = admission.admit(old, _of_stems(own, others))
             rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]
-            probability = placed.assured(placed.success_probability([texts[i] for i in questions]))
-            before = _choose(old, probability, placed)
-            expected, scored = probability[rows, before], known[questions, before]
-            lead = probability[:, placed.names.index(change.candidate)] - expected
+            shown = [texts[i] for i in questions]
+            probability = placed.success_probability(shown)
+            assured, before = placed.assured(probability), _choose(old, shown, probability, placed)
+            expected, scored = assured[rows, before], known[questions, before]
+            lead = assured[:, placed.names.index(change.candidate)] - expected
             promised.append(lead)
             alike.append(lead - lead.mean())
             kept.append([asked[stem] for stem in judged] - np.where(np.isnan(scored), expected, scored))

@@ -14,9 +14,6 @@ import numpy as np
 from modelsat.errors import InputError
 from modelsat.policy import assignment
 
-_NEVER = 2.0
-"""Failures of a pair that may not be chosen: worse than any that may."""
-
 
 @dataclass(frozen=True)
 class Spent:
@@ -39,7 +36,8 @@ def spend(success: np.ndarray, cost: np.ndarray, budget_usd: float) -> Spent:
     """Choose one candidate per prompt.
 
     Args:
-        success: Probabilities (n, candidates), NaN for a pair that may not be chosen.
+        success: Probabilities (n, candidates), at most 1, NaN for a pair that may not be chosen; of equal candidates
+            the first is taken.
         cost: Expected costs in USD (n, candidates), NaN where unknown: such a pair is not chosen.
         budget_usd: For all prompts together, at least 0; kept up to the rounding of their sum.
 
@@ -47,14 +45,40 @@ def spend(success: np.ndarray, cost: np.ndarray, budget_usd: float) -> Spent:
         InputError: A prompt has no candidate with a price, or the cheapest ones cost more than the budget.
     """
     possible = affordable(np.where(np.isnan(success), np.nan, cost), budget_usd)
-    dearest = max(float(cost[possible].max()), 1e-12)
-    failures = np.where(possible, 1 - success, _NEVER)
-    unspent = np.where(possible, 1 - cost / dearest, 0.0)
-    found = assignment.assign(unspent, failures, max(0.0, 1 - budget_usd / (len(cost) * dearest)))
+    most = max(float(cost[possible].max()), 1e-12)
+    # A pair that may not be chosen fails more often than any that may.
+    failures = np.where(possible, 1 - success, 2 - float(success[possible].min()))
+    unspent = np.where(possible, 1 - cost / most, 0.0)
+    found = assignment.assign(unspent, failures, max(0.0, 1 - budget_usd / (len(cost) * most)))
     choice = _spend_rest(found.choice, np.where(possible, success, -np.inf), cost, budget_usd)
     rows = np.arange(len(choice))
     spent, succeeding = float(cost[rows, choice].sum()), float(success[rows, choice].sum())
-    return Spent(choice, spent, succeeding, found.quality_price / dearest)
+    return Spent(choice, spent, succeeding, found.quality_price / most)
+
+
+def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: np.ndarray) -> np.ndarray:
+    """Rank candidates: first what `spend` chooses, then what each prompt would take at the price of its last dollar.
+
+    Args:
+        success: What a choice counts on (`choice.assured`), (n, candidates), NaN for a pair that may not be chosen.
+        cost: Expected costs in USD (n, candidates), NaN where unknown.
+        budget_usd: As of `spend`.
+        mean_score: Mean score of each candidate (candidates,); of equal candidates the better one is taken.
+
+    Returns:
+        Column indices (n, candidates); pairs that may not be chosen come last.
+
+    Raises:
+        InputError: As of `spend`.
+    """
+    # Whatever takes the first of equals then takes the better one.
+    better = np.argsort(-mean_score, kind="stable")
+    success = success[:, better].astype(np.float64)
+    cost = np.where(np.isnan(success), np.nan, cost[:, better])
+    spent = spend(success, cost, budget_usd)
+    wanted = success - spent.successes_per_usd * cost
+    wanted[np.arange(len(wanted)), spent.choice] = np.inf
+    return np.asarray(better[np.argsort(-wanted, axis=1, kind="stable")])
 
 
 def affordable(cost: np.ndarray, budget_usd: float) -> np.ndarray:

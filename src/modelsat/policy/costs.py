@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 CHARACTERS_PER_TOKEN = 4.0
+"""By which characters are taken for tokens wherever no tokenizer of the candidate has counted them."""
 DEFAULT_TOKENS_OUT = 200.0
 """Assumed where no answer length was ever logged: about a paragraph."""
 
@@ -49,3 +50,18 @@ def tokens_in(texts: Sequence[str]) -> np.ndarray:
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of numbers as an array, NaN where missing."""
     return np.asarray([np.nan if value is None else value for value in column.to_pylist()], dtype=np.float64)
+
+
+def filled(costs: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+    """Return costs without NaN: an unknown one counts as the most expensive of its prompt, never as free.
+
+    Args:
+        costs: In USD (prompts, candidates), NaN where unknown.
+        allowed: Which candidates say what the most expensive one costs, boolean (prompts, candidates); all by default.
+
+    Returns:
+        Array of the same shape; unknown costs are 0 where no cost of the prompt is known.
+    """
+    known = ~np.isnan(costs) if allowed is None else allowed & ~np.isnan(costs)
+    most = np.max(costs, axis=1, keepdims=True, where=known, initial=0.0)
+    return np.asarray(np.where(np.isnan(costs), most, costs))

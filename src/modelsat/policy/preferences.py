@@ -1,8 +1,9 @@
 """What a request asks for beside its prompts: who may be chosen, and how. One form for every protocol.
 
-    candidates               names that may be chosen
+    candidates               names that may be chosen; an unknown one is refused
+    available                names that can be reached: no other may be chosen, and unknown ones are ignored
     policy                   utility (the default): most probability less weighted cost; cheapest: least cost
-    cost_weight              probability given up for the cost of the dearest candidate, in [0, 1]
+    cost_weight              probability given up for the cost of the most expensive candidate, in [0, 1]
     max_cost_usd             what a prompt may cost at the most, in USD; who has no price may not be chosen
     budget_usd               what all prompts of the request may cost together, in USD; within it the most successes
     min_success_probability  who reaches it comes first; where nobody does, the most likely one
@@ -23,7 +24,7 @@ from typing import Any
 from modelsat.errors import InputError
 
 UTILITY, CHEAPEST = "utility", "cheapest"
-_LISTS = ("candidates", "modalities")
+_LISTS = ("candidates", "modalities", "available")
 NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "budget_usd": math.inf, "min_success_probability": 1.0}
 """Fields that may be fractions, with the most that each may be."""
 WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
@@ -47,6 +48,7 @@ class Preferences:
     region: str | None = None
     top_k: int | None = None
     budget_usd: float | None = None
+    available: tuple[str, ...] | None = None
 
 
 FIELDS = (*_LISTS, *NUMBERS, *WHOLE, *_TEXTS, "tools")

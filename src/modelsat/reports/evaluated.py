@@ -8,8 +8,7 @@ import numpy as np
 from modelsat.evaluation import gate
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateOutcome, GateVerdict
-from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line
-from modelsat.policy import choice as policy
+from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line, chosen, filled_costs
 from modelsat.reports import figures, page
 from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import mean_over_ties
@@ -41,7 +40,7 @@ def write(
     """
     probabilities = predictions[challenger]
     sections = [
-        _plane(arena, evaluation, probabilities),
+        _plane(arena, evaluation, probabilities, challenger),
         table(evaluation, challenger),
         _by_label(arena, evaluation, challenger),
         _traffic(arena, evaluation, challenger),
@@ -80,7 +79,7 @@ def _cells(line: Line) -> tuple[object, ...]:
     )
 
 
-def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray) -> Section | None:
+def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, challenger: str) -> Section | None:
     if not evaluation.cost:
         return None
     everywhere = arena.pool.all(axis=0)
@@ -95,13 +94,12 @@ def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray) -> S
         if line.cost_usd_per_1k is not None and line.name in (next(iter(evaluation.choices)), BEST_SINGLE, RANDOM)
     ]
     rows = np.arange(len(arena.truth))
-    dearest = np.nanmax(np.where(arena.pool & ~np.isnan(arena.cost), arena.cost, 0.0), axis=1)
-    filled = np.where(np.isnan(arena.cost), dearest[:, None], arena.cost)
+    filled = filled_costs(arena)
     curve_cost, curve_accuracy = [], []
     for weight in _COST_WEIGHTS:
-        choice = policy.choose(probabilities, arena.pool, np.where(arena.pool, arena.prior, 0.0), filled, weight)
-        curve_cost.append(float(filled[rows, choice].mean() * 1000))
-        curve_accuracy.append(float(arena.truth[rows, choice].mean()))
+        columns = chosen(arena, probabilities, evaluation.terms.get(challenger), weight)
+        curve_cost.append(float(filled[rows, columns].mean() * 1000))
+        curve_accuracy.append(float(arena.truth[rows, columns].mean()))
     note = (
         "Diamonds are routers and reference lines, grey points single candidates with prices that ran on every prompt."
     )
@@ -159,8 +157,8 @@ def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
     gains, losses = (rng.permutation(np.flatnonzero(part)) for part in (difference > 0, difference < 0))
     size = min(_FLIPS, len(gains), len(losses))
     rows = []
-    for kind, chosen in (("gain", gains[:size]), ("loss", losses[:size])):
-        for i in chosen:
+    for kind, flipped in (("gain", gains[:size]), ("loss", losses[:size])):
+        for i in flipped:
             text = " ".join(arena.texts[i].split())
             cells = (
                 kind,

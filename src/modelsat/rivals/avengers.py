@@ -1,7 +1,7 @@
 """The Avengers and Avengers-Pro: ranks of candidates in clusters of prompts (peers.md, 2.2 to 2.5), voting left out.
 
 The defects are kept, as they belong to the recipe: no shrinkage, ranks instead of margins, centroids that are not of
-unit length. A missing price counts as the dearest and not, as in the published code, as free.
+unit length. A missing price counts as the most expensive and not, as in the published code, as free.
 """
 
 import numpy as np

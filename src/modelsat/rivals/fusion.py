@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from modelsat.policy import choice
 from modelsat.rivals.rival import Labelled, Scorer
 from modelsat.routers.fusion import newcomer, surface
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
@@ -20,10 +21,10 @@ _KEPT: dict[str, Surface] = {}
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit a surface to all prompts that may be learned from: its settings come from leave-one-out errors.
 
-    Scores are what choices are made by: probabilities, of a newcomer less the doubt about it.
+    Scores are what choices count on: probabilities less their uncertainty margins, which newcomers have.
     """
     found, order = _placed(train, validation)
-    return lambda fresh: (found.success_probability(found.directions(fresh)) - found.doubt)[:, order]
+    return lambda fresh: choice.assured(found.success_probability(found.directions(fresh)), found.doubt)[:, order]
 
 
 def fit_probability(train: Labelled, validation: Labelled) -> Scorer:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from modelsat.policy import choice as policy
+from modelsat.policy import choice
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 """Unit vectors (prompts, width) to utilities (prompts, candidates), the larger the better."""
@@ -81,9 +81,9 @@ def brier(scores: np.ndarray, truth: Labelled) -> float:
 def regret(scores: np.ndarray, truth: Labelled) -> float:
     """Return how much less than 1 the chosen candidates score on average, among those that were run."""
     answered = truth.asked.any(axis=1)
-    tie_break = truth.right.sum(axis=0) / np.maximum(truth.asked.sum(axis=0), 1)
-    choice = policy.choose(scores, truth.asked, tie_break)[answered]
-    return 1.0 - float(truth.right[answered][np.arange(len(choice)), choice].mean())
+    means = truth.right.sum(axis=0) / np.maximum(truth.asked.sum(axis=0), 1)
+    chosen = choice.choose(scores, truth.asked, means)[answered]
+    return 1.0 - float(truth.right[answered][np.arange(len(chosen)), chosen].mean())
 
 
 def best(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from modelsat.policy import choice
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 from modelsat.text.backbone import copy_backbone
@@ -114,9 +115,11 @@ def choose_neighbours(
         grid: Numbers to try.
     """
     best, best_accuracy = grid[-1], -1.0
+    asked = ~np.isnan(outcomes)
+    means = np.where(asked, outcomes, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
     for neighbours in sorted(grid, reverse=True):
         router = Knn([str(i) for i in range(outcomes.shape[1])], None, train, outcomes, neighbours)  # type: ignore[arg-type]
-        picked = np.where(np.isnan(truth), -1.0, router.from_embeddings(held_out)).argmax(axis=1)
+        picked = choice.choose(router.from_embeddings(held_out), ~np.isnan(truth), means)
         answered = ~np.isnan(truth).all(axis=1)
         accuracy = float(truth[np.arange(len(truth)), picked][answered].mean()) if answered.any() else 0.0
         if accuracy > best_accuracy:

@@ -151,7 +151,7 @@ def run(
 
 def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions) -> Bundle:
     """Add what serving compares with: the mix that the held-out prompts let expect, and the aptitude test's answers."""
-    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"])
+    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"], made.router.doubt)
     questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
     answers = frozen_test.answers(questions, instructions.names)
     return replace(made, answers=answers, lineage=made.lineage | {"expected_share": mix})

@@ -95,5 +95,5 @@ class Trial:
 
     def _scored(self, scores: np.ndarray, train: Labelled, columns: Sequence[int]) -> np.ndarray:
         level = levels(train.outcomes)[list(columns)]
-        chosen = choice.choose(scores, tie_break=level)
+        chosen = choice.choose(scores, mean_score=level)
         return np.asarray(self.test.outcomes[:, columns][np.arange(len(scores)), chosen], dtype=np.float64)

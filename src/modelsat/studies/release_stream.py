@@ -133,5 +133,5 @@ class Frozen:
         inside = [columns.index(column) for column in release.pool]
         level = levels(train.outcomes)[inside]
         truth = self.test.outcomes[:, list(release.pool)].astype(np.float64)
-        chosen = choice.choose(scores[:, inside], tie_break=level)
+        chosen = choice.choose(scores[:, inside], mean_score=level)
         return StreamedScores(truth[np.arange(len(truth)), chosen], truth[:, int(level.argmax())])

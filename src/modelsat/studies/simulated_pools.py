@@ -48,7 +48,7 @@ class SimulatedPool:
     def routed(self, fit: Fit) -> tuple[float, float]:
         """Return the true success of a rival's choices, and its own scores of them, means over the test prompts."""
         scores = fit(self.train, self.validation)(self.vectors)
-        chosen = choice.choose(scores, tie_break=self.level)
+        chosen = choice.choose(scores, mean_score=self.level)
         rows = np.arange(len(chosen))
         return float(self.success[rows, chosen].mean()), float(scores[rows, chosen].mean())
 

@@ -53,13 +53,11 @@ class Spending:
 def billed(expected: np.ndarray, realised: np.ndarray) -> Bill | None:
     """Return the bill of costs with NaN where a price is missing; None where no candidate has a price.
 
-    A missing price counts as the dearest of its prompt: never as free.
+    A missing price counts as the most expensive of its prompt: never as free.
     """
     if np.isnan(expected).all():
         return None
-    return Bill(
-        *(np.where(np.isnan(cost), np.nanmax(cost, axis=1, keepdims=True), cost) for cost in (expected, realised))
-    )
+    return Bill(costs.filled(expected), costs.filled(realised))
 
 
 def bill_of(collection: Collection, folds: Folds, vectors: np.ndarray) -> Bill | None:
@@ -101,7 +99,7 @@ def cost_to_match(folds: Folds, scores: np.ndarray, bill: Bill | None = None, sh
     single = arena.truth[rows, arena.best_single]
     spread = np.ptp(scores, axis=1).mean()
     choices = [
-        policy.choose(scores, tie_break=arena.prior, costs=bill.expected, cost_weight=weight * spread)
+        policy.choose(scores, mean_score=arena.prior, costs=bill.expected, cost_weight=weight * spread)
         for weight in WEIGHTS
     ]
     gains = np.stack([arena.truth[rows, choice] - single for choice in choices])

@@ -15,10 +15,10 @@ from modelsat.data.readers import tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
 from modelsat.data.readers.tidy_prompts import text_of
+from modelsat.policy.costs import CHARACTERS_PER_TOKEN
 
 HARNESS = "tidy-table"
 METRIC = "score"
-CHARACTERS_PER_TOKEN = 4.0
 
 NOT_RUN = {"", "nan", "na", "null", "none", "<na>"}
 SUMMARIES = re.compile(

@@ -47,10 +47,10 @@ def design(directions: np.ndarray, size: int) -> np.ndarray:
 def unsettled(belief: Belief, choices: Choices) -> float:
     """Return on which share of the prompts the choice would change, on average, if the place were known exactly.
 
-    The choice as it stands is made with caution: `newcomer.place` takes a standard deviation from the mean.
+    The choice as it stands is made with caution: it does not count on the newcomer's uncertainty margin.
     """
     margin, deviation = choices.margins(belief)
-    stands = margin - CAUTION * np.sqrt(belief.covariance[0, 0]) > 0
+    stands = margin - belief.uncertainty_margin > 0
     wins = _normal_cdf(margin / deviation)
     return float(np.where(stands, 1 - wins, wins).mean())
 

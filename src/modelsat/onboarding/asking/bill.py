@@ -41,7 +41,7 @@ class Estimate:
 def estimate(questions: Iterable[Mapping[str, Any]], prices: Prices, max_tokens: int) -> Estimate:
     """Estimate the cost of questions: a token is four characters, an answer as long as where none was ever logged."""
     texts = [wording(question) for question in questions]
-    tokens_in = sum(len(text) / costs.CHARACTERS_PER_TOKEN for text in texts)
+    tokens_in = float(costs.tokens_in(texts).sum())
     tokens_out = len(texts) * min(costs.DEFAULT_TOKENS_OUT, max_tokens)
     most = prices.of(tokens_in * _PESSIMISM, len(texts) * max_tokens)
     return Estimate(round(tokens_in), round(tokens_out), prices.of(tokens_in, tokens_out), most)

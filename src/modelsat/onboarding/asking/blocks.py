@@ -10,6 +10,7 @@ from modelsat.errors import InputError
 from modelsat.onboarding.asking import adaptive
 from modelsat.onboarding.asking.adaptive import Choices
 from modelsat.onboarding.asking.run import Question
+from modelsat.policy import choice
 from modelsat.routers.fusion import newcomer
 from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.fusion.surface import Surface
@@ -70,5 +71,5 @@ def _choices(surface: Surface, size: int, pool: list[int]) -> Choices:
     # Landmarks are kept as they are described: seen from the centre, at the length of one.
     layers = surface.landmarks.reshape(len(surface.landmarks), *surface.centre.shape) * np.sqrt(len(surface.centre))
     directions = surface.directions(layers + surface.centre)
-    assured = surface.success_probability(directions) - surface.doubt
+    assured = choice.assured(surface.success_probability(directions), surface.doubt)
     return Choices(adaptive.design(directions, size), assured[:, pool].max(axis=1))

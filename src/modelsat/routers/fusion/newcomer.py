@@ -44,6 +44,11 @@ class Belief:
     mean: np.ndarray
     covariance: np.ndarray
 
+    @property
+    def uncertainty_margin(self) -> float:
+        """Return how much of the newcomer's probabilities a choice does not count on: a deviation of its level."""
+        return CAUTION * float(np.sqrt(self.covariance[0, 0]))
+
 
 def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
     """Return what answers say of a newcomer's place; nothing but the zoo's spread where there are none.
@@ -73,12 +78,12 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
 def place(surface: Surface, answers: NewcomerAnswers) -> Surface:
     """Return the surface with one more candidate, the last."""
     belief = believe(surface, answers.scores, answers.zoo)
-    mean, doubt = float(np.clip(belief.mean[0], 0.0, 1.0)), CAUTION * float(np.sqrt(belief.covariance[0, 0]))
+    mean, margin = float(np.clip(belief.mean[0], 0.0, 1.0)), belief.uncertainty_margin
     loadings = np.zeros(surface.loadings.shape[1])
     loadings[: len(belief.mean) - 1] = belief.mean[1:]
     own = _own_direction(answers, surface.observed(answers.zoo) @ loadings)
     if own is None:
-        return _with(surface, mean, doubt, loadings)
+        return _with(surface, mean, margin, loadings)
     weights = np.column_stack([surface.weights, own.weights[:, 0]])
     wider = replace(
         surface,
@@ -86,7 +91,7 @@ def place(surface: Surface, answers: NewcomerAnswers) -> Surface:
         intercept=np.append(surface.intercept, own.intercept).astype(np.float32),
         loadings=np.column_stack([surface.loadings, np.zeros(len(surface.means))]).astype(np.float32),
     )
-    return _with(wider, mean, doubt, np.append(loadings, 1.0))
+    return _with(wider, mean, margin, np.append(loadings, 1.0))
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -101,10 +106,10 @@ def _own_direction(answers: NewcomerAnswers, expected: np.ndarray) -> loo_ridge.
     return heads if heads.skill[0] > 0 else None
 
 
-def _with(surface: Surface, mean: float, doubt: float, loadings: np.ndarray) -> Surface:
+def _with(surface: Surface, mean: float, margin: float, loadings: np.ndarray) -> Surface:
     return replace(
         surface,
         means=np.append(surface.means, mean).astype(np.float32),
-        doubt=np.append(surface.doubt, doubt).astype(np.float32),
+        doubt=np.append(surface.doubt, margin).astype(np.float32),
         loadings=np.vstack([surface.loadings, loadings]).astype(np.float32),
     )
