@@ -17,6 +17,7 @@ from modelsat.evaluation.contest import Contest
 from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER
 from modelsat.io.atomic import write_json
+from modelsat.policy import choice
 from modelsat.reports import evaluated
 from modelsat.routers.constant import Constant
 
@@ -80,9 +81,9 @@ def decisions_table(contest: Contest) -> pa.Table:
         "label": arena.labels.tolist(),
     }
     for name in contest.predictions:
-        choice = evaluation.choices[name]
-        columns[f"{name}: chosen"] = [arena.candidates[i] for i in choice]
-        columns[f"{name}: probability"] = contest.predictions[name][rows, choice].astype(np.float64)
+        picked = evaluation.choices[name]
+        columns[f"{name}: chosen"] = [arena.candidates[i] for i in picked]
+        columns[f"{name}: probability"] = contest.predictions[name][rows, picked].astype(np.float64)
         columns[f"{name}: score"] = evaluation.correct[name]
     columns["best single"] = [arena.candidates[i] for i in arena.best_single]
     columns["best single: score"] = evaluation.correct[BEST_SINGLE]
@@ -125,8 +126,7 @@ def confusion(contest: Contest, most: int = 12) -> tuple[list[str], list[list[in
     """Return names and counts of chosen (columns) against best (rows) candidates, the rarest taken together."""
     arena = contest.arena
     chosen = contest.evaluation.choices[CHALLENGER]
-    tie_break = np.where(arena.pool, arena.prior, 0.0)
-    best = (np.where(arena.pool, arena.truth, -1.0) + 1e-6 * tie_break).argmax(axis=1)
+    best = choice.choose(arena.truth, arena.pool, arena.prior)
     counts = np.bincount(np.concatenate([chosen, best]), minlength=len(arena.candidates))
     named = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] > 0]
     shown = named[:most] if len(named) <= most else named[: most - 1]
