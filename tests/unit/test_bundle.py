@@ -266,7 +266,7 @@ def test_unfinished_copy_is_refused_when_opened(folder: Path, bucket: str) -> No
     for name in FILES:
         storage.create(f"s3://{bucket}/half/{name}", (folder / name).read_bytes())
 
-    with pytest.raises(InputError, match="is no complete router bundle"):
+    with pytest.raises(InputError, match=rf"'s3://{bucket}/half' is no complete router bundle"):
         opening.opened(f"s3://{bucket}/half").__enter__()
 
 

@@ -52,9 +52,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counts["fetched"] += 1
         fetch_folder(uri, into)
 
-    def verifying(folder: Path) -> str:
+    def verifying(folder: Path, uri: str = "") -> str:
         counts["verified"] += 1
-        return verify(folder)
+        return verify(folder, uri)
 
     monkeypatch.setattr(storage, "fetch_folder", fetching)
     monkeypatch.setattr(bundle, "verify", verifying)

@@ -127,24 +127,25 @@ class Bundle:
         return replace(self, digest=digest)
 
 
-def read(folder: Path, with_router: bool = True) -> Bundle:
+def read(folder: Path, with_router: bool = True, uri: str = "") -> Bundle:
     """Load a bundle after checking every file against its manifest.
 
     Args:
         folder: Of the bundle.
         with_router: Whether to load the router itself; without, a constant one stands in its place, which is fast
             where only the tables are wanted.
+        uri: Where the bundle was fetched from, which error messages name; empty names the folder.
 
     Raises:
         InputError: A file is absent, changed or superfluous, or the bundle is of another format or renderer.
     """
-    digest = verify(folder)
+    digest = verify(folder, uri)
     facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     for name, expected in (("format", FORMAT), ("renderer_version", rendering.VERSION)):
         if facts[name] != expected:
             remedy = "upgrade modelsat" if facts[name] > expected else "retrain the router"
             raise InputError(
-                f"bundle {str(folder)!r} has {name} {facts[name]}, this modelsat reads {expected}; {remedy}"
+                f"bundle {(uri or str(folder))!r} has {name} {facts[name]}, this modelsat reads {expected}; {remedy}"
             )
     names = tuple(facts["candidates"])
     # Bundles of earlier versions hold the cards alone.
@@ -167,31 +168,36 @@ def read(folder: Path, with_router: bool = True) -> Bundle:
     )
 
 
-def verify(folder: Path) -> str:
+def verify(folder: Path, uri: str = "") -> str:
     """Check every file of a bundle against its manifest and return the bundle's digest.
+
+    Args:
+        folder: Of the bundle.
+        uri: As of `read`.
 
     Raises:
         InputError: There is no manifest, a file is absent, changed or not named in it, or its signature is not ours.
     """
+    named = repr(uri or str(folder))
     try:
         raw = (folder / MANIFEST).read_text(encoding="utf-8")
         manifest = json.loads(raw)
         files = {str(name): (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{str(folder)!r} is no complete router bundle: it has no readable {MANIFEST}") from error
+        raise InputError(f"{named} is no complete router bundle: it has no readable {MANIFEST}") from error
     digest = _digest(files)
     signature = manifest.get("signature")
     if raw != as_json(_manifest(files, signature)):
-        raise InputError(f"{MANIFEST!r} of bundle {str(folder)!r} is not as it was written; fetch the bundle again")
-    signing.check(digest, signature, f"bundle {str(folder)!r}")
+        raise InputError(f"{MANIFEST!r} of bundle {named} is not as it was written; fetch the bundle again")
+    signing.check(digest, signature, f"bundle {named}")
     present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
     for name in sorted(present ^ files.keys()):
         state = "is missing" if name in files else "does not belong there"
-        raise InputError(f"{name!r} of bundle {str(folder)!r} {state}; fetch the bundle again")
+        raise InputError(f"{name!r} of bundle {named} {state}; fetch the bundle again")
     for name, (size, sha256) in sorted(files.items()):
         path = folder / name
         if path.stat().st_size != size or storage.file_digest(path) != sha256:
-            raise InputError(f"{name!r} of bundle {str(folder)!r} differs from its manifest; fetch the bundle again")
+            raise InputError(f"{name!r} of bundle {named} differs from its manifest; fetch the bundle again")
     return digest
 
 

@@ -43,7 +43,7 @@ def opened(uri: str, with_router: bool = True) -> Iterator[Bundle]:
         ServiceError: MLflow or S3 does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="modelsat-bundle-") as scratch:
-        yield bundle.read(_fetch(uri, Path(scratch)), with_router)
+        yield bundle.read(_fetch(uri, Path(scratch)), with_router, uri)
 
 
 @contextmanager
