@@ -311,61 +311,20 @@ def test_what_cannot_be_an_id_is_none(edited, value: object):
     assert len(str(rows_of(harvest, "toy_words")[2]["prompt_id"])) == len("toy_words/") + 64
 
 
-def test_two_documents_of_one_id_are_not_mixed_up(copy_of, tmp_path: Path):
+def test_documents_that_share_an_id_are_named_by_their_content(copy_of, tmp_path: Path):
     folder = copy_of("0.4.13", "toy_words")
     path = samples_file(folder, "toy_words")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for i in (1, 2):
-        row = json.loads(lines[i])
-        row["doc"]["id"] = "same"
-        lines[i] = json.dumps(row)
-    path.write_text("\n".join(lines), encoding="utf-8")
+        rows[i]["doc"]["id"] = "same"
+    rows[3]["doc"]["id"] = "other"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
 
     harvest = harvest_of(folder, tmp_path)
 
-    assert harvest.scores.num_rows == 7
-    assert the_reject(harvest)["source_row"] == 3
-    assert "two documents of task 'toy_words' have the id 'same'" in str(the_reject(harvest)["reason"])
-
-
-@pytest.mark.parametrize(
-    ("doc", "prompt", "choices"),
-    [
-        ({"Question": "Who?", "options": ["he", "she"]}, "Who?", ["he", "she"]),
-        ({"passage": "It rained.", "question": "Was it wet?"}, "It rained.\n\nWas it wet?", None),
-        ({"problem": " 1 + 1 ", "solution": "2"}, "1 + 1", None),
-        ({"query": "ctx", "text": "other"}, "ctx", None),
-        ({"question": "Q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}}, "Q", ["x", "y"]),
-        ({"question": "Q", "choices": "['x', 'y']"}, "Q", None),
-        ({"question": "Q", "choices": ["x", 2]}, "Q", None),
-        ({"question": ["not", "text"], "input": "Do it."}, "Do it.", None),
-    ],
-)
-def test_the_usual_field_names_are_known(edited, doc: dict, prompt: str, choices: list[str] | None):
-    harvest = edited(lambda row: row.update(doc=doc))
-
-    found = harvest.prompts.to_pylist()[2]
-    assert (found["prompt"], found["choices"]) == (prompt, choices)
-
-
-@pytest.mark.parametrize("arguments", [{"gen_args_0": {"arg_0": "Say it.", "arg_1": {}}}, [["Say it.", {}]]])
-def test_a_document_without_question_is_asked_as_it_was_rendered(edited, arguments: object):
-    harvest = edited(lambda row: row.update(doc={"goal": "g"}, arguments=arguments))
-
-    assert harvest.prompts.to_pylist()[2]["prompt"] == "Say it."
-    assert harvest.notes == ()
-
-
-def test_examples_in_a_rendered_prompt_are_remarked_on(copy_of, tmp_path: Path):
-    folder = copy_of("0.4.13", "toy_sums")
-    path = samples_file(folder, "toy_sums")
-    path.write_text(path.read_text(encoding="utf-8").replace('"question":', '"goal":'), encoding="utf-8")
-
-    harvest = harvest_of(folder, tmp_path)
-
-    assert harvest.prompts.num_rows == 8
-    (note,) = harvest.notes
-    assert "8 documents of task 'toy_sums' of 'toylab/cand-a' have no question of their own" in note
+    assert harvest.rejects.num_rows == 0
+    names = [str(row["prompt_id"]) for row in rows_of(harvest, "toy_words")]
+    assert names[1:4] == [f"toy_words/{rows[i]['doc_hash']}" for i in (1, 2)] + ["toy_words/other"]
 
 
 @pytest.mark.parametrize(
@@ -396,12 +355,6 @@ def test_the_answer_to_a_multiple_choice_question_is_a_letter(edited, target: ob
     found = edited(lambda row: row.update(target=target)).prompts.to_pylist()[2]
 
     assert (found["answer"], found["scorer"]) == (answer, "letter" if answer else None)
-
-
-def test_the_answer_is_unknown_where_the_options_asked_are_others(edited):
-    found = edited(lambda row: row["doc"].update(choices=["sing", "hum"])).prompts.to_pylist()[2]
-
-    assert (found["answer"], found["scorer"]) == (None, None)
 
 
 def test_part_of_the_documents_is_taken_and_remarked_on(tmp_path: Path):
@@ -475,7 +428,7 @@ def test_true_and_false_are_one_and_zero(edited, value: bool, score: float):
         (lambda row: row.pop("acc"), "acc", "has no score 'acc'"),
         (lambda row: row.pop("doc"), "doc", "no document"),
         (lambda row: row.update(doc="text"), "doc", "no document"),
-        (lambda row: row.update(doc={"a": 1}, arguments=None), "doc", "no question"),
+        (lambda row: row.update(doc={"a": 1}, arguments=None), "arguments", "what was asked"),
         (lambda _: "[1, 2]", None, "not a JSON object"),
         (lambda _: "17", None, "not a JSON object"),
         (lambda _: "Traceback (most recent call last):", None, "not whole JSON"),
@@ -668,14 +621,40 @@ def test_samples_of_a_task_the_results_do_not_know_are_rejected(copy_of, tmp_pat
     assert the_reject(harvest)["source_row"] is None
 
 
-@pytest.mark.parametrize("name", ["/models/llama", "./llama", "my model", "org//model", "a" * 201, "modèle"])
-def test_a_model_name_that_cannot_be_a_candidate_rejects_the_results(with_results, name: str):
+@pytest.mark.parametrize(
+    ("name", "candidate"),
+    [
+        ("/data/models/Qwen2.5-7B-Instruct", "data/models/Qwen2.5-7B-Instruct"),
+        ("./llama", "llama"),
+        ("../out/merged/", "out/merged"),
+        ("/mnt/a/b/run 1/tune/checkpoint-500", "b/run-1/tune/checkpoint-500"),
+        ("C:\\models\\phi", "models/phi"),
+        ("/root/.cache/huggingface/hub/models--org--m/snapshots/0a1b2c", "org/m"),
+        ("org//model", "org/model"),
+        ("my model", "my-model"),
+    ],
+)
+def test_model_on_disk_gets_a_usable_name_and_a_note(with_results, name: str, candidate: str):
     harvest = with_results(lambda facts: facts.update(model_name=name))
 
-    assert harvest.scores.num_rows == 0
-    row = the_reject(harvest)
-    assert (row["source_row"], row["field"]) == (None, "model_name")
-    assert "candidate name" in str(row["reason"])
+    assert set(harvest.scores["candidate"].to_pylist()) == {candidate}
+    (note,) = harvest.notes
+    assert f"the model {name!r} in " in note
+    assert f"is called {candidate!r} here" in note
+
+
+def test_two_models_that_would_have_one_name_are_not_mixed(tmp_path: Path):
+    for i, name in enumerate(("/a/x/y/z/m", "/b/x/y/z/m")):
+        folder = tmp_path / "source" / str(i)
+        shutil.copytree(DATA / "0.4.13" / CAND_A, folder)
+        path = results_file(folder)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(facts | {"model_name": name}), encoding="utf-8")
+
+    harvest = harvest_of(tmp_path / "source", tmp_path)
+
+    assert harvest.scores.num_rows == 24
+    assert "'/a/x/y/z/m' and '/b/x/y/z/m' would both be called 'x/y/z/m'" in str(the_reject(harvest)["reason"])
 
 
 @pytest.mark.parametrize(

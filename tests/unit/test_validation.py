@@ -124,7 +124,7 @@ CASES = [
 def test_clean_collection_passes(passed: ValidationOutcome) -> None:
     assert passed.passed
     assert broken(passed) == []
-    assert passed.sentence() == "18 checks passed"
+    assert passed.sentence() == "20 checks passed"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_warnings_do_not_halt_but_are_counted(clean: Collection) -> None:
     outcome = validation.check(drop_a_price(lengthen_a_prompt(clean)))
 
     assert outcome.passed
-    assert outcome.sentence() == "16 checks passed, 2 warnings"
+    assert outcome.sentence() == "18 checks passed, 2 warnings"
 
 
 def test_several_faults_are_counted_in_the_sentence(clean: Collection) -> None:
@@ -327,7 +327,7 @@ def test_table_of_checks_has_one_row_each(passed: ValidationOutcome) -> None:
     table = validation.as_table(passed)
 
     assert table.column_names == ["check", "severity", "passed", "unexpected", "remedy"]
-    assert table.num_rows == 18
+    assert table.num_rows == 20
     assert set(table["passed"].to_pylist()) == {True}
 
 

@@ -146,6 +146,19 @@ def candidates(limits: ValidationLimits) -> list[Rule]:
     ]
 
 
+def benchmarks(limits: ValidationLimits) -> list[Rule]:
+    """Return what is expected of every candidate on every benchmark."""
+    return [
+        Rule(
+            f"No candidate scores the same on {limits.enough_prompts} or more prompts of a benchmark",
+            "ExpectColumnValuesToNotBeInSet",
+            {"column": "constant", "value_set": [True]},
+            "check how the candidate was scored there; a run that failed or answers that were cut off look like this",
+            WARNING,
+        ),
+    ]
+
+
 def drift(limits: ValidationLimits) -> list[Rule]:
     """Return what is expected of means that the champion's data had, too."""
     return [

@@ -1,17 +1,18 @@
 """Validation of a collection against the data contract, as Great Expectations judges it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.data import contract_suites, expectations
 from modelsat.data.collection import Collection
 from modelsat.data.contract_suites import ValidationLimits
-from modelsat.data.expectations import CRITICAL, Check
+from modelsat.data.expectations import CRITICAL, WARNING, Check
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,11 @@ def check(
         limits: The settings.
     """
     # The score check comes first: its rows name their file, which is what a person needs to see.
-    checks = [_rejected(collection, limits)]
+    checks = [_rejected(collection, limits), _answered(collection)]
     checks += expectations.run(_scores_frame(collection), contract_suites.scores(collection))
     checks += expectations.run(_prompts_frame(collection), contract_suites.prompts(limits))
     checks += expectations.run(_candidates_frame(collection, limits), contract_suites.candidates(limits))
+    checks += expectations.run(_benchmarks_frame(collection, limits), contract_suites.benchmarks(limits))
     drift = _drift_frame(collection, previous or {}, limits)
     if len(drift):
         checks += expectations.run(drift, contract_suites.drift(limits))
@@ -96,6 +98,18 @@ def _rejected(collection: Collection, limits: ValidationLimits) -> Check:
         unexpected=collection.rejects.num_rows,
         rows=tuple(collection.rejects.slice(0, 20).to_pylist()),
         remedy="correct the rows and run again",
+    )
+
+
+def _answered(collection: Collection) -> Check:
+    """Point out empty answers: they are missing, not wrong, so they halt nothing."""
+    return Check(
+        title="Every candidate answers where it was run",
+        severity=WARNING,
+        passed=not collection.empty_answers,
+        unexpected=len(collection.empty_answers),
+        rows=tuple(asdict(entry) for entry in collection.empty_answers[:20]),
+        remedy="empty answers count as missing; check the endpoint and the limit of tokens, and run the task again",
     )
 
 
@@ -130,9 +144,22 @@ def _candidates_frame(collection: Collection, limits: ValidationLimits) -> Any:
     )[[*shown, "constant", "suspiciously_perfect", "price", "impossible_price"]]
 
 
-def _drift_frame(collection: Collection, previous: Mapping[str, Any], limits: ValidationLimits) -> Any:
-    import pandas as pd
+def _benchmarks_frame(collection: Collection, limits: ValidationLimits) -> Any:
+    """Return a row per candidate and benchmark; a candidate that scores the same everywhere is not shown again."""
+    stats = [("score", "mean"), ("score", "min"), ("score", "max"), ("score", "count"), ("source_uri", "min")]
+    frame = collection.scores.group_by(["candidate", "benchmark"]).aggregate(stats).to_pandas()
+    frame = frame.sort_values(["candidate", "benchmark"], ignore_index=True)
+    same = frame["score_min"] == frame["score_max"]
+    varies = frame.groupby("candidate")["score_mean"].transform("nunique") > 1
+    return frame.assign(
+        source_uri=frame["source_uri_min"],
+        prompts=frame["score_count"],
+        mean_score=frame["score_mean"].round(4),
+        constant=(frame["score_count"] >= limits.enough_prompts) & same & varies,
+    )[["source_uri", "candidate", "benchmark", "prompts", "mean_score", "constant"]]
 
+
+def _drift_frame(collection: Collection, previous: Mapping[str, Any], limits: ValidationLimits) -> Any:
     rows = []
     for candidate, benchmarks in summary(collection).items():
         for benchmark, (n, mean) in benchmarks.items():

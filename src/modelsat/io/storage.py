@@ -68,7 +68,7 @@ def count(uri: str) -> int:
     if is_s3(uri):
         bucket, prefix = s3.bucket_and_key(uri)
         found = [key[len(prefix) :] for key, _ in s3.list_keys(bucket, prefix)]
-        files = sum(not any(part.startswith(".") for part in name.split("/")) for name in found)
+        files = sum(not _is_hidden(name) for name in found)
     else:
         files = len(_visible(Path(uri)))
     if not files:
@@ -187,11 +187,16 @@ def _visible(root: Path) -> list[Path]:
         raise InputError(f"{str(root)!r} does not exist; name a folder or s3:// prefix with benchmark results")
     if root.is_file():
         return [root]
-    return [
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    ]
+    return [path for path in root.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(root).as_posix())]
+
+
+def _is_hidden(name: str) -> bool:
+    """Say whether a file is hidden, or lies in a hidden folder.
+
+    A path of which lm-evaluation-harness made a folder's name, such as `.__checkpoints__x`, only looks hidden.
+    """
+    *folders, last = name.split("/")
+    return last.startswith(".") or any(folder.startswith(".") and "__" not in folder for folder in folders)
 
 
 def _s3_snapshot(uri: str, into: Path) -> list[SourceFile]:
@@ -203,7 +208,7 @@ def _s3_snapshot(uri: str, into: Path) -> list[SourceFile]:
         parts = name.split("/")
         if ".." in parts or (into / name).resolve() == into.resolve():
             raise InputError(f"{where!r} would be written outside its folder; rename the object")
-        if key.endswith("/") or any(part.startswith(".") for part in parts):
+        if key.endswith("/") or _is_hidden(name):
             continue
         path = into / PurePosixPath(name)
         if str(path) in files or path.exists() or any(parent.is_file() for parent in path.parents):

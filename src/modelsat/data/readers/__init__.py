@@ -1,8 +1,9 @@
 """Readers turn the files of one kind of source into the tables of the data contract.
 
 A reader is a module with two functions: `claims(names)` says whether a folder looks like its kind, and
-`read(files)` returns a `Harvest`. It keeps what it can read, puts the rest among the rejects with file, row and
-reason, and judges nothing else: ranges, coverage and references are the business of `modelsat.data.validation`.
+`read(files)` returns a `Harvest`; one with `SPANS_FOLDERS` gets the files of all its folders at once. It keeps what it
+can read, puts the rest among the rejects with file, row and reason, and judges nothing else: ranges, coverage and
+references are the business of `modelsat.data.validation`.
 """
 
 from collections import defaultdict
@@ -29,11 +30,15 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
     for file in files:
         folders[PurePosixPath(file.name).parent.as_posix()].append(file)
     harvests = []
+    together: dict[ModuleType, list[SourceFile]] = defaultdict(list)
     for folder in sorted(folders):
         names = [PurePosixPath(file.name).name for file in folders[folder]]
         reader = next((reader for reader in READERS if reader.claims(names)), None)
-        if reader is not None:
+        if reader is not None and getattr(reader, "SPANS_FOLDERS", False):
+            together[reader] += folders[folder]
+        elif reader is not None:
             harvests.append(reader.read(folders[folder]))
+    harvests += [reader.read(found) for reader, found in together.items()]
     if not harvests:
         raise InputError(
             f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet or "

@@ -8,10 +8,32 @@ from modelsat.data import contracts
 
 
 @dataclass(frozen=True)
+class EmptyAnswers:
+    """Answers of a candidate that are empty and so count as missing.
+
+    Attributes:
+        candidate: The candidate.
+        benchmark: The benchmark.
+        task: The task of it.
+        source_uri: Where the answers are.
+        empty: How many are empty.
+        answers: How many there are in all.
+    """
+
+    candidate: str
+    benchmark: str
+    task: str
+    source_uri: str
+    empty: int
+    answers: int
+
+
+@dataclass(frozen=True)
 class Harvest:
     """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`.
 
-    `notes` are sentences for a person, `licences` what the source says of its licence.
+    `notes` are sentences for a person, `licences` what the source says of its licence, `empty_answers` what a
+    candidate did not answer.
     """
 
     scores: pa.Table
@@ -20,6 +42,7 @@ class Harvest:
     rejects: pa.Table
     notes: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
+    empty_answers: tuple[EmptyAnswers, ...] = ()
 
 
 @dataclass

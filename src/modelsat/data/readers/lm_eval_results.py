@@ -1,35 +1,19 @@
-"""The results file of one run of lm-evaluation-harness: whose the scores are, how they were made, which ones count.
-
-One metric and one filter stand for a task: the first of `PREFERRED_METRICS` that the task has, else the alphabetically
-first; filter `none`, else `flexible-extract`, else the alphabetically first. Never chosen are `bypass` (the harness
-writes 999 for a run without scoring, "higher is better") and metrics of which less is better.
+"""The results file of one run of lm-evaluation-harness: whose the scores are and how they were made.
 
 A task's benchmark is the outermost group above it that the harness averages and whose tasks share their metric (`mmlu`
 rather than `mmlu_stem`), else the innermost group, else the task itself. Version 0.4.0 does not say what groups hold.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from modelsat.data.candidate_names import fault_in_candidate
+from modelsat.data.readers.lm_eval_measures import BYPASS, Measure, ordered
+from modelsat.data.readers.lm_eval_names import usable_name
+from modelsat.data.readers.lm_eval_question import TaskSetting
 from modelsat.data.readers.lm_eval_samples import UnusableError, parse
 from modelsat.io.storage import SourceFile
-
-PREFERRED_METRICS = (
-    "exact_match",
-    "acc",
-    "acc_norm",
-    "prompt_level_strict_acc",
-    "pass@1",
-    "pass_at_1",
-    "em",
-    "f1",
-    "mc2",
-)
-PREFERRED_FILTERS = ("none", "flexible-extract")
-BYPASS = "bypass"
 
 # The order in which the harness itself looks for a model's name.
 _MODEL_ARGUMENTS = ("peft", "delta", "pretrained", "model", "path", "engine")
@@ -43,6 +27,8 @@ class HarnessRun:
     file: SourceFile
     facts: dict[str, object]
     candidate: str
+    given_name: str
+    read_at: datetime
 
     @property
     def tasks(self) -> list[str]:
@@ -61,21 +47,28 @@ class HarnessRun:
         return next((value for value in found if isinstance(value, str) and value), None)
 
     def collected_at(self) -> datetime:
-        """Return when the harness ran; versions before 0.4.2 do not say, so there it is now."""
+        """Return when the harness ran; versions before 0.4.2 do not say, so there it is when the file was read."""
         date = self.facts.get("date")
         try:
-            return datetime.fromtimestamp(date, UTC) if isinstance(date, int | float) else datetime.now(UTC)
+            return datetime.fromtimestamp(date, UTC) if isinstance(date, int | float) else self.read_at
         except (ValueError, OverflowError, OSError):
-            return datetime.now(UTC)
+            return self.read_at
 
     def num_fewshot(self, task: str) -> int | None:
         """Return how many examples stood before each question."""
         given = _object(self.facts.get("n-shot")).get(task)
         return _whole(self._entry("configs", task).get("num_fewshot") if given is None else given, 2**31)
 
-    def output_type(self, task: str) -> str:
-        """Return how the task was run, such as `multiple_choice` or `generate_until`."""
-        return str(self._entry("configs", task).get("output_type"))
+    def setting(self, task: str) -> TaskSetting:
+        """Return what stood around the task's questions."""
+        system = self.facts.get("system_instruction")
+        is_chat = bool(self.facts.get("chat_template") or self.facts.get("chat_template_sha"))
+        return TaskSetting(
+            self._entry("configs", task),
+            self.num_fewshot(task) or 0,
+            system if isinstance(system, str) else "",
+            is_chat,
+        )
 
     def sizes(self, task: str) -> tuple[int, int] | None:
         """Return how many documents the task has and how many were run, None in versions before 0.4.3."""
@@ -87,13 +80,13 @@ class HarnessRun:
         """Say whether the task was run with `--predict_only`."""
         return any(metric == BYPASS for metric, _ in self._pairs(task))
 
-    def measures(self, task: str) -> list[tuple[str, str]]:
+    def measures(self, task: str) -> list[Measure]:
         """Return the (metric, filter) pairs that may stand for the task, the best first."""
         listed = map(_object, _list(self._entry("configs", task).get("metric_list")))
         better = {str(item.get("metric")): item.get("higher_is_better") for item in listed}
         better |= self._entry("higher_is_better", task)
-        usable = [pair for pair in self._pairs(task) if pair[0] != BYPASS and better.get(pair[0]) is not False]
-        return sorted(usable, key=lambda pair: (*_rank(pair[0], PREFERRED_METRICS), *_rank(pair[1], PREFERRED_FILTERS)))
+        filters = map(_object, _list(self._entry("configs", task).get("filter_list")))
+        return ordered(self._pairs(task), better, {str(item.get("name")): item for item in filters})
 
     def filters(self, task: str) -> list[str]:
         """Return the task's filters in the order in which the harness applies them and writes their rows."""
@@ -131,8 +124,8 @@ class HarnessRun:
         return _object(_object(self.facts.get(section)).get(task))
 
 
-def read_run(file: SourceFile) -> HarnessRun:
-    """Read a results file.
+def read_run(file: SourceFile, at: datetime) -> HarnessRun:
+    """Read a results file at a moment, which is the date of runs that name none.
 
     Raises:
         UnusableError: It is not JSON, or its model has no usable name.
@@ -148,10 +141,11 @@ def read_run(file: SourceFile) -> HarnessRun:
             "run lm-evaluation-harness with --model_args pretrained=NAME or model=NAME"
         )
         raise UnusableError(reason, "model_name", facts.get("model_name"))
-    fault = fault_in_candidate(name)
+    candidate = usable_name(name)
+    fault = fault_in_candidate(candidate)
     if fault is not None:
         raise UnusableError(fault, "model_name", name)
-    return HarnessRun(file, facts, name)
+    return HarnessRun(file, facts, candidate, name, at)
 
 
 def _model_name(facts: dict[str, object]) -> str | None:
@@ -163,10 +157,6 @@ def _model_name(facts: dict[str, object]) -> str | None:
     name = facts.get("model_name")
     is_missing = not isinstance(name, str) or not name
     return given if is_missing or (given is None and _INVENTED_NAME.fullmatch(str(name))) else str(name)
-
-
-def _rank(name: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(name) if name in order else len(order), name)
 
 
 def _whole(value: object, limit: int) -> int | None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelsat.data.readers.lm_eval_requests import is_unanswered, items, read_requests
+
 _GAP = re.compile(r"[\s,]*")
 _DEEPEST = 100
 _CUT = "it is not whole JSON, as when a disk was full or a copy broke off; copy the file or run the task again"
@@ -158,16 +160,9 @@ def _is_deep(value: object) -> bool:
 
 
 def _slim(content: dict[str, object]) -> dict[str, object]:
-    """Drop the model's answers and all rendered texts but the first: they are most of a file."""
-    arguments = content.pop("arguments", None)
-    content.pop("resps", None)
+    """Keep of the requests what was asked and of the answers whether there are any: they are most of a file."""
+    resps = content.pop("resps", None)
     content.pop("filtered_resps", None)
-    requests = items(arguments)
-    if requests:
-        content["arguments"] = (next(iter(items(requests[0])), None), len(requests))
+    content["arguments"] = read_requests(content.get("arguments"))
+    content["resps"] = resps is not None and is_unanswered(resps)
     return content
-
-
-def items(node: object) -> list[object]:
-    """Return what a list holds, or an object such as `{"arg_0": ..., "arg_1": ...}`, as newer versions write lists."""
-    return list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
