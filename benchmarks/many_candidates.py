@@ -108,7 +108,7 @@ def drawn(profiles_from: tuple, vectors: np.ndarray, subject_of: np.ndarray, siz
 
 @on_last_layer
 def published(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
-    """Fit kNN as RouterEval does: five neighbours, no shrinkage, ties by the order of columns (peers.md, 4.4, 4.6)."""
+    """Fit kNN as RouterEval does: five neighbours, no shrinkage, ties by the order of columns (Huang et al., 2025)."""
 
     def score(vectors: np.ndarray) -> np.ndarray:
         near = np.argpartition(-vectors @ train.vectors.T, 4, axis=1)[:, :5]

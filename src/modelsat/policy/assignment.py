@@ -1,10 +1,12 @@
-"""Spends as little as possible on a batch of prompts while mean quality stays above a floor (peers.md, 5.1 and 5.3).
+"""Spends as little as possible on a batch of prompts while mean quality stays above a floor.
 
     min sum c_ij x_ij   s.t.   mean of a_ij x_ij >= floor,  one candidate per prompt,  at most L_j prompts per candidate
 
 Solved in the dual, one price after another until none moves: the price of quality is the least that buys the floor, the
 price of a place at a candidate the least that keeps the others away. At these prices every prompt decides for itself;
-they also decide for a stream of prompts that come one at a time.
+they also decide for a stream of prompts that come one at a time. The problem is that of OmniRouter (Mei et al., SIGKDD
+Explorations 27(2), 2025, arXiv 2502.20576); the solution is dual ascent as textbooks have it, since its own solver was
+not published.
 """
 
 from dataclasses import dataclass

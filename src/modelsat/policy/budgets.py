@@ -1,4 +1,6 @@
-"""Spends a budget on a batch of prompts so that most successes are expected (OmniRouter; peers.md, 5.1).
+"""Spends a budget on a batch of prompts so that most successes are expected.
+
+The problem is OmniRouter's under a budget (Mei et al., SIGKDD Explorations 27(2), 2025, arXiv 2502.20576):
 
     max sum a_ij x_ij   s.t.   sum c_ij x_ij <= budget,  one candidate per prompt
 

@@ -1,4 +1,6 @@
-"""An LLM as annotator: ranked tags of prompts, asked of a chat endpoint (peers.md, 3.2).
+"""An LLM as annotator: ranked tags of prompts, asked of a chat endpoint.
+
+As InferenceDynamics does (Shi et al., ACL 2026, arXiv 2505.16303, query annotation).
 
 It reads a prompt's text and nothing else. Answers are kept on disk, so that a stopped run goes on where it was. The
 wording is ours; temperature 0 instead of the published 1, so that the same prompt is routed alike twice.

@@ -1,4 +1,7 @@
-"""The Avengers and Avengers-Pro: ranks of candidates in clusters of prompts (peers.md, 2.2 to 2.5), voting left out.
+"""The Avengers and Avengers-Pro: ranks of candidates in clusters of prompts, voting left out.
+
+Sources: Zhang et al., The Avengers, AAAI 2026, arXiv 2505.19797, and its authors' code; Zhang et al., Beyond GPT-5
+(Avengers-Pro), DAI 2025, arXiv 2508.12631, for the weighing of accuracy and cost.
 
 The defects are kept, as they belong to the recipe: no shrinkage, ranks instead of margins, centroids that are not of
 unit length. A missing price counts as the most expensive and not, as in the published code, as free.

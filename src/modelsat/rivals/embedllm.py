@@ -1,4 +1,4 @@
-"""EmbedLLM: a vector per candidate, multiplied into a projection of the prompt (peers.md, 6.4)."""
+"""EmbedLLM: a vector per candidate, multiplied into a projection of the prompt (Zhuang et al., ICLR 2025)."""
 
 import torch
 from torch import nn

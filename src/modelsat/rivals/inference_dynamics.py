@@ -1,4 +1,6 @@
-"""InferenceDynamics: ranked tags of a prompt, and the candidates' mean scores by tag (peers.md, 3.2 and 3.3).
+"""InferenceDynamics: ranked tags of a prompt, and the candidates' mean scores by tag.
+
+Source: Shi et al., InferenceDynamics, ACL 2026, arXiv 2505.16303 (query annotation, profile and routing formulas).
 
 The annotator is a plug. The one of `fit` is a small classifier trained on the training prompts' tasks: it ranks the
 tasks by likelihood, at fitting and at routing alike, so that no prompt is ever described by its benchmark's own label.

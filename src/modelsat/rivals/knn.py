@@ -1,4 +1,4 @@
-"""kNN: the mean over the nearest training prompts (peers.md, 6.12), as the product's own bundle computes it."""
+"""kNN: the mean over the nearest training prompts (Li, arXiv 2505.12601), as the product's own bundle computes it."""
 
 import numpy as np
 

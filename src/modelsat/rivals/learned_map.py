@@ -1,4 +1,7 @@
-"""UniRoute with a learned map: a softmax over clusters times the candidates' means in them (peers.md, 6.11)."""
+"""UniRoute with a learned map: a softmax over clusters times the candidates' means in them.
+
+Source: Jitkrittum et al., Universal Model Routing, ICLR 2026, arXiv 2502.08773 (LearnedMap).
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,7 @@
-"""MLP: one network with a head per candidate, in the shape of RouterEval's (peers.md, 4.4)."""
+"""MLP: one network with a head per candidate, in the shape of RouterEval's.
+
+Source: Huang et al., RouterEval, Findings of EMNLP 2025, arXiv 2503.10657 (baseline MLPR).
+"""
 
 from torch import nn
 

@@ -1,4 +1,6 @@
-"""OmniRouter's predictor: a trained head mixed with retrieved history (peers.md, 5.2); `assignment` spends a budget.
+"""OmniRouter's predictor: a trained head mixed with retrieved history; `assignment` spends a budget.
+
+Source: Mei et al., OmniRouter, SIGKDD Explorations 27(2), 2025, arXiv 2502.20576 (hybrid predictor).
 
 Settings are those of ORBIT's re-implementation: linear heads on the encoder, 50 neighbours, 0.6 on the trained half. A
 candidate without history is unknown and not free: it has its overall level.

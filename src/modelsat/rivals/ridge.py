@@ -1,4 +1,7 @@
-"""Ridge: one regularised linear head per candidate, the strongest baseline of RouterEval (peers.md, 4.4 and 4.6)."""
+"""Ridge: one regularised linear head per candidate, the strongest baseline of RouterEval.
+
+Source: Huang et al., RouterEval, Findings of EMNLP 2025, arXiv 2503.10657 (baseline LinearR, here with a penalty).
+"""
 
 import numpy as np
 

@@ -1,4 +1,7 @@
-"""SAVERouter's estimator: group means shrunk to a two-way prior, and a ridge on what they leave (peers.md, 6.17)."""
+"""SAVERouter's estimator: group means shrunk to a two-way prior, and a ridge on what they leave.
+
+Source: SAVERouter, arXiv 2609.37402 (estimator; its acquisition of labels is left out).
+"""
 
 from itertools import product
 

@@ -1,6 +1,7 @@
 """An annotator's tags as numbers that stand where vectors do: capabilities by their place, phrases by their domain.
 
-Near phrases are one domain and rare domains are none (peers.md, 3.2): what never comes again cannot be measured.
+Near phrases are one domain and rare domains are none, as in InferenceDynamics (Shi et al., ACL 2026, canonicalisation
+of phrases): what never comes again cannot be measured.
 """
 
 from collections import Counter

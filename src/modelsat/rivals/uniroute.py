@@ -1,4 +1,7 @@
-"""UniRoute with k-means: a candidate is its vector of mean scores in clusters of prompts (peers.md, 6.11)."""
+"""UniRoute with k-means: a candidate is its vector of mean scores in clusters of prompts.
+
+Source: Jitkrittum et al., Universal Model Routing, ICLR 2026, arXiv 2502.08773 (K-means variant).
+"""
 
 import numpy as np
 

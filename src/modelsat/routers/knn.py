@@ -1,7 +1,7 @@
 """The router that asks the neighbours: how did the candidates do on the most similar training prompts?
 
-Means over few neighbours are shrunk to the candidate's overall mean (peers.md, 6.12 and trap 3), so that a thin
-neighbourhood never wins by luck.
+Means over few neighbours are shrunk to the candidate's overall mean, so that a thin neighbourhood
+never wins by luck. Without shrinkage this is the router of Li (arXiv 2505.12601).
 """
 
 from collections.abc import Sequence

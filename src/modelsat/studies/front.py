@@ -1,4 +1,6 @@
-"""The front of single candidates: what money buys where no prompt is read (RouterBench's zero router; peers.md, 6.2).
+"""The front of single candidates: what money buys where no prompt is read (RouterBench's zero router).
+
+Source: Hu et al., RouterBench, arXiv 2403.12031.
 
 Its vertices are candidates; between two of them, prompts are split at random.
 """

@@ -6,7 +6,7 @@ for all as in an aptitude test, and stays so. At each release the pool are the f
 Not retrained means, as in `newcomers.Trial`: a newcomer is one more column of outcomes, of which most are missing. Its
 known outcomes join the table of a rival that looks up, and its own head is fitted to them where a method prescribes one
 head per candidate. Hyper-parameters are chosen by the old candidates alone, whose outcomes stay what they were. Source:
-model_sat.md, 8.6.
+Capability Instruction Tuning (Model-SAT), AAAI 2025, arXiv 2502.17282, Figure 5.
 """
 
 from collections.abc import Iterator, Sequence

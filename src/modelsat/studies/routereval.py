@@ -1,4 +1,4 @@
-"""RouterEval's metrics and reference policies (Huang et al., arXiv 2503.10657; peers.md, 4.3).
+"""RouterEval's metrics and reference policies (Huang et al., Findings of EMNLP 2025, arXiv 2503.10657).
 
 A policy is a distribution over candidates per prompt: a router that always chooses puts all of it on one candidate.
 Scores are complete here, as every candidate of a pool was run on every prompt of it.

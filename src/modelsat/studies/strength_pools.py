@@ -1,4 +1,4 @@
-"""Pools of candidates by strength, as RouterEval builds them (Huang et al., arXiv 2503.10657; peers.md, 4.2).
+"""Pools of candidates by strength, as RouterEval builds them (Huang et al., Findings of EMNLP 2025).
 
 Within each kind the pool whose best possible choices score highest is taken. RouterEval looks for it on all prompts,
 test included, which makes the oracle look better than it is; here it is looked for on the prompts that are given.

@@ -2,7 +2,7 @@
 
 Small: all of at most ten billion parameters, as the paper's zoo of 7 to 9 billion. High-performance: the best one and
 those close behind it, as its three largest. Mixed: both together, the weak beside the strong. A candidate whose size
-is unknown is not small. Source: model_sat.md, 8.1.
+is unknown is not small. Source: Capability Instruction Tuning (Model-SAT), AAAI 2025, arXiv 2502.17282, experiments.
 """
 
 from collections.abc import Callable

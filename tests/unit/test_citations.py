@@ -1,0 +1,55 @@
+"""Texts of this repository cite papers, or files that a reader of the repository can open."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MARKDOWN = re.compile(r"[\w./-]*\w\.md\b")
+AT_RUN_TIME = {"ATTRIBUTION.md", "readme.md"}
+"""Names of files that bundles and results folders hold; the latter in lower case, as it is compared."""
+
+
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, timeout=60)
+    return listed.stdout.decode().split("\0")[:-1]
+
+
+def missing(citing: str, text: str, files: set[str]) -> list[str]:
+    """Return the cited Markdown files that exist neither by path nor, where no folder is named, by name."""
+    names = {Path(file).name for file in files}
+    return [
+        cited
+        for cited in MARKDOWN.findall(text)
+        if cited not in names | AT_RUN_TIME | files
+        and not (ROOT / citing).parent.joinpath(cited).is_file()
+        and not (ROOT / cited).is_file()
+    ]
+
+
+def test_no_text_cites_a_markdown_file_that_is_not_here() -> None:
+    files = tracked()
+    assert "README.md" in files
+    cited = {}
+    for file in files:
+        path = ROOT / file
+        if path == Path(__file__) or not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if faults := missing(file, text, set(files)):
+            cited[file] = faults
+
+    assert cited == {}
+
+
+def test_a_citation_of_a_file_elsewhere_is_noticed() -> None:
+    files = {"README.md", "docs/evaluation.md"}
+
+    assert missing("src/modelsat/a.py", "As docs/evaluation.md and README.md say.", files) == []
+    assert missing("src/modelsat/a.py", "Source: notes.md, section 3; ../design.md.", files) == [
+        "notes.md",
+        "../design.md",
+    ]
