@@ -66,4 +66,4 @@ print(f"kfp {kfp.__version__}: body of the condition ran: {ran} (both verdicts a
 if ran != {"by-output": True, "by-name": False}:
     sys.exit("changed: the two conditions no longer differ as described")
 PY
-"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^(kfp|changed|\w*Error)"
+"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^ *(kfp|changed|\w*Error)"

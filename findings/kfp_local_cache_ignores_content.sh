@@ -48,4 +48,4 @@ print(f"kfp {kfp.__version__}: lines in the file: [2, 4], lines that the step co
 if counted != [2, 2]:
     sys.exit("changed: the second run no longer returns the first run's answer")
 PY
-"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^(kfp|changed|\w*Error)"
+"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^ *(kfp|changed|\w*Error)"

@@ -76,4 +76,4 @@ print(f"a field called 'name':   {faults[1]}")
 if seen != ["weight 0", "weight 1"] or not faults[0].startswith("Inconsistent") or "TypeError" not in faults[1]:
     sys.exit("changed: the loop no longer behaves as described")
 PY
-"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^(kfp|two fields|a field|changed|\w*Error)"
+"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^ *(kfp|two fields|a field|changed|\w*Error)"

@@ -54,4 +54,4 @@ as_described = (
 if not as_described:
     sys.exit("changed: the numbers no longer arrive as described")
 PY
-"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^(kfp|the step|changed|\w*Error)"
+"$work/env/bin/python" -W ignore "$work/show.py" "$work" 2>&1 | grep -E "^ *(kfp|the step|changed|\w*Error)"

@@ -6,8 +6,8 @@
 # Happens:  tritonclient writes the field `double_param`, which Triton's messages have and KServe's do not. Protobuf skips
 #           fields that it does not know, so the name arrives without a value, and the request succeeds.
 # Matters:  a budget, weight or threshold that a client sets has no effect, and neither side notices.
-# Here:     an empty value is refused with a sentence, and fractions are taken as text (serving/questions.py,
-#           docs/endpoint.md).
+# Here:     our reader of gRPC's parameters looks for Triton's kinds among the unknown fields, and also takes fractions as
+#           text (serving/tensors.py, docs/endpoint.md).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$work"' EXIT

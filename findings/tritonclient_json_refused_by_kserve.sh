@@ -8,7 +8,7 @@
 #           it is JSON for binary: 400, a header is missing. The optional form works.
 # Matters:  whoever turns binary data off to be on the safe side, or to read requests on the wire, gets a router that
 #           answers nothing.
-# Here:     the refusal says which header to send (serving/rest_endpoint.py).
+# Here:     the endpoint reads JSON whatever the content type says (serving/rest_endpoint.py, serving/tensors.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'kill ${server:-} 2>/dev/null || true; rm -rf "$work"' EXIT
