@@ -42,6 +42,16 @@ def test_probes_are_held_out_prompts_that_every_candidate_answered(contest: tupl
     assert found.expected.tolist() == [["b", "b"], ["a", "b"]]
 
 
+def test_answers_of_the_served_router_count_before_choices_among_admitted_candidates(
+    contest: tuple[Path, Path],
+) -> None:
+    """In the evaluation the champion chooses `new`, which was admitted there; where it is served it cannot."""
+    decisions = pq.read_table(contest[1])
+    pq.write_table(decisions.append_column("champion: served", pa.array(["a", "a", ""])), contest[1])
+
+    assert probes(*contest, "promoted").expected.tolist() == [["a", "b"], ["a", "b"]]
+
+
 def test_the_constant_router_is_not_held_to_the_challengers_choices(contest: tuple[Path, Path]) -> None:
     assert probes(*contest, "do not route").expected.tolist() == [["b", ""], ["a", ""]]
 

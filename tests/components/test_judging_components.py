@@ -165,11 +165,15 @@ def test_champion_is_kept_by_a_challenger_that_equals_it(
     digest = bundle.verify(challenger.folder)
     champions.promote(str(tmp_path / "champions"), uri, digest, "router/1", "earlier run", "promoted", 0)
 
-    promotes, verdict, sentence, against_epoch = judge(STRICT).answer
+    judged = judge(STRICT)
+    promotes, verdict, sentence, against_epoch = judged.answer
 
     assert (promotes, verdict, against_epoch) == (False, "kept", 1)
     assert "+0.0 points" in sentence
     assert "the champion of epoch 1" in sentence
+    decisions = pq.read_table(judged.outputs["decisions"].path)
+    for router in ("champion", "modelsat router"):
+        assert decisions[f"{router}: served"].unique().to_pylist() == [challenger.favourite]
 
 
 def test_fallback_answers_every_prompt_with_the_best_single_candidate(judge: Callable[..., Judged]) -> None:

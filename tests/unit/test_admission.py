@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from modelsat.bundle import admission
+from modelsat.bundle import admission, ranking
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import catalogue, contracts, splits
 from modelsat.data.collection import Collection
@@ -329,7 +329,7 @@ def test_scores_land_in_the_column_of_the_candidate_that_bears_the_alias(
     collection = alias(collection, "org/ada", "ada")
     recording = replace(bundle, router=Recorder(bundle.names, np.array([0.7, 0.3])))
 
-    scored, _ = scoring.score(recording, collection, arena.build(collection), collection.candidates)
+    scored, *_ = scoring.score(recording, collection, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(scored, [[0.3, 0.7]] * 2, rtol=1e-5)
     assert not hasattr(recording.router, "seen")
@@ -341,7 +341,7 @@ def test_newcomer_is_scored_by_answers_from_elsewhere(
     collection = held_out(make_collection, texts_in, ("bob", "stranger", "new", "ada"))
     elsewhere = answers(make_collection, [[1], [1], [1], [1]])
 
-    scored, _ = scoring.score(bundle, elsewhere, arena.build(collection), collection.candidates)
+    scored, *_ = scoring.score(bundle, elsewhere, arena.build(collection), collection.candidates)
 
     expected = admission.admit(bundle, elsewhere).success_probability(["x"])[0]
     np.testing.assert_allclose(scored, [[expected[1], 0, expected[2], expected[0]]] * 2, rtol=1e-6)
@@ -354,7 +354,7 @@ def test_terms_of_choice_come_in_the_order_of_the_arena(
     collection = held_out(make_collection, texts_in, ("new", "stranger", "bob"))
     own = answers(make_collection, [[1]] * 4)
 
-    _, terms = scoring.score(doubtful, own, arena.build(collection), collection.candidates)
+    _, terms, _ = scoring.score(doubtful, own, arena.build(collection), collection.candidates)
 
     np.testing.assert_allclose(terms.uncertainty_margin, [0.2, 0, 0])
     assert terms.allowed.tolist() == [[True, False, True]] * 2
@@ -363,11 +363,32 @@ def test_terms_of_choice_come_in_the_order_of_the_arena(
     assert terms.mean_score.tolist() == [expected["new"], 0, 0.3]
 
 
+def test_served_bundle_answers_with_its_own_candidates_and_never_with_an_admitted_one(
+    bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn
+) -> None:
+    """`new` is admitted for the evaluation and may lead there; `ada` leads among those that the bundle serves."""
+    collection = held_out(make_collection, texts_in, ("bob", "new", "ada"))
+    elsewhere = answers(make_collection, [[1]] * 4)
+    arena_ = arena.build(collection)
+
+    found = scoring.score(bundle, elsewhere, arena_, collection.candidates)
+
+    assert found.served == ["ada", "ada"]
+    assert found.served == ranking.route(bundle, arena_.texts).model
+
+
+def test_prompt_that_no_candidate_reads_is_answered_with_none(bundle: Bundle) -> None:
+    rows = [row | {"context_length": 10} for row in bundle.candidates.to_pylist()]
+    short = replace(bundle, candidates=contracts.from_rows(rows, contracts.CANDIDATES))
+
+    assert scoring.served(short, ["x" * 40, "x" * 44], np.full((2, 2), 0.5)) == ["ada", ""]
+
+
 def test_arena_of_strangers_has_no_scores(bundle: Bundle, make_collection: MakeCollection, texts_in: TextsIn) -> None:
     collection = held_out(make_collection, texts_in, ("x", "y"))
     nobody_new = answers(make_collection, [[1]] * 4, ("ada",))
 
-    scored, _ = scoring.score(bundle, nobody_new, arena.build(collection), collection.candidates)
+    scored, *_ = scoring.score(bundle, nobody_new, arena.build(collection), collection.candidates)
 
     np.testing.assert_array_equal(scored, np.zeros((2, 2)))
 

@@ -110,7 +110,7 @@ def compare(
             seen[name] = list(arena.candidates)
         else:
             with opening.opened(router) as loaded:
-                predictions[name], terms[name] = scoring.score(
+                predictions[name], terms[name], _ = scoring.score(
                     loaded, answers, arena, collection.candidates, questions, StepProgress("scoring prompts", progress)
                 )
                 trained_on = set(loaded.lineage.get("trained_on", loaded.names))

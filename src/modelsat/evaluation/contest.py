@@ -14,7 +14,7 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, scoring, table
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
-from modelsat.evaluation.scoring import ChoiceTerms
+from modelsat.evaluation.scoring import BundleScores
 from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER, Evaluation
 
 CHAMPION = "champion"
@@ -31,6 +31,7 @@ class Contest:
         evaluation: The table.
         arena: Where it took place.
         predictions: Success probabilities by router.
+        served: What challenger and champion answer each prompt with where they are served (`scoring.served`).
         against_epoch: Epoch of the champion that was compared with, 0 for none.
         digest: Of the challenger's bundle.
         data_digest: Of the collection.
@@ -40,6 +41,7 @@ class Contest:
     evaluation: Evaluation
     arena: Arena
     predictions: dict[str, np.ndarray]
+    served: dict[str, list[str]]
     against_epoch: int
     digest: str
     data_digest: str
@@ -78,13 +80,16 @@ def run(
     _rescore(challenger, told[CHALLENGER], arena)
     opponent, against = BEST_SINGLE, "best single"
     terms = {CHALLENGER: scoring.terms(challenger, arena, collection.candidates)}
+    columns, answers = _columns(challenger.names, arena), {}
+    if (columns >= 0).all():
+        answers[CHALLENGER] = scoring.served(challenger, arena.texts, told[CHALLENGER][:, columns])
     if champion is not None:
         try:
             scored = _champion(champion, collection, arena)
         except InputError as error:
             scored, against = None, f"best single, since the champion cannot be loaded ({error}),"
         if scored is not None:
-            told[CHAMPION], terms[CHAMPION] = scored
+            told[CHAMPION], terms[CHAMPION], answers[CHAMPION] = scored
             opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
     evaluated = table.evaluate(arena, told, terms=terms)
     verdict = gate.judge(
@@ -97,7 +102,9 @@ def run(
         rules,
     )
     epoch = champion.epoch if champion else 0
-    return Contest(verdict, evaluated, arena, told, epoch, challenger.digest, challenger.lineage["data_digest"])
+    return Contest(
+        verdict, evaluated, arena, told, answers, epoch, challenger.digest, challenger.lineage["data_digest"]
+    )
 
 
 def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dict[str, np.ndarray]:
@@ -140,7 +147,7 @@ def _rescore(challenger: Bundle, told: np.ndarray, arena: Arena) -> None:
         )
 
 
-def _champion(champion: Champion, collection: Collection, arena: Arena) -> tuple[np.ndarray, ChoiceTerms] | None:
+def _champion(champion: Champion, collection: Collection, arena: Arena) -> BundleScores | None:
     """Score the arena as `scoring.score` does; None where the champion knows no candidate of the arena."""
     with opening.opened_champion(champion) as loaded:
         if not (_columns(loaded.names, arena) >= 0).any():

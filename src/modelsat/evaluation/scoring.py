@@ -1,6 +1,8 @@
 """Scores an arena with a bundle; candidates that it does not know are admitted first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data.collection import Collection
 from modelsat.data.roster import Roster
 from modelsat.evaluation.arena import Arena
-from modelsat.policy import costs, eligibility
+from modelsat.policy import choice, costs, eligibility
 from modelsat.routers.router import Progress
 
 
@@ -29,6 +31,20 @@ class ChoiceTerms:
     uncertainty_margin: np.ndarray
 
 
+class BundleScores(NamedTuple):
+    """What a bundle makes of an arena.
+
+    Attributes:
+        probabilities: Success probabilities (n, m) in the arena's order, 0 for a candidate that is not known.
+        terms: What else its choices in the arena depend on, candidates that were admitted included.
+        served: As of `served`, without them.
+    """
+
+    probabilities: np.ndarray
+    terms: ChoiceTerms
+    served: list[str]
+
+
 def score(
     bundle: Bundle,
     answers: Collection,
@@ -36,7 +52,7 @@ def score(
     candidates: pa.Table,
     questions: int | None = None,
     progress: Progress | None = None,
-) -> tuple[np.ndarray, ChoiceTerms]:
+) -> BundleScores:
     """Score an arena with a bundle, to which candidates that it does not know are admitted first.
 
     Args:
@@ -46,10 +62,6 @@ def score(
         candidates: Its candidates, table of the contract `CANDIDATES`: a name or an alias says who is who.
         questions: As of `admit`.
         progress: Called with (prompts done, prompts in all).
-
-    Returns:
-        Success probabilities (prompts, candidates) in the arena's order, 0 for a candidate that is in neither; and what
-        else the bundle's choices depend on.
     """
     routed_to = Roster.of(bundle.candidates).match(answers.candidates)
     is_new = pa.array([name not in routed_to for name in answers.candidates["candidate"].to_pylist()], pa.bool_())
@@ -57,9 +69,25 @@ def score(
     admitted = admission.admit(bundle, newcomers, questions)
     into, taken = _places(admitted, arena, candidates)
     out = np.zeros(arena.truth.shape, dtype=np.float32)
+    answered = [""] * len(out)
     if len(into):
-        out[:, into] = admitted.success_probability(arena.texts, progress)[:, taken]
-    return out, terms(admitted, arena, candidates)
+        probabilities = admitted.success_probability(arena.texts, progress)
+        out[:, into] = probabilities[:, taken]
+        answered = served(bundle, arena.texts, probabilities[:, : len(bundle.names)])
+    return BundleScores(out, terms(admitted, arena, candidates), answered)
+
+
+def served(bundle: Bundle, texts: Sequence[str], probabilities: np.ndarray) -> list[str]:
+    """Return what a bundle answers prompts with where it is served; empty for one that none of its candidates reads.
+
+    Args:
+        bundle: The router.
+        texts: The prompts.
+        probabilities: Its success probabilities (prompts, candidates of the bundle).
+    """
+    readable = eligibility.readable(bundle.pool.context_length, costs.tokens_in(texts))
+    columns = choice.choose(probabilities, readable, bundle.pool.mean_score, uncertainty_margin=bundle.router.doubt)
+    return [bundle.names[i] if i >= 0 else "" for i in columns]
 
 
 def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:

@@ -85,6 +85,8 @@ def decisions_table(contest: Contest) -> pa.Table:
         columns[f"{name}: chosen"] = [arena.candidates[i] for i in picked]
         columns[f"{name}: probability"] = contest.predictions[name][rows, picked].astype(np.float64)
         columns[f"{name}: score"] = evaluation.correct[name]
+    for name, answers in contest.served.items():
+        columns[f"{name}: served"] = answers
     columns["best single"] = [arena.candidates[i] for i in arena.best_single]
     columns["best single: score"] = evaluation.correct[BEST_SINGLE]
     return pa.table(columns)

@@ -85,7 +85,7 @@ def probes(scores: Path | None, decisions: Path | None, verdict: str) -> Probes:
         return ANY
     texts = collection.prompts.select(["prompt_id", "prompt", "choices"]).to_pylist()
     rendered = {row["prompt_id"]: render_prompt(row["prompt"], row["choices"]) for row in texts}
-    names = (f"{_CHAMPION}: chosen", f"{CHALLENGER}: chosen" if verdict != GateOutcome.DO_NOT_ROUTE else "")
+    names = (_CHAMPION, CHALLENGER if verdict != GateOutcome.DO_NOT_ROUTE else "")
     columns = [_strings(kept, name) for name in names]
     return Probes(
         tuple(rendered[key] for key in kept["prompt_id"].to_pylist()), np.array(columns, dtype=object).T.reshape(-1, 2)
@@ -189,8 +189,12 @@ def version(digest: str) -> str:
     return digest[:_VERSION_LENGTH]
 
 
-def _strings(table: pa.Table, name: str) -> list[str]:
-    return table[name].to_pylist() if name in table.column_names else [""] * len(table)
+def _strings(table: pa.Table, router: str) -> list[str]:
+    """Return what a router answers where it is served; where that was not noted, what the evaluation let it choose."""
+    for name in (f"{router}: served", f"{router}: chosen"):
+        if name in table.column_names:
+            return table[name].to_pylist()
+    return [""] * len(table)
 
 
 def _uri(store: str, run_id: str) -> str:
