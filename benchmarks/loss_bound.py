@@ -109,7 +109,7 @@ def measured(collection: Collection, every: int) -> dict:
             own = answers(collection, name, first)
             order = Change(Action.ADD, name)
             wider = change.apply(champion, order, own, {})
-            judged = shadow.compare(champion, wider, evidence.OnboardingEvidence(own, name), order, GateRules())
+            judged = shadow.compare(champion, wider, own, order, GateRules())
             gains = gained(champion, wider, arena, held_out)
             verdict = shadow.judge(judged, order, MAX_LOSS)
             found[str(k)].append(

@@ -22,7 +22,6 @@ from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow
 from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import ANSWERS_AT, Action, Change
-from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.routers.constant import Constant
 from modelsat.steps import onboard
 from modelsat.text import rendering
@@ -75,17 +74,13 @@ def own(make_collection: MakeCollection, questions: list[str]) -> Callable[[floa
     return make
 
 
-def evidence(*parts: Collection) -> OnboardingEvidence:
-    return OnboardingEvidence(gathered.merged(parts), "new")
-
-
 def test_strong_newcomer_takes_the_traffic_and_its_gain_is_measured_on_its_own_answers(
     parent: Bundle, own: Callable[[float], Collection]
 ) -> None:
     known = own(0.9)
     made = changes.apply(parent, ADD, known, {})
 
-    found = shadow.compare(parent, made, evidence(known), ADD)
+    found = shadow.compare(parent, made, known, ADD)
 
     assert (found.where, found.prompts) == ("aptitude questions", 80)
     assert 20 <= found.scored <= 80
@@ -109,7 +104,7 @@ def test_hard_questions_take_nothing_from_a_lead_that_is_kept_on_them(
     )
     known = own(0.6)
 
-    found = shadow.compare(easier, changes.apply(easier, ADD, known, {}), evidence(known), ADD)
+    found = shadow.compare(easier, changes.apply(easier, ADD, known, {}), known, ADD)
 
     assert found.after == {"new": 1.0}
     assert found.gain is not None
@@ -120,7 +115,7 @@ def test_weak_newcomer_is_let_in_and_gets_nothing(parent: Bundle, own: Callable[
     known = own(0.2)
     made = changes.apply(parent, ADD, known, {})
 
-    found = shadow.compare(parent, made, evidence(known), ADD)
+    found = shadow.compare(parent, made, known, ADD)
 
     assert found.after == {"ada": 1.0}
     assert found.loss_bound == 0.0
@@ -137,7 +132,7 @@ def test_outcomes_on_held_out_prompts_decide_where_they_are_known(
     outcomes = make_collection(truth, texts, ("ada", "bob", "new"), prompt_ids=[f"t{i}" for i in range(100)])
     made = changes.apply(parent, ADD, known, {})
 
-    found = shadow.compare(parent, made, evidence(known, outcomes), ADD)
+    found = shadow.compare(parent, made, gathered.merged([known, outcomes]), ADD)
 
     assert (found.where, found.scored, found.basis) == ("held-out prompts", 100, "outcomes on held-out prompts")
     assert found.gain is not None
@@ -172,7 +167,7 @@ def test_removal_says_who_takes_over_and_is_carried_out(parent: Bundle) -> None:
     change = Change(Action.REMOVE, "ada")
     made = changes.apply(parent, change, None, {})
 
-    found = shadow.compare(parent, made, OnboardingEvidence(gathered.nothing(), "ada"), change)
+    found = shadow.compare(parent, made, gathered.nothing(), change)
 
     assert (found.before, found.after, found.gain) == ({"ada": 1.0}, {"bob": 1.0}, None)
     verdict = shadow.judge(found, change, 0.0)
@@ -266,9 +261,9 @@ def test_results_are_read_under_the_names_of_the_champion(
 
     found = gathered.gather(parent, ADD, [str(folder)], [str(tmp_path / "gone")], {"aliases": ["org/new"]})
 
-    assert sorted(found.results.candidates["candidate"].to_pylist()) == ["ada", "new"]
-    assert found.answers.scores.num_rows == 80
-    assert any("not within reach" in note for note in found.results.notes)
+    assert sorted(found.candidates["candidate"].to_pylist()) == ["ada", "new"]
+    assert gathered.only(found, ["new"]).scores.num_rows == 80
+    assert any("not within reach" in note for note in found.notes)
 
 
 def test_source_without_the_candidate_says_whom_it_holds(
@@ -359,7 +354,7 @@ def test_change_that_moves_others_is_refused(parent: Bundle, own: Callable[[floa
     moved = replace(made, calibration=bundle.Calibration(2.0, 0.0))
 
     with pytest.raises(InputError, match="moves probabilities of other candidates"):
-        shadow.compare(parent, moved, evidence(own(0.9)), ADD)
+        shadow.compare(parent, moved, own(0.9), ADD)
 
 
 def test_changed_bundle_can_be_written_and_read(

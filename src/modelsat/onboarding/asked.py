@@ -13,11 +13,11 @@ from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data.answers_folder import ANSWERS, REPORT
+from modelsat.data.collection import Collection
 from modelsat.io import storage
 from modelsat.io.progress import StepProgress
 from modelsat.onboarding import asking
 from modelsat.onboarding.asking import AskingSettings
-from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.onboarding.order import Order
 from modelsat.text import rendering
 
@@ -55,16 +55,17 @@ def unreadable(sources: Sequence[str]) -> int:
     return sum(int(json.loads(storage.read(report)).get("unreadable", 0)) for report in reports)
 
 
-def beside_zoo(parent: Bundle, evidence: OnboardingEvidence, unparsable: int) -> CheckedAnswers:
+def beside_zoo(parent: Bundle, answers: Collection, candidate: str, unparsable: int) -> CheckedAnswers:
     """Return the candidate's answers to the aptitude test and the zoo's to the same questions.
 
     Args:
         parent: The champion's bundle, which need not hold its router.
-        evidence: With the candidate's answers.
+        answers: The candidate's own results.
+        candidate: Its name there.
         unparsable: How many of them could not be read.
     """
     test = parent.aptitude_test
-    own = admission.answers_to_test(AptitudeTest(test, ""), evidence.answers, [evidence.candidate])
+    own = admission.answers_to_test(AptitudeTest(test, ""), answers, [candidate])
     options = [len(choices or ()) for choices in test["choices"].to_pylist()]
     return CheckedAnswers(
         scores=own[:, 0],

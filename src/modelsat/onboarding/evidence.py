@@ -1,7 +1,7 @@
 """What is known about a change: the candidate's answers, and what the champion's candidates scored on those prompts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,28 +15,10 @@ from modelsat.errors import InputError, ModelsatError
 from modelsat.onboarding.change import Action, Change
 
 
-@dataclass(frozen=True)
-class OnboardingEvidence:
-    """Results of the candidate and of those that the champion knows, under the champion's names.
-
-    Attributes:
-        results: Of all of them; its notes say what could not be read.
-        candidate: Whose change it is.
-    """
-
-    results: Collection
-    candidate: str
-
-    @property
-    def answers(self) -> Collection:
-        """Return the candidate's own results."""
-        return only(self.results, [self.candidate])
-
-
 def gather(
     bundle: Bundle, change: Change, sources: Sequence[str], zoo: Sequence[str], facts: Mapping[str, Any]
-) -> OnboardingEvidence:
-    """Collect results, under canonical names from here on.
+) -> Collection:
+    """Collect the results of the candidate and of those that the champion knows, under canonical names from here on.
 
     Args:
         bundle: The champion's.
@@ -45,6 +27,9 @@ def gather(
             no candidate is added.
         zoo: The same for the results behind the champion; one that cannot be read is noted and left.
         facts: What the catalogue says of the candidate.
+
+    Returns:
+        The results, whose notes say what could not be read.
 
     Raises:
         InputError: The sources hold no answer of a candidate that is to be added.
@@ -70,7 +55,7 @@ def gather(
                     f"the results behind the champion are not within reach, so nothing is compared there: {error}"
                 )
     results = merged(parts) if parts else nothing()
-    return OnboardingEvidence(replace(results, notes=(*results.notes, *notes)), change.candidate)
+    return replace(results, notes=(*results.notes, *notes))
 
 
 def nothing() -> Collection:

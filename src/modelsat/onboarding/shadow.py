@@ -20,7 +20,7 @@ from modelsat.errors import InputError
 from modelsat.evaluation import arena
 from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
 from modelsat.onboarding.change import Action, Change
-from modelsat.onboarding.evidence import OnboardingEvidence
+from modelsat.onboarding.evidence import only
 from modelsat.policy import choice, costs, eligibility
 from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 
@@ -64,15 +64,13 @@ class Shadow:
         return abs(self.after.get(candidate, 0.0) - self.before.get(candidate, 0.0))
 
 
-def compare(
-    old: Bundle, new: Bundle, evidence: OnboardingEvidence, change: Change, rules: GateRules = GateRules()
-) -> Shadow:
+def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules: GateRules = GateRules()) -> Shadow:
     """Show both bundles the same prompts.
 
     Args:
         old: The champion's.
         new: The changed one.
-        evidence: Results on held-out prompts, where there are any.
+        results: As of `evidence.gather`; those on held-out prompts decide where there are any.
         change: What was changed.
         rules: Confidence of the bound, and the fewest prompts that decide.
 
@@ -80,17 +78,17 @@ def compare(
         InputError: The change moved probabilities of candidates that it does not concern.
     """
     wide = old if change.action is Action.REMOVE else new
-    ids, texts, truth, where = _prompts(wide, old, evidence)
+    ids, texts, truth, where = _prompts(wide, old, results, change.candidate)
     probability = wide.success_probability(texts)
     _unmoved(old, new, texts, wide.assured(probability), wide)
     before, after = (_choose(one, texts, probability, wide) for one in (old, new))
-    gains = _known_gains(truth, before, after, wide, evidence.candidate)
+    gains = _known_gains(truth, before, after, wide, change.candidate)
     basis = "outcomes on held-out prompts"
     if gains is None or len(gains) < rules.min_prompts:
         gains, basis = None, "nothing: no outcome is known"
         if change.action is Action.ADD:
             gains, basis = (
-                _expected(old, evidence, change, wide.assured(probability), before, after),
+                _expected(old, results, change, wide.assured(probability), before, after),
                 "its answers to the test",
             )
     measured = None if gains is None or not len(gains) else _measured(gains, rules)
@@ -140,14 +138,15 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
     return GateVerdict(outcome, reason, "the champion", shadow.gain or Interval(0.0, 0.0, 0.0), None, shadow.scored)
 
 
-def _prompts(wide: Bundle, old: Bundle, evidence: OnboardingEvidence) -> tuple[list[str], list[str], np.ndarray, str]:
+def _prompts(
+    wide: Bundle, old: Bundle, results: Collection, candidate: str
+) -> tuple[list[str], list[str], np.ndarray, str]:
     """Return ids, texts and outcomes (n, candidates) of held-out prompts; without any, of aptitude questions."""
-    results = evidence.results
     held_out = np.flatnonzero(splits.assign(results.prompts["stem_digest"].to_pylist()) == splits.TEST)
     ids = results.prompts["prompt_id"].to_pylist()
     truth = score_matrix.matrix(results.scores, [ids[i] for i in held_out], wide.names)
-    if evidence.candidate in wide.names and len(held_out):
-        own = ~np.isnan(truth[:, wide.names.index(evidence.candidate)])
+    if candidate in wide.names and len(held_out):
+        own = ~np.isnan(truth[:, wide.names.index(candidate)])
         if own.any():
             held_out, truth = held_out[own], truth[own]
     if len(held_out):
@@ -211,7 +210,7 @@ def _known_gains(
 
 def _expected(
     old: Bundle,
-    evidence: OnboardingEvidence,
+    results: Collection,
     change: Change,
     assured: np.ndarray,
     before: np.ndarray,
@@ -221,13 +220,13 @@ def _expected(
 
     Args:
         old: The champion's bundle.
-        evidence: With the newcomer's answers.
+        results: With the newcomer's answers.
         change: What was changed.
         assured: What choices of the changed bundle count on at the prompts (n, candidates), the newcomer last.
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
-    promised, kept, alike = _unseen(old, evidence, change)
+    promised, kept, alike = _unseen(old, results, change)
     moved = before != after
     if not moved.any() or not len(promised):
         return np.zeros(len(promised)) if len(promised) else None
@@ -240,7 +239,7 @@ def _expected(
     return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
 
 
-def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _unseen(old: Bundle, results: Collection, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, in truth, by kind.
 
     The promise is that of a bundle that does not know the newcomer's answer. Where that of the champion's choice is not
@@ -249,7 +248,7 @@ def _unseen(old: Bundle, evidence: OnboardingEvidence, change: Change) -> tuple[
     """
     test = old.aptitude_test
     place = {stem: i for i, stem in enumerate(test["stem_digest"].to_pylist())}
-    own = evidence.answers
+    own = only(results, [change.candidate])
     stems = dict(zip(own.prompts["prompt_id"].to_pylist(), own.prompts["stem_digest"].to_pylist(), strict=True))
     asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
     order = sorted(asked, key=place.__getitem__)

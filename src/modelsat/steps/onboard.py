@@ -18,7 +18,6 @@ from modelsat.onboarding import evidence as gathered
 from modelsat.onboarding import shadow as shadows
 from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import Action
-from modelsat.onboarding.evidence import OnboardingEvidence
 from modelsat.onboarding.order import Order
 from modelsat.onboarding.shadow import Shadow
 from modelsat.reports import onboarded
@@ -77,8 +76,9 @@ def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path)
             scores = [asked.ask(parent, order, settings, sources.work, sources.answers)]
         zoo = sources.zoo or parent.lineage.get("sources", [])
         found = gathered.gather(parent, order.change, scores if adds else [], zoo, order.facts)
-        found.results.write(into)
-        key = changes.run_key(parent, order.change, found.answers if adds else None, order.facts)
+        found.write(into)
+        own = gathered.only(found, [order.change.candidate]) if adds else None
+        key = changes.run_key(parent, order.change, own, order.facts)
     return key, asked.unreadable(scores)
 
 
@@ -88,18 +88,21 @@ def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: 
     Returns:
         What speaks against them in one sentence, "" where nothing does, and counts.
     """
+    candidate = order.change.candidate
     findings: tuple[Finding, ...] = ()
     if order.change.action is Action.ADD:
         with opening.opened_champion(order, with_router=False) as parent:
-            findings = answer_checks.check(asked.beside_zoo(parent, _evidence(order, results), unparsable))
+            answers = gathered.only(Collection.read(results), [candidate])
+            findings = answer_checks.check(asked.beside_zoo(parent, answers, candidate, unparsable))
     against = answer_checks.refusals(findings, trusted)
-    onboarded.write_checks(order.change.candidate, findings, against, page)
-    return onboarded.refusal(order.change.candidate, against), {"checks": len(findings), "refusals": len(against)}
+    onboarded.write_checks(candidate, findings, against, page)
+    return onboarded.refusal(candidate, against), {"checks": len(findings), "refusals": len(against)}
 
 
 def admit(order: Order, results: Path, router: Path, page: Path) -> str:
     """Write the changed bundle and the page with the candidate's card; return what was done in one sentence."""
-    own = _evidence(order, results).answers if order.change.action is Action.ADD else None
+    adds = order.change.action is Action.ADD
+    own = gathered.only(Collection.read(results), [order.change.candidate]) if adds else None
     with opening.opened_champion(order) as parent:
         made = changes.apply(parent, order.change, own, order.facts).write(router)
     onboarded.write_card(made, order.change, page)
@@ -109,7 +112,7 @@ def admit(order: Order, results: Path, router: Path, page: Path) -> str:
 def compare(order: Order, results: Path, router: Path, max_loss: float) -> Judged:
     """Evaluate the changed bundle in the shadow of the champion."""
     with opening.opened_champion(order) as parent:
-        found = shadows.compare(parent, bundle.read(router), _evidence(order, results), order.change)
+        found = shadows.compare(parent, bundle.read(router), Collection.read(results), order.change)
     return Judged(found, shadows.judge(found, order.change, max_loss), _metrics(found, order))
 
 
@@ -126,10 +129,6 @@ def write_pages(judged: Judged, order: Order, page: Path, decisions: Path, resul
         "parent": {"epoch": order.epoch, "model": order.model, "bundle": order.bundle_digest},
     }
     write_json(result, facts)
-
-
-def _evidence(order: Order, results: Path) -> OnboardingEvidence:
-    return OnboardingEvidence(Collection.read(results), order.change.candidate)
 
 
 def _metrics(found: Shadow, order: Order) -> dict[str, float]:
