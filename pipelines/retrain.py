@@ -61,7 +61,7 @@ def retrain(
         train_ranks: Training processes on the node; one per GPU where there are any.
         train_backbone: Folder of the language model; empty takes the packaged MiniLM.
         train_work_root: Folder for training states and checkpoints; a killed training goes on there.
-        train_gpu_limit: GPUs of the fine-tuning pod; 0 trains on the processor.
+        train_gpu_limit: GPUs of the fine-tuning pod; 0 trains on the CPU.
         train_nodes: Nodes of a Kubeflow TrainJob; 0 trains in the step's own pod.
         train_node_gpus: GPUs on each node of a TrainJob; ranks are per node then.
         train_node_selector: Node labels of the fine-tuning pods, as a JSON object.

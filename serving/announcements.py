@@ -103,5 +103,5 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict):
-        raise Refused(400, "the body is no JSON object")
+        raise Refused(400, "the request body is not a JSON object")
     return told

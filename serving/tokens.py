@@ -35,12 +35,12 @@ def known(tokens: str, file: Path | None) -> frozenset[str]:
         first = line.split("#", 1)[0].split()[:1]
         if first and not _DIGEST.fullmatch(first[0].lower()):
             raise InputError(
-                f"line {number} of clients {str(file)!r} begins with no SHA-256 of 64 hexadecimal digits; "
+                f"line {number} of clients {str(file)!r} does not start with a SHA-256 of 64 hexadecimal digits; "
                 "write what `printf %s TOKEN | sha256sum` prints"
             )
         found.update(one.lower() for one in first)
     if not found:
-        raise InputError(f"clients {str(file)!r} name nobody; write one SHA-256 a line, or leave the option out")
+        raise InputError(f"clients {str(file)!r} contain no client; write one SHA-256 a line, or leave the option out")
     return frozenset(found)
 
 

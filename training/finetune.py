@@ -3,7 +3,7 @@ r"""Fine-tune the Model-SAT network with DeepSpeed.
     python -m torch.distributed.run --nproc_per_node 1 -m training.finetune \
         --instructions DIR --backbone DIR --work DIR --recipe cpu
 
-Stage 1 teaches connector and head while the language model rests; stage 2 teaches everything, adapters included
+Stage 1 teaches connector and head while the language model is frozen; stage 2 teaches everything, adapters included
 (Model-SAT, section 6). What is left in `--work` is `network.safetensors`, adapters merged, with `trained.json` written
 last. Killed at any point, the same command goes on from the last complete checkpoint. It knows neither Kubeflow nor
 MLflow.

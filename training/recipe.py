@@ -33,7 +33,7 @@ class Recipe(Optimisation):
         8, ge=0, description="rank of the adapters on query and value projections; 0 trains the upper layers whole"
     )
     connector_steps: int = pydantic.Field(
-        1000, ge=0, description="steps of stage 1: the language model rests, only what reads cards learns"
+        1000, ge=0, description="steps of stage 1: the language model is frozen, only what reads cards learns"
     )
     connector_batch: int = pydantic.Field(128, ge=1, description="prompts per step in stage 1, over all ranks")
     connector_learning_rate: float = pydantic.Field(2e-3, gt=0, description="peak rate of stage 1")

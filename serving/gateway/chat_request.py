@@ -50,12 +50,12 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
     try:
         fields = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        raise Refused(400, "the body is no JSON; send an object with 'model' and 'messages'") from None
+        raise Refused(400, "the request body is not valid JSON; send an object with 'model' and 'messages'") from None
     if not isinstance(fields, dict):
-        raise Refused(400, "the body is no JSON object; send one with 'model' and 'messages'")
+        raise Refused(400, "the request body is not a JSON object; send one with 'model' and 'messages'")
     name = fields.get("model", model)
     if not isinstance(name, str) or not name:
-        raise Refused(400, "'model' is missing or no text; send 'auto' or the name of a candidate")
+        raise Refused(400, "'model' must be a string; send 'auto' or the name of a candidate")
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise Refused(400, "'messages' is no list of messages; send at least one, with 'role' and 'content'")

@@ -132,7 +132,9 @@ def _parsed(body: bytes) -> tuple[str, float]:
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or set(told) != _FIELDS:
-        raise Refused(400, "the body is no JSON object of 'feedback_id' and 'score'; send both and nothing else")
+        raise Refused(
+            400, "the request body must be a JSON object of 'feedback_id' and 'score'; send both and nothing else"
+        )
     if not isinstance(told["feedback_id"], str) or not log.is_share(told["score"]):
         raise Refused(400, "'feedback_id' is a text and 'score' a number in [0, 1]; correct them")
     return told["feedback_id"], float(told["score"])

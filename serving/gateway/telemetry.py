@@ -36,10 +36,12 @@ class Telemetry:
         )
         self._refused = Counter(names.REFUSED, "Requests that were not answered.", ["reason"], registry=registry)
         self.dearest_share = Gauge(
-            names.DEAREST_SHARE, "Largest share of the dearest candidate of any client.", registry=registry
+            names.DEAREST_SHARE,
+            "Largest share of requests that any client sends to the most expensive model.",
+            registry=registry,
         )
         self.escalations = Counter(
-            names.ESCALATIONS, "Decisions in which the dearest candidate was held back.", registry=registry
+            names.ESCALATIONS, "Decisions in which the most expensive model was withheld.", registry=registry
         )
         self.feedback = Counter(
             names.FEEDBACK, "Rows that the feedback log took: answers and outcomes.", ["event"], registry=registry

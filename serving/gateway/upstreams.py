@@ -98,7 +98,7 @@ def _fault(row: Any) -> str | None:
     except InputError as error:
         return f"base_url {error}"
     if not isinstance(row.get("model", ""), str):
-        return "model is no text; put quotes around it"
+        return "model must be a string; put quotes around it"
     variable = row.get("key_variable", "KEY")
     if not is_variable_name(variable):
         return "key_variable is no name of an environment variable; write the name, such as QWEN_API_KEY, never the key"

@@ -37,7 +37,7 @@ class RetrainSettings(pydantic.BaseModel):
     train_work_root: str = Field(
         "/mnt/modelsat/work", description="Folder for training states and checkpoints; a killed training goes on there."
     )
-    train_gpu_limit: str = Field("0", description="GPUs of the fine-tuning pod; 0 trains on the processor.")
+    train_gpu_limit: str = Field("0", description="GPUs of the fine-tuning pod; 0 trains on the CPU.")
     train_nodes: int = Field(0, ge=0, description="Nodes of a Kubeflow TrainJob; 0 trains in the step's own pod.")
     train_node_gpus: int = Field(0, ge=0, description="GPUs on each node of a TrainJob; ranks are per node then.")
     train_node_selector: dict[str, str] = Field(

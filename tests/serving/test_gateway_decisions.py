@@ -245,7 +245,7 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
         ("upstreams: [{candidate: a, base_url: 'http://'}]", "base_url names no host"),
         ("upstreams: [{candidate: a, base_url: 'http://h:99999999'}]", "base_url has a port"),
         ("upstreams: [{candidate: a}]", "base_url is missing"),
-        ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model is no text"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model must be a string"),
         ("upstreams: [{candidate: a, base_url: 'http://h', timeout_seconds: 0}]", "timeout_seconds"),
         ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_KEY}]", "variable A_KEY is not set"),
         ("upstreams: [{candidate: 'a b', base_url: 'http://h'}]", "'a b' is not usable"),
@@ -277,7 +277,7 @@ def test_file_that_holds_a_token_instead_of_its_digest_is_refused_without_repeat
     file = tmp_path / "clients"
     file.write_text("sesame\n", encoding="utf-8")
 
-    with pytest.raises(InputError, match="begins with no SHA-256") as error:
+    with pytest.raises(InputError, match="does not start with a SHA-256") as error:
         tokens.known("", file)
 
     assert "sesame" not in str(error.value)
@@ -287,7 +287,7 @@ def test_file_of_clients_that_names_nobody_lets_nobody_in_silently(tmp_path: Pat
     file = tmp_path / "clients"
     file.write_text("# nobody yet\n", encoding="utf-8")
 
-    with pytest.raises(InputError, match="name nobody"):
+    with pytest.raises(InputError, match="contain no client"):
         tokens.known("", file)
 
 

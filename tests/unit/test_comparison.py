@@ -186,7 +186,7 @@ def test_candidate_of_whom_no_answer_is_known_is_named(
         [str(scores)], [str(always_large)], tmp_path, [str(make_results("sim-translator"))], progress=told.append
     )
 
-    (note,) = [line for line in told if "never chooses" in line]
+    (note,) = [line for line in told if "cannot choose" in line]
     assert "sim-generalist-medium" in note
     assert "sim-translator" not in note
     assert not any(name in note.replace(",", "").split() for name in KNOWN)

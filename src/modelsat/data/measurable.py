@@ -1,4 +1,4 @@
-"""Results that routers can be measured on: what would make figures wrong is refused, what counts nowhere is told.
+"""Results that routers can be measured on: what would make figures wrong is refused, what is left out is reported.
 
 The pipeline halts at the first bad row (`validation`). Here a researcher compares on whatever was collected, so single
 rows may be missing; but no table comes of a file that nobody could read, nor of scores on another scale.
@@ -20,7 +20,7 @@ def collect(sources: Sequence[str], tell: Callable[[str], None] = lambda _: None
 
     Args:
         sources: Folders or `s3://` prefixes with benchmark results.
-        tell: Called with a line for everything that counts nowhere.
+        tell: Called with a line for everything that is left out.
 
     Raises:
         InputError: A source or a whole file of it cannot be read, or scores are not in [0, 1] or have no prompts.

@@ -79,7 +79,7 @@ def compare(
         facts: Catalogue of candidates, with prices, dates and aliases that the results do not tell.
         questions: How many questions of a bundle's aptitude test, from the first, a newcomer was asked; None: all that
             it answered, and other labelled questions too.
-        progress: Called with a line for what counts nowhere, before each router is scored, and now and then meanwhile.
+        progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
         annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
 
     Raises:
@@ -119,7 +119,7 @@ def compare(
                 told_of = known.keys() | Roster.of(answers.candidates).match(collection.candidates).keys()
                 silent = [one for one in _in_a_pool(arena) if one not in told_of]
                 if silent:
-                    progress(f"note: {name} never chooses {', '.join(silent)}, of whom the outcomes hold no answer")
+                    progress(f"note: {name} cannot choose {', '.join(silent)}: the results contain no answers from it")
     if annotator is not None:
         uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
     table = evaluation.evaluate(arena, predictions, terms=terms)

@@ -159,7 +159,7 @@ def _review(file: SourceFile) -> Review:
     try:
         told = json.loads(file.path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file.uri!r} is no JSON ({error}); correct it") from error
+        raise InputError(f"{file.uri!r} is not valid JSON ({error}); correct it") from error
     fields = set(Review.__dataclass_fields__)
     lists = isinstance(told, dict) and all(
         name in fields and isinstance(names, list) and all(isinstance(one, str) for one in names)

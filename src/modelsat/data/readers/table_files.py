@@ -209,7 +209,7 @@ def _open_json_lines(file: SourceFile, text: str, log: ReadingLog) -> TableSheet
             rows.append(row)
             numbers.append(line)
         else:
-            log.reject(file.uri, "the line is no JSON object in UTF-8; write one object per line", line)
+            log.reject(file.uri, "the line is not a JSON object in UTF-8; write one object per line", line)
     names = dict.fromkeys(name for row in rows for name in row)
     return TableSheet(file, {name: [row.get(name) for row in rows] for name in names}, numbers)
 
