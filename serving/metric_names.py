@@ -9,6 +9,8 @@ SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 # Gateway.
 REQUESTS = "modelsat_requests_total"
 FALLBACKS = "modelsat_fallbacks_total"
+UPSTREAM_FAULTS = "modelsat_upstream_faults_total"
+UPSTREAM_OUT = "modelsat_upstream_out"
 ROUTING_SECONDS = "modelsat_routing_seconds"
 UPSTREAM_SECONDS = "modelsat_upstream_seconds"
 SUCCESS_PROBABILITY = "modelsat_success_probability"

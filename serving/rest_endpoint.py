@@ -26,6 +26,8 @@ logger = logging.getLogger("modelsat.serving")
 MODEL_NAME = "router"
 # Anyone who reaches the port could unload the router for good through these routes of KServe.
 _CLOSED = "/v2/repository"
+# Of each candidate, in their order; null where the catalogue does not say.
+_FACTS = ("context_length", "modalities", "tools", "regions")
 
 
 class StrictPlane(DataPlane):  # type: ignore[misc]
@@ -147,6 +149,8 @@ class Rest(RESTServer):  # type: ignore[misc]
             "router_version": version(bundle),
             "best_single": bundle.pool.best_single,
             "candidates": list(bundle.names),
+            "mean_score": bundle.pool.mean_score.tolist(),
+            **{name: bundle.candidates[name].to_pylist() for name in _FACTS},
         }
         return JSONResponse(told | {"parameters": parameters})
 

@@ -25,6 +25,7 @@ from serving.gateway.forwarding import forward
 from serving.gateway.passthrough import Passthrough
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.telemetry import Telemetry
+from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.limits import RequestLimits
 from serving.refusal import Refused
@@ -123,6 +124,7 @@ class Gateway:
             settings.explore,
         )
         self.telemetry = Telemetry()
+        self.health = UpstreamHealth(self.telemetry)
         self.feedback = Feedback(settings.feedback, self.telemetry) if settings.feedback else None
 
     async def chat_completions(self, request: Request) -> Response:
@@ -130,7 +132,7 @@ class Gateway:
         chat, decision, milliseconds = await self._decided(request)
         sent = headers.to_upstream(request.headers, headers.request_id(request))
         began = time.perf_counter()
-        forwarded = await forward(self.client, decision, chat, self.upstreams, sent)
+        forwarded = await forward(self.client, decision, chat, self.upstreams, sent, self.health)
         told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
         if forwarded.response.is_success:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
@@ -183,9 +185,10 @@ class Gateway:
         return Response(generate_latest(self.telemetry.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def readyz(self) -> Response:
-        """Say whether `auto` can be answered."""
+        """Say whether `auto` can be answered, and which upstreams are out."""
         if await self.decider.is_ready():
-            return JSONResponse({"status": "ready"})
+            out = self.health.standing()
+            return JSONResponse({"status": "ready"} | ({"upstreams_out": out} if out else {}))
         return errors.answer(Refused(503, "the router endpoint is not ready and no candidate is known to be best", 1))
 
     def _kept(

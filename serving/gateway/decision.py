@@ -1,6 +1,7 @@
 """The decision on a request: which candidates to try in which order, and why."""
 
 import secrets
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -11,18 +12,22 @@ import httpx
 from modelsat.bundle import ranking
 from modelsat.errors import ServiceError
 from modelsat.policy.preferences import Preferences
-from serving.gateway import endpoint, escalation, exploration, stickiness
+from serving.gateway import endpoint, escalation, exploration, needs, stickiness
 from serving.gateway.best_single import BestSingle
+from serving.gateway.catalogue import ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.conversation import routed_text
 from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
 from serving.gateway.memory import Memory
+from serving.gateway.needs import RequestNeeds
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
 ROUTED, STAYED, HELD_BACK, EXPLICIT, FALLBACK = "routed", "stayed", "held back", "explicit", "fallback"
 EXPLORED = "explored"
+_DESCRIBE_SECONDS = 5.0
+"""How long the endpoint is not asked again what its candidates can do."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class RoutingDecision:
         best_single: Who is best on average, as far as this gateway has heard; empty where nobody is known.
         explanation: Why, where that was asked for.
         propensity: With which probability the first one came first, in (0, 1].
+        context_length: In tokens, of the candidates of which it is known.
     """
 
     order: list[str]
@@ -49,6 +55,7 @@ class RoutingDecision:
     best_single: str = ""
     explanation: dict[str, Any] | None = None
     propensity: float = 1.0
+    context_length: Mapping[str, float] = field(default_factory=dict)
 
 
 class Decider:
@@ -83,6 +90,8 @@ class Decider:
         self._switch_gain = switch_gain
         self._explore = explore
         self._best_single = BestSingle()
+        self._catalogue = ServedCatalogue()
+        self._describe_after = 0.0
 
     async def decide(
         self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False
@@ -109,21 +118,28 @@ class Decider:
         if not available:
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
         previous = self.memory.candidate(client, chat.messages)
+        needed = needs.of_request(chat)
         text = routed_text(chat.messages)
         if not text:
-            return self._fallback(chat, previous, "the user wrote no text")
-        asked = parameters(chat.preferences, available) | ({"explain": True} if explain else {})
+            await self._describe()
+            return self._fallback(chat, previous, needed, "the user wrote no text")
+        reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
+        asked = parameters(chat.preferences, reachable) | ({"explain": True} if explain else {})
         asking = Asking(text, asked, request_id)
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
-            return self._fallback(chat, previous, str(error))
-        self._best_single.learn(routed, available if "available" in asked else None)
+            return self._fallback(chat, previous, needed, str(error))
+        self._best_single.learn(routed, reachable if "available" in asked else None)
+        if self._catalogue.router_version != routed.router_version:
+            await self._describe()
         # Who has no probability does not fulfil what the client asks for.
         rows = [row for row in ranking.rows(routed.ranking) if row["success_probability"] is not None]
         ranked = [row for row in rows if row["candidate"] in available]
         if not ranked:
             raise Refused(503, "no allowed candidate of the router has an upstream; add one to the gateway's file", 60)
+        by_name = {row["candidate"]: row for row in ranked}
+        ranked = [by_name[name] for name in self._able(list(by_name), needed)]
         waits = stickiness.awaits_tool(chat.messages)
         order = stickiness.order(ranked, previous, chat.preferences, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
@@ -142,6 +158,7 @@ class Decider:
             best_single=self._best_single.name,
             explanation=routed.explanation,
             propensity=propensity,
+            context_length=self._catalogue.context_length,
         )
 
     def _guarded(
@@ -155,16 +172,39 @@ class Decider:
 
     async def is_ready(self) -> bool:
         """Say whether `auto` can be answered: the endpoint has a router, or the best single candidate is known."""
-        return bool(self._best_single.name) or await endpoint.is_ready(self._client, self._url, self._deadline_seconds)
+        return bool(self._standing_order()) or await endpoint.is_ready(self._client, self._url, self._deadline_seconds)
 
-    def _fallback(self, chat: ChatRequest, previous: str | None, reason: str) -> RoutingDecision:
+    async def _describe(self) -> None:
+        """Learn what is known of the candidates, once for each version of the router."""
+        now = time.monotonic()
+        if now < self._describe_after:
+            return
+        described = await endpoint.describe(self._client, self._url, self._deadline_seconds)
+        if described.order:
+            self._catalogue = described
+        # Replicas of two versions, or an endpoint that fails, cost a request now and then and never each of them.
+        self._describe_after = now + _DESCRIBE_SECONDS
+
+    def _able(self, names: list[str], needed: RequestNeeds) -> list[str]:
+        able = needs.able(names, needed, self._catalogue.facts)
+        if not able:
+            raise Refused(400, needs.lacking(needed))
+        return able
+
+    def _standing_order(self) -> list[str]:
+        """Return the candidates, the best single one first, as far as this gateway has heard."""
+        return self._best_single.order() or list(self._catalogue.order)
+
+    def _fallback(self, chat: ChatRequest, previous: str | None, needed: RequestNeeds, reason: str) -> RoutingDecision:
         patterns = chat.preferences.candidates
-        known = [name for name in allowed(self._best_single.order(), patterns) if name in self._upstreams]
+        known = [name for name in allowed(self._standing_order(), patterns) if name in self._upstreams]
         if previous is not None and previous in allowed(self._upstreams, patterns):
             known = [previous, *(name for name in known if name != previous)]
         if not known:
             raise Refused(503, f"{reason}, and no router has said yet who is best; name a model, or try again", 1)
-        return RoutingDecision(known, FALLBACK, self._best_single.router_version, reason)
+        version = self._best_single.router_version or self._catalogue.router_version
+        order = self._able(known, needed)
+        return RoutingDecision(order, FALLBACK, version, reason, context_length=self._catalogue.context_length)
 
 
 def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]:

@@ -12,10 +12,13 @@ import numpy as np
 
 from modelsat.bundle.ranking import Ranking
 from modelsat.errors import ServiceError
+from serving.gateway import catalogue
+from serving.gateway.catalogue import ServedCatalogue
 from serving.refusal import Refused
 
 _INFER = "/v2/models/router/infer"
 _READY = "/v2/health/ready"
+_METADATA = "/v2/models/router"
 _ROUTES = re.compile(r"/*(/v2(/health(/\w+)?|/models(/router(/\w+)?)?)?|/v1(/models(/router(:\w+)?)?)?)?/*$")
 _MOST_SENTENCE = 300
 LOGIN = "MODELSAT_ENDPOINT_TOKEN"
@@ -94,6 +97,16 @@ async def is_ready(client: httpx.AsyncClient, url: str, deadline_seconds: float)
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL):
         return False
     return response.status_code == httpx.codes.OK
+
+
+async def describe(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> ServedCatalogue:
+    """Return the candidates of the router that serves and what is known of them; an empty catalogue where none does."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            response = await client.get(url.rstrip("/") + _METADATA, headers=_login())
+        return catalogue.read(response.json()) if response.status_code == httpx.codes.OK else ServedCatalogue()
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError, AttributeError):
+        return ServedCatalogue()
 
 
 def _login() -> dict[str, str]:

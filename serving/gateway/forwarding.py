@@ -1,21 +1,24 @@
 """Calls the candidates' upstreams: bytes in both directions as they are, the next candidate where one fails at once.
 
-After the first byte there is no way back: the client has read it.
+After the first byte there is no way back, since the client has read it: an answer is held back until it says something.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
 
+from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
-from serving.gateway.decision import RoutingDecision
+from serving.gateway.decision import EXPLICIT, RoutingDecision
+from serving.gateway.upstream_faults import UpstreamFault
+from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
 ATTEMPTS = 3
 CONNECT_SECONDS = 5.0
-_OTHERS_MAY_DO_BETTER = {408, 429}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Forwarded:
         candidate: Who answers.
         response: To be closed by whoever reads it.
         chunks: Its body as it came over the wire.
-        failures: What went wrong at the candidates tried before, as `candidate: fault`.
+        failures: What went wrong at the candidates tried before, each with its fault.
     """
 
     candidate: str
@@ -41,38 +44,70 @@ async def forward(
     chat: ChatRequest,
     upstreams: Mapping[str, Upstream],
     headers: Mapping[str, str],
+    health: UpstreamHealth,
 ) -> Forwarded:
     """Call the candidates of a decision in order until one answers.
 
-    An upstream that cannot be reached, is silent, or answers 408, 429 or 5xx is left for the next one; the last one's
-    answer is passed on whatever it is.
+    Candidates that are out are left for the others. Where no candidate answers, the client gets the last thing that an
+    upstream said and that is meant for clients.
 
     Raises:
-        Refused: None could be reached (502).
+        Refused: None answered, and none said anything that is the client's to know (502).
     """
-    tried = decision.order[:ATTEMPTS]
-    failures: list[tuple[str, str]] = []
-    for candidate in tried:
-        upstream = upstreams[candidate]
-        try:
-            response = await _begun(client, upstream, chat, headers)
-            retried = response.status_code >= 500 or response.status_code in _OTHERS_MAY_DO_BETTER
-            if retried and candidate != tried[-1]:
-                await response.aclose()
-                failures.append((candidate, str(response.status_code)))
-                continue
-            chunks = await _with_first(response)
-        except httpx.HTTPError as error:
-            failures.append((candidate, type(error).__name__))
-            continue
-        return Forwarded(candidate, response, chunks, tuple(failures))
-    faults = ", ".join(f"{candidate} ({fault})" for candidate, fault in failures)
-    raise Refused(502, f"no upstream answered: {faults}; try again, or name another model", 1)
+    is_named = decision.outcome == EXPLICIT
+    waiting, out = (list(decision.order), []) if is_named else health.split(decision.order)
+    before = decision.order.index(waiting[0])
+    failures = [(name, f"out after {health.reason(name)}") for name in out if decision.order.index(name) < before]
+    kept: tuple[str, AnswerStart] | None = None
+    try:
+        for _ in range(ATTEMPTS):
+            if not waiting:
+                break
+            candidate = waiting.pop(0)
+            start, fault = await _begun(client, upstreams[candidate], chat, headers)
+            if start is not None and (fault is None or fault.is_passed_on):
+                superseded, kept = kept, (candidate, start)
+                start = superseded[1] if superseded else None
+            if start is not None:
+                await start.response.aclose()
+            if fault is None:
+                break
+            health.failed(candidate, fault)
+            failures.append((candidate, fault.reason))
+            if fault.needs_longer_context:
+                waiting = longer(waiting, candidate, decision.context_length)
+    except BaseException:
+        if kept is not None:
+            await kept[1].response.aclose()
+        raise
+    if kept is None:
+        faults = ", ".join(f"{candidate} ({fault})" for candidate, fault in failures)
+        raise Refused(502, f"no upstream answered: {faults}; try again, or name another model", 1)
+    candidate, answer = kept
+    if answer.response.is_success:
+        health.answered(candidate)
+    others = tuple(failure for failure in failures if failure[0] != candidate)
+    return Forwarded(candidate, answer.response, answer.chunks(), others)
+
+
+def longer(names: Sequence[str], than: str, context_length: Mapping[str, float]) -> list[str]:
+    """Return the candidates that may read what was too long for one: all but those known to read no more.
+
+    Args:
+        names: Candidates.
+        than: Who found it too long.
+        context_length: In tokens, of the candidates of which it is known.
+    """
+    least = context_length.get(than)
+    if least is None:
+        return list(names)
+    return [name for name in names if context_length.get(name, math.inf) > least]
 
 
 async def _begun(
     client: httpx.AsyncClient, upstream: Upstream, chat: ChatRequest, headers: Mapping[str, str]
-) -> httpx.Response:
+) -> tuple[AnswerStart | None, UpstreamFault | None]:
+    """Call one upstream and read the start of its answer; return it, if there is one, and what is wrong with it."""
     request = client.build_request(
         "POST",
         upstream.address.completions,
@@ -80,21 +115,16 @@ async def _begun(
         headers={**headers, **upstream.address.login(upstream.key)},
         timeout=httpx.Timeout(upstream.timeout_seconds, connect=min(CONNECT_SECONDS, upstream.timeout_seconds)),
     )
-    return await client.send(request, stream=True)
-
-
-async def _with_first(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Wait for the first chunk, so that a failure before it can still go elsewhere."""
-    chunks = response.aiter_raw()
     try:
-        first = await anext(chunks, b"")
-    except httpx.HTTPError:
+        response = await client.send(request, stream=True)
+    except httpx.HTTPError as error:
+        return None, UpstreamFault(type(error).__name__)
+    start = AnswerStart(response)
+    try:
+        return start, await start.fault()
+    except httpx.HTTPError as error:
+        await response.aclose()
+        return None, UpstreamFault(type(error).__name__)
+    except BaseException:
         await response.aclose()
         raise
-
-    async def all_chunks() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-
-    return all_chunks()

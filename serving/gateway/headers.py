@@ -21,7 +21,7 @@ def to_upstream(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
     return {
         "content-type": "application/json",
         "accept": _plain(headers.get("accept", ""), "*/*"),
-        "accept-encoding": _plain(headers.get("accept-encoding", ""), "identity"),
+        "accept-encoding": _codings(headers.get("accept-encoding", "")),
         "user-agent": "modelsat-gateway",
         "x-request-id": request_id,
     }
@@ -33,6 +33,14 @@ def from_upstream(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return [
         (name, value) for name, value in named if name not in _NOT_PASSED_BACK and not name.startswith(b"x-modelsat-")
     ]
+
+
+def _codings(accepted: str) -> str:
+    """Return which of the client's encodings an upstream may use: those that the gateway can look into."""
+    named = [
+        one.split(";")[0].strip().lower() for one in accepted.split(",") if not one.replace(" ", "").endswith(";q=0")
+    ]
+    return ", ".join(one for one in named if one in ("gzip", "deflate")) or "identity"
 
 
 def _plain(value: str, otherwise: str) -> str:

@@ -14,6 +14,18 @@ class Telemetry:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(names.REQUESTS, "Answered requests.", ["model", "outcome"], registry=registry)
         self.fallbacks = Counter(names.FALLBACKS, "Upstreams that failed.", ["model", "reason"], registry=registry)
+        self.upstream_faults = Counter(
+            names.UPSTREAM_FAULTS,
+            "Calls that were no answer, by no fault of the client.",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.upstream_out = Gauge(
+            names.UPSTREAM_OUT,
+            "1 while an upstream is out: its key, credit or model fails.",
+            ["model"],
+            registry=registry,
+        )
         self.routing_seconds = Histogram(
             names.ROUTING_SECONDS, "Time to a decision.", buckets=SECONDS, registry=registry
         )

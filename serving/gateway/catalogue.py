@@ -1,0 +1,77 @@
+"""What the endpoint's catalogue knows of the candidates: read from the metadata of the router that serves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CandidateFacts:
+    """Facts of one candidate; None where the catalogue does not say.
+
+    Attributes:
+        context_length: In tokens.
+        modalities: What it reads beside text, such as image.
+        tools: Whether it calls tools.
+        regions: Where it is served.
+    """
+
+    context_length: float | None = None
+    modalities: frozenset[str] | None = None
+    tools: bool | None = None
+    regions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class ServedCatalogue:
+    """The candidates of one router version.
+
+    Attributes:
+        router_version: Of the bundle; empty where none is known.
+        order: Candidates, the best single one first.
+        facts: By candidate.
+    """
+
+    router_version: str = ""
+    order: tuple[str, ...] = ()
+    facts: Mapping[str, CandidateFacts] = field(default_factory=dict)
+
+    @property
+    def context_length(self) -> dict[str, float]:
+        """Return the context of each candidate of which it is known."""
+        return {name: one.context_length for name, one in self.facts.items() if one.context_length is not None}
+
+
+def read(metadata: Any) -> ServedCatalogue:
+    """Read the metadata of `GET /v2/models/router`; an endpoint that tells less leaves more unknown.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: It is no metadata.
+    """
+    parameters = metadata["parameters"]
+    names = [str(name) for name in parameters["candidates"]]
+
+    def column(name: str) -> list[Any]:
+        values = parameters.get(name) or [None] * len(names)
+        if len(values) != len(names):
+            raise ValueError
+        return list(values)
+
+    def as_set(value: Any) -> frozenset[str] | None:
+        return None if value is None else frozenset(map(str, value))
+
+    facts = {
+        name: CandidateFacts(
+            None if context is None else float(context),
+            as_set(reads),
+            None if tools is None else bool(tools),
+            as_set(at),
+        )
+        for name, context, reads, tools, at in zip(
+            names, *map(column, ("context_length", "modalities", "tools", "regions")), strict=True
+        )
+    }
+    score = dict(zip(names, column("mean_score"), strict=True))
+    best = parameters.get("best_single")
+    order = sorted(names, key=lambda name: (name != best, -(score[name] or 0.0)))
+    return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts)
