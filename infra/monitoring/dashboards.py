@@ -75,6 +75,10 @@ ROUTER: list[tuple[str, str, str, list[Query]]] = [
     ("Feedback log", "reqps", "line", [
         (rate(names.FEEDBACK, "event"), "{{event}}"), (rate(names.FEEDBACK_LOST), "lost"),
     ]),
+    ("Upstream faults by reason", "reqps", "stacked", [
+        (rate(names.UPSTREAM_FAULTS, "model, reason"), "{{model}}: {{reason}}"),
+    ]),
+    ("Upstreams that are out", "short", "line", [(f"max by (model) ({names.UPSTREAM_OUT})", "{{model}}")]),
     ("Endpoints ready", "short", "line", [(f"sum({names.READY})", "ready"), (f"count({names.READY})", "all")]),
 ]  # fmt: skip
 

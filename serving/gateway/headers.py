@@ -8,6 +8,8 @@ from fastapi import Request
 _NOT_PASSED_BACK = {
     b"connection", b"date", b"keep-alive", b"proxy-authenticate", b"server", b"set-cookie", b"te", b"trailer",
     b"transfer-encoding", b"upgrade",
+    # Whose account answers is the operator's business.
+    b"openai-organization", b"openai-project",
 }  # fmt: skip
 
 

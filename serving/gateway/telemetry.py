@@ -22,7 +22,7 @@ class Telemetry:
         )
         self.upstream_out = Gauge(
             names.UPSTREAM_OUT,
-            "1 while an upstream is out: its key, credit or model fails.",
+            "1 from a fault of key, credit, model or address until the upstream answers.",
             ["model"],
             registry=registry,
         )

@@ -74,7 +74,11 @@ class Providers:
             return Response(fault[1], fault[0], media_type="application/json")
         if body.get("stream"):
             return StreamingResponse(iter(EVENTS), media_type="text/event-stream")
-        return Response(b'{"choices":[{"message":{"role":"assistant","content":"3"}}]}', media_type="application/json")
+        content, account = (
+            b'{"choices":[{"message":{"role":"assistant","content":"3"}}]}',
+            {"openai-organization": "acme"},
+        )
+        return Response(content, headers=account, media_type="application/json")
 
 
 @pytest.fixture(scope="module")
@@ -354,6 +358,10 @@ def test_error_within_a_200_of_every_upstream_is_a_502(
 
     assert answer.status_code == 502
     assert SECRET not in answer.text
+
+
+def test_account_of_the_operator_is_not_told(ask: Callable[..., httpx.Response]) -> None:
+    assert "openai-organization" not in ask().headers
 
 
 def request(**fields: Any) -> ChatRequest:
