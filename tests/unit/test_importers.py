@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelsat.data import catalogue
-from modelsat.data.importers import mlflow_models, openrouter
+from modelsat.data.importers import litellm, mlflow_models, model_lists, openrouter
 from modelsat.errors import InputError
 from modelsat.io import mlflow_registry
 
@@ -42,6 +42,7 @@ def test_model_of_openrouter_becomes_a_candidate() -> None:
         "tools": True,
         "served_as": "openai/gpt-4o",
         "api_key_env": "OPENROUTER_API_KEY",
+        "reasoning": False,
     }
 
 
@@ -157,3 +158,339 @@ def test_revision_is_found_on_a_real_registry_whatever_the_name_holds(tmp_path: 
     found = mlflow_models.read(client).candidates.to_pylist()
 
     assert {row["revision"] for row in found if "other" not in row["candidate"]} == {"3"}
+
+
+TODAY = date(2026, 11, 30)
+
+
+def imported(*models: Mapping[str, Any], **more: Any) -> Any:
+    return openrouter.read({"data": list(models), **more}, today=TODAY)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"id": "~lab/alpha-latest", "alias_target": "lab/alpha"},
+        {"id": "~lab/alpha-latest"},
+        {"id": "lab/newest", "alias_target": "lab/alpha"},
+    ],
+)
+def test_moving_alias_is_left_out(entry: dict[str, Any]) -> None:
+    found = imported(MODEL, {**MODEL, "canonical_slug": None, **entry})
+
+    assert found.candidates["candidate"].to_pylist() == ["openai/gpt-4o"]
+    assert "is a moving alias" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"pricing": {"prompt": "-1", "completion": "-1"}},
+        {"architecture": {"tokenizer": "Router", "output_modalities": ["text"]}},
+    ],
+)
+def test_router_of_openrouter_is_no_candidate(entry: dict[str, Any]) -> None:
+    found = imported(MODEL, {**MODEL, "id": "openrouter/auto", "canonical_slug": None, **entry})
+
+    assert found.candidates.num_rows == 1
+    assert "'openrouter/auto' is a router" in found.notes[0]
+
+
+def test_expired_model_is_left_out_and_one_that_will_expire_says_when() -> None:
+    gone = {**MODEL, "id": "lab/gone", "canonical_slug": None, "expiration_date": "2026-11-29"}
+    going = {**MODEL, "id": "lab/going", "canonical_slug": None, "expiration_date": "2027-01-31"}
+
+    found = imported(gone, going)
+
+    assert found.candidates["candidate"].to_pylist() == ["lab/going"]
+    assert found.candidates["retires_at"].to_pylist() == [date(2027, 1, 31)]
+    assert found.notes == ("model 1 of the list is left out: 'lab/gone' was retired on 2026-11-29",)
+
+
+def test_price_of_a_model_that_charges_per_request_is_left_unknown() -> None:
+    search = {**MODEL, "pricing": {"prompt": "0.000001", "completion": "0.000001", "request": "0.012"}}
+    whole = {
+        **MODEL,
+        "id": "b/c",
+        "canonical_slug": None,
+        "pricing": {"prompt": "0.000002", "completion": "0", "request": "0"},
+    }
+
+    found = imported(search, whole)
+
+    assert found.candidates["price_in"].to_pylist() == [None, 2.0]
+    assert found.candidates["price_out"].to_pylist() == [None, 0.0]
+    assert "charges 0.012 USD per request" in found.notes[0]
+
+
+def test_output_price_is_unknown_where_reasoning_costs_something_else() -> None:
+    pricing = {"prompt": "0.000002", "completion": "0.000008", "internal_reasoning": "0.000003"}
+
+    (row,) = imported({**MODEL, "pricing": pricing}).candidates.to_pylist()
+
+    assert (row["price_in"], row["price_out"]) == (2.0, None)
+
+
+def test_cache_price_and_reasoning_are_taken_over() -> None:
+    pricing = {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.00000125"}
+
+    (row,) = imported({**MODEL, "pricing": pricing, "supported_parameters": ["reasoning"]}).candidates.to_pylist()
+
+    assert (row["price_cached_in"], row["reasoning"], row["tools"]) == (1.25, True, False)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (
+            {"links": {"next": "https://x/?offset=1"}, "total_count": 612},
+            "1 of 612 models and goes on at https://x/?off",
+        ),
+        ({"total_count": 612}, "the list holds 1 of 612 models and goes on"),
+        ({"has_more": True}, "the list holds 1 models and goes on"),
+    ],
+)
+def test_page_of_a_list_says_that_it_goes_on(more: dict[str, Any], sentence: str) -> None:
+    assert sentence in imported(MODEL, **more).notes[0]
+
+
+def test_whole_list_says_nothing() -> None:
+    assert imported(MODEL, links={"next": None}, total_count=1).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [
+        ({"modality": "text->image"}, "writes no text"),
+        ({"input_modalities": ["audio"], "output_modalities": ["text"]}, "reads no text"),
+    ],
+)
+def test_model_that_takes_or_gives_no_text_is_left_out(architecture: dict[str, Any], reason: str) -> None:
+    assert reason in imported(MODEL, {**MODEL, "id": "a/b", "architecture": architecture}).notes[0]
+
+
+def test_modalities_of_the_older_form_are_read() -> None:
+    (row,) = imported({**MODEL, "architecture": {"modality": "text+image->text"}}).candidates.to_pylist()
+
+    assert row["modalities"] == ["image"]
+
+
+def test_context_falls_back_to_the_provider_and_milliseconds_are_read() -> None:
+    entry = {**MODEL, "context_length": None, "top_provider": {"context_length": 8192}, "created": 1715558400000}
+
+    (row,) = imported(entry).candidates.to_pylist()
+
+    assert (row["context_length"], row["released_at"]) == (8192, date(2024, 5, 13))
+
+
+VLLM = {
+    "id": "Qwen/Qwen2.5-7B-Instruct",
+    "object": "model",
+    "created": 1790000000,
+    "owned_by": "vllm",
+    "root": "/models/qwen",
+    "parent": None,
+    "max_model_len": 32768,
+}
+LOCAL = "http://127.0.0.1:8000/v1"
+
+
+def listed(*models: Mapping[str, Any], **more: Any) -> Any:
+    return model_lists.read({"object": "list", "data": list(models), **more}, LOCAL)
+
+
+def test_list_of_a_server_has_its_context_and_no_release() -> None:
+    """`created` of vLLM is the time of the request."""
+    (row,) = listed(VLLM).candidates.to_pylist()
+
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "candidate": "Qwen/Qwen2.5-7B-Instruct",
+        "family": "Qwen",
+        "context_length": 32768,
+        "endpoint": LOCAL,
+        "served_as": "Qwen/Qwen2.5-7B-Instruct",
+    }
+
+
+def test_list_that_does_not_say_where_its_models_answer_asks_for_the_endpoint() -> None:
+    with pytest.raises(InputError, match="this list of vllm does not say where its models answer; add --endpoint"):
+        model_lists.read({"data": [VLLM]})
+
+
+def test_adapter_has_the_context_of_its_parent() -> None:
+    adapter = {**VLLM, "id": "sql-lora", "root": "/loras/sql", "parent": VLLM["id"], "max_model_len": None}
+
+    found = listed(VLLM, adapter).candidates
+
+    assert found["candidate"].to_pylist() == [VLLM["id"], "sql-lora"]
+    assert found["context_length"].to_pylist() == [32768, 32768]
+
+
+def test_second_served_name_of_a_model_is_an_alias() -> None:
+    found = listed(VLLM, {**VLLM, "id": "qwen"})
+
+    assert found.candidates["candidate"].to_pylist() == [VLLM["id"]]
+    assert found.candidates["aliases"].to_pylist() == [["qwen"]]
+    assert found.notes == ("model 2 of the list is left out: 'qwen' is another name of 'Qwen/Qwen2.5-7B-Instruct'",)
+
+
+def test_list_of_groq_leaves_out_what_is_not_active_or_answers_no_chat() -> None:
+    groq = {"object": "model", "created": 1693721698, "owned_by": "Meta", "active": True, "context_window": 131072}
+
+    found = listed(
+        {**groq, "id": "llama-3.3-70b-versatile", "public_apps": None},
+        {**groq, "id": "llama-2-70b", "active": False},
+        {**groq, "id": "whisper-large-v3"},
+        {**groq, "id": "playai-tts"},
+        {**groq, "id": "meta-llama/llama-guard-4-12b"},
+    )
+
+    (row,) = found.candidates.to_pylist()
+    assert (row["candidate"], row["context_length"], row["released_at"]) == (
+        "llama-3.3-70b-versatile",
+        131072,
+        date(2023, 9, 3),
+    )
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        "'llama-2-70b' is not active",
+        "'whisper-large-v3' answers no chat, by its name ('whisper')",
+        "'playai-tts' answers no chat, by its name ('tts')",
+        "'meta-llama/llama-guard-4-12b' answers no chat, by its name ('guard')",
+    ]
+
+
+def test_list_of_mistral_has_its_capabilities_and_each_model_once() -> None:
+    able = {"completion_chat": True, "function_calling": True, "vision": False}
+    model = {"created": 1715558400, "owned_by": "mistralai", "max_context_length": 32768, "capabilities": able}
+
+    found = listed(
+        {**model, "id": "mistral-small-latest", "aliases": ["mistral-small-2409"]},
+        {**model, "id": "mistral-small-2409", "aliases": ["mistral-small-latest"]},
+        {**model, "id": "mistral-embed", "capabilities": {"completion_chat": False}},
+        {**model, "id": "mistral-old", "deprecation": "2025-03-30T12:00:00Z"},
+    )
+
+    (row,) = found.candidates.to_pylist()
+    assert (row["candidate"], row["aliases"]) == ("mistral-small-2409", ["mistral-small-latest"])
+    assert (row["context_length"], row["tools"], row["modalities"]) == (32768, True, [])
+    assert len(found.notes) == 3
+
+
+def test_prices_of_together_are_per_million_already() -> None:
+    priced = {
+        "id": "a/b",
+        "type": "chat",
+        "context_length": 8192,
+        "pricing": {"input": 0.2, "output": 0.6, "hourly": 0},
+    }
+
+    found = model_lists.read([priced, {"id": "a/flux", "type": "image"}], LOCAL)
+
+    (row,) = found.candidates.to_pylist()
+    assert (row["price_in"], row["price_out"], row["context_length"]) == (0.2, 0.6, 8192)
+    assert "its type is 'image'" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"models": [{"name": "llama3:latest"}]}, "a format of the provider's own"),
+        ({"error": {"code": 401}}, "an error message"),
+        ({"data": []}, "this is no model list"),
+    ],
+)
+def test_other_json_is_refused_with_what_to_save(wrong: object, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        model_lists.read(wrong, LOCAL)
+
+
+PRICED: Mapping[str, Any] = {
+    "litellm_provider": "openai",
+    "mode": "chat",
+    "max_tokens": 16384,
+    "max_input_tokens": 128000,
+    "max_output_tokens": 16384,
+    "input_cost_per_token": 2.5e-06,
+    "output_cost_per_token": 1e-05,
+    "cache_read_input_token_cost": 1.25e-06,
+    "supports_function_calling": True,
+    "supports_vision": True,
+    "supports_pdf_input": True,
+    "supports_reasoning": False,
+}
+
+
+def priced(**entries: Mapping[str, Any]) -> Any:
+    return litellm.read(entries, LOCAL, today=TODAY)
+
+
+def test_entry_of_the_price_map_becomes_a_candidate() -> None:
+    (row,) = priced(**{"gpt-4o": {**PRICED, "deprecation_date": "2027-05-01"}}).candidates.to_pylist()
+
+    assert {name: value for name, value in row.items() if value is not None} == {
+        "candidate": "gpt-4o",
+        "family": "openai",
+        "context_length": 128000,
+        "price_in": 2.5,
+        "price_out": 10.0,
+        "price_cached_in": 1.25,
+        "endpoint": LOCAL,
+        "modalities": ["image", "file"],
+        "tools": True,
+        "reasoning": False,
+        "retires_at": date(2027, 5, 1),
+        "served_as": "gpt-4o",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "reason"),
+    [
+        ("sample_spec", {}, "is the example that explains the fields"),
+        ("embed", {"mode": "embedding"}, "answers no chat: its mode is 'embedding'"),
+        ("old", {"deprecation_date": "2026-11-30"}, "was retired on 2026-11-30"),
+        ("bad", {"deprecation_date": "date when the model becomes deprecated"}, "Invalid isoformat"),
+        ("painter", {"supported_output_modalities": ["image"]}, "writes no text"),
+    ],
+)
+def test_entry_of_the_price_map_that_is_no_candidate_is_named(name: str, entry: dict[str, Any], reason: str) -> None:
+    found = priced(**{name: {**PRICED, **entry}})
+
+    assert found.candidates.num_rows == 0
+    assert reason in found.notes[0]
+
+
+def test_price_in_other_units_is_unknown_and_a_tier_is_told() -> None:
+    found = priced(
+        a={**PRICED, "input_cost_per_request": 0.005},
+        b={**PRICED, "input_cost_per_token_above_200k_tokens": 5e-06},
+    )
+
+    assert found.candidates["price_in"].to_pylist() == [None, 2.5]
+    assert "charges 0.005 USD per call" in found.notes[0]
+    assert "prompts above 200k tokens cost more" in found.notes[1]
+
+
+def test_price_map_without_an_endpoint_says_so_and_the_limit_of_the_output_is_no_context() -> None:
+    found = litellm.read({"a": {"litellm_provider": "x", "mode": "chat", "max_tokens": 4096}}, today=TODAY)
+
+    (row,) = found.candidates.to_pylist()
+    assert (row["context_length"], row["endpoint"], row["tools"]) == (None, None, None)
+    assert "add --endpoint" in found.notes[0]
+
+
+def test_imported_price_map_is_read_as_it_was_written(tmp_path: Path) -> None:
+    found = priced(**{"gpt-4o": {**PRICED, "deprecation_date": "2027-05-01"}}).candidates
+
+    catalogue.write(found, tmp_path / "catalogue.yaml")
+
+    assert catalogue.read(str(tmp_path / "catalogue.yaml")).equals(found)
+
+
+def test_long_names_of_the_price_map_stay_apart() -> None:
+    found = priced(
+        **{"a/accounts/a/models/x": PRICED, "a/accounts/a/models/y": PRICED, "a/*/x": PRICED, "a/ /x": PRICED}
+    )
+
+    assert found.candidates["candidate"].to_pylist() == ["a/accounts/a/models-x", "a/accounts/a/models-y", "a/x"]
+    assert "'a/ /x' would be called 'a/x' here, as 'a/*/x' is" in found.notes[0]

@@ -39,24 +39,26 @@ def import_catalogue(
     source: Annotated[
         str,
         typer.Argument(
-            help="File or s3:// object with the response of OpenRouter's GET /api/v1/models, or mlflow:URI."
+            help="File or s3:// object with the response to GET /v1/models of OpenRouter, vLLM, Groq or another "
+            "OpenAI-compatible server, or LiteLLM's price map; or mlflow:URI."
         ),
     ],
     into: Annotated[Path, typer.Option(help="Catalogue file to write, .yaml or .parquet.")],
     endpoint: Annotated[
-        str | None, typer.Option(help="Address that serves the listed models; default: OpenRouter.")
+        str | None,
+        typer.Option(help="Address that serves the listed models; default for OpenRouter's list: OpenRouter."),
     ] = None,
     api_key_env: Annotated[
         str | None, typer.Option(help="Name of the environment variable that holds the API key.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Turn a model list of OpenRouter, or the registered models of MLflow, into a catalogue.
+    """Turn a model list, LiteLLM's price map or the registered models of MLflow into a catalogue.
 
     Example: modelsat catalogue import models.json --into catalogue.yaml
     """
     from modelsat.data import catalogue
-    from modelsat.data.importers import mlflow_models, openrouter
+    from modelsat.data.importers import mlflow_models, model_lists
     from modelsat.errors import ConflictError, InputError
     from modelsat.io import mlflow_registry, storage
 
@@ -69,8 +71,7 @@ def import_catalogue(
             listed = json.loads(storage.read(source))
         except ValueError as error:
             raise InputError(f"{source!r} is not valid JSON ({error}); save the model list again") from error
-        variable = api_key_env if endpoint else api_key_env or openrouter.API_KEY_ENV
-        found = openrouter.read(listed, endpoint or openrouter.ENDPOINT, variable)
+        found = model_lists.read(listed, endpoint, api_key_env)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if not found.candidates.num_rows:

@@ -28,6 +28,11 @@ _FIELD_OF_COLUMN = {
     "licence": "licence",
     "served_as": "served_as",
     "api_key_env": "api_key_env",
+    "price_cached_in_usd_per_mtok": "price_cached_in",
+    "price_cached_in": "price_cached_in",
+    "reasoning": "reasoning",
+    "retires_at": "retires_at",
+    "deprecation_date": "retires_at",
 }
 COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
 """Columns that are read."""
@@ -139,6 +144,9 @@ _READ: dict[str, Callable[[object], object]] = {
     "context_length": _whole,
     "price_in": _price,
     "price_out": _price,
+    "price_cached_in": _price,
+    "reasoning": _truth,
+    "retires_at": _day,
     "aliases": _list,
     "modalities": _list,
     "tools": _truth,

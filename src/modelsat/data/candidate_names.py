@@ -35,6 +35,8 @@ def fault_in_candidate(name: object) -> str | None:
 def suggest_candidate(name: str) -> str:
     """Return the nearest usable name."""
     parts = [re.sub(r"[^A-Za-z0-9._:@+-]+", "-", part).strip("-._:@+") for part in name.split("/")]
-    joined = "/".join([part for part in parts if part][:4])
+    parts = [part for part in parts if part]
+    # The last part tells models apart, so parts beyond the fourth stay in it.
+    joined = "/".join([*parts[:3], *(["-".join(parts[3:])] if parts[3:] else [])])
     usable = joined[:_LONGEST].rstrip("/") or "candidate"
     return f"{usable}-model" if usable.lower() == RESERVED else usable

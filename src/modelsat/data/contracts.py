@@ -76,9 +76,14 @@ CANDIDATES = _schema(
     pa.field("licence", pa.string()),
     pa.field("served_as", pa.string()),
     pa.field("api_key_env", pa.string()),
+    pa.field("price_cached_in", pa.float64()),
+    pa.field("reasoning", pa.bool_()),
+    pa.field("retires_at", pa.date32()),
 )
-"""One row per candidate; prices in USD per million tokens, missing is missing. `modalities` are what it reads beside
-text, `tools` says whether it calls tools, `regions` are where it is served. `served_as` is its name at the endpoint,
+"""One row per candidate; prices in USD per million tokens, missing is missing. `price_cached_in` is that of input which
+the provider has in its cache. `modalities` are what it reads beside
+text, `tools` says whether it calls tools, `reasoning` whether it thinks before it answers, `retires_at` is the day from
+which it is not served any more, `regions` are where it is served. `served_as` is its name at the endpoint,
 `api_key_env` the environment variable that holds the key: the key itself stands nowhere."""
 
 REJECTS = _schema(

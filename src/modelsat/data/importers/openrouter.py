@@ -1,85 +1,148 @@
-"""Imports a model list as OpenRouter's `GET /api/v1/models` gives it: prices in USD per token, written as text."""
+"""Imports a model list as OpenRouter's `GET /api/v1/models` gives it: prices in USD per token, written as text.
 
-from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+Left out are entries that are no model of their own: moving aliases, routers, and models that were retired.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
-from modelsat.data import contracts
-from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 from modelsat.data.importers import Import
+from modelsat.data.importers.listing import (
+    LeftOutError,
+    Listing,
+    amount,
+    check_not_retired,
+    day,
+    names,
+    part,
+    per_million,
+    whole,
+)
 from modelsat.errors import InputError
 
 ENDPOINT = "https://openrouter.ai/api/v1"
 API_KEY_ENV = "OPENROUTER_API_KEY"
 
+_NO_LIST = "this is no model list; save what GET /api/v1/models answers, an object with a list 'data'"
 
-def read(listed: object, endpoint: str = ENDPOINT, api_key_env: str | None = API_KEY_ENV) -> Import:
-    """Turn a model list into candidates; models that write no text are left out.
+
+def claims(listed: object) -> bool:
+    """Say whether a model list is OpenRouter's: its entries have permanent names, or prices as text per token."""
+    models = _models(listed)
+    own = ("canonical_slug", "supported_parameters", "top_provider", "alias_target")
+    return any(
+        isinstance(model, Mapping)
+        and (any(name in model for name in own) or bool({"prompt", "completion"} & part(model, "pricing").keys()))
+        for model in models
+    )
+
+
+def read(
+    listed: object, endpoint: str = ENDPOINT, api_key_env: str | None = API_KEY_ENV, today: date | None = None
+) -> Import:
+    """Turn a model list into candidates; entries that are no model which writes text are left out.
 
     Args:
         listed: The decoded JSON: `{"data": [...]}` or the list itself.
         endpoint: Where these models answer.
         api_key_env: Environment variable that holds the key there.
+        today: Models that expired by this day are left out; default: the current day.
 
     Raises:
         InputError: It is no model list.
     """
+    models = _models(listed)
+    if not models:
+        raise InputError(_NO_LIST)
+    listing = Listing()
+    if isinstance(listed, Mapping):
+        listing.notes += further_pages(listed, len(models))
+    now = today or datetime.now(UTC).date()
+
+    def candidate(model: object, remark: Callable[[str], None]) -> dict[str, Any]:
+        return _candidate(model, now, remark) | {"endpoint": endpoint, "api_key_env": api_key_env}
+
+    listing.take(models, candidate, "the list")
+    return listing.import_()
+
+
+def further_pages(listed: Mapping[str, Any], n: int) -> list[str]:
+    """Return a sentence where a list is one page of several."""
+    total, following = listed.get("total_count"), part(listed, "links").get("next") or listed.get("next")
+    is_part = bool(following) or listed.get("has_more") is True or (isinstance(total, int) and total > n)
+    if not is_part:
+        return []
+    of = f" of {total}" if isinstance(total, int) else ""
+    where = f" at {following}" if following else ""
+    return [f"the list holds {n}{of} models and goes on{where}; save the other pages, too, and import each"]
+
+
+def _models(listed: object) -> list[Any]:
     models = listed.get("data") if isinstance(listed, Mapping) else listed
-    if not isinstance(models, list) or not models:
-        raise InputError("this is no model list; save what GET /api/v1/models answers, an object with a list 'data'")
-    rows: dict[str, dict[str, Any]] = {}
-    notes = []
-    for number, model in enumerate(models, start=1):
-        try:
-            row = _candidate(model)
-        except (TypeError, ValueError, InvalidOperation, OverflowError, OSError) as error:
-            notes.append(f"model {number} of the list is left out: {error or type(error).__name__}")
-            continue
-        if row["candidate"] in rows:
-            notes.append(f"model {number} of the list is left out: {row['candidate']!r} stands there twice")
-        else:
-            rows[row["candidate"]] = row | {"endpoint": endpoint, "api_key_env": api_key_env}
-    # A name that two models share tells neither from the other.
-    shared = Counter(alias for row in rows.values() for alias in row["aliases"])
-    for row in rows.values():
-        row["aliases"] = [alias for alias in row["aliases"] if shared[alias] == 1 and alias not in rows] or None
-    return Import(contracts.from_rows(list(rows.values()), contracts.CANDIDATES), tuple(notes))
+    return models if isinstance(models, list) else []
 
 
-def _candidate(model: object) -> dict[str, Any]:
+def _candidate(model: object, today: date, remark: Callable[[str], None]) -> dict[str, Any]:
     if not isinstance(model, Mapping) or not isinstance(model.get("id"), str):
-        raise ValueError("it has no id")
+        raise LeftOutError("it has no id")
     name = model["id"]
-    architecture, pricing = _part(model, "architecture"), _part(model, "pricing")
-    if "text" not in (architecture.get("output_modalities") or ["text"]):
-        raise ValueError(f"{name!r} writes no text")
-    usable = name if fault_in_candidate(name) is None else suggest_candidate(name)
-    others = {model.get(key) for key in ("canonical_slug", "hugging_face_id")} | {name}
-    created, supported = model.get("created"), model.get("supported_parameters")
+    architecture, pricing = part(model, "architecture"), part(model, "pricing")
+    if model.get("alias_target") or (name.startswith("~") and name.endswith("latest")):
+        target = f" of {model['alias_target']!r}" if model.get("alias_target") else ""
+        raise LeftOutError(f"{name!r} is a moving alias{target}: the model behind it changes under its name")
+    _check_text(name, architecture)
+    prices = [pricing.get(kind) for kind in ("prompt", "completion")]
+    if architecture.get("tokenizer") == "Router" or all(_is_negative(price) for price in prices):
+        raise LeftOutError(f"{name!r} is a router: which model answers, and at which price, depends on the request")
+    retires = day(model.get("expiration_date"))
+    check_not_retired(retires, today, name)
+    if name.endswith("-latest"):
+        remark("the model behind this name may change; its results are then those of another model")
+    supported = model.get("supported_parameters")
     return {
-        "candidate": usable,
-        "family": name.partition("/")[0] if "/" in name else None,
-        "released_at": datetime.fromtimestamp(created, UTC).date() if created else None,
-        "context_length": model.get("context_length") or None,
-        "price_in": _per_million(pricing.get("prompt")),
-        "price_out": _per_million(pricing.get("completion")),
-        "modalities": [kind for kind in architecture.get("input_modalities") or [] if kind != "text"],
+        **names(name, (model.get("canonical_slug"), model.get("hugging_face_id"))),
+        "released_at": day(model.get("created")),
+        "retires_at": retires,
+        "context_length": whole(model.get("context_length"), part(model, "top_provider").get("context_length")),
+        **_prices(pricing, remark),
+        "modalities": [kind for kind in _modalities(architecture, "input") if kind != "text"],
         "tools": "tools" in supported if isinstance(supported, list) else None,
-        "served_as": name,
-        "aliases": sorted(str(other) for other in others - {usable, None, ""}),
+        "reasoning": "reasoning" in supported if isinstance(supported, list) else None,
     }
 
 
-def _part(model: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = model.get(name)
-    return part if isinstance(part, Mapping) else {}
+def _prices(pricing: Mapping[str, Any], remark: Callable[[str], None]) -> dict[str, float | None]:
+    """Return prices per million tokens, unknown where a call costs more than its tokens."""
+    price_in, price_out = per_million(pricing.get("prompt")), per_million(pricing.get("completion"))
+    cached = per_million(pricing.get("input_cache_read"))
+    request, thinking = amount(pricing.get("request")), per_million(pricing.get("internal_reasoning"))
+    if request:
+        remark(f"it charges {request} USD per request beside its tokens, so its price is left unknown")
+        return {"price_in": None, "price_out": None, "price_cached_in": None}
+    if thinking and thinking != price_out:
+        remark(f"it charges {thinking:g} USD per million reasoning tokens, so its output price is left unknown")
+        price_out = None
+    return {"price_in": price_in, "price_out": price_out, "price_cached_in": cached}
 
 
-def _per_million(per_token: object) -> float | None:
-    """Return the price of a million tokens; below 0 the list means that it depends, so nothing is known."""
-    if per_token is None or per_token == "":
-        return None
-    price = Decimal(str(per_token)) * 1_000_000
-    return float(price) if price.is_finite() and price >= 0 else None
+def _is_negative(price: object) -> bool:
+    try:
+        return float(str(price)) < 0
+    except ValueError:
+        return False
+
+
+def _modalities(architecture: Mapping[str, Any], side: str) -> list[str]:
+    listed = architecture.get(f"{side}_modalities")
+    if isinstance(listed, list):
+        return [str(kind) for kind in listed]
+    before, arrow, after = str(architecture.get("modality") or "").partition("->")
+    return (before if side == "input" else after).split("+") if arrow else []
+
+
+def _check_text(name: str, architecture: Mapping[str, Any]) -> None:
+    if "text" not in (_modalities(architecture, "output") or ["text"]):
+        raise LeftOutError(f"{name!r} writes no text")
+    if "text" not in (_modalities(architecture, "input") or ["text"]):
+        raise LeftOutError(f"{name!r} reads no text")
