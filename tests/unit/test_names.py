@@ -71,7 +71,13 @@ def test_too_long_name_is_refused_with_its_length() -> None:
 
 @pytest.mark.parametrize(
     ("name", "suggestion"),
-    [("two words", "two-words"), ("/a//b/", "a/b"), ("a/../b", "a/b"), ("a/b/c/d/e", "a/b/c/d-e"), ("???", "candidate")],
+    [
+        ("two words", "two-words"),
+        ("/a//b/", "a/b"),
+        ("a/../b", "a/b"),
+        ("a/b/c/d/e", "a/b/c/d-e"),
+        ("???", "candidate"),
+    ],
 )
 def test_suggestion_is_near_the_name(name: str, suggestion: str) -> None:
     assert suggest_candidate(name) == suggestion
