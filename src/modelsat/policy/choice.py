@@ -149,7 +149,10 @@ def _keys(
     out = np.isnan(likely)
     if allowed is not None:
         out |= ~allowed
-    cost = None if costs is None else np.where(out, np.nan, costs)
+    # Costs that have no say are not looked at: most requests have no cost weight.
+    cost = None
+    if costs is not None and (policy == CHEAPEST or cost_weight > 0):
+        cost = np.where(out, np.nan, costs)
     wanted = utility(probabilities, cost, cost_weight, uncertainty_margin)
     if not min_success_probability and policy != CHEAPEST:
         return [np.where(out, -np.inf, wanted)]
@@ -180,4 +183,5 @@ def _first(keys: list[np.ndarray], means: np.ndarray) -> np.ndarray:
 
 
 def _means(mean_score: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    return np.broadcast_to(0.0 if mean_score is None else np.nan_to_num(mean_score), shape)
+    known = 0.0 if mean_score is None else np.where(np.isnan(mean_score), 0.0, mean_score)
+    return np.broadcast_to(known, shape)
