@@ -25,8 +25,7 @@ def admit_candidate(
     """
     from pathlib import Path
 
-    from modelsat.onboarding import order as orders
     from modelsat.steps import onboard
 
     paths = [Path(artifact.path) for artifact in (results, router, report)]
-    return onboard.admit(orders.read(Path(order.path)), *paths)
+    return onboard.admit(onboard.read_order(Path(order.path)), *paths)

@@ -32,15 +32,9 @@ def place_order(
     """
     from pathlib import Path
 
-    from modelsat.cluster.rollout import deployed
-    from modelsat.io import mlflow_registry
-    from modelsat.onboarding import order as orders
+    from modelsat.steps import onboard
 
-    mlflow_registry.check(mlflow_tracking_uri)
-    placed = orders.place(candidate, action, catalogue, champion_store)
-    placed.write(Path(order.path))
-    if placed.done:
-        # So it is after a run that was killed between its champion record and MLflow's alias.
-        deployed.bring(deployed.RolloutTarget(champion_store, mlflow_tracking_uri))
+    stores = champion_store, mlflow_tracking_uri
+    placed = onboard.place(candidate, action, catalogue, *stores, Path(order.path))
     print(placed.sentence(), flush=True)
     return (not placed.done, placed.sentence(), placed.epoch)

@@ -36,10 +36,9 @@ def shadow_router(
     """
     from pathlib import Path
 
-    from modelsat.onboarding import order as orders
     from modelsat.steps import onboard
 
-    placed = orders.read(Path(order.path))
+    placed = onboard.read_order(Path(order.path))
     judged = onboard.compare(placed, Path(results.path), Path(router.path), max_loss)
     onboard.write_pages(judged, placed, *(Path(artifact.path) for artifact in (report, decisions, result)))
     for name, value in judged.metrics.items():

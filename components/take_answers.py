@@ -45,12 +45,9 @@ def take_answers(
     """
     from pathlib import Path
 
-    from modelsat.data.collection import Collection
-    from modelsat.onboarding import order as orders
-    from modelsat.onboarding.asking import AskingSettings
     from modelsat.steps import onboard
 
-    settings = AskingSettings(
+    settings = onboard.AskingSettings(
         endpoint=endpoint or None,
         questions=questions or None,
         concurrency=concurrency,
@@ -59,7 +56,8 @@ def take_answers(
         adaptive=adaptive,
     )
     sources = onboard.Sources(scores, zoo, answer_store, Path(work_root))
-    run_key, unreadable = onboard.gather(orders.read(Path(order.path)), sources, settings, Path(results.path))
-    for name, value in Collection.read(Path(results.path)).counts().items():
+    placed = onboard.read_order(Path(order.path))
+    run_key, unreadable, counts = onboard.gather(placed, sources, settings, Path(results.path))
+    for name, value in counts.items():
         metrics.log_metric(name, value)
     return (run_key, unreadable)

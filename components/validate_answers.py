@@ -31,11 +31,10 @@ def validate_answers(
     """
     from pathlib import Path
 
-    from modelsat.onboarding import order as orders
     from modelsat.steps import onboard
 
     paths = Path(results.path), unreadable, trusted, Path(report.path)
-    against, counts = onboard.validate(orders.read(Path(order.path)), *paths)
+    against, counts = onboard.validate(onboard.read_order(Path(order.path)), *paths)
     for name, value in counts.items():
         metrics.log_metric(name, value)
     return (not against, against)

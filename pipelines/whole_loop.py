@@ -12,8 +12,8 @@ from typing import Any
 from modelsat.bundle import champions
 from modelsat.data import sample
 from modelsat.errors import ModelsatError, ServiceError
+from modelsat.evaluation import printed
 from modelsat.io import storage
-from modelsat.reports import terminal
 from pipelines import local, services
 
 _QUESTION = "A train travels 180 km in 2.5 hours. What is its average speed in km/h?"
@@ -54,7 +54,7 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
         raise ServiceError(f"the pipeline ended without a champion; see {str(folder / 'logs')!r}")
     timed("Endpoint serves the champion", lambda: await_champion(endpoint.url, champion.bundle_digest))
     result = local.output(tasks, "evaluate-router", "result").read_text(encoding="utf-8")
-    say(f"\n{terminal.result(json.loads(result))}")
+    say(f"\n{printed.result(json.loads(result))}")
     say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
     say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")

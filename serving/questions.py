@@ -10,7 +10,7 @@ from kserve import InferInput, InferRequest
 from modelsat.errors import InputError
 from modelsat.policy import preferences
 from modelsat.policy.preferences import Preferences
-from modelsat.text.rendering import render_prompt
+from modelsat.text.prompts import rendered, require_characters
 
 MAX_PROMPTS = 1024
 MAX_EXPLAINED = 16
@@ -68,7 +68,7 @@ def from_v2(request: InferRequest) -> RoutingRequest:
     given = request.parameters or {}
     read = _typed if request.from_grpc else lambda _, value: value
     wanted, explain = _parameters({name: read(name, given[name]) for name in given if name not in _OF_PROTOCOL})
-    _require_characters(request.id or "")
+    require_characters(request.id or "", "the request")
     outputs = tuple(str(output.name) for output in request.request_outputs or ())
     unknown = [name for name in outputs if name not in OUTPUTS]
     if unknown:
@@ -89,14 +89,8 @@ def from_v1(body: Any) -> RoutingRequest:
         raise InputError('the body needs "instances": a list of prompts or of {"prompt": ..., "choices": [...]}')
     texts = []
     for i, instance in enumerate(body["instances"]):
-        fields = {"prompt": instance} if isinstance(instance, str) else instance
-        choices = fields.get("choices") if isinstance(fields, Mapping) else None
-        if not isinstance(fields, Mapping) or not isinstance(fields.get("prompt"), str):
-            raise InputError(f'instance {i} is neither a string nor an object with a string "prompt"')
-        if choices is not None and not (isinstance(choices, list) and all(isinstance(c, str) for c in choices)):
-            raise InputError(f'"choices" of instance {i} is not a list of strings')
-        texts.append(render_prompt(fields["prompt"], choices))
-    _require_characters("".join(texts))
+        texts.append(rendered(instance, f"instance {i}"))
+    require_characters("".join(texts), "the request")
     given = body.get("parameters") or {}
     if not isinstance(given, Mapping):
         raise InputError('"parameters" is not an object; send {"cost_weight": 0.2}, for example')
@@ -123,7 +117,7 @@ def _texts(tensor: InferInput) -> list[str]:
         raise InputError("input 'prompt' holds bytes that are not UTF-8") from error
     if not all(isinstance(text, str) for text in texts):
         raise InputError("input 'prompt' holds values that are not strings")
-    _require_characters("".join(texts))
+    require_characters("".join(texts), "the request")
     return texts
 
 
@@ -160,14 +154,6 @@ def _truth(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{name} {str(value)[:40]!r} is neither true nor false")
     return value
-
-
-def _require_characters(text: str) -> None:
-    """Refuse half a surrogate pair, which JSON can spell and no tokenizer or answer can."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise InputError("the request holds half a surrogate pair; send whole Unicode characters") from None
 
 
 def _bounded(texts: list[str], explain: bool) -> list[str]:

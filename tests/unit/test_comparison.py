@@ -18,10 +18,10 @@ from modelsat.cli import evaluation as verb
 from modelsat.data import sample
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.evaluation import comparison
+from modelsat.evaluation import comparison, printed
 from modelsat.evaluation.comparison import Comparison
 from modelsat.evaluation.table import BEST_SINGLE
-from modelsat.reports import compared, terminal
+from modelsat.reports import compared
 from modelsat.statistics import Interval
 
 KNOWN = "sim-generalist-large", "sim-generalist-small"
@@ -166,7 +166,7 @@ def test_page_says_who_routes_best_and_whether_that_is_significant(
 def test_nobody_routes_best_on_a_handful_of_prompts(found: Comparison) -> None:
     few = replace(found, evaluation=replace(found.evaluation, prompts=49))
 
-    assert compared.sentence(few) == "Too few held-out prompts to say who routes best: 49, and 50 are needed."
+    assert printed.sentence(few.evaluation) == "Too few held-out prompts to say who routes best: 49, and 50 are needed."
 
 
 def test_router_that_nobody_knows_is_refused_before_the_others_are_scored(scores: Path, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_page_draws_gains_and_names_whom_a_router_was_not_trained_on(found: Comp
 
 
 def test_terminal_leaves_the_gain_of_best_single_over_itself_out(found: Comparison) -> None:
-    table = terminal.comparison(comparison.as_json(found))
+    table = printed.table(comparison.as_json(found))
 
     (line,) = [row for row in table.splitlines() if row.strip().startswith(BEST_SINGLE)]
     assert "+0.0" not in line

@@ -1,6 +1,8 @@
 """Why this candidate: the aptitude questions nearest to the prompt, and how the best two did on them."""
 
+import html
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.bundle.bundle import Bundle
+from modelsat.io.printed_table import shortened
 
 QUESTIONS = 5
 _MOST_CHARACTERS = 600
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True, repr=False)
+class ExplainedChoice:
+    """Why a prompt goes where it goes; it prints as text.
+
+    Attributes:
+        model: The chosen candidate.
+        reason: Why, in one sentence.
+        candidates: As `explain` returns them, like the next two.
+        questions: Likewise.
+        tasks: Likewise.
+    """
+
+    model: str
+    reason: str
+    candidates: list[str]
+    questions: list[dict[str, Any]]
+    tasks: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return the reason, and the nearest aptitude questions with what the best two scored there."""
+        return "\n".join([self.reason, *lines(asdict(self))])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def explain(bundle: Bundle, text: str, ranked: Sequence[dict[str, Any]], questions: int = QUESTIONS) -> dict[str, Any]:
@@ -53,6 +85,27 @@ def sentence(explained: dict[str, Any]) -> str:
         return ""
     sums = [f"{name} {sum(scores[name] for scores in known):g}" for name in explained["candidates"]]
     return f"Of the {len(known)} nearest aptitude questions that they answered: {', '.join(sums)}."
+
+
+def lines(explained: dict[str, Any]) -> list[str]:
+    """Return what `explain` found as lines of text."""
+    if not explained["questions"]:
+        return ["This router does not compare prompts with aptitude questions."]
+    told = [sentence(explained)] if sentence(explained) else []
+    for question in explained["questions"]:
+        told.append(f"\n  {question['likeness']:.2f}  {shortened(question['text'], _SHOWN_CHARACTERS)}")
+        for name in explained["candidates"]:
+            told.append(f"        {name}: {_did(question, explained['tasks'], name)}")
+    return told
+
+
+def _did(question: dict[str, Any], tasks: dict[str, Any], name: str) -> str:
+    score = question["scores"][name]
+    card = tasks[question["task"]].get(name, {"accuracy": None, "n": 0})
+    here = "not asked" if score is None else f"scored {score:g}"
+    if card["accuracy"] is None:
+        return here
+    return f"{here}; {100 * card['accuracy']:.0f} % of {card['n']} on {question['task']}"
 
 
 def _nearest(likeness: np.ndarray, most: int) -> list[tuple[int, float]]:

@@ -1,14 +1,13 @@
-"""The router as an MLflow pyfunc: this file is stored with the model and run by `mlflow models serve`; no pickle."""
+"""The router as an MLflow pyfunc: this file is stored with the model and run by `mlflow models serve`; no pickle.
 
-from pathlib import Path
+It imports the public face alone, so a stored copy works with later versions.
+"""
+
 from typing import Any
 
 import mlflow
 
-from modelsat.bundle import bundle
-from modelsat.bundle import ranking as routing
-from modelsat.errors import InputError
-from modelsat.policy import preferences
+import modelsat
 
 
 class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -16,7 +15,7 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def load_context(self, context: Any) -> None:
         """Load and verify the bundle that was stored as an artifact."""
-        self.bundle = bundle.read(Path(context.artifacts["bundle"]))
+        self.router = modelsat.load(context.artifacts["bundle"])
 
     # MLflow reads type hints of these arguments as a schema; the signature is stored with the model instead.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
@@ -31,19 +30,11 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
             Data frame with the columns `model` and `success_probability`.
 
         Raises:
-            InputError: A prompt is no text.
+            InputError: A prompt is not a string.
         """
-        import pandas as pd
-
-        texts = list(model_input["prompt"])
-        for row, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"the prompt of row {row} is {type(text).__name__}, not text; give one text per row")
         weight = float((params or {}).get("cost_weight", 0.0))
-        ranking = routing.route(self.bundle, texts, preferences.read({"cost_weight": weight}))
-        return pd.DataFrame(
-            {"model": ranking.model, "success_probability": ranking.success_probability[:, 0].astype(float)}
-        )
+        routed = self.router.route(list(model_input["prompt"]), modelsat.Preferences(cost_weight=weight))
+        return routed.to_pandas()[["model", "success_probability"]].astype({"success_probability": float})
 
 
 mlflow.models.set_model(RouterModel())

@@ -1,21 +1,15 @@
 """A file of prompts routed as one batch, for `modelsat route --prompts`."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import InputError
-from modelsat.io.progress import StepProgress
-from modelsat.text.rendering import render_prompt
+from modelsat.text.prompts import rendered, require_characters
 
 if TYPE_CHECKING:
-    from modelsat.bundle.bundle import Bundle
     from modelsat.bundle.ranking import Ranking
-    from modelsat.routers.router import Prediction
-
-BLOCK = 256
 
 
 def prompts(file: Path) -> list[str]:
@@ -45,32 +39,11 @@ def _prompt(line: str, where: str) -> str:
         raise InputError(
             f'{where} is not valid JSON ({error}); write one prompt a line, as "..." with quotes'
         ) from error
-    fields = {"prompt": found} if isinstance(found, str) else found
-    if not isinstance(fields, dict) or not isinstance(fields.get("prompt"), str):
-        raise InputError(f'{where} is neither a string nor an object with a string "prompt"')
-    choices = fields.get("choices")
-    if choices is not None and not (isinstance(choices, list) and all(isinstance(choice, str) for choice in choices)):
-        raise InputError(f'"choices" in {where} is not a list of strings')
-    text = render_prompt(fields["prompt"], choices)
+    text = rendered(found, where)
     if not text.strip():
         raise InputError(f"{where} contains an empty prompt; write its text or remove the line")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"{where} contains half a surrogate pair; write whole Unicode characters")
+    require_characters(text, where)
     return text
-
-
-def reading(router: "Bundle", texts: list[str], tell: Callable[[str], None]) -> "Prediction":
-    """Return a router's predictions for prompts, a block at a time, and report progress where that takes long."""
-    import numpy as np
-
-    from modelsat.routers.router import Prediction
-
-    progress, parts = StepProgress("reading prompts", tell), []
-    for start in range(0, len(texts), BLOCK):
-        parts.append(router.reading(texts[start : start + BLOCK]))
-        if start + BLOCK < len(texts):
-            progress(start + BLOCK, len(texts))
-    return Prediction(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Prediction)))
 
 
 def records(ranking: "Ranking") -> Iterator[str]:

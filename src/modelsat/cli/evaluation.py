@@ -69,10 +69,10 @@ def evaluate(
     """
     from modelsat import __version__
     from modelsat.errors import InputError
-    from modelsat.evaluation import comparison
+    from modelsat.evaluation import comparison, printed
     from modelsat.io import atomic
     from modelsat.io.chat_endpoint import ChatEndpoint
-    from modelsat.reports import compared, terminal
+    from modelsat.reports import compared
 
     if bool(annotator) != bool(annotator_model):
         raise InputError("an annotator has an address and a model; give both --annotator and --annotator-model")
@@ -95,7 +95,7 @@ def evaluate(
     if to_stdout:
         typer.echo(json.dumps(comparison.as_json(found)))
     else:
-        typer.echo(f"{terminal.comparison(comparison.as_json(found))}\n\n{compared.sentence(found)}")
+        typer.echo(f"{printed.table(comparison.as_json(found))}\n\n{printed.sentence(found.evaluation)}")
     if json_file is not None and not to_stdout:
         comparison.write(found, json_file)
     if page is not None:

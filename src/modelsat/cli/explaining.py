@@ -2,14 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.cli.machine import AsJson, RunFolder
-
-_SHOWN_CHARACTERS = 100
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,29 +43,5 @@ def explain(
         typer.echo(json.dumps({"model": rows[0]["candidate"], "router_version": router.digest[:12]} | explained))
         return
     typer.echo(ranking.reason(rows))
-    for line in _lines(explained):
+    for line in explanation.lines(explained):
         typer.echo(line)
-
-
-def _lines(explained: dict[str, Any]) -> list[str]:
-    from modelsat.bundle import explanation
-
-    if not explained["questions"]:
-        return ["This router does not compare prompts with aptitude questions."]
-    lines = [explanation.sentence(explained)] if explanation.sentence(explained) else []
-    for question in explained["questions"]:
-        text = " ".join(question["text"].split())
-        cut = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
-        lines.append(f"\n  {question['likeness']:.2f}  {cut}")
-        for name in explained["candidates"]:
-            lines.append(f"        {name}: {_did(question, explained['tasks'], name)}")
-    return lines
-
-
-def _did(question: dict[str, Any], tasks: dict[str, Any], name: str) -> str:
-    score = question["scores"][name]
-    card = tasks[question["task"]].get(name, {"accuracy": None, "n": 0})
-    here = "not asked" if score is None else f"scored {score:g}"
-    if card["accuracy"] is None:
-        return here
-    return f"{here}; {100 * card['accuracy']:.0f} % of {card['n']} on {question['task']}"

@@ -9,6 +9,7 @@ import typer
 from modelsat.cli import batch_routing
 from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.cli.machine import RunFolder
+from modelsat.io.progress import StepProgress
 
 if TYPE_CHECKING:
     from modelsat.bundle.ranking import Ranking
@@ -50,6 +51,7 @@ def route(
     """
     import time
 
+    from modelsat.bundle import loaded
     from modelsat.bundle import ranking as routing
     from modelsat.policy import preferences
 
@@ -60,8 +62,8 @@ def route(
     with asked_bundle(bundle, folder) as router:
         began = time.perf_counter()
         routing.check(router, texts, wanted)
-        read = batch_routing.reading(router, texts, lambda line: typer.echo(line, err=True))
-        ranking = routing.rank(router, texts, read, wanted)
+        progress = StepProgress("reading prompts", lambda line: typer.echo(line, err=True))
+        ranking = routing.rank(router, texts, loaded.read_in_blocks(router, texts, progress), wanted)
     heading = f"router {router.digest[:12]} · {_rule(wanted)} · {1000 * (time.perf_counter() - began):.0f} ms\n"
     if prompts is not None:
         lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]

@@ -4,23 +4,27 @@ Only held-out prompts count. The split is the same over all folders ever collect
 saw them, whatever it was trained on.
 """
 
+import html
 import json
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from modelsat import rivals
 from modelsat.bundle import bundle, opening
-from modelsat.data import catalogue, measurable, score_matrix, splits
+from modelsat.data import catalogue, measurable
 from modelsat.data.collection import Collection
 from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
-from modelsat.evaluation import scoring
+from modelsat.evaluation import fitted_rival, printed, scoring
 from modelsat.evaluation import table as evaluation
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.scoring import ChoiceTerms
@@ -29,18 +33,18 @@ from modelsat.io import storage
 from modelsat.io.atomic import write_text
 from modelsat.io.chat_endpoint import ChatEndpoint
 from modelsat.io.progress import StepProgress
-from modelsat.rivals import inference_dynamics, tag_features
-from modelsat.rivals.rival import Labelled
-from modelsat.text import embeddings
+
+if TYPE_CHECKING:
+    import pandas
 
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
 ANNOTATED = "inference-dynamics"
 """The rival that an annotator can be plugged into."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
-    """What came of it.
+    """What came of it; it prints as the table.
 
     Attributes:
         arena: Held-out prompts with every candidate's outcome.
@@ -57,6 +61,67 @@ class Comparison:
     seen: dict[str, list[str]]
     uris: dict[str, str]
     collection: Collection
+
+    def __str__(self) -> str:
+        """Return the table of routers and reference lines, and what it means in one sentence."""
+        return f"{printed.table(as_json(self))}\n\n{printed.sentence(self.evaluation)}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return one row per router and reference line, with 95 % intervals.
+
+        Columns: `name`, `is_reference`, `accuracy`, `accuracy_low`, `accuracy_high` in [0, 1], `gain`, `gain_low`,
+        `gain_high` over the best single candidate, `cost_usd_per_1k` (missing where prices are).
+        """
+        rows = [
+            {
+                "name": line.name,
+                "is_reference": line.is_reference,
+                "accuracy": line.accuracy.value,
+                "accuracy_low": line.accuracy.low,
+                "accuracy_high": line.accuracy.high,
+                "gain": line.gain.value,
+                "gain_low": line.gain.low,
+                "gain_high": line.gain.high,
+                "cost_usd_per_1k": line.cost_usd_per_1k,
+            }
+            for line in self.evaluation.lines
+        ]
+        return pa.Table.from_pylist(rows).to_pandas()
+
+
+def evaluate(
+    sources: str | Sequence[str],
+    routers: str | Sequence[str],
+    *,
+    candidates: str | None = None,
+    outcomes: Sequence[str] = (),
+    questions: int | None = None,
+    cache: str | PathLike[str] | None = None,
+    progress: Callable[[str], None] = print,
+) -> Comparison:
+    """Compare routers on held-out prompts, beside random, best single, best per category and oracle.
+
+    Args:
+        sources: Folders or `s3://` prefixes with benchmark results.
+        routers: Folders of bundles, `s3://` URIs, `models:/name@alias`, or rivals by name (`modelsat evaluate
+            --help` lists them).
+        candidates: Catalogue of candidates, with prices, dates and aliases that the results do not hold.
+        outcomes: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
+        questions: As of `compare`.
+        cache: Folder that keeps prompt vectors for the next call; None keeps none.
+        progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
+
+    Raises:
+        InputError: A router or a source cannot be used.
+    """
+    sources, routers = ([given] if isinstance(given, str) else given for given in (sources, routers))
+    with tempfile.TemporaryDirectory(prefix="modelsat-vectors-") as scratch:
+        return compare(sources, routers, Path(cache or scratch), outcomes, candidates, questions, progress)
 
 
 def compare(
@@ -106,7 +171,7 @@ def compare(
         progress(f"scoring with {router}")
         if router in (*rivals.NAMES, rivals.OURS):
             plugged = annotator if router == ANNOTATED else None
-            predictions[name] = _rival(router, collection, arena, cache, plugged, progress)
+            predictions[name] = fitted_rival.utilities(router, collection, arena, cache, plugged, progress)
             seen[name] = list(arena.candidates)
         else:
             with opening.opened(router) as loaded:
@@ -143,42 +208,6 @@ def _refuse_unknown(router: str) -> None:
         bundle.verify(folder)
     elif not router.startswith("models:/") and not storage.is_s3(router):
         rivals.named(router)
-
-
-def _rival(
-    name: str,
-    collection: Collection,
-    arena: Arena,
-    cache: Path,
-    annotator: ChatEndpoint | None,
-    progress: Callable[[str], None],
-) -> np.ndarray:
-    """Fit a rival to the collection's training prompts and score the arena."""
-    ids = collection.prompts["prompt_id"].to_pylist()
-    truth = score_matrix.matrix(collection.scores, ids, arena.candidates)
-    parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
-    labels = arenas.labels_of(collection)
-    texts = arenas.texts_of(collection, np.arange(len(ids)))
-    cost = arenas.costs_of(collection, np.arange(len(ids)))
-    answered = ~np.isnan(truth).all(axis=1)
-    place = {prompt_id: i for i, prompt_id in enumerate(ids)}
-    asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
-    if annotator is None:
-        features = embeddings.vectors(texts, cache, progress=StepProgress("encoding prompts", progress))
-        fit = rivals.named(name)
-    else:
-        train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
-        needed = validation | np.isin(np.arange(len(ids)), asked)
-        features = tag_features.features(texts, train, needed, annotator, cache, progress)
-        fit = inference_dynamics.fit_annotated
-
-    def labelled(split: str) -> Labelled:
-        rows = np.flatnonzero((parts == split) & answered)
-        if not len(rows):
-            raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
-        return Labelled(features[rows], truth[rows], labels[rows], cost[rows])
-
-    return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked])
 
 
 def _in_a_pool(arena: Arena) -> list[str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from modelsat.evaluation import printed
 from modelsat.evaluation.comparison import Comparison
-from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Line
 from modelsat.reports import collected, evaluated, figures, page
 from modelsat.reports.page import Section, TableRow
@@ -26,22 +26,13 @@ def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
         _unseen(comparison),
         collected.rejects(comparison.collection) if comparison.collection.rejects.num_rows else None,
     ]
-    page.write(path, "Compared routers", sentence(comparison), [s for s in sections if s is not None], footer=footer)
-
-
-def sentence(comparison: Comparison) -> str:
-    """Say who routed best and whether that is significant, where prompts are enough for the gate to tell."""
-    prompts, enough = comparison.evaluation.prompts, GateRules().min_prompts
-    if prompts < enough:
-        return f"Too few held-out prompts to say who routes best: {prompts}, and {enough} are needed."
-    routers = [line for line in comparison.evaluation.lines if not line.is_reference]
-    best = max(routers, key=lambda line: line.gain.value)
-    gain = f"{page.points(best.gain.value)} points ({page.points(best.gain.low)} to {page.points(best.gain.high)})"
-    if best.gain.value <= 0:
-        return f"No router is better than the best single candidate; {best.name} comes closest: {gain}."
-    verdict = "significantly" if best.gain.low > 0 else "not significantly"
-    chosen = f" It is the best of {len(routers)} on these very prompts, which flatters it." if len(routers) > 1 else ""
-    return f"{best.name} routes best, {verdict} better than the best single candidate: {gain}.{chosen}"
+    page.write(
+        path,
+        "Compared routers",
+        printed.sentence(comparison.evaluation),
+        [s for s in sections if s is not None],
+        footer=footer,
+    )
 
 
 def _gains(comparison: Comparison) -> Section:

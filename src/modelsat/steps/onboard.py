@@ -8,19 +8,36 @@ from modelsat import __version__
 from modelsat.aptitude import answer_checks
 from modelsat.aptitude.answer_checks import Finding
 from modelsat.bundle import bundle, opening
+from modelsat.cluster.rollout import deployed
 from modelsat.data import contracts
 from modelsat.data.collection import Collection
 from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.io import mlflow_registry
 from modelsat.io.atomic import write_json
 from modelsat.onboarding import asked
 from modelsat.onboarding import change as changes
 from modelsat.onboarding import evidence as gathered
+from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow as shadows
 from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import Action
 from modelsat.onboarding.order import Order
+from modelsat.onboarding.order import read as read_order
 from modelsat.onboarding.shadow import Shadow
 from modelsat.reports import onboarded
+
+__all__ = [
+    "AskingSettings",
+    "Judged",
+    "Sources",
+    "admit",
+    "compare",
+    "gather",
+    "place",
+    "read_order",
+    "validate",
+    "write_pages",
+]
 
 
 @dataclass(frozen=True)
@@ -58,11 +75,35 @@ class Judged:
         return onboarded.sentence(self.verdict)
 
 
-def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path) -> tuple[str, int]:
+def place(candidate: str, action: str, catalogue: str, champion_store: str, tracking_uri: str, path: Path) -> Order:
+    """Find candidate and champion, write the order, and finish a promotion of it that was interrupted.
+
+    Args:
+        candidate: As of `order.place`, like the next three.
+        action: Likewise.
+        catalogue: Likewise.
+        champion_store: Likewise.
+        tracking_uri: MLflow server, which has to answer.
+        path: Receives the order, JSON.
+
+    Raises:
+        InputError: There is no champion, no such candidate, or the change cannot be made.
+        ServiceError: MLflow does not answer.
+    """
+    mlflow_registry.check(tracking_uri)
+    order = orders.place(candidate, action, catalogue, champion_store)
+    order.write(path)
+    if order.done:
+        # A run may have been killed between its champion record and MLflow's alias.
+        deployed.bring(deployed.RolloutTarget(champion_store, tracking_uri))
+    return order
+
+
+def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path) -> tuple[str, int, dict[str, int]]:
     """Take the candidate's results, or ask it, and write them beside the zoo's.
 
     Returns:
-        Key of the run, and how many answers could not be read.
+        Key of the run, how many answers could not be read, and counts of scores, prompts and candidates.
 
     Raises:
         InputError: There are neither results nor an endpoint.
@@ -79,7 +120,7 @@ def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path)
         found.write(into)
         own = gathered.only(found, [order.change.candidate]) if adds else None
         key = changes.run_key(parent, order.change, own, order.facts)
-    return key, asked.unreadable(scores)
+    return key, asked.unreadable(scores), found.counts()
 
 
 def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: Path) -> tuple[str, dict[str, int]]:
