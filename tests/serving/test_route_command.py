@@ -17,8 +17,8 @@ from endpoint_process import promote
 
 from modelsat import cli
 from modelsat.bundle import bundle as bundles
+from modelsat.bundle import loaded
 from modelsat.bundle.bundle import Bundle
-from modelsat.cli import batch_routing
 from modelsat.io import progress
 
 FORTY = "What is the sum of all digits of 12,345?"
@@ -170,7 +170,7 @@ def test_batch_of_many_blocks_is_read_as_one(
 ) -> None:
     whole = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json").said
 
-    monkeypatch.setattr(batch_routing, "BLOCK", 3)
+    monkeypatch.setattr(loaded, "BLOCK", 3)
     monkeypatch.setattr(progress, "EVERY_SECONDS", -1.0)
     run = from_three("--prompts", file_of_four, "--budget", "0.0023", "--json")
 
