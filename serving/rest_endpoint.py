@@ -26,8 +26,8 @@ logger = logging.getLogger("modelsat.serving")
 MODEL_NAME = "router"
 # Anyone who reaches the port could unload the router for good through these routes of KServe.
 _CLOSED = "/v2/repository"
-# Of each candidate, in their order; null where the catalogue does not say.
-_FACTS = ("context_length", "modalities", "tools", "regions")
+# Of each candidate; null where the catalogue does not say.
+_FACTS = ("candidate", "context_length", "modalities", "tools", "regions")
 
 
 class StrictPlane(DataPlane):  # type: ignore[misc]
@@ -149,10 +149,11 @@ class Rest(RESTServer):  # type: ignore[misc]
             "router_version": version(bundle),
             "best_single": bundle.pool.best_single,
             "candidates": list(bundle.names),
-            "mean_score": bundle.pool.mean_score.tolist(),
-            **{name: bundle.candidates[name].to_pylist() for name in _FACTS},
         }
-        return JSONResponse(told | {"parameters": parameters})
+        facts = bundle.candidates.select(_FACTS).to_pylist()
+        scores = bundle.pool.mean_score.tolist()
+        candidates = [{**row, "mean_score": score} for row, score in zip(facts, scores, strict=True)]
+        return JSONResponse(told | {"parameters": parameters, "candidates": candidates})
 
 
 def _is_open(method: str, path: str) -> bool:

@@ -50,28 +50,22 @@ def read(metadata: Any) -> ServedCatalogue:
     """
     parameters = metadata["parameters"]
     names = [str(name) for name in parameters["candidates"]]
-
-    def column(name: str) -> list[Any]:
-        values = parameters.get(name) or [None] * len(names)
-        if len(values) != len(names):
-            raise ValueError
-        return list(values)
-
-    def as_set(value: Any) -> frozenset[str] | None:
-        return None if value is None else frozenset(map(str, value))
-
-    facts = {
-        name: CandidateFacts(
-            None if context is None else float(context),
-            as_set(reads),
-            None if tools is None else bool(tools),
-            as_set(at),
-        )
-        for name, context, reads, tools, at in zip(
-            names, *map(column, ("context_length", "modalities", "tools", "regions")), strict=True
-        )
-    }
-    score = dict(zip(names, column("mean_score"), strict=True))
+    rows = {str(row["candidate"]): row for row in metadata.get("candidates", ())}
     best = parameters.get("best_single")
-    order = sorted(names, key=lambda name: (name != best, -(score[name] or 0.0)))
+    order = sorted(names, key=lambda name: (name != best, -(rows.get(name, {}).get("mean_score") or 0.0)))
+    facts = {name: _facts(rows.get(name, {})) for name in names}
     return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts)
+
+
+def _facts(row: Mapping[str, Any]) -> CandidateFacts:
+    context, tools = row.get("context_length"), row.get("tools")
+    return CandidateFacts(
+        None if context is None else float(context),
+        _names(row.get("modalities")),
+        None if tools is None else bool(tools),
+        _names(row.get("regions")),
+    )
+
+
+def _names(value: Any) -> frozenset[str] | None:
+    return None if value is None else frozenset(map(str, value))

@@ -374,6 +374,8 @@ def test_metadata_tells_the_version_and_the_best_single(
         "best_single": "b",
         "candidates": ["a", "b"],
     }
+    unknown = {"context_length": None, "modalities": None, "tools": None, "regions": None}
+    assert metadata["candidates"] == [{"candidate": name, "mean_score": means[name], **unknown} for name in ("a", "b")]
 
 
 def test_request_of_the_docs_is_answered_word_for_word(endpoint: Endpoint) -> None:
