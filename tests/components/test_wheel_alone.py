@@ -194,6 +194,15 @@ def test_recipes_travel_in_the_wheel(installed: Installed, tmp_path: Path) -> No
     assert json.loads(said.stdout)["settings"]["zero_stage"] == 1
 
 
+def test_wheel_leaves_the_protocols_of_the_benchmarks_out(installed: Installed, tmp_path: Path) -> None:
+    imports = "import modelsat.cli, modelsat.steps.finetune, modelsat.studies"
+
+    said = installed.run(["python3", "-c", imports], tmp_path)
+
+    assert not (installed.wheel / "modelsat" / "studies").exists()
+    assert said.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'modelsat.studies'"
+
+
 def test_wheel_holds_the_code_and_nothing_else(installed: Installed) -> None:
     files = [path for path in installed.wheel.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 

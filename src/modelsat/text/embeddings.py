@@ -34,6 +34,7 @@ def vectors(
     path = cache / f"{key}.npy"
     if path.is_file():
         return np.asarray(np.load(path, allow_pickle=False))
+    # The encoder comes with torch, which vectors that are kept do without.
     from modelsat.text.encoder import Encoder
 
     found = Encoder(folder, MAX_TOKENS, LAYERS).encode(texts, progress)
