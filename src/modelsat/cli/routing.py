@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelsat.cli import batch_routing
 from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.cli.machine import RunFolder
 from modelsat.io.progress import StepProgress
@@ -53,6 +52,7 @@ def route(
 
     from modelsat.bundle import loaded
     from modelsat.bundle import ranking as routing
+    from modelsat.cli import batch_routing
     from modelsat.policy import preferences
 
     if (prompt is None) == (prompts is None):
