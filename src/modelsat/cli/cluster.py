@@ -81,7 +81,7 @@ def submit(
 
     A session cookie for a login page is read from MODELSAT_KFP_COOKIE.
 
-    Example: modelsat submit --set train_nodes=2 --set 'train_node_selector={"gpu": "h100"}'
+    Example: modelsat submit --set train_nodes=2 --set train_node_gpus=8
     """
     import os
     import tempfile

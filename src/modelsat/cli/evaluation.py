@@ -65,7 +65,7 @@ def evaluate(
     uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The annotator's
     key is read from MODELSAT_ANNOTATOR_KEY.
 
-    Example: modelsat evaluate --router .run/bundles/... --router stack --scores ../shared/data/mmlupro --json out.json
+    Example: modelsat evaluate --router stack --scores results/ --json out.json
     """
     from modelsat import __version__
     from modelsat.errors import InputError

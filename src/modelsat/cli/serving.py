@@ -88,7 +88,7 @@ def gateway(
 
     Model "auto" is the router's choice.
 
-    Example: modelsat gateway --upstreams upstreams.yaml --endpoint http://127.0.0.1:8080
+    Example: modelsat gateway --upstreams upstreams.yaml --port 8000
     """
     from serving.gateway.app import GatewaySettings
     from serving.gateway_server import feedback, run

@@ -18,9 +18,7 @@ def watch(
     catalogue: Annotated[str, typer.Option(help="Catalogue: CSV, Parquet or YAML; a file or folder, local or in S3.")],
     results: Annotated[
         str,
-        typer.Option(
-            help="Folder or s3:// prefix with results by candidate; models without are asked at their endpoint."
-        ),
+        typer.Option(help="Folder or s3:// prefix with results by candidate; models without results are asked."),
     ] = "",
     ledger: Annotated[
         str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")
