@@ -4,8 +4,9 @@ Bytes are kept as they came and passed on afterwards; what is judged is a decomp
 """
 
 import re
+import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 
@@ -14,6 +15,9 @@ from serving.gateway.upstream_faults import UpstreamFault
 
 MOST_BYTES = 64 * 1024
 """How much is read before an answer is passed on unjudged."""
+HOLD_SECONDS = 5.0
+"""For how long. Providers that think for minutes send signs of life, which a client's timeout waits for."""
+_SIGNS_OF_A_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
 _BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
@@ -22,10 +26,13 @@ class AnswerStart:
 
     Args:
         response: Whose body is not read yet.
+        clock: Seconds that never go back.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, clock: Callable[[], float] = time.monotonic) -> None:
         self.response = response
+        self._clock = clock
+        self._until = clock() + HOLD_SECONDS
         self._chunks = response.aiter_raw()
         self._held: list[bytes] = []
         self._plain = b""
@@ -42,12 +49,14 @@ class AnswerStart:
         if not self.response.is_success:
             await self._read_to_end()
             return upstream_faults.of_status(self.response.status_code, self._plain)
-        if self.response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        await self._read()
+        content_type = self.response.headers.get("content-type", "").lower()
+        if content_type.startswith("text/event-stream") or self._plain.lstrip().startswith(_SIGNS_OF_A_STREAM):
             return await self._fault_of_stream()
         await self._read_to_end()
         if not self._is_whole:
-            # Pages of proxies are long, too.
-            looks_like_json = self._plain.lstrip()[:1] == b"{"
+            # Pages of proxies are long, too; before JSON some providers send spaces as signs of life.
+            looks_like_json = self._plain.lstrip()[:1] in (b"{", b"")
             return None if looks_like_json else UpstreamFault(upstream_faults.NO_ANSWER)
         return upstream_faults.of_completion(self._plain)
 
@@ -61,7 +70,7 @@ class AnswerStart:
 
     async def _fault_of_stream(self) -> UpstreamFault | None:
         at = 0
-        while len(self._plain) < MOST_BYTES:
+        while self._may_hold():
             end = _BLANK_LINE.search(self._plain, at)
             if end is None:
                 if not await self._read():
@@ -75,11 +84,16 @@ class AnswerStart:
         return None
 
     async def _read_to_end(self) -> None:
-        while len(self._plain) < MOST_BYTES and await self._read():
+        while self._may_hold() and await self._read():
             pass
+
+    def _may_hold(self) -> bool:
+        return len(self._plain) < MOST_BYTES and (self._is_whole or self._clock() < self._until)
 
     async def _read(self) -> bool:
         """Read one more chunk; return whether there was one."""
+        if self._is_whole:
+            return False
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:

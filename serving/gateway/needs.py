@@ -32,13 +32,15 @@ class RequestNeeds:
     Attributes:
         modalities: What has to be read beside text.
         tools: Whether tools have to be called.
-        tokens: Estimate of the whole conversation, tools and answer included.
+        tokens: Estimate of the whole conversation, tools included.
+        answer_tokens: Most that the answer may take; 0 where the request does not say.
         region: Where it has to be served; None for anywhere.
     """
 
     modalities: frozenset[str] = frozenset()
     tools: bool = False
     tokens: int = 0
+    answer_tokens: int = 0
     region: str | None = None
 
 
@@ -56,11 +58,11 @@ def of_request(chat: ChatRequest) -> RequestNeeds:
     for name in ("tools", "functions", "response_format"):
         if fields.get(name):
             tokens += tokens_of([json.dumps(fields[name])])
-    tokens += max((_whole(fields.get(name)) for name in ("max_tokens", "max_completion_tokens")), default=0)
     return RequestNeeds(
         frozenset(modalities | set(asked.modalities)),
         tools or asked.tools,
         max(tokens, asked.min_context_length or 0),
+        max(_whole(fields.get(name)) for name in ("max_tokens", "max_completion_tokens")),
         asked.region,
     )
 
@@ -89,7 +91,7 @@ def able(names: Sequence[str], needs: RequestNeeds, facts: Mapping[str, Candidat
     standing = {name: _is_able(facts.get(name, CandidateFacts()), needs) for name in names}
     known = [name for name in names if standing[name]]
     unknown = [name for name in names if standing[name] is None]
-    return _long_enough([*known, *unknown], needs.tokens, facts)
+    return _long_enough([*known, *unknown], needs, facts)
 
 
 def lacking(needs: RequestNeeds) -> str:
@@ -113,12 +115,16 @@ def _is_able(facts: CandidateFacts, needs: RequestNeeds) -> bool | None:
     return False if False in answers else None if None in answers else True
 
 
-def _long_enough(names: list[str], tokens: int, facts: Mapping[str, CandidateFacts]) -> list[str]:
-    """Leave out candidates whose context is too short; where all are, keep those that read most."""
+def _long_enough(names: list[str], needs: RequestNeeds, facts: Mapping[str, CandidateFacts]) -> list[str]:
+    """Leave out candidates whose context is too short; where all are, keep those that read most.
+
+    Clients ask for more tokens than they expect: where no candidate could give them all, the conversation has to fit.
+    """
     context = {name: facts.get(name, CandidateFacts()).context_length for name in names}
-    fitting = [name for name in names if (context[name] or math.inf) >= tokens]
-    if fitting:
-        return fitting
+    for tokens in (needs.tokens + needs.answer_tokens, needs.tokens):
+        fitting = [name for name in names if (context[name] or math.inf) >= tokens]
+        if fitting:
+            return fitting
     longest = max((context[name] or 0 for name in names), default=0)
     return [name for name in names if context[name] == longest]
 

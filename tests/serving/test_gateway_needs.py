@@ -381,7 +381,7 @@ def test_needs_are_those_of_the_request_and_of_its_preferences() -> None:
     wanted = Preferences(modalities=("audio",), tools=True, min_context_length=50_000, region="eu")
 
     assert needs.of_request(request(messages=said(IMAGE), preferences=wanted)) == RequestNeeds(
-        frozenset({"image", "audio"}), True, 50_000, "eu"
+        frozenset({"image", "audio"}), True, 50_000, 0, "eu"
     )
 
 
@@ -390,8 +390,14 @@ def test_longest_candidates_are_kept_where_all_seem_too_short() -> None:
     assert needs.able(["small", "stranger"], RequestNeeds(tokens=10**6), FACTS) == ["stranger"]
 
 
+def test_answer_longer_than_any_context_does_not_count() -> None:
+    assert needs.able(["small", "seeing"], RequestNeeds(tokens=10_000, answer_tokens=10**6), FACTS) == ["seeing"]
+    assert needs.able(["small", "seeing"], RequestNeeds(tokens=100, answer_tokens=10**6), FACTS) == ["small", "seeing"]
+    assert needs.able(["small", "seeing"], RequestNeeds(tokens=100, answer_tokens=8_100), FACTS) == ["seeing"]
+
+
 def test_nothing_known_leaves_every_candidate() -> None:
-    assert needs.able(["a", "b"], RequestNeeds(frozenset({"image"}), True, 10**6, "eu"), {}) == ["a", "b"]
+    assert needs.able(["a", "b"], RequestNeeds(frozenset({"image"}), True, 10**6, 0, "eu"), {}) == ["a", "b"]
 
 
 def test_region_is_bound_like_a_modality() -> None:

@@ -1,14 +1,18 @@
 """Whose fault a failed call is, and for how long an upstream stays out: pure decisions on what providers really say."""
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.gateway import upstream_faults as faults
+from serving.gateway.answer_start import AnswerStart
 from serving.gateway.forwarding import longer
 from serving.gateway.headers import to_upstream
 from serving.gateway.telemetry import Telemetry
@@ -209,25 +213,49 @@ def test_upstream_may_compress_only_as_the_gateway_can_look_into(accepted: str, 
     assert to_upstream({"accept-encoding": accepted}, "id")["accept-encoding"] == sent
 
 
+def judged(
+    chunks: list[bytes], status: int = 200, seconds_each: float = 0.0, **headers: str
+) -> tuple[UpstreamFault | None, int, bytes]:
+    """Return the fault of an answer, how many chunks were read to find it, and all bytes that are passed on."""
+    now, read = [0.0], [0]
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            now[0] += seconds_each
+            read[0] += 1
+            yield chunk
+
+    async def asked() -> tuple[UpstreamFault | None, int, bytes]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        start = AnswerStart(httpx.Response(status, headers=named, content=body()), clock=lambda: now[0])
+        fault, needed = await start.fault(), read[0]
+        return fault, needed, b"".join([chunk async for chunk in start.chunks()])
+
+    return asyncio.run(asked())
+
+
 def test_compressed_error_is_read_like_a_plain_one() -> None:
-    import asyncio
+    packed = gzip.compress(error("x", code="context_length_exceeded"))
 
-    import httpx
+    assert judged([packed[:10], packed[10:]], 400, content_encoding="gzip") == (TOO_LONG, 2, packed)
 
-    from serving.gateway.answer_start import AnswerStart
 
-    async def judged() -> tuple[UpstreamFault | None, bytes]:
-        packed = gzip.compress(error("x", code="context_length_exceeded"))
+@pytest.mark.parametrize("content_type", ["text/event-stream", "text/plain", "application/json"])
+def test_stream_is_passed_on_from_its_first_content_whatever_its_type(content_type: str) -> None:
+    chunks = [b": PROCESSING\n\n", b'data: {"choices": [{"delta": {"content": "4"}}]}\n\n', b"data: [DONE]\n\n"]
 
-        async def body() -> Any:
-            yield packed[:10]
-            yield packed[10:]
+    assert judged(chunks, content_type=content_type) == (None, 2, b"".join(chunks))
 
-        response = httpx.Response(400, headers={"content-encoding": "gzip"}, content=body())
-        start = AnswerStart(response)
-        return await start.fault(), b"".join([chunk async for chunk in start.chunks()])
 
-    fault, passed = asyncio.run(judged())
+@pytest.mark.parametrize("sign", [b": PROCESSING\n\n", b"\n"])
+def test_signs_of_life_are_held_back_for_a_few_seconds_only(sign: bytes) -> None:
+    chunks = [sign] * 20
 
-    assert fault == TOO_LONG
-    assert gzip.decompress(passed) == error("x", code="context_length_exceeded")
+    assert judged(chunks, seconds_each=1.0, content_type="text/event-stream") == (None, 5, b"".join(chunks))
+
+
+@given(st.lists(st.binary(max_size=20), max_size=8), st.sampled_from([200, 400, 401, 500]), st.booleans())
+def test_bytes_are_passed_on_as_they_came(chunks: list[bytes], status: int, streams: bool) -> None:
+    content_type = "text/event-stream" if streams else "application/json"
+
+    assert judged(chunks, status, content_type=content_type)[2] == b"".join(chunks)
