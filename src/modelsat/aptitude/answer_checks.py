@@ -167,8 +167,8 @@ def _fair_hard(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
     )
     if excess <= limits.hard_excess or errors <= limits.hard_errors:
         return Finding(title, True, detail)
-    told = "the answers may have leaked to the candidate; look at them, and trust them by hand if they are sound"
-    return Finding(title, False, f"{detail} ({errors:.0f} standard errors more); {told}", suspicion=True)
+    remedy = "the answers may have leaked to the candidate; look at them, and trust them by hand if they are sound"
+    return Finding(title, False, f"{detail} ({errors:.0f} standard errors more); {remedy}", suspicion=True)
 
 
 def _fair_all(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
@@ -181,8 +181,8 @@ def _fair_all(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
     detail = f"{100 * given.mean():.1f} % right, the zoo's best {100 * best:.1f} % on the same questions"
     if given.mean() < limits.perfect or given.mean() - best <= 0.05:
         return Finding(title, True, detail)
-    told = "the test may have leaked to the candidate; look at the answers, and trust them by hand if they are sound"
-    return Finding(title, False, f"{detail}; {told}", suspicion=True)
+    remedy = "the test may have leaked to the candidate; look at the answers, and trust them by hand if they are sound"
+    return Finding(title, False, f"{detail}; {remedy}", suspicion=True)
 
 
 def _hardest(answers: CheckedAnswers) -> tuple[float, float, float, int]:
@@ -191,9 +191,9 @@ def _hardest(answers: CheckedAnswers) -> tuple[float, float, float, int]:
     A question's difficulty is what the zoo scored on it; ability in a task follows from the easier three quarters
     (a Rasch model with a floor for guessing, averaged over abilities by their likelihood).
     """
-    told = (~np.isnan(answers.zoo)).sum(axis=1)
-    usable = answers.asked & (told >= _LEAST_ZOO)
-    share = (np.nansum(answers.zoo, axis=1) + 0.5) / (told + 1)
+    zoo_answers = (~np.isnan(answers.zoo)).sum(axis=1)
+    usable = answers.asked & (zoo_answers >= _LEAST_ZOO)
+    share = (np.nansum(answers.zoo, axis=1) + 0.5) / (zoo_answers + 1)
     obtained = foretold = variance = 0.0
     questions = 0
     for task in np.unique(answers.tasks[usable]):
@@ -202,7 +202,7 @@ def _hardest(answers: CheckedAnswers) -> tuple[float, float, float, int]:
         if hard.sum() < 5 or (~hard).sum() < 10:
             continue
         floor = answers.chance[rows]
-        least = 0.5 / (told[rows] + 1)
+        least = 0.5 / (zoo_answers[rows] + 1)
         easiness = np.clip((share[rows] - floor) / (1 - floor), least, 1 - least)
         logits = _ABILITIES[:, None] + np.log(easiness / (1 - easiness))
         success = floor + (1 - floor) / (1 + np.exp(-logits))

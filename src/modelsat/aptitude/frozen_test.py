@@ -178,24 +178,26 @@ _Group = tuple[str, np.ndarray]
 
 
 def _form_tasks(
-    prompts: pa.Table, value: np.ndarray, topics: _Topics, wanted: int, budget: int
+    prompts: pa.Table, value: np.ndarray, topics: _Topics, tasks: int, budget: int
 ) -> tuple[list[_Group], str]:
     pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
     labels = np.asarray([category_of(benchmark, task) for benchmark, task in pairs], dtype=str)
     groups: list[_Group] = [(str(name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
-    found = len(groups)
-    if found > wanted:
-        share = max(1, budget // wanted)
+    categories = len(groups)
+    if categories > tasks:
+        share = max(1, budget // tasks)
         worth = [np.sort(value[rows])[::-1][:share].sum() for _, rows in groups]
-        chosen = sorted(np.argsort(worth, kind="stable")[::-1][:wanted])
-        return [groups[i] for i in chosen], f"the {wanted} of {found} categories with the most discriminative questions"
-    while len(groups) < wanted:
+        chosen = sorted(np.argsort(worth, kind="stable")[::-1][:tasks])
+        return [
+            groups[i] for i in chosen
+        ], f"the {tasks} of {categories} categories with the most discriminative questions"
+    while len(groups) < tasks:
         largest = max(range(len(groups)), key=lambda i: len(groups[i][1]))
         if len(groups[largest][1]) < 2 * SMALLEST_TASK:
             break
         groups[largest : largest + 1] = _halve(groups[largest], topics.space)
-    story = f"{found} categories"
-    if len(groups) > found:
+    story = f"{categories} categories"
+    if len(groups) > categories:
         story += f", the large ones split by topic into {len(groups)} tasks"
     return groups, story
 
@@ -226,10 +228,10 @@ def _freeze(
     tie = np.asarray([digest(stem) for stem in stems])
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
     rows: list[dict[str, Any]] = []
-    seen: dict[str, int] = {}
+    occurrences: dict[str, int] = {}
     for name, members in groups:
-        seen[name] = seen.get(name, 0) + 1
-        task = name if sum(other == name for other, _ in groups) == 1 else f"{name} #{seen[name]}"
+        occurrences[name] = occurrences.get(name, 0) + 1
+        task = name if sum(other == name for other, _ in groups) == 1 else f"{name} #{occurrences[name]}"
         keywords = _keywords(task, topics, members, overall)
         order = members[np.lexsort((tie[members], -value[members]))][:share]
         rows += [

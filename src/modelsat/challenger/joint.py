@@ -159,7 +159,7 @@ def _surface(prompts: _Prompts, *names: str) -> surface.Surface:
 
 
 def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_tokens: int) -> Fusion:
-    found = _surface(prompts, splits.TRAIN, splits.VALIDATION)
+    fitted = _surface(prompts, splits.TRAIN, splits.VALIDATION)
     train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
     place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
     # Of a question that is not at hand it is as if everybody had scored there what they score everywhere.
@@ -168,11 +168,11 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     taken = [place[asked[i]] for i in into]
     anchors = Anchors(
         np.zeros((len(asked), *vectors.shape[1:]), dtype=np.float32),
-        np.tile(found.means, (len(asked), 1)),
+        np.tile(fitted.means, (len(asked), 1)),
     )
     anchors.vectors[into] = vectors[taken]
     anchors.zoo[into] = surface.filled(train.targets[taken])
-    return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), found, anchors)
+    return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), fitted, anchors)
 
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:

@@ -78,16 +78,16 @@ class Cluster:
     def read(self, name: str) -> dict[str, Any] | None:
         """Return an object as the server has it; None where there is none."""
         try:
-            found: dict[str, Any] = self._call("get", name, self._api.get_namespaced_custom_object, name=name)
+            item: dict[str, Any] = self._call("get", name, self._api.get_namespaced_custom_object, name=name)
         except Absent:
             return None
-        return found
+        return item
 
     def create(self, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object; see `Objects.create`."""
         name = body["metadata"]["name"]
-        made: dict[str, Any] = self._call("create", name, self._api.create_namespaced_custom_object, body=body)
-        return made
+        created: dict[str, Any] = self._call("create", name, self._api.create_namespaced_custom_object, body=body)
+        return created
 
     def replace(self, body: dict[str, Any]) -> dict[str, Any]:
         """Replace an object; see `Objects.replace`."""

@@ -50,18 +50,18 @@ def launch(
         ConflictError: Another process trains in `work`.
         ModelsatError: Training failed; errors of ours keep their class.
     """
-    facts = finished(work)
-    if facts is None:
+    trained = finished(work)
+    if trained is None:
         work.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
         command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
         command += ["--work", str(work), "--recipe", recipe]
         with alone(work):
             _follow(command, work, on_step)
-        facts = finished(work)
-    if facts is None:
+        trained = finished(work)
+    if trained is None:
         raise ModelsatError(f"fine-tuning left no complete network in {str(work)!r}; run the same command again")
-    return facts
+    return trained
 
 
 def resolve(recipe: str) -> dict[str, Any]:
@@ -97,8 +97,8 @@ def history(work: Path) -> list[dict[str, float]]:
 def finished(work: Path) -> dict[str, Any] | None:
     """Return what training left behind; None where it is not complete, or not any more."""
     try:
-        facts: dict[str, Any] = json.loads((work / "trained.json").read_text(encoding="utf-8"))
-        return facts if file_digest(work / "network.safetensors") == facts["network_digest"] else None
+        trained: dict[str, Any] = json.loads((work / "trained.json").read_text(encoding="utf-8"))
+        return trained if file_digest(work / "network.safetensors") == trained["network_digest"] else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -127,7 +127,7 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
         "PYTHONWARNINGS": "ignore",
     }
     said: deque[str] = deque(maxlen=_SAID_ON_FAILURE)
-    seen = len(history(work))
+    reported = len(history(work))
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -137,9 +137,9 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
             print(line, end="", flush=True)  # noqa: T201
             if " loss " in line:
                 rows = history(work)
-                for row in rows[seen:]:
+                for row in rows[reported:]:
                     on_step(row)
-                seen = max(seen, len(rows))
+                reported = max(reported, len(rows))
         process.wait()
     finally:
         # Whatever ends us, no rank may outlive this step; torchrun gives each a session of its own and ends it itself.
@@ -160,8 +160,8 @@ def recorded_failure(work: Path) -> ModelsatError | None:
     """Return the error of ours that a training left behind in its last sentence; None where it left none."""
     failed = work / "failed.json"
     if failed.exists():
-        facts = json.loads(failed.read_text(encoding="utf-8"))
-        return errors.of_exit_code(facts["exit_code"])(facts["sentence"])
+        failure = json.loads(failed.read_text(encoding="utf-8"))
+        return errors.of_exit_code(failure["exit_code"])(failure["sentence"])
     return None
 
 

@@ -86,10 +86,10 @@ class TrainJobs:
         """Create the job; one of a try before that has ended is replaced, one that runs is followed."""
         name = body["metadata"]["name"]
         for _ in range(60):
-            found = self.jobs.read(name)
-            if found is not None and state(found)[0] is TrainJobState.RUNNING:
+            existing = self.jobs.read(name)
+            if existing is not None and state(existing)[0] is TrainJobState.RUNNING:
                 return
-            if found is not None:
+            if existing is not None:
                 self.jobs.delete(name)
             try:
                 self.jobs.create(body)
@@ -102,17 +102,17 @@ class TrainJobs:
         raise ModelsatError(f"TrainJob {name!r} of an earlier try is not gone; delete it and run the step again")
 
     def _follow(self, name: str, work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
-        seen = len(launch_torchrun.history(work))
+        reported = len(launch_torchrun.history(work))
         while True:
-            found = self.jobs.read(name)
+            current = self.jobs.read(name)
             rows = launch_torchrun.history(work)
-            for row in rows[seen:]:
+            for row in rows[reported:]:
                 print("  ".join(f"{key} {value:.6g}" for key, value in row.items()), flush=True)  # noqa: T201
                 on_step(row)
-            seen = max(seen, len(rows))
-            if found is None:
+            reported = max(reported, len(rows))
+            if current is None:
                 raise ModelsatError(f"TrainJob {name!r} was deleted while it ran; run the step again to go on")
-            ended, message = state(found)
+            ended, message = state(current)
             if ended is TrainJobState.COMPLETE:
                 return
             if ended is TrainJobState.FAILED:

@@ -172,20 +172,20 @@ def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, obj
 
 def _merge_candidates(tables: list[pa.Table]) -> tuple[pa.Table, list[str]]:
     """Unite what the sources know of a candidate; where they contradict each other, nothing is known."""
-    told: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
+    known: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
     for table in tables:
         for row in table.to_pylist():
             for name, value in row.items():
-                if value is not None and value not in told[row["candidate"]][name]:
-                    told[row["candidate"]][name].append(value)
+                if value is not None and value not in known[row["candidate"]][name]:
+                    known[row["candidate"]][name].append(value)
     rows, remarks = [], []
-    for candidate in sorted(told):
-        facts = told[candidate]
-        for name in sorted(name for name, values in facts.items() if len(values) > 1):
-            shown = " and ".join(sorted(map(str, facts[name])))
+    for candidate in sorted(known):
+        fields = known[candidate]
+        for name in sorted(name for name, values in fields.items() if len(values) > 1):
+            shown = " and ".join(sorted(map(str, fields[name])))
             remarks.append(
                 f"the sources give candidate {candidate!r} different values of {name} ({shown}), so none is used; "
                 "correct one of them"
             )
-        rows.append({name: values[0] for name, values in facts.items() if len(values) == 1})
+        rows.append({name: values[0] for name, values in fields.items() if len(values) == 1})
     return contracts.from_rows(rows, contracts.CANDIDATES), remarks

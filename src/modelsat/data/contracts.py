@@ -212,12 +212,12 @@ def read(path: Path | str, schema: pa.Schema) -> pa.Table:
         raise InputError(f"{str(path)!r} does not exist; run the step that writes {_name(schema)!r}") from error
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{str(path)!r} is not a readable Parquet file ({error}); write it again") from error
-    found = table.schema.metadata or {}
+    metadata = table.schema.metadata or {}
     expected = schema.metadata
     for key in (b"modelsat_table", b"modelsat_version"):
-        if found.get(key) != expected[key]:
+        if metadata.get(key) != expected[key]:
             raise InputError(
-                f"{str(path)!r} has {key.decode()} {(found.get(key) or b'none').decode()!r}, "
+                f"{str(path)!r} has {key.decode()} {(metadata.get(key) or b'none').decode()!r}, "
                 f"expected {expected[key].decode()!r}; write it with this version of modelsat"
             )
     return conform(table, schema)

@@ -40,15 +40,15 @@ class BeliefLimits:
 
 def not_believed(votes: Votes, limits: BeliefLimits = BeliefLimits()) -> dict[str, str]:
     """Return the clients that are not believed, each with the reason."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for rows in rows_by(votes.candidates, votes.by_clients).values():
-        found |= dict.fromkeys(_apart(votes, rows, limits), APART)
+        reasons |= dict.fromkeys(_apart(votes, rows, limits), APART)
     for giver, own in rows_by(votes.givers, votes.by_clients).items():
         if _contradicts(votes, own, limits):
-            found[giver] = CONTRADICTS
+            reasons[giver] = CONTRADICTS
         if chance_of_constant(votes, own) < limits.constant_chance:
-            found[giver] = CONSTANT
-    return found
+            reasons[giver] = CONSTANT
+    return reasons
 
 
 def chance_of_constant(votes: Votes, own: np.ndarray) -> float:

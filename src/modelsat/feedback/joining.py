@@ -157,14 +157,14 @@ def _votes(rows: list[tuple[dict[str, Any], str, float, float]]) -> Votes:
 
 def _review(file: SourceFile) -> Review:
     try:
-        told = json.loads(file.path.read_text(encoding="utf-8"))
+        parsed = json.loads(file.path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{file.uri!r} is not valid JSON ({error}); correct it") from error
     fields = set(Review.__dataclass_fields__)
-    lists = isinstance(told, dict) and all(
+    lists = isinstance(parsed, dict) and all(
         name in fields and isinstance(names, list) and all(isinstance(one, str) for one in names)
-        for name, names in told.items()
+        for name, names in parsed.items()
     )
     if not lists:
         raise InputError(f"{file.uri!r} is no object of lists of names; it knows {', '.join(sorted(fields))}")
-    return Review(**{name: frozenset(names) for name, names in told.items()})
+    return Review(**{name: frozenset(names) for name, names in parsed.items()})

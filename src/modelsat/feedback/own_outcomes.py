@@ -33,7 +33,7 @@ def read(file: SourceFile) -> tuple[list[tuple[str, float]], list[Fault]]:
         if len(header) == 1 and ";" in header[0]:
             reason = "the outcomes are separated by semicolons; save the file separated by commas"
         return [], [(file, None, reason)]
-    found: list[tuple[str, float]] = []
+    scores: list[tuple[str, float]] = []
     faults: list[Fault] = []
     for number, row in listed:
         name, score = row.get(key), _score(row.get("score"))
@@ -43,8 +43,8 @@ def read(file: SourceFile) -> tuple[list[tuple[str, float]], list[Fault]]:
             shown = row.get("score")
             faults.append((file, number, f"the row needs an id and a score in [0, 1], not {shown!r}; correct it"))
         else:
-            found.append((str(name), score))
-    return found, faults
+            scores.append((str(name), score))
+    return scores, faults
 
 
 def _csv(file: SourceFile) -> tuple[list[str], Iterator[tuple[int, dict[str, object]]]]:

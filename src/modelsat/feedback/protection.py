@@ -127,12 +127,12 @@ def protect(votes: Votes, limits: ProtectionLimits = ProtectionLimits(), accepte
 def _beyond_share(votes: Votes, counted: np.ndarray, most: int) -> np.ndarray:
     """Return which votes are more than a client has on a candidate; which ones those are, no client can choose."""
     over = np.zeros(len(votes.ids), dtype=bool)
-    seen: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     rows = np.flatnonzero(counted & votes.by_clients)
     for row in sorted(rows, key=lambda i: digest(str(votes.ids[i]))):
         key = (votes.givers[row], votes.candidates[row])
-        seen[key] = seen.get(key, 0) + 1
-        over[row] = seen[key] > most
+        counts[key] = counts.get(key, 0) + 1
+        over[row] = counts[key] > most
     return over
 
 

@@ -53,18 +53,18 @@ def code_below(modules: Iterable[str], folders: Mapping[str, Path] | None = None
 
 def _trees(modules: Iterable[str], folders: Mapping[str, Path] | None) -> dict[str, ast.Module]:
     source = _Source(dict(folders) if folders is not None else dict(_installed(PACKAGES)))
-    waiting, found = list(modules), {}
+    waiting, trees = list(modules), {}
     for module in waiting:
         if source.path(module) is None:
             raise InputError(f"there is no module {module!r} in {sorted(source.folders)}; correct the name")
     while waiting:
         module = waiting.pop()
-        if module in found:
+        if module in trees:
             continue
-        found[module] = source.tree(module)
-        waiting += _named(module, found[module], source)
+        trees[module] = source.tree(module)
+        waiting += _named(module, trees[module], source)
         waiting += [parent for parent in _parents(module) if _acts(source.tree(parent))]
-    return found
+    return trees
 
 
 def _installed(packages: Iterable[str]) -> Iterator[tuple[str, Path]]:

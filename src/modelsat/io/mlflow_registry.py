@@ -69,8 +69,8 @@ class MlflowRun:
         self.tracking_uri, self.key = tracking_uri, key
         self.client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         with _naming_faults(tracking_uri):
-            found = self.client.get_experiment_by_name(experiment)
-            experiment_id = found.experiment_id if found else self.client.create_experiment(experiment)
+            existing = self.client.get_experiment_by_name(experiment)
+            experiment_id = existing.experiment_id if existing else self.client.create_experiment(experiment)
             runs = self.client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{key}'", max_results=1)
             if runs:
                 self.id = runs[0].info.run_id
@@ -218,10 +218,10 @@ def download_bundle(uri: str, into: Path) -> Path:
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
-    found = sorted(folder.rglob("bundle.json"))
-    if not found:
+    manifests = sorted(folder.rglob("bundle.json"))
+    if not manifests:
         raise InputError(f"{uri!r} holds no router bundle; register one with the retrain pipeline")
-    return found[0].parent
+    return manifests[0].parent
 
 
 def _signature(mlflow: Any) -> Any:

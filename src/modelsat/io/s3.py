@@ -39,12 +39,12 @@ def prove_conditional_writes(bucket: str, prefix: str) -> None:
 
 def list_keys(bucket: str, prefix: str) -> list[tuple[str, str]]:
     """Return (key, etag) below the prefix; `a/b` names the object `a/b` and all below `a/b/`, never `a/bc`."""
-    found = []
+    listed = []
     with naming_faults(f"s3://{bucket}/{prefix}"):
         for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix.rstrip("/")):
-            found += [(item["Key"], item["ETag"]) for item in page.get("Contents", [])]
+            listed += [(item["Key"], item["ETag"]) for item in page.get("Contents", [])]
     folder = prefix.rstrip("/") + "/" if prefix else ""
-    return [(key, etag) for key, etag in found if key.startswith(folder) or key == prefix.rstrip("/")]
+    return [(key, etag) for key, etag in listed if key.startswith(folder) or key == prefix.rstrip("/")]
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:

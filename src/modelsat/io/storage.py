@@ -67,8 +67,8 @@ def count(uri: str) -> int:
     """
     if is_s3(uri):
         bucket, prefix = s3.bucket_and_key(uri)
-        found = [key[len(prefix) :] for key, _ in s3.list_keys(bucket, prefix)]
-        files = sum(not _is_hidden(name) for name in found)
+        relative = [key[len(prefix) :] for key, _ in s3.list_keys(bucket, prefix)]
+        files = sum(not _is_hidden(name) for name in relative)
     else:
         files = len(_visible(Path(uri)))
     if not files:
@@ -116,8 +116,8 @@ def names(uri: str) -> list[str]:
     if is_s3(uri):
         bucket, prefix = s3.bucket_and_key(uri)
         below = f"{prefix.rstrip('/')}/" if prefix else ""
-        found = [key[len(below) :] for key, _ in s3.list_keys(bucket, prefix) if key.startswith(below)]
-        return sorted(key for key in found if key and "/" not in key)
+        relative = [key[len(below) :] for key, _ in s3.list_keys(bucket, prefix) if key.startswith(below)]
+        return sorted(key for key in relative if key and "/" not in key)
     folder = Path(uri)
     return sorted(path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 

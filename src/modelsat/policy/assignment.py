@@ -59,20 +59,20 @@ def assign(
         raise InputError(f"{n} prompts do not fit into {int(limit.sum())} places; raise the capacities")
     scale = max(float(cost.mean()), 1e-12)
     scaled, loads = cost / scale, np.zeros(m)
-    found: Assignment | None = None
+    best: Assignment | None = None
     for _ in range(rounds):
         below, price = _quality_price(scaled + loads, quality, floor)
         reduced = scaled - below * quality + loads
         choice = _repair(reduced.argmin(axis=1), reduced, scaled, quality, floor, limit)
         if choice is not None:
-            made = _assignment(choice, cost, quality, price * scale, loads * scale)
-            found = made if found is None or made.cost < found.cost else found
+            candidate = _assignment(choice, cost, quality, price * scale, loads * scale)
+            best = candidate if best is None or candidate.cost < best.cost else best
         before = loads
         for _ in range(SWEEPS):
             loads = _load_prices(scaled - price * quality, loads, limit)
         if np.abs(loads - before).max() < 1e-9:
             break
-    return found or _rounded(cost, quality, floor, limit)
+    return best or _rounded(cost, quality, floor, limit)
 
 
 def bound(quality: np.ndarray, cost: np.ndarray, floor: float, capacity: np.ndarray | None = None) -> float:

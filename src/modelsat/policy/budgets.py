@@ -51,11 +51,11 @@ def spend(success: np.ndarray, cost: np.ndarray, budget_usd: float) -> Spent:
     # A pair that may not be chosen fails more often than any that may.
     failures = np.where(possible, 1 - success, 2 - float(success[possible].min()))
     unspent = np.where(possible, 1 - cost / most, 0.0)
-    found = assignment.assign(unspent, failures, max(0.0, 1 - budget_usd / (len(cost) * most)))
-    choice = _spend_rest(found.choice, np.where(possible, success, -np.inf), cost, budget_usd)
+    solution = assignment.assign(unspent, failures, max(0.0, 1 - budget_usd / (len(cost) * most)))
+    choice = _spend_rest(solution.choice, np.where(possible, success, -np.inf), cost, budget_usd)
     rows = np.arange(len(choice))
     spent, succeeding = float(cost[rows, choice].sum()), float(success[rows, choice].sum())
-    return Spent(choice, spent, succeeding, found.quality_price / most)
+    return Spent(choice, spent, succeeding, solution.quality_price / most)
 
 
 def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: np.ndarray) -> np.ndarray:
@@ -78,9 +78,9 @@ def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: n
     success = success[:, better].astype(np.float64)
     cost = np.where(np.isnan(success), np.nan, cost[:, better])
     spent = spend(success, cost, budget_usd)
-    wanted = success - spent.successes_per_usd * cost
-    wanted[np.arange(len(wanted)), spent.choice] = np.inf
-    return np.asarray(better[np.argsort(-wanted, axis=1, kind="stable")])
+    value = success - spent.successes_per_usd * cost
+    value[np.arange(len(value)), spent.choice] = np.inf
+    return np.asarray(better[np.argsort(-value, axis=1, kind="stable")])
 
 
 def affordable(cost: np.ndarray, budget_usd: float) -> np.ndarray:

@@ -101,10 +101,10 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
 def _number(name: str, value: Any, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InputError(f"{name} {_shown(value)} is not a number")
-    wanted = f"outside [0, {most:g}]" if most < math.inf else "not a number from 0 on"
+    fault = f"outside [0, {most:g}]" if most < math.inf else "not a number from 0 on"
     # An integer of JSON may be too large for a float; comparing it is not.
     if not 0 <= value <= most or value == math.inf:
-        raise InputError(f"{name} {_shown(value)} is {wanted}{_ADVICE.get(name, '')}")
+        raise InputError(f"{name} {_shown(value)} is {fault}{_ADVICE.get(name, '')}")
     try:
         return float(value)
     except OverflowError:

@@ -91,13 +91,13 @@ def read(answer: str) -> dict[str, list[str]] | None:
         Tags by column of `TAGS`, or None where the answer holds no JSON object with tags.
     """
     try:
-        found = json.JSONDecoder().raw_decode(answer, answer.find("{"))[0] if "{" in answer else None
+        parsed = json.JSONDecoder().raw_decode(answer, answer.find("{"))[0] if "{" in answer else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         return None
-    capabilities = _ranked(one for one in _phrases(found.get("capabilities")) if one in CAPABILITIES)
-    knowledge = _ranked(_phrases(found.get("knowledge")))
+    capabilities = _ranked(one for one in _phrases(parsed.get("capabilities")) if one in CAPABILITIES)
+    knowledge = _ranked(_phrases(parsed.get("knowledge")))
     return {"capabilities": capabilities, "knowledge": knowledge} if capabilities or knowledge else None
 
 

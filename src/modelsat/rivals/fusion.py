@@ -23,14 +23,14 @@ def fit(train: Labelled, validation: Labelled) -> Scorer:
 
     Scores are what choices count on: probabilities less their uncertainty margins, which newcomers have.
     """
-    found, order = _placed(train, validation)
-    return lambda fresh: choice.assured(found.success_probability(found.directions(fresh)), found.doubt)[:, order]
+    fitted, order = _placed(train, validation)
+    return lambda fresh: choice.assured(fitted.success_probability(fitted.directions(fresh)), fitted.doubt)[:, order]
 
 
 def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
     """Fit the same; scores are the probabilities themselves."""
-    found, order = _placed(train, validation)
-    return lambda fresh: found.success_probability(found.directions(fresh))[:, order]
+    fitted, order = _placed(train, validation)
+    return lambda fresh: fitted.success_probability(fitted.directions(fresh))[:, order]
 
 
 def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
@@ -41,20 +41,20 @@ def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]
     given = (~np.isnan(scores)).sum(axis=0)
     late = np.flatnonzero(given < KNOWN_SHARE * given.max())
     zoo = np.setdiff1d(np.arange(len(given)), late)
-    found = _fitted(vectors, scores[:, zoo], tasks)
+    fitted = _fitted(vectors, scores[:, zoo], tasks)
     asked = ~np.isnan(scores[:, late])
     rows = np.flatnonzero(asked.any(axis=1))
     if len(late):
-        features, peers = found.features(vectors[rows]), surface.filled(scores[np.ix_(rows, zoo)])
+        features, peers = fitted.features(vectors[rows]), surface.filled(scores[np.ix_(rows, zoo)])
     for i, column in enumerate(late):
         mine = asked[rows, i]
-        found = newcomer.place(found, NewcomerAnswers(scores[rows, column][mine], peers[mine], features[mine]))
-    return found, np.argsort(np.concatenate([zoo, late]))
+        fitted = newcomer.place(fitted, NewcomerAnswers(scores[rows, column][mine], peers[mine], features[mine]))
+    return fitted, np.argsort(np.concatenate([zoo, late]))
 
 
 def _fitted(vectors: np.ndarray, scores: np.ndarray, tasks: np.ndarray) -> Surface:
-    seen = hashlib.sha256(vectors.tobytes() + scores.tobytes() + "\x00".join(map(str, tasks)).encode())
-    key = seen.hexdigest()
+    hashed = hashlib.sha256(vectors.tobytes() + scores.tobytes() + "\x00".join(map(str, tasks)).encode())
+    key = hashed.hexdigest()
     if key not in _KEPT:
         while len(_KEPT) >= _MOST_KEPT:
             _KEPT.pop(next(iter(_KEPT)))

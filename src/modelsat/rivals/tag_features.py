@@ -92,16 +92,16 @@ def domains(counts: Mapping[str, int], unseen: set[str], embed: Embed) -> dict[s
         unseen: Phrases of other prompts.
         embed: The encoder of phrases.
     """
-    seen = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
-    if not seen:
+    training_phrases = sorted(counts, key=lambda phrase: (-counts[phrase], phrase))
+    if not training_phrases:
         return dict.fromkeys(unseen, OTHER)
-    phrases = [*seen, *sorted(unseen)]
+    phrases = [*training_phrases, *sorted(unseen)]
     vectors = embed(phrases)
-    known, asked = vectors[: len(seen)], vectors[len(seen) :]
-    occurs = np.asarray([counts[phrase] for phrase in seen])
-    domain, free = np.full(len(seen), OTHER), np.ones(len(seen), dtype=bool)
+    known, asked = vectors[: len(training_phrases)], vectors[len(training_phrases) :]
+    occurs = np.asarray([counts[phrase] for phrase in training_phrases])
+    domain, free = np.full(len(training_phrases), OTHER), np.ones(len(training_phrases), dtype=bool)
     begun_by: list[int] = []
-    for i in range(len(seen)):
+    for i in range(len(training_phrases)):
         if not free[i]:
             continue
         near = free & (known @ known[i] > COSINE)

@@ -121,13 +121,13 @@ def choose_weight(fused: np.ndarray, joint: np.ndarray, truth: np.ndarray, grid:
         truth: Scores of the same shape, NaN where not run.
         grid: Weights to try; the smallest of the best wins.
     """
-    told = ~np.isnan(truth) & ~np.isnan(joint)
-    if not told.any():
+    both = ~np.isnan(truth) & ~np.isnan(joint)
+    if not both.any():
         return min(grid)
 
     def loss(weight: float) -> float:
-        p = np.clip(rerank(fused, joint, weight)[told].astype(np.float64), 1e-4, 1 - 1e-4)
-        y = truth[told]
+        p = np.clip(rerank(fused, joint, weight)[both].astype(np.float64), 1e-4, 1 - 1e-4)
+        y = truth[both]
         return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
     return min(grid, key=loss)

@@ -45,8 +45,8 @@ class Selection(Router):
 
     def read(self, texts: Sequence[str]) -> Prediction:
         """Read as the router does."""
-        told = self.inner.read(texts)
-        return replace(told, success_probability=told.success_probability[:, self.columns])
+        prediction = self.inner.read(texts)
+        return replace(prediction, success_probability=prediction.success_probability[:, self.columns])
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray | None:
         """Compare as the router does."""

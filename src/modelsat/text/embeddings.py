@@ -37,8 +37,8 @@ def vectors(
     # The encoder comes with torch, which vectors that are kept do without.
     from modelsat.text.encoder import Encoder
 
-    found = Encoder(folder, MAX_TOKENS, LAYERS).encode(texts, progress)
+    encoded = Encoder(folder, MAX_TOKENS, LAYERS).encode(texts, progress)
     cache.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as beside, beside.open("wb") as file:
-        np.save(file, found, allow_pickle=False)
-    return found
+        np.save(file, encoded, allow_pickle=False)
+    return encoded

@@ -34,8 +34,8 @@ def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[lis
         documents = [i for i in documents if len(ids[i]) > DOCUMENT * max_tokens]
         if documents:
             questions = tokenizer([last_part(texts[i], division) for i in documents], verbose=False)["input_ids"]
-            told = dict(zip(documents, questions, strict=True))
-            ids = [told.get(i, row) for i, row in enumerate(ids)]
+            replaced = dict(zip(documents, questions, strict=True))
+            ids = [replaced.get(i, row) for i, row in enumerate(ids)]
     return [window(row, max_tokens) for row in ids]
 
 

@@ -74,7 +74,7 @@ def fault(pairs: Pairs) -> str:
     if stake < 3 / FALSE_ALARM:
         return ""
     both = pairs.both
-    facts = {
+    sentences = {
         "errors": f"{pairs.failed[:, 1].sum()} of {len(both)} probes failed, "
         f"{pairs.failed[:, 0].sum()} at the champion",
         "wrong answers": f"{pairs.wrong[both, 1].sum()} of {both.sum()} answers differ from its evaluation, "
@@ -83,7 +83,7 @@ def fault(pairs: Pairs) -> str:
             *(np.median(pairs.seconds[both], axis=0) if both.any() else (np.nan, np.nan))
         ),
     }
-    return f"{worst}: {facts[worst]}"
+    return f"{worst}: {sentences[worst]}"
 
 
 def judge(pairs: Pairs, since: int, needed: int) -> tuple[ProbeVerdict, str]:

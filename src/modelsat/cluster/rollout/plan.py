@@ -117,11 +117,11 @@ def first_share(splits: bool, champion: Champion | None, rules: RolloutRules) ->
     return rules.stages[0] if splits and champion is not None else 100
 
 
-def next_step(seen: Observed, rules: RolloutRules = RolloutRules()) -> PlannedStep:
+def next_step(observed: Observed, rules: RolloutRules = RolloutRules()) -> PlannedStep:
     """Return the one step that brings the endpoint nearer to what the records and the probes say."""
-    rollout, champion = seen.rollout, seen.champion
+    rollout, champion = observed.rollout, observed.champion
     if rollout is None:
-        if champion is None or (seen.epoch == champion.epoch and seen.bundle in ("", champion.bundle_uri)):
+        if champion is None or (observed.epoch == champion.epoch and observed.bundle in ("", champion.bundle_uri)):
             return PlannedStep(StepAction.NOTHING)
         return PlannedStep(
             StepAction.FOLLOW, f"epoch {champion.epoch} is champion, and alias or endpoint are not there yet"
@@ -129,26 +129,26 @@ def next_step(seen: Observed, rules: RolloutRules = RolloutRules()) -> PlannedSt
     if champion is not None and champion.run_id == rollout.run_id and champion.epoch > rollout.against_epoch:
         return PlannedStep(StepAction.SETTLE, f"epoch {champion.epoch} is recorded", 100)
     if rollout.fault:
-        return _back(seen, rollout)
+        return _back(observed, rollout)
     epoch = champion.epoch if champion is not None else 0
     if epoch != rollout.against_epoch:
         return PlannedStep(
             StepAction.GO_BACK, f"epoch {epoch} was promoted since the comparison with epoch {rollout.against_epoch}"
         )
-    return _forward(seen, rollout, rules)
+    return _forward(observed, rollout, rules)
 
 
-def _forward(seen: Observed, rollout: Rollout, rules: RolloutRules) -> PlannedStep:
-    verdict, why = seen.verdict
+def _forward(observed: Observed, rollout: Rollout, rules: RolloutRules) -> PlannedStep:
+    verdict, why = observed.verdict
     if verdict is ProbeVerdict.BAD:
         return PlannedStep(StepAction.GO_BACK, why)
-    if not seen.ready:
-        if seen.stage_seconds > rules.ready_seconds:
+    if not observed.ready:
+        if observed.stage_seconds > rules.ready_seconds:
             return PlannedStep(StepAction.GO_BACK, f"its pods were not ready within {rules.ready_seconds:.0f} s")
         return PlannedStep(StepAction.WAIT, "its pods are not ready yet", rollout.percent)
     # Before the first champion there is nothing to compare with: ready pods are all that can be asked for.
-    if verdict is ProbeVerdict.UNDECIDED and seen.champion is not None:
-        if seen.stage_seconds > rules.ready_seconds + rules.proof_seconds:
+    if verdict is ProbeVerdict.UNDECIDED and observed.champion is not None:
+        if observed.stage_seconds > rules.ready_seconds + rules.proof_seconds:
             return PlannedStep(StepAction.GO_BACK, f"too few answers to judge by: {why}")
         return PlannedStep(StepAction.WAIT, why, rollout.percent)
     higher = [stage for stage in rules.stages if stage > rollout.percent]
@@ -157,14 +157,14 @@ def _forward(seen: Observed, rollout: Rollout, rules: RolloutRules) -> PlannedSt
     return PlannedStep(StepAction.RECORD, why, 100)
 
 
-def _back(seen: Observed, rollout: Rollout) -> PlannedStep:
-    if seen.bundle == rollout.bundle_uri:
+def _back(observed: Observed, rollout: Rollout) -> PlannedStep:
+    if observed.bundle == rollout.bundle_uri:
         return PlannedStep(StepAction.RESTORE, rollout.fault)
-    if seen.champion is None:
+    if observed.champion is None:
         # Nothing served before, and nothing will be ready before the first record.
         return PlannedStep(StepAction.SETTLE, rollout.fault)
     return (
         PlannedStep(StepAction.SETTLE, rollout.fault)
-        if seen.ready
+        if observed.ready
         else PlannedStep(StepAction.WAIT, "the champion's pods are not ready yet")
     )

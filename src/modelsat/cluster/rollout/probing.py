@@ -160,11 +160,11 @@ def champion_side(asked: Pairs) -> list[ProbeAnswer]:
 
 def counts(address: str, chosen: Probes, ask: Ask = ask) -> dict[str, int]:
     """Return how often each version answered at one address: the split as clients meet it."""
-    found: dict[str, int] = {}
+    by_version: dict[str, int] = {}
     for prompt in chosen.prompts[:_COUNTED] if address else ():
         version = ask(address, prompt).version or "no answer"
-        found[version] = found.get(version, 0) + 1
-    return found
+        by_version[version] = by_version.get(version, 0) + 1
+    return by_version
 
 
 def keep(store: str, run_id: str, chosen: Probes) -> None:

@@ -40,19 +40,19 @@ def fit(features: np.ndarray, targets: np.ndarray) -> Heads:
     centre, mean = features.mean(axis=0), targets.mean(axis=0)
     x, y = features - centre, targets - mean
     squared, directions, left = _decomposed(x)
-    told = left.T @ y
+    projected = left.T @ y
     variance = (y**2).mean(axis=0)
     best, penalties = np.full(targets.shape[1], np.inf), np.zeros(targets.shape[1])
     held_out = np.zeros_like(y)
     for penalty in PENALTIES:
         shrink = squared / (squared + penalty)
         leverage = left**2 @ shrink + 1 / len(y)
-        residual = (y - left @ (shrink[:, None] * told)) / np.maximum(1 - leverage, 1e-6)[:, None]
+        residual = (y - left @ (shrink[:, None] * projected)) / np.maximum(1 - leverage, 1e-6)[:, None]
         error = (residual**2).mean(axis=0)
         better = error < best
         best[better], penalties[better] = error[better], penalty
         held_out[:, better] = (y - residual)[:, better]
-    weights = directions @ (np.sqrt(squared)[:, None] / (squared[:, None] + penalties) * told)
+    weights = directions @ (np.sqrt(squared)[:, None] / (squared[:, None] + penalties) * projected)
     skill = np.where(variance > 1e-12, 1 - best / np.maximum(variance, 1e-12), 0.0)
     return Heads(weights, mean - centre @ weights, held_out + mean, skill)
 

@@ -68,11 +68,11 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
     precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
     # Seen from their own middle: how hard the questions are on the whole is a matter of the level.
     design = _centred(surface.observed(zoo)[:, :r])
-    found = np.linalg.inv(precision + design.T @ design / NOISE)
-    moved = found @ (precision @ loadings.mean(axis=0) + design.T @ _centred(scores) / NOISE)
+    posterior = np.linalg.inv(precision + design.T @ design / NOISE)
+    posterior_mean = posterior @ (precision @ loadings.mean(axis=0) + design.T @ _centred(scores) / NOISE)
     covariance = np.zeros((1 + r, 1 + r))
-    covariance[0, 0], covariance[1:, 1:] = variance, found
-    return Belief(np.concatenate([[mean], moved]), covariance)
+    covariance[0, 0], covariance[1:, 1:] = variance, posterior
+    return Belief(np.concatenate([[mean], posterior_mean]), covariance)
 
 
 def place(surface: Surface, answers: NewcomerAnswers) -> Surface:

@@ -66,8 +66,8 @@ class Surface:
     def directions(self, vectors: np.ndarray) -> np.ndarray:
         """Return where prompts lie, as far as their vectors tell: (n, layers, width) to (n, r)."""
         cosines = self._cosines(vectors)
-        told = self._features(cosines) @ self.weights + self.intercept
-        return np.asarray(told * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
+        predicted = self._features(cosines) @ self.weights + self.intercept
+        return np.asarray(predicted * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
 
     def foreign(self, vectors: np.ndarray) -> np.ndarray:
         """Say how far prompts lie from all that the surface was fitted to, from 0 for familiar to 1, (n,)."""
@@ -128,7 +128,7 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (known - means) @ axes)
     # First the directions of which most is known: a newcomer is placed along these.
     order = np.argsort(-heads.skill * spread, kind="stable")
-    told = order[heads.skill[order] > 0]
+    kept = order[heads.skill[order] > 0]
     weights = np.concatenate([root @ heads.weights[: len(landmarks)], heads.weights[len(landmarks) :]])
     return Surface(
         centre=centre.astype(np.float32),
@@ -136,9 +136,9 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
         kind_weights=(root @ guess.weights).astype(np.float32),
         kind_intercept=guess.intercept.astype(np.float32),
         sharpness=float(sharpness),
-        weights=weights[:, told].astype(np.float32),
-        intercept=heads.intercept[told].astype(np.float32),
-        loadings=axes[:, told].astype(np.float32),
+        weights=weights[:, kept].astype(np.float32),
+        intercept=heads.intercept[kept].astype(np.float32),
+        loadings=axes[:, kept].astype(np.float32),
         means=means.astype(np.float32),
         doubt=np.zeros(len(means), dtype=np.float32),
         familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),

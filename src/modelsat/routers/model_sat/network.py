@@ -144,8 +144,8 @@ class Network(nn.Module):
         """
         level, lines = capability[..., :1], capability[..., 1 : 1 + self.shape.tasks]
         values = self.trust * lines + self.correction(self.connector(capability))  # (m, t) or (n, m, t)
-        told = (values @ self.attention(prompt).exp()[..., None])[..., 0]
-        return told + self.ability(level)[..., 0] + self.difficulty(_normalised(prompt))
+        attended = (values @ self.attention(prompt).exp()[..., None])[..., 0]
+        return attended + self.ability(level)[..., 0] + self.difficulty(_normalised(prompt))
 
     def attention(self, prompt: torch.Tensor) -> torch.Tensor:
         """Return the logarithm of how much each card line concerns each prompt, (n, t)."""

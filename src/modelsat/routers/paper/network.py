@@ -137,11 +137,11 @@ def answer_tokens(tokenizer: Any) -> list[int]:
         InputError: One of them is not one token.
     """
     ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in ANSWERS]
-    if any(len(found) != 1 or found[0] == tokenizer.unk_token_id for found in ids):
+    if any(len(tokens) != 1 or tokens[0] == tokenizer.unk_token_id for tokens in ids):
         raise InputError(
             f"the language model's tokenizer has no single token for {' and '.join(ANSWERS)}; use another backbone"
         )
-    return [found[0] for found in ids]
+    return [tokens[0] for tokens in ids]
 
 
 def rebuild(folder: Path, state: dict[str, torch.Tensor]) -> PaperNetwork:
@@ -174,13 +174,13 @@ def check_lengths(network: PaperNetwork, layout: Layout) -> None:
     longest = {"language model": (network.language_model, layout.longest)}
     if network.encoder is not None:
         longest["capability encoder"] = (network.encoder, layout.reading.card_tokens)
-    for what, (model, wanted) in longest.items():
+    for what, (model, needed) in longest.items():
         # Models of the RoBERTa family count positions from behind the padding token.
         offset = 1 + model.config.pad_token_id if model.config.model_type in ("roberta", "xlm-roberta") else 0
         most = int(model.config.max_position_embeddings) - offset
-        if wanted > most:
+        if needed > most:
             raise InputError(
-                f"the recipe does not fit the backbone: up to {wanted} tokens for a {what} that reads {most}; lower "
+                f"the recipe does not fit the backbone: up to {needed} tokens for a {what} that reads {most}; lower "
                 "card_tokens or max_tokens"
             )
 

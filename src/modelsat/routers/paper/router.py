@@ -63,9 +63,9 @@ class ModelSatPaper(Router):
         done = 0
         with torch.inference_mode():
             for rows in length_sorted_batches([len(row) for row in ids]):
-                for told, soft in self._capabilities:
+                for capabilities, soft in self._capabilities:
                     for c in range(len(self._distinct)):
-                        inputs = self.layout.sequences([told[c]] * len(rows), [ids[i] for i in rows])
+                        inputs = self.layout.sequences([capabilities[c]] * len(rows), [ids[i] for i in rows])
                         answers = self.network(
                             *(part.to(self._device) for part in inputs),
                             None if soft is None else soft[c].expand(len(rows), -1),
@@ -79,16 +79,16 @@ class ModelSatPaper(Router):
     @cached_property
     def _capabilities(self) -> list[tuple[list[list[int]], torch.Tensor | None]]:
         """Per order what stands for each card in the sequence, and its soft vectors; no prompt changes them."""
-        found: list[tuple[list[list[int]], torch.Tensor | None]] = []
+        by_order: list[tuple[list[list[int]], torch.Tensor | None]] = []
         for number in range(ORDERS):
             order = np.random.default_rng(number).permutation(len(self.keywords))
             cards = [card_lines(self.keywords, row, order) for row in self._distinct]
             if self.layout.reading.capability == "text":
-                found.append(([self.layout.in_words(lines) for lines in cards], None))
+                by_order.append(([self.layout.in_words(lines) for lines in cards], None))
             else:
                 soft = torch.cat([self.network.soft_vectors(self.layout.pieces([lines])) for lines in cards])
-                found.append(([self.layout.slot()] * len(cards), soft))
-        return found
+                by_order.append(([self.layout.slot()] * len(cards), soft))
+        return by_order
 
     @property
     def _device(self) -> torch.device:
