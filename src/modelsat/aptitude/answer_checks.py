@@ -1,7 +1,7 @@
-"""Are a newcomer's answers to the aptitude test what an honest candidate gives? Numbers in, sentences out.
+"""Checks whether a new candidate's answers to the aptitude test are plausible. Numbers in, sentences out.
 
-Outcomes alone cannot prove a leak: a new kind of model may solve what nobody solved. So what looks copied or leaked
-is held for a person, who may say that it is right; what is broken is refused whatever anybody says.
+Outcomes alone cannot prove a leak: a new kind of model may solve questions that no other model solved. Answers that
+look copied or leaked are therefore held for review, and a reviewer may accept them. Broken answers are always refused.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ _HARDEST = 0.25
 
 @dataclass(frozen=True)
 class CheckedAnswers:
-    """What a newcomer answered, beside the zoo; q questions, c candidates.
+    """The new candidate's answers beside the zoo's; q questions, c known candidates.
 
     Attributes:
         scores: Of the newcomer, (q,), NaN where not asked.
@@ -45,14 +45,14 @@ class AnswerLimits:
     """What is tolerated.
 
     Attributes:
-        min_answers: Fewer say too little.
+        min_answers: Fewer answers are not enough to judge.
         max_unparsable: Largest share of unreadable answers, in [0, 1].
-        guessing_errors: Standard errors below blind guessing that are no accident.
-        same_answers: Answers in common with one candidate from which on a copy can be told.
-        same_share: Share of equal answers that no two candidates have by themselves, in [0, 1].
-        hard_excess: Success on the hardest questions of each task beyond what the others foretell, in [0, 1].
-        hard_errors: The same in standard errors; both have to be passed.
-        perfect: A share of right answers at or above this is out of reach while the zoo's best is 5 points below it.
+        guessing_errors: Standard errors below blind guessing that cannot be chance.
+        same_answers: Common answers with one candidate needed to detect a copy.
+        same_share: Share of equal answers that two independent candidates do not reach, in [0, 1].
+        hard_excess: Success on the hardest questions of each task beyond the prediction from the others, in [0, 1].
+        hard_errors: The same in standard errors; both limits must be exceeded.
+        perfect: A share of correct answers at or above this is implausible if the zoo's best is 5 points below it.
     """
 
     min_answers: int = 30
@@ -70,10 +70,10 @@ class Finding:
     """One check.
 
     Attributes:
-        title: What is expected, as a statement.
+        title: The expectation, as a statement.
         holds: Whether it holds.
-        detail: What was seen, with numbers, and what to do where it does not hold.
-        suspicion: Whether a person may say that it is right all the same.
+        detail: The observed numbers, and what to do if the expectation does not hold.
+        suspicion: Whether a reviewer may accept the answers all the same.
     """
 
     title: str
@@ -83,7 +83,7 @@ class Finding:
 
 
 def check(answers: CheckedAnswers, limits: AnswerLimits = AnswerLimits()) -> tuple[Finding, ...]:
-    """Judge the answers; where hardly anything can be read, the later checks are left out.
+    """Check the answers; if almost none are readable, the later checks are skipped.
 
     Args:
         answers: What was answered.
@@ -102,7 +102,7 @@ def check(answers: CheckedAnswers, limits: AnswerLimits = AnswerLimits()) -> tup
 
 
 def refusals(findings: Sequence[Finding], trusted: bool = False) -> list[Finding]:
-    """Return what speaks against the answers; suspicions do not where a person trusts them."""
+    """Return the findings against the answers; suspicions are dropped if a reviewer trusts the answers."""
     return [finding for finding in findings if not finding.holds and not (trusted and finding.suspicion)]
 
 
@@ -151,8 +151,8 @@ def _own_answers(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
     detail = f"{100 * same[nearest]:.1f} % of {common[nearest]} answers equal those of {answers.names[nearest]!r}"
     if same[nearest] < limits.same_share:
         return Finding(title, True, f"at most {detail}")
-    told = "make one an alias of the other if both are the same model, else collect the answers again"
-    return Finding(title, False, f"{detail}; {told}", suspicion=True)
+    remedy = "make one an alias of the other if both are the same model, else collect the answers again"
+    return Finding(title, False, f"{detail}; {remedy}", suspicion=True)
 
 
 def _fair_hard(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
@@ -186,10 +186,10 @@ def _fair_all(answers: CheckedAnswers, limits: AnswerLimits) -> Finding:
 
 
 def _hardest(answers: CheckedAnswers) -> tuple[float, float, float, int]:
-    """Return right answers on the hardest quarter of each task, how many the easier ones foretell, variance and count.
+    """Return correct answers on the hardest quarter of each task, the number predicted, its variance, and the count.
 
-    A question's difficulty is what the zoo scored on it; ability in a task follows from the easier three quarters
-    (a Rasch model with a floor for guessing, averaged over abilities by their likelihood).
+    A question's difficulty comes from the zoo's scores on it; the ability in a task comes from the easier three
+    quarters (a Rasch model with a floor for guessing, averaged over abilities by their likelihood).
     """
     zoo_answers = (~np.isnan(answers.zoo)).sum(axis=1)
     usable = answers.asked & (zoo_answers >= _LEAST_ZOO)

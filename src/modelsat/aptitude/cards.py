@@ -19,7 +19,7 @@ _LEAST_PRIOR_QUESTIONS, _MOST_PRIOR_QUESTIONS = 2.0, 200.0
 
 @dataclass(frozen=True)
 class Prior:
-    """What the zoo says before a candidate is asked.
+    """Prior of task accuracies, estimated from the zoo.
 
     Attributes:
         task_mean: Mean accuracy of the zoo on each task, shape (tasks,), in [0, 1].
@@ -37,9 +37,9 @@ class Prior:
             n: Questions answered, shape (candidates, tasks).
 
         Returns:
-            Shape (candidates, tasks), in [0, 1]. A task that was not asked gets the zoo's mean, moved by how much the
-            candidate differs from the zoo on the tasks that it was asked: skipping a task that is hard for everybody
-            does not flatter it. A weakness of its own that was never asked for stays unknown.
+            Shape (candidates, tasks), in [0, 1]. A task that was not asked gets the zoo's mean, shifted by how much
+            the candidate differs from the zoo on the tasks that it was asked, so skipping a task that is hard for all
+            candidates does not raise its estimate. A weakness on a task that was never asked stays unknown.
         """
         right = np.where(n > 0, accuracy * n, 0.0)
         expected = n @ self.task_mean
@@ -49,7 +49,7 @@ class Prior:
 
 
 def fit_prior(accuracy: np.ndarray, n: np.ndarray) -> Prior:
-    """Estimate the prior from the zoo by moments: how much more do tasks scatter than their counts explain?"""
+    """Estimate the prior from the zoo by moments: how much more task accuracies vary than sampling explains."""
     right = np.where(n > 0, accuracy * n, 0.0)
     task_mean = (right.sum(axis=0) + 0.5) / (n.sum(axis=0) + 1.0)
     ability = (right.sum(axis=1) - n @ task_mean) / np.maximum(n.sum(axis=1), 1)
@@ -130,5 +130,5 @@ def lines(test: AptitudeTest, shrunken: np.ndarray) -> list[str]:
 
 
 def text(test: AptitudeTest, shrunken: np.ndarray) -> str:
-    """Render one candidate's capability representation in words."""
+    """Render one candidate's capability representation as text."""
     return render_card(lines(test, shrunken))

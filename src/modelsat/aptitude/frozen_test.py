@@ -64,12 +64,12 @@ def answers(outcomes_there: np.ndarray, candidates: Sequence[str]) -> pa.Table:
     """
     places, columns = np.nonzero(~np.isnan(outcomes_there))
     names = np.asarray(candidates, dtype=object)
-    found = {"candidate": names[columns], "position": places, "score": outcomes_there[places, columns]}
-    return contracts.conform(pa.table(found), contracts.APTITUDE_ANSWERS)
+    answered = {"candidate": names[columns], "position": places, "score": outcomes_there[places, columns]}
+    return contracts.conform(pa.table(answered), contracts.APTITUDE_ANSWERS)
 
 
 def outcomes(answers: pa.Table, candidates: Sequence[str], questions: int) -> np.ndarray:
-    """Return what `answers` was made of: scores (questions, candidates) in the frozen order, NaN where not known.
+    """Invert `answers`: scores (questions, candidates) in the frozen order, NaN where not known.
 
     Args:
         answers: Table of the contract `APTITUDE_ANSWERS`.
@@ -85,7 +85,7 @@ def outcomes(answers: pa.Table, candidates: Sequence[str], questions: int) -> np
 
 
 def category_of(benchmark: str, task: str) -> str:
-    """Return how a (benchmark, category) pair is called as a task."""
+    """Return the task name of a (benchmark, category) pair."""
     return benchmark if benchmark == task else f"{benchmark}/{task}"
 
 
@@ -101,7 +101,7 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
         InputError: There are too few training prompts to choose from.
     """
     train = pa.array(splits.assign(collection.prompts["stem_digest"].to_pylist()) == splits.TRAIN)
-    # The test is shown and put to newcomers: what users asked is never in it.
+    # The test is published with the bundle and sent to new candidates, so it never contains prompts of users.
     asked = pc.not_equal(collection.prompts["benchmark"], feedback.BENCHMARK)
     prompts = collection.prompts.filter(pc.and_(train, asked))
     prompts = _one_per_stem(prompts)
@@ -121,7 +121,7 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
 
 
 def _one_per_stem(prompts: pa.Table) -> pa.Table:
-    """Return one prompt per stem, in the order of the stems: what follows never depends on the order of files."""
+    """Return one prompt per stem, sorted by stem, so that the test does not depend on the order of files."""
     stems = np.asarray(prompts["stem_digest"].to_pylist(), dtype=str)
     order = np.lexsort((np.asarray(prompts["prompt_id"].to_pylist(), dtype=str), stems))
     _, first = np.unique(stems[order], return_index=True)
@@ -160,7 +160,7 @@ def _topics(texts: Sequence[str]) -> _Topics:
     try:
         weights = vectorizer.fit_transform(texts)
     except ValueError:
-        # No text holds a word, as with bare arithmetic: every token counts then.
+        # No text contains a word, as in bare arithmetic, so every token counts.
         vectorizer = TfidfVectorizer(token_pattern=r"\S+", max_features=20_000, dtype=np.float32)
         weights = vectorizer.fit_transform(texts)
     dimensions = min(32, weights.shape[1] - 1, weights.shape[0] - 1)
@@ -188,9 +188,8 @@ def _form_tasks(
         share = max(1, budget // tasks)
         worth = [np.sort(value[rows])[::-1][:share].sum() for _, rows in groups]
         chosen = sorted(np.argsort(worth, kind="stable")[::-1][:tasks])
-        return [
-            groups[i] for i in chosen
-        ], f"the {tasks} of {categories} categories with the most discriminative questions"
+        story = f"the {tasks} of {categories} categories with the most discriminative questions"
+        return [groups[i] for i in chosen], story
     while len(groups) < tasks:
         largest = max(range(len(groups)), key=lambda i: len(groups[i][1]))
         if len(groups[largest][1]) < 2 * SMALLEST_TASK:
@@ -224,7 +223,7 @@ def _freeze(
     share = max(1, budget // len(groups))
     ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
     gold = {name: prompts[name].to_pylist() for name in ("benchmark", "choices", "answer", "scorer")}
-    # Equal values are ordered by digest, so that the order of the files never decides.
+    # Ties are broken by digest, so that the order of files has no effect.
     tie = np.asarray([digest(stem) for stem in stems])
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
     rows: list[dict[str, Any]] = []
@@ -247,7 +246,7 @@ def _freeze(
             }
             for place, i in enumerate(order)
         ]
-    # Every task's first question, then every task's second: whoever stops early was asked a little of everything.
+    # Every task's first question, then every task's second: an early stop still covers every task.
     rows.sort(key=lambda row: row["position"])
     for position, row in enumerate(rows):
         row["position"] = position

@@ -1,7 +1,7 @@
-"""Capability instructions: which (candidate, prompt) pairs teach the router, and what the answer was.
+"""Capability instructions: the (candidate, prompt) pairs that train the router, with their outcomes.
 
-The folder that this module writes is all that fine-tuning sees. It holds the text of every prompt, since held-out
-prompts are encoded there too, but outcomes of training and validation prompts only.
+Fine-tuning reads only the folder that this module writes. It contains the text of every prompt, because held-out
+prompts are encoded during training too, but outcomes of training and validation prompts only.
 """
 
 import json
@@ -40,9 +40,9 @@ class Part:
 
     Attributes:
         ids: Prompt ids, length n.
-        texts: What a router reads, length n.
+        texts: Rendered prompts, length n.
         targets: Scores, float32 (n, candidates), NaN where not run; all NaN for held-out prompts.
-        categories: What the source says each prompt is about, (n,); supervision in training, never an input.
+        categories: Category of each prompt in its source, (n,); used as a training target, never as an input.
     """
 
     ids: list[str]
@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Instructions:
-    """What fine-tuning reads.
+    """The input of fine-tuning.
 
     Attributes:
         instructions: Pairs with targets, splits train and validation only.
@@ -99,7 +99,7 @@ class Instructions:
         return score_matrix.matrix(table, prompt_ids, self.names)
 
     def part(self, split: str) -> "Part":
-        """Return the prompts of one split; training and validation prompts only where somebody answered them."""
+        """Return the prompts of one split; training and validation prompts without any answer are left out."""
         inside = pa.array(splits.assign(self.prompts["stem_digest"].to_pylist()) == split)
         prompts = self.prompts.filter(inside)
         ids = prompts["prompt_id"].to_pylist()

@@ -1,4 +1,4 @@
-"""The mix of chosen candidates: what the held-out prompts let expect, and how far from it another mix lies."""
+"""The expected mix of chosen candidates on held-out prompts, and its distance from another mix."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,9 +20,9 @@ def expected(
 
     Args:
         predictions: Table of the contract `PREDICTIONS`.
-        router: Whose predictions count.
+        router: Name of the router whose predictions are used.
         candidates: Their column order.
-        mean_score: Decides ties, by candidate.
+        mean_score: By candidate; breaks ties.
         uncertainty_margin: Of the router, (candidates,).
     """
     mine = predictions.filter(pc.equal(predictions["router"], router))["success_probability"]

@@ -1,6 +1,6 @@
 """The challenger: fusion, reranked by the trained network where that helps, and its predictions of held-out prompts.
 
-Predictions are made here, where the accelerator is; the evaluation scores a sample of them anew.
+Predictions are computed here, on the accelerator; the evaluation recomputes a sample of them as a check.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from modelsat.text.encoder import Encoder, load_language_model, thirds
 
 @dataclass(frozen=True)
 class JointChallenger:
-    """The unwritten bundle, its parts, how much Model-SAT weighs in it, in [0, 1], and what it was made from."""
+    """The bundle before it is written, its parts, the weight of Model-SAT in [0, 1], and the instructions behind it."""
 
     bundle: Bundle
     model_sat: ModelSat
@@ -44,14 +44,14 @@ class JointChallenger:
 
 @dataclass(frozen=True)
 class _Prompts:
-    """Prompts by split, with the vectors that training left, so that nothing is encoded twice."""
+    """Prompts by split with the vectors computed in training, so that no prompt is encoded twice."""
 
     parts: dict[str, Part]
     vectors: dict[str, np.ndarray]
     layers: tuple[int, ...]
 
     def labelled(self, split: str) -> Labelled:
-        """Return a split as rivals are given it: they read the last layer alone."""
+        """Return a split in the form that rivals take; they read the last layer only."""
         part, vectors = self.parts[split], self.vectors[split]
         return Labelled(vectors[:, -1], part.targets, part.categories, np.full(part.targets.shape, np.nan))
 
@@ -59,11 +59,11 @@ class _Prompts:
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> JointChallenger:
     """Weigh the trained network against fusion by validation log-loss and calibrate the result on validation prompts.
 
-    A network that does not help gets no weight, and then fusion is served alone: nothing is computed for nothing.
+    A network that does not improve validation log-loss gets weight 0 and is not served, so no compute is spent on it.
 
     Args:
         instructions: What the network was trained on.
-        facts: What training left in `trained.json`.
+        facts: Content of `trained.json`, which training writes.
         work: Folder of the training.
         recipe: Its settings.
     """
@@ -75,7 +75,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
     weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
     slope, intercept = platt(rerank(fused, asked_of_few(learned, fused), weight), held_out.targets)
-    # Weight and calibration are chosen; what is served may learn from the validation prompts too.
+    # Weight and calibration are fixed now, so the served router may also learn from the validation prompts.
     fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
     bundle = Bundle(
         router=Reranked(fusion, model_sat, weight) if weight > 0 else fusion,
@@ -123,7 +123,7 @@ def asked_of_few(joint: np.ndarray, fused: np.ndarray) -> np.ndarray:
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:
     network = Network(load_language_model(work / "backbone"), Shape(**facts["shape"]))
-    # A bundle holds the language model in bfloat16: what is judged here is what will be served.
+    # A bundle stores the language model in bfloat16, so predictions use the rounded weights that will be served.
     network.load_state_dict(
         {
             name: value.to(torch.bfloat16).float() if name.startswith(LANGUAGE_MODEL) else value
@@ -162,7 +162,7 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     fitted = _surface(prompts, splits.TRAIN, splits.VALIDATION)
     train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
     place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
-    # Of a question that is not at hand it is as if everybody had scored there what they score everywhere.
+    # For a question without training data, every candidate is assumed to score its overall mean.
     asked = instructions.aptitude_test["prompt_id"].to_pylist()
     into = [i for i, prompt_id in enumerate(asked) if prompt_id in place]
     taken = [place[asked[i]] for i in into]
@@ -176,10 +176,10 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
 
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return what a bundle says of where it comes from."""
+    """Return the lineage that a bundle records."""
     train = instructions.part(splits.TRAIN)
     targets = train.targets
-    # Who was asked what by users is no fair draw: it says nothing of who is better on the whole.
+    # Feedback is no random sample of prompts per candidate, so it does not count towards mean scores.
     drawn = np.asarray([not name.startswith(feedback.BENCHMARK) for name in train.categories], dtype=bool)
     asked = ~np.isnan(targets) & drawn[:, None]
     mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)

@@ -25,7 +25,7 @@ _CALIBRATED_ON = 256
 
 @dataclass(frozen=True)
 class PaperChallenger:
-    """The unwritten bundle, and what it was made from; nothing is mixed in, so `weight` is 1."""
+    """The bundle before it is written, and the instructions behind it; the network is not mixed, so `weight` is 1."""
 
     bundle: Bundle
     instructions: Instructions
@@ -33,11 +33,11 @@ class PaperChallenger:
 
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> PaperChallenger:
-    """Calibrate the trained network, which changes no choice.
+    """Calibrate the trained network; calibration does not change the choices.
 
     Args:
         instructions: What the network was trained on.
-        facts: What training left in `trained.json`.
+        facts: Content of `trained.json`, which training writes.
         work: Folder of the training.
         recipe: Its settings.
     """
@@ -51,7 +51,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         PaperTokens(**facts["reading"]),
     )
     held_out = instructions.part(splits.VALIDATION)
-    # One pass per candidate, order and prompt is dear, and two numbers are fitted: a few hundred prompts do.
+    # Each (candidate, order, prompt) is a forward pass, and only two numbers are fitted: some hundred prompts suffice.
     rows = np.random.default_rng(0).permutation(len(held_out.ids))[:_CALIBRATED_ON]
     said = router.success_probability([held_out.texts[i] for i in rows], StepProgress("scoring validation prompts"))
     bundle = Bundle(

@@ -1,9 +1,9 @@
 """Objects of one kind in one namespace of a Kubernetes cluster; the only module that imports the `kubernetes` package.
 
-Calls that fail for a reason that may pass (a restarted API server, too many requests) are tried again for a while. A
-server that has just started knows neither roles nor kinds yet and refuses everybody, so a refusal has to be repeated
-before it counts. A write whose answer was lost may have happened: its repetition then is a conflict, and who reads
-again sees what is so.
+Calls that fail for a transient reason (a restarted API server, too many requests) are retried for a while. A server
+that has just started knows neither roles nor kinds yet and refuses every client, so a refusal counts only if it is
+repeated. A write whose answer was lost may have succeeded: its retry then gives a conflict, and the caller reads the
+object again.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ class Objects(Protocol):
         """Replace an object, if it still has the resourceVersion of `body`.
 
         Raises:
-            ConflictError: Somebody changed it since it was read.
+            ConflictError: It was changed since it was read.
             InputError: It is gone, or the server finds `body` invalid.
         """
         ...
@@ -104,8 +104,8 @@ class Cluster:
                 "delete", name, self._api.delete_namespaced_custom_object, name=name, propagation_policy="Background"
             )
 
-    def _call(self, verb: str, whom: str, method: Callable[..., Any], **arguments: Any) -> Any:
-        what = f"{verb} {self._kind['plural']} {whom!r} in namespace {self.namespace!r}"
+    def _call(self, verb: str, target: str, method: Callable[..., Any], **arguments: Any) -> Any:
+        what = f"{verb} {self._kind['plural']} {target!r} in namespace {self.namespace!r}"
         end = time.monotonic() + self.patience_seconds
         pause, refusals = 0.5, 0
         while True:
@@ -166,7 +166,7 @@ def _naming_faults(what: str) -> Iterator[None]:
         if error.status in _PASSING:
             raise _MayPassError(f"HTTP {error.status}") from error
         if error.status == 409:
-            raise ConflictError(f"somebody else was first to {what}; read it and decide again") from error
+            raise ConflictError(f"another client was first to {what}; read it and decide again") from error
         if error.status == 401:
             raise _RefusedError(
                 ServiceError(

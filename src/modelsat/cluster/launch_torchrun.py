@@ -1,6 +1,6 @@
-"""Starts fine-tuning as processes of their own under torchrun, and follows them.
+"""Starts fine-tuning as separate processes under torchrun, and follows them.
 
-The training code is reached by its module name only, so that this library never imports DeepSpeed.
+The training code is started by its module name, so that this library never imports DeepSpeed.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def launch(
     ranks: int,
     on_step: Callable[[Mapping[str, float]], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train, or go on training, or return at once where the training in `work` is complete.
+    """Train, resume a training, or return at once if the training in `work` is complete.
 
     Args:
         instructions: Folder written by `modelsat.aptitude.instructions`.
@@ -88,14 +88,14 @@ def history(work: Path) -> list[dict[str, float]]:
         try:
             row = json.loads(line)
         except ValueError:
-            # The writer was killed in the middle of a line.
+            # The writer was killed while writing this line.
             continue
         rows[row["step"]] = row
     return [rows[step] for step in sorted(rows)]
 
 
 def finished(work: Path) -> dict[str, Any] | None:
-    """Return what training left behind; None where it is not complete, or not any more."""
+    """Return the content of `trained.json`; None if the training is incomplete or its files have changed."""
     try:
         trained: dict[str, Any] = json.loads((work / "trained.json").read_text(encoding="utf-8"))
         return trained if file_digest(work / "network.safetensors") == trained["network_digest"] else None
@@ -117,7 +117,7 @@ def alone(work: Path) -> Iterator[None]:
 
 def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, float]], None]) -> None:
     environment = {
-        # Tensors of ever new shapes would leave the heap full of holes.
+        # Tensors of varying shapes fragment the heap.
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
         "MALLOC_MMAP_THRESHOLD_": str(16 * 2**20),
@@ -142,7 +142,7 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
                 reported = max(reported, len(rows))
         process.wait()
     finally:
-        # Whatever ends us, no rank may outlive this step; torchrun gives each a session of its own and ends it itself.
+        # No rank may outlive this step; torchrun starts each in a session of its own and ends it itself.
         if process.poll() is None:
             process.terminate()
             try:

@@ -1,6 +1,7 @@
-"""Fine-tunes in a TrainJob in the place of this pod, over a volume that both see, and follows it.
+"""Fine-tunes in a TrainJob instead of this pod, over a volume that both mount, and follows it.
 
-Training, checkpoints and resume are those of `modelsat.cluster.launch_torchrun`: what differs is who starts the ranks.
+Training, checkpoints and resume are those of `modelsat.cluster.launch_torchrun`: only the way in which ranks are
+started differs.
 """
 
 import os
@@ -83,7 +84,7 @@ class TrainJobs:
         return facts
 
     def _submit(self, body: dict[str, Any]) -> None:
-        """Create the job; one of a try before that has ended is replaced, one that runs is followed."""
+        """Create the job; an ended job of an earlier try is replaced, a running one is kept."""
         name = body["metadata"]["name"]
         for _ in range(60):
             existing = self.jobs.read(name)
@@ -94,7 +95,7 @@ class TrainJobs:
             try:
                 self.jobs.create(body)
             except ConflictError:
-                # What is being deleted still has its name.
+                # An object that is being deleted still occupies its name.
                 self.sleep(self.poll_seconds)
                 continue
             print(f"TrainJob {name} on {self.placement.nodes} nodes", flush=True)  # noqa: T201
@@ -138,7 +139,7 @@ def _owner() -> dict[str, str] | None:
 
 @contextmanager
 def _deleted_when_we_end(jobs: Objects, name: str) -> Iterator[None]:
-    """Delete the job whatever ends us, a cancelled run too; checkpoints stay, and the next try goes on from them."""
+    """Delete the job when this step ends or is cancelled; checkpoints stay, and the next try resumes from them."""
 
     def cancelled(*_: object) -> None:
         raise SystemExit(128 + signal.SIGTERM)

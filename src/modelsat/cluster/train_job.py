@@ -17,7 +17,7 @@ _GPU = "nvidia.com/gpu"
 
 
 class TrainJobState(StrEnum):
-    """How far a TrainJob is."""
+    """Progress of a TrainJob."""
 
     RUNNING = "running"
     COMPLETE = "complete"
@@ -26,7 +26,7 @@ class TrainJobState(StrEnum):
 
 @dataclass(frozen=True)
 class Placement:
-    """On which nodes a training runs.
+    """The nodes and processes of a training.
 
     Attributes:
         nodes: How many; 0 for the pod of the step itself, which is no TrainJob.
@@ -51,7 +51,7 @@ def job(
     Args:
         name: Its name; see `name_of`.
         arguments: Of `python -m training.finetune`.
-        placement: On which nodes.
+        placement: Nodes and processes.
         owner: Name and uid of the pod of the step that submits it: the job goes with the pod.
     """
     metadata: dict[str, Any] = {"name": name, "labels": {"app.kubernetes.io/part-of": "modelsat"}}
@@ -85,7 +85,7 @@ def name_of(work: str) -> str:
 
 
 def state(job: Mapping[str, Any]) -> tuple[TrainJobState, str]:
-    """Return how far a job is by its conditions, with Trainer's message."""
+    """Return the state of a job from its conditions, with Trainer's message."""
     for condition in job.get("status", {}).get("conditions", []):
         if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
             ended = TrainJobState.COMPLETE if condition["type"] == "Complete" else TrainJobState.FAILED

@@ -1,6 +1,6 @@
 """Everything collected from all sources, merged into one set of tables.
 
-`repeated_scores` has the rule for a score that is found twice. The order in which files are listed never decides.
+`repeated_scores` has the rule for duplicate scores. The order of files has no effect.
 """
 
 import json
@@ -37,9 +37,9 @@ class Collection:
         candidates: Of the contract `CANDIDATES`, those that have scores.
         rejects: Of the contract `REJECTS`.
         sources: Locations that were read.
-        notes: Sentences for a person.
+        notes: Remarks for the user.
         licences: What the sources say of their licence.
-        empty_answers: What candidates did not answer.
+        empty_answers: Empty answers by candidate and benchmark.
     """
 
     scores: pa.Table
@@ -109,7 +109,7 @@ def collect(uris: Sequence[str]) -> Collection:
         uris: Folders or `s3://` prefixes, each in a layout that a reader knows.
 
     Raises:
-        InputError: A source is empty or nobody can read it.
+        InputError: A source is empty, or no reader recognises it.
         ServiceError: S3 refused.
     """
     if not uris:
@@ -125,7 +125,7 @@ def collect(uris: Sequence[str]) -> Collection:
 
 
 def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collection:
-    """Merge harvests; what contradicts itself is named."""
+    """Merge harvests; contradictions are reported."""
     notes = [note for harvest in harvests for note in harvest.notes]
     rejects = [harvest.rejects for harvest in harvests]
     prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in harvests])
@@ -171,7 +171,7 @@ def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, obj
 
 
 def _merge_candidates(tables: list[pa.Table]) -> tuple[pa.Table, list[str]]:
-    """Unite what the sources know of a candidate; where they contradict each other, nothing is known."""
+    """Merge the candidate rows of all sources; a field with contradicting values becomes null."""
     known: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
     for table in tables:
         for row in table.to_pylist():

@@ -14,8 +14,8 @@ class ValidationLimits:
         max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
         max_drift: Largest tolerated change of a candidate's mean on a benchmark since the champion's data, in [0, 1].
         perfect_score: A mean at or above this over `enough_prompts` is suspicious, in [0, 1].
-        enough_prompts: Means over fewer prompts are not judged.
-        longest_prompt: Longer prompts are pointed out, in characters.
+        enough_prompts: Means over fewer prompts are not checked.
+        longest_prompt: Longer prompts give a warning, in characters.
     """
 
     max_rejected_share: float = 0.0
@@ -26,7 +26,7 @@ class ValidationLimits:
 
 
 def scores(collection: Collection) -> list[Rule]:
-    """Return what is expected of every score."""
+    """Return the expectations about every score."""
     prompts = collection.prompts["prompt_id"].to_pylist()
     candidates = collection.candidates["candidate"].to_pylist()
     return [
@@ -79,7 +79,7 @@ def scores(collection: Collection) -> list[Rule]:
 
 
 def prompts(limits: ValidationLimits) -> list[Rule]:
-    """Return what is expected of every prompt."""
+    """Return the expectations about every prompt."""
     return [
         Rule(
             "There are prompts",
@@ -110,7 +110,7 @@ def prompts(limits: ValidationLimits) -> list[Rule]:
 
 
 def candidates(limits: ValidationLimits) -> list[Rule]:
-    """Return what is expected of every candidate, its facts and its scores as a whole."""
+    """Return the expectations about every candidate, its properties and its scores overall."""
     return [
         Rule(
             "There are at least two candidates",
@@ -140,14 +140,14 @@ def candidates(limits: ValidationLimits) -> list[Rule]:
             "Every candidate has prices",
             "ExpectColumnValuesToNotBeNull",
             {"column": "price"},
-            "add price_in and price_out; until then it counts as the dearest",
+            "add price_in and price_out; until then it counts as the most expensive",
             WARNING,
         ),
     ]
 
 
 def benchmarks(limits: ValidationLimits) -> list[Rule]:
-    """Return what is expected of every candidate on every benchmark."""
+    """Return the expectations about every candidate on every benchmark."""
     return [
         Rule(
             f"No candidate scores the same on {limits.enough_prompts} or more prompts of a benchmark",
@@ -160,7 +160,7 @@ def benchmarks(limits: ValidationLimits) -> list[Rule]:
 
 
 def drift(limits: ValidationLimits) -> list[Rule]:
-    """Return what is expected of means that the champion's data had, too."""
+    """Return the expectations about means that the champion's data also contains."""
     return [
         Rule(
             f"No candidate's mean on a benchmark moved by more than {limits.max_drift:.0%} since the champion's data",

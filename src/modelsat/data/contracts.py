@@ -1,7 +1,7 @@
-"""The tables that travel between the stages, as Arrow schemas checked where data enters.
+"""The tables that stages exchange, as Arrow schemas that are checked on reading and writing.
 
-A table's schema carries its name and version, so that a reader of another version can say so.
-Missing is null, never 0: a candidate that was not run on a prompt has no row.
+A table's schema carries its name and version, so that a reader of another version can report the mismatch.
+Missing values are null, never 0: a candidate that was not run on a prompt has no row.
 """
 
 from pathlib import Path
@@ -94,7 +94,7 @@ REJECTS = _schema(
     pa.field("value", pa.string()),
     _required("reason", pa.string()),
 )
-"""One row per input row that was not taken over, with the sentence that says why."""
+"""One row per rejected input row, with the reason."""
 
 APTITUDE_TEST = _schema(
     "aptitude_test",
@@ -112,7 +112,7 @@ APTITUDE_TEST = _schema(
     pa.field("scorer", pa.string()),
 )
 """One row per aptitude question, in the frozen order; `text` is what a router would see. `answer` and `scorer` (letter,
-number, exact) where the source has them: only such a question can be put to an endpoint."""
+number, exact) if the source has them; only such a question can be sent to an endpoint."""
 
 CARDS = _schema(
     "cards",
@@ -150,7 +150,7 @@ PREDICTIONS = _schema(
     _required("prompt_id", pa.string()),
     _required("success_probability", pa.list_(pa.float32())),
 )
-"""One row per (router, prompt): probabilities in the bundle's candidate order, made where the accelerator is."""
+"""One row per (router, prompt): probabilities in the bundle's candidate order, computed on the accelerator."""
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -178,7 +178,7 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def from_rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
-    """Make a table of `schema` from row dictionaries; keys that are left out become null."""
+    """Return a table of `schema` from row dictionaries; absent keys become null."""
     try:
         table = pa.Table.from_pylist(rows, schema=_nullable(schema))
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -195,7 +195,7 @@ def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
 
 
 def write_plain(table: pa.Table, path: Path | str) -> None:
-    """Write a table that is for people and has no contract."""
+    """Write a table for human readers, without a contract."""
     with atomic_file(path) as beside:
         pq.write_table(table, beside, compression="zstd")
 

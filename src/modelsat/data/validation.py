@@ -1,4 +1,4 @@
-"""Validation of a collection against the data contract, as Great Expectations judges it."""
+"""Validates a collection against the data contract with Great Expectations."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ class ValidationOutcome:
 
     @property
     def passed(self) -> bool:
-        """Say whether nothing critical is broken."""
+        """Return whether no critical check failed."""
         return all(check.passed for check in self.checks if check.severity == CRITICAL)
 
     def sentence(self) -> str:
@@ -41,10 +41,10 @@ class ValidationOutcome:
         if "reason" in row:
             where = f"{_place(row)}{row['reason']}"
         else:
-            facts = ", ".join(
+            fields = ", ".join(
                 f"{name} {value!r}" for name, value in row.items() if name not in ("source_uri", "source_row")
             )
-            where = f"{_place(row)}{facts}; {first.remedy}" if row else first.remedy
+            where = f"{_place(row)}{fields}; {first.remedy}" if row else first.remedy
         more = "" if len(broken) == 1 else f" (and {len(broken) - 1} other checks failed)"
         rows = "1 row," if first.unexpected == 1 else f"{first.unexpected:,} rows, such as"
         return f"{first.title} does not hold for {rows} {where}{more}"
@@ -67,7 +67,7 @@ def check(
         previous: `summary()` of the data behind the champion, for drift; None where there is no champion.
         limits: The settings.
     """
-    # The score check comes first: its rows name their file, which is what a person needs to see.
+    # The score checks come first, because their rows name the file at fault.
     checks = [_rejected(collection, limits), _answered(collection)]
     checks += expectations.run(_scores_frame(collection), contract_suites.scores(collection))
     checks += expectations.run(_prompts_frame(collection), contract_suites.prompts(limits))
@@ -80,7 +80,7 @@ def check(
 
 
 def summary(collection: Collection) -> dict[str, dict[str, list[float]]]:
-    """Return [prompts, mean score] by candidate and benchmark: what a later collection is compared with."""
+    """Return [prompts, mean score] by candidate and benchmark, for comparison with a later collection."""
     grouped = collection.scores.group_by(["candidate", "benchmark"]).aggregate([("score", "mean"), ("score", "count")])
     out: dict[str, dict[str, list[float]]] = {}
     for row in grouped.sort_by([("candidate", "ascending"), ("benchmark", "ascending")]).to_pylist():
@@ -102,7 +102,7 @@ def _rejected(collection: Collection, limits: ValidationLimits) -> Check:
 
 
 def _answered(collection: Collection) -> Check:
-    """Point out empty answers: they are missing, not wrong, so they halt nothing."""
+    """Warn about empty answers; they count as missing, not as wrong, so they do not halt the run."""
     return Check(
         title="Every candidate answers where it was run",
         severity=WARNING,

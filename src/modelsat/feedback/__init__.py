@@ -1,4 +1,4 @@
-"""Feedback: what the gateway logged of its answers, what became of them, and how much of that may be believed."""
+"""Feedback: the gateway's log of answers and outcomes, and how far it can be trusted."""
 
 BENCHMARK = "feedback"
-"""Benchmark and task of the prompts that come from it: they are learned from, and never asked of anybody again."""
+"""Benchmark and task of prompts from feedback; they are used for learning and never sent to a candidate."""

@@ -1,6 +1,6 @@
-"""Which clients are not believed: they always say the same, contradict the operator, or stand apart from all others.
+"""Finds clients whose votes are not trusted: constant votes, contradictions with the operator, or outliers.
 
-Whatever is judged is judged by chance: an honest client with easy questions may well praise twenty answers in a row.
+Every rule is a test against chance: an honest client with easy questions may well praise twenty answers in a row.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ _MAD_TO_DEVIATION = 1.4826
 
 @dataclass(frozen=True)
 class BeliefLimits:
-    """What is tolerated of a client.
+    """The limits for one client.
 
     Attributes:
-        constant_chance: How unlikely votes that are all the same have to be, in [0, 1].
-        least_known: Votes on answers that the operator judged too, from which on a contradiction can be told.
+        constant_chance: Identical votes are rejected below this probability, in [0, 1].
+        least_known: Votes on answers with an operator outcome that are needed to detect a contradiction.
         most_contradiction: Largest mean distance from the operator, in [0, 1].
-        least_votes: Votes on one candidate from which on a client can stand apart.
-        least_clients: Clients with so many votes that are needed to say what is usual.
-        deviations: How far apart is too far, in robust standard deviations.
+        least_votes: Votes on one candidate that are needed to call a client an outlier.
+        least_clients: Clients with that many votes that are needed for a baseline.
+        deviations: Distance from the others that makes an outlier, in robust standard deviations.
     """
 
     constant_chance: float = 0.001
@@ -39,7 +39,7 @@ class BeliefLimits:
 
 
 def not_believed(votes: Votes, limits: BeliefLimits = BeliefLimits()) -> dict[str, str]:
-    """Return the clients that are not believed, each with the reason."""
+    """Return the clients that are not trusted, each with the reason."""
     reasons: dict[str, str] = {}
     for rows in rows_by(votes.candidates, votes.by_clients).values():
         reasons |= dict.fromkeys(_apart(votes, rows, limits), APART)
@@ -52,22 +52,22 @@ def not_believed(votes: Votes, limits: BeliefLimits = BeliefLimits()) -> dict[st
 
 
 def chance_of_constant(votes: Votes, own: np.ndarray) -> float:
-    """Return how likely somebody who votes like the others votes the same throughout; 1 where votes differ.
+    """Return the probability that a client who votes like the others gives identical votes; 1 if the votes differ.
 
     Args:
-        votes: Of everybody.
-        own: Rows of those that the client gave.
+        votes: All votes.
+        own: Rows of the client's own votes.
     """
     value = votes.scores[own[0]]
     if not (votes.scores[own] == value).all():
         return 1.0
     chance = 1.0
     for candidate in set(votes.candidates[own].tolist()):
-        everybody = votes.candidates == candidate
-        n = int(everybody[own].sum())
-        same = int((votes.scores[everybody] == value).sum()) - n
-        # Laplace's rule: what the others were never seen to do is not impossible.
-        chance *= ((same + 1) / (int(everybody.sum()) - n + 2)) ** n
+        of_candidate = votes.candidates == candidate
+        n = int(of_candidate[own].sum())
+        same = int((votes.scores[of_candidate] == value).sum()) - n
+        # Laplace's rule of succession: an event that was not observed still has positive probability.
+        chance *= ((same + 1) / (int(of_candidate.sum()) - n + 2)) ** n
     return chance
 
 
@@ -79,7 +79,7 @@ def _contradicts(votes: Votes, own: np.ndarray, limits: BeliefLimits) -> bool:
 
 
 def _apart(votes: Votes, rows: np.ndarray, limits: BeliefLimits) -> list[str]:
-    """Return the clients whose votes on one candidate lie further from what was expected than those of the others."""
+    """Return the clients whose votes on one candidate deviate from the expectation more than those of the others."""
     givers, place, counts = np.unique(votes.givers[rows].astype(str), return_inverse=True, return_counts=True)
     sums = np.bincount(place, weights=votes.scores[rows] - votes.expected[rows], minlength=len(givers))
     enough = counts >= limits.least_votes
@@ -88,6 +88,6 @@ def _apart(votes: Votes, rows: np.ndarray, limits: BeliefLimits) -> list[str]:
     excess, n = sums[enough] / counts[enough], counts[enough]
     distance = np.abs(excess - np.median(excess))
     usual = _MAD_TO_DEVIATION * np.median(distance)
-    # The mean of n votes in [0, 1] scatters by at most this, whatever the others do.
+    # Upper bound of the standard deviation of the mean of n votes in [0, 1].
     far = distance > limits.deviations * np.maximum(usual, 0.5 / np.sqrt(n))
     return [str(name) for name in givers[enough][far]]

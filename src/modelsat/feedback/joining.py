@@ -1,7 +1,7 @@
-"""Joins what the gateway answered with what was said of it later.
+"""Joins the gateway's answers with the outcomes reported later.
 
-The last thing that a client says of an answer counts, however often it is said. What the operator says of an answer
-takes the place of what the client said, and is what the client is measured by.
+A client's last outcome for an answer counts. The operator's outcome for an answer replaces the client's, and serves to
+measure the client.
 """
 
 import json
@@ -23,10 +23,10 @@ UNKNOWN, AMBIGUOUS = "the answer is not in the log", "several answers have the r
 
 @dataclass(frozen=True)
 class Review:
-    """What a person decided.
+    """The decisions of a reviewer.
 
     Attributes:
-        trusted_clients: Clients, as digests, that vouch for their users: each of these counts as a client.
+        trusted_clients: Clients, as digests, that vouch for their users; each of their users counts as a client.
         accepted_candidates: Candidates that are not quarantined.
     """
 
@@ -40,12 +40,12 @@ class Joined:
 
     Attributes:
         votes: One per answer and giver.
-        texts: Of the prompts whose text was kept, by digest.
+        texts: Prompt texts by digest, if the text was kept.
         places: File and line of each vote's answer.
-        unjoined: How many outcomes belong to no answer, by reason.
-        answers: How many answers the log has.
-        review: What a person decided.
-        faults: File, line and sentence of what could not be read; line None for a whole file.
+        unjoined: Number of outcomes without an answer, by reason.
+        answers: Number of answers in the log.
+        review: The decisions of a reviewer.
+        faults: File, line and sentence of each unreadable entry; line None for a whole file.
     """
 
     votes: Votes
@@ -61,7 +61,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
     """Read and join one folder of a gateway's log.
 
     Raises:
-        InputError: There is no log, or `review.json` is unusable: what a person decided must not be passed over.
+        InputError: There is no log, or `review.json` is unusable (it is never ignored).
     """
     if not any(log.SEGMENT.fullmatch(PurePosixPath(file.name).name) for file in files):
         raise InputError("there is no feedback-*.jsonl; name the folder or s3:// prefix of a gateway's --feedback-log")
@@ -82,7 +82,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
                 if row["event"] == log.OUTCOME:
                     said.append(row)
                 else:
-                    # A segment whose writing was answered by an error may have been written twice.
+                    # A write that reported an error may have succeeded, so a segment can exist twice.
                     answers.setdefault(row["id"], row | {"place": (file, number)})
         elif log.OWN_OUTCOMES.fullmatch(name):
             found, wrong = own_outcomes.read(file)
@@ -109,7 +109,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
 
 
 def _rated(answers: dict[str, Any], said: list[dict[str, Any]], unjoined: Counter[str]) -> dict[str, float]:
-    """Return by answer what its client said last."""
+    """Return the last outcome from the client, by answer."""
     rated: dict[str, float] = {}
     for row in sorted(said, key=lambda row: str(row["at"])):
         if row["id"] in answers and answers[row["id"]]["client"] == row["client"]:
@@ -120,7 +120,7 @@ def _rated(answers: dict[str, Any], said: list[dict[str, Any]], unjoined: Counte
 
 
 def _judged(answers: dict[str, Any], own: list[tuple[str, float]], unjoined: Counter[str]) -> dict[str, float]:
-    """Return by answer what the operator says, who names it by its id or by that of the request."""
+    """Return the operator's outcome by answer; the operator names it by its id or by the request's id."""
     requests: dict[str, list[str]] = {}
     for key, row in answers.items():
         requests.setdefault(row["request_id"], []).append(key)

@@ -2,10 +2,10 @@
 
     feedback-20261124T201500-3f9a01bc-000001.jsonl   written by gateways; rows of answers and of outcomes
     outcomes*.csv, outcomes*.parquet                 the operator's own outcomes: `id` or `request_id`, and `score`
-    review.json                                      what a person decided: trusted clients, accepted candidates
+    review.json                                      a reviewer's decisions: trusted clients, accepted candidates
 
-An answer has the router's expectation and the probability with which its candidate was chosen. The prompt's text is
-there only where the gateway was told to keep it; clients and prompts are digests under a key that is not in the log.
+An answer carries the router's expectation and the probability with which its candidate was chosen. The prompt's text is
+stored only if the gateway is configured to keep it; clients and prompts are digests under a key that is not in the log.
 """
 
 import json
@@ -53,7 +53,7 @@ def parse(line: bytes) -> dict[str, Any]:
     """Return the row of a line.
 
     Raises:
-        ValueError: It is none, with a sentence.
+        ValueError: The line is not a row; the message says why.
     """
     try:
         row = json.loads(line)

@@ -1,6 +1,6 @@
 """The operator's own outcomes: `outcomes*.csv` and `outcomes*.parquet` with `id` or `request_id`, and `score`.
 
-A cell that cannot be read is a fault of its row alone.
+An unreadable cell makes only its own row faulty.
 """
 
 import csv

@@ -1,12 +1,12 @@
-"""How much of the feedback is learned from, so that nobody moves a candidate further than is said here.
+"""Limits how much feedback is learned from, so that no client can shift a candidate beyond the limits below.
 
-1. Who is not believed (`modelsat.feedback.believed`) is left out.
-2. A client counts with `most_per_client` votes per candidate, and a candidate is learned only from `most_per_client` /
-   `most_share` prompts on. Each prompt counts once, by the mean of its votes, so a client that comes, goes or lies
-   moves the mean of a candidate by `most_share` at most: of P prompts it touches no more than `most_share` P.
-3. A candidate whose feedback departs from what the router expected is quarantined: reported, not learned.
+1. Votes of clients that are not trusted (`modelsat.feedback.believed`) are left out.
+2. At most `most_per_client` votes of a client count per candidate, and a candidate needs at least `most_per_client` /
+   `most_share` prompts. Each prompt counts once, by the mean of its votes. A client can therefore shift the mean of a
+   candidate by `most_share` at most: of P prompts it affects no more than `most_share` P.
+3. A candidate whose feedback departs from the router's expectation is quarantined: reported, not learned from.
 
-Only the chosen candidate of a prompt is observed. What was not chosen is missing, never 0.
+Only the chosen candidate of a prompt is observed. The others are missing, never 0.
 """
 
 from collections.abc import Collection
@@ -31,14 +31,14 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class ProtectionLimits:
-    """What is tolerated.
+    """The limits.
 
     Attributes:
         most_per_client: Votes of one client on one candidate that count, at least 1.
         most_share: By how much one client may move a candidate's mean, in (0, 1].
         most_departure: Distance from what the router expected that needs no explanation, in [0, 1]; by docs/results.md
             a candidate known by 250 answers is expected wrong by about as much.
-        clients: What is tolerated of a client.
+        clients: Limits for one client.
     """
 
     most_per_client: int = 10
@@ -54,15 +54,15 @@ class ProtectionLimits:
 
 @dataclass(frozen=True)
 class CandidateFeedback:
-    """What feedback says of one candidate.
+    """Summary of the feedback on one candidate.
 
     Attributes:
         candidate: Its name.
-        votes: How many there are.
-        clients: Who gave them.
+        votes: Number of votes.
+        clients: Number of clients that gave them.
         mean: Over prompts, all votes counted, in [0, 1].
-        learned: Prompts that are learned from.
-        learned_mean: Over those, NaN without any.
+        learned: Number of prompts that are learned from.
+        learned_mean: Mean over those; NaN without any.
         departure: Votes minus what the router expected, minus the median of that over candidates; None where nothing is
             left to say it by.
         quarantined: Whether that is too much.
@@ -92,11 +92,11 @@ class Protected:
 
 
 def protect(votes: Votes, limits: ProtectionLimits = ProtectionLimits(), accepted: Collection[str] = ()) -> Protected:
-    """Say of every vote whether it is learned from.
+    """Decide for every vote whether it is learned from.
 
     Args:
-        votes: Of everybody.
-        limits: What is tolerated.
+        votes: All votes.
+        limits: The limits.
         accepted: Candidates that a person has looked at; they are not quarantined.
     """
     reasons = np.full(len(votes.ids), "", dtype=object)
@@ -125,7 +125,7 @@ def protect(votes: Votes, limits: ProtectionLimits = ProtectionLimits(), accepte
 
 
 def _beyond_share(votes: Votes, counted: np.ndarray, most: int) -> np.ndarray:
-    """Return which votes are more than a client has on a candidate; which ones those are, no client can choose."""
+    """Return the votes beyond a client's share on a candidate; the client cannot influence which ones these are."""
     over = np.zeros(len(votes.ids), dtype=bool)
     counts: dict[tuple[str, str], int] = {}
     rows = np.flatnonzero(counted & votes.by_clients)
@@ -139,8 +139,9 @@ def _beyond_share(votes: Votes, counted: np.ndarray, most: int) -> np.ndarray:
 def _departures(votes: Votes, counted: np.ndarray) -> dict[str, Interval]:
     """Return by candidate how its votes exceed the router's expectation, beyond what is usual.
 
-    Clients are resampled, not votes: those of one client belong together. Users may be kinder than benchmarks to
-    everybody, so the median over candidates is usual; where there is only one, it has to be as expected.
+    The bootstrap resamples clients, not votes, because votes of one client are correlated. Users may rate all
+    candidates more generously than benchmarks do, so the median over candidates is subtracted; with one candidate
+    nothing is.
     """
     excess = votes.scores - votes.expected
     values, resampled = {}, {}

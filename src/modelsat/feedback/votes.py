@@ -1,25 +1,25 @@
-"""Votes: what clients said of answers, side by side as arrays, and which of them count for how much."""
+"""Votes of clients on answers as parallel arrays, and how they are averaged."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 OPERATOR = ""
-"""Who gives what stands in the operator's own files; no client is called so."""
+"""The giver of outcomes in the operator's own files; no client has this name."""
 
 
 @dataclass(frozen=True)
 class Votes:
-    """What was said of n answers, one vote each.
+    """Votes on n answers, one vote each.
 
     Attributes:
         ids: Of the answers, (n,).
-        candidates: Who answered, (n,).
-        givers: Who said it, as a keyed digest, (n,); `OPERATOR` is believed.
-        prompts: Which prompt was answered, as a keyed digest, (n,).
+        candidates: The candidate that answered, (n,).
+        givers: The client that voted, as a keyed digest, (n,); `OPERATOR` is trusted.
+        prompts: The prompt, as a keyed digest, (n,).
         scores: In [0, 1], (n,).
         expected: Success probability that the router gave the candidate on this prompt before, in [0, 1], (n,).
-        known: What the operator said of the same answer, in [0, 1], NaN where nothing, (n,).
+        known: The operator's outcome for the same answer, in [0, 1], NaN if there is none, (n,).
         has_text: Whether the prompt's text was kept, (n,).
     """
 
@@ -34,7 +34,7 @@ class Votes:
 
     @property
     def by_clients(self) -> np.ndarray:
-        """Return which votes clients gave, (n,)."""
+        """Return which votes came from clients, (n,)."""
         return np.asarray(self.givers != OPERATOR)
 
 

@@ -70,7 +70,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 
 def require_writable(path: Path) -> None:
-    """Make the folder of a file that is to be written after long work, and make sure of it.
+    """Create the folder of a file that long work will write, and check that it is writable.
 
     Raises:
         InputError: The file cannot be written there.
@@ -102,7 +102,7 @@ def as_json(value: Any) -> str:
 
 @contextlib.contextmanager
 def naming_full_disk(path: Path) -> Iterator[None]:
-    """Turn the many ways in which libraries report a full disk at `path` into one sentence.
+    """Turn the different errors that libraries raise on a full disk at `path` into one error.
 
     Raises:
         ResourceError: The disk or the quota is full.
@@ -112,7 +112,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         code = error.errno if isinstance(error, OSError) else None
         free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
-        # Torch and Arrow lose the error number on the way: then the room that is left decides.
+        # Torch and Arrow drop the error number; then the free space decides.
         full = code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
         if not full and (code is not None or free > _NO_SPACE_BYTES):
             raise

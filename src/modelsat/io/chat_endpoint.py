@@ -1,4 +1,4 @@
-"""One question to an OpenAI-compatible chat endpoint: sent again where that can help, and with an end.
+"""Sends one question to an OpenAI-compatible chat endpoint, with a bounded number of retries.
 
 Neither the key nor the text of a question is in any error.
 """
@@ -16,7 +16,7 @@ from modelsat.io import chat_address
 from modelsat.io.chat_address import ChatAddress
 
 REFUSED = frozenset({400, 413, 422})
-"""Statuses that speak of one question (too long, filtered) and not of the endpoint."""
+"""Statuses about one question (too long, filtered), not about the endpoint."""
 
 MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_WAIT_SECONDS = 60.0
@@ -25,7 +25,7 @@ MAX_TOKENS = 512
 
 @dataclass(frozen=True)
 class ChatEndpoint:
-    """Where questions go.
+    """Address, model and key of a chat endpoint.
 
     Attributes:
         url: Address, `https://host/v1`; read by `modelsat.io.chat_address`.

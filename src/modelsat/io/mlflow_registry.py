@@ -22,7 +22,7 @@ _VERSION = re.compile(r"\d+\.\d+[\w.]*")
 
 
 def check(tracking_uri: str) -> str:
-    """Ask the server for a sign of life and return its version.
+    """Check that the server responds, and return its version.
 
     Raises:
         ServiceError: It does not answer, refuses this host name, or is something else than MLflow.
@@ -167,7 +167,7 @@ class MlflowRun:
         return str(versions[0].version) if versions else None
 
     def _drop_unregistered(self) -> None:
-        """Delete what a registration that was killed has left: a model without a version, perhaps half uploaded."""
+        """Delete leftovers of a killed registration: a model without a version, possibly incomplete."""
         experiment_id = self.client.get_run(self.id).info.experiment_id
         for left in self.client.search_logged_models([experiment_id], f"source_run_id = '{self.id}'"):
             self.client.delete_logged_model(left.model_id)

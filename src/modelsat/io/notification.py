@@ -21,7 +21,7 @@ def sentence(state: str, run: str, fault: str | None) -> str:
 
 
 def send(text: str, address: str) -> bool:
-    """Print a sentence and post it; return whether somebody took it. A deaf receiver never fails a run further.
+    """Print a sentence and post it; return whether the receiver accepted it. A failing receiver never fails the run.
 
     Args:
         text: The sentence; an empty one is not sent.

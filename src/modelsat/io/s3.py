@@ -17,7 +17,7 @@ def is_s3(uri: str) -> bool:
 
 @functools.cache
 def prove_conditional_writes(bucket: str, prefix: str) -> None:
-    """Write a probe twice: a server that lets the second write pass would let two promotions pass, too."""
+    """Write a probe twice; a server that accepts the second write would also accept two promotions at once."""
     key = f"{prefix}/.probe-{uuid.uuid4().hex}".lstrip("/")
     with naming_faults(f"s3://{bucket}/{prefix}"):
         try:
@@ -28,7 +28,7 @@ def prove_conditional_writes(bucket: str, prefix: str) -> None:
                 return
             raise
         finally:
-            # Whoever may write need not be allowed to delete; readers skip hidden names.
+            # These credentials may lack the right to delete; readers skip hidden names.
             with contextlib.suppress(Exception):
                 client().delete_object(Bucket=bucket, Key=key)
     raise ServiceError(
@@ -65,7 +65,7 @@ def client() -> Any:
     import boto3
     from botocore.config import Config
 
-    # Rclone and older servers answer ranges and parts without checksums: ours are checked by digest.
+    # Rclone and older servers return ranges and parts without valid checksums; files are verified by our own digests.
     return boto3.Session().client(
         "s3",
         config=Config(

@@ -1,8 +1,8 @@
-"""Who made a bundle: an HMAC-SHA256 over its digest, with a key that trainers and endpoints share.
+"""Proves the origin of a bundle: an HMAC-SHA256 over its digest, with a key that trainers and endpoints share.
 
-Digests show that a bundle is whole; anybody who can write to the store can make a whole one. Where the variable
-`MODELSAT_SIGNING_KEY` is set, bundles are signed when they are written and refused without a signature when they are
-read. Several keys, separated by commas, are accepted while one replaces another; the first one signs.
+Digests show that a bundle is complete, but anyone with write access to the store can create a complete one. If the
+variable `MODELSAT_SIGNING_KEY` is set, bundles are signed when written and refused without a valid signature when read.
+Several keys, separated by commas, are accepted while one replaces another; the first one signs.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def check(digest: str, signature: object, where: str) -> None:
     Args:
         digest: Of the bundle, as its files say.
         signature: What its manifest holds.
-        where: What the sentence calls the bundle.
+        where: Name of the bundle in error messages.
 
     Raises:
         InputError: The signature is missing or of another key, or a key is too short to be secret.

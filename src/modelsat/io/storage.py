@@ -42,14 +42,14 @@ class SourceFile:
 
 
 def snapshot(uri: str, into: Path) -> list[SourceFile]:
-    """Bring every file below `uri` within reach, in the order of their names.
+    """Make every file below `uri` available locally, sorted by name.
 
     Args:
         uri: A folder, a file, or `s3://bucket/prefix`.
         into: Folder that receives copies of S3 objects; files on this machine are read where they lie.
 
     Raises:
-        InputError: Nothing is there.
+        InputError: There are no files.
         ServiceError: S3 refused, or an object changed while it was read.
     """
     files = _s3_snapshot(uri, into) if is_s3(uri) else _folder_snapshot(Path(uri))
@@ -62,7 +62,7 @@ def count(uri: str) -> int:
     """Return how many files lie below `uri`, without reading them.
 
     Raises:
-        InputError: Nothing is there.
+        InputError: There are no files.
         ServiceError: S3 refused.
     """
     if is_s3(uri):
@@ -82,7 +82,7 @@ def join(uri: str, *names: str) -> str:
 
 
 def publish_folder(folder: Path, uri: str, last: str) -> None:
-    """Copy a folder to a place that is its own, the file named `last` at the end; where that exists, nothing is done.
+    """Copy a folder to a location of its own, the file named `last` at the end; if that exists, return at once.
 
     Readers trust only what `last` (a manifest with digests) names, so a killed copy is invisible and a second
     call completes it.
@@ -97,7 +97,7 @@ def publish_folder(folder: Path, uri: str, last: str) -> None:
             with s3.naming_faults(target), (folder / name).open("rb") as file:
                 s3.client().put_object(Bucket=bucket, Key=key, Body=file)
         else:
-            # What a killed copy leaves must not lie in the folder: a bundle with a file too many is refused.
+            # Staged outside the folder: leftovers of a killed copy would make the bundle invalid.
             with atomic_file(target, staging=Path(uri).parent) as beside:
                 shutil.copyfile(folder / name, beside)
 
@@ -191,9 +191,9 @@ def _visible(root: Path) -> list[Path]:
 
 
 def _is_hidden(name: str) -> bool:
-    """Say whether a file is hidden, or lies in a hidden folder.
+    """Return whether a file is hidden, or inside a hidden folder.
 
-    A path of which lm-evaluation-harness made a folder's name, such as `.__checkpoints__x`, only looks hidden.
+    A folder that lm-evaluation-harness named after a path, such as `.__checkpoints__x`, is not hidden.
     """
     *folders, last = name.split("/")
     return last.startswith(".") or any(folder.startswith(".") and "__" not in folder for folder in folders)

@@ -1,12 +1,12 @@
-"""Spends as little as possible on a batch of prompts while mean quality stays above a floor.
+"""Assigns a batch of prompts to candidates at the lowest cost that keeps mean quality above a floor.
 
     min sum c_ij x_ij   s.t.   mean of a_ij x_ij >= floor,  one candidate per prompt,  at most L_j prompts per candidate
 
-Solved in the dual, one price after another until none moves: the price of quality is the least that buys the floor, the
-price of a place at a candidate the least that keeps the others away. At these prices every prompt decides for itself;
-they also decide for a stream of prompts that come one at a time. The problem is that of OmniRouter (Mei et al., SIGKDD
-Explorations 27(2), 2025, arXiv 2502.20576); the solution is dual ascent as textbooks have it, since its own solver was
-not published.
+Solved by coordinate ascent in the dual, until no price changes: the price of quality is the lowest that reaches the
+floor, the price of a candidate's capacity the lowest that keeps its load within the limit. At these prices each prompt
+is decided independently, so they also serve a stream of prompts that arrive one at a time. The problem is that of
+OmniRouter (Mei et al., SIGKDD Explorations 27(2), 2025, arXiv 2502.20576); the solver is standard dual ascent, because
+the paper's own was not published.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ ROUNDS, SWEEPS = 30, 5
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who answers what.
+    """An assignment of prompts to candidates.
 
     Attributes:
         choice: Candidate of each prompt (n,).
         cost: Sum of the costs, in the unit of the costs.
         quality: Mean predicted quality, in [0, 1].
         quality_price: What one unit of quality is worth, in the unit of the costs.
-        load_prices: What a place at each candidate is worth, (candidates,).
+        load_prices: Price of one prompt's place at each candidate, (candidates,).
     """
 
     choice: np.ndarray
@@ -48,7 +48,7 @@ def assign(
         cost: Expected cost (n, candidates), at least 0, no NaN.
         floor: Least mean quality, in [0, 1].
         capacity: Most prompts per candidate; None is no limit.
-        rounds: How often all prices are set anew, at most.
+        rounds: Maximum number of passes over all prices.
 
     Raises:
         InputError: No assignment reaches the floor within the capacities.
@@ -85,12 +85,12 @@ def bound(quality: np.ndarray, cost: np.ndarray, floor: float, capacity: np.ndar
 
 
 def decide(quality: np.ndarray, cost: np.ndarray, prices: Assignment) -> np.ndarray:
-    """Decide prompts of a stream by the prices of an earlier batch: no prompt waits for another.
+    """Decide the prompts of a stream by the prices of an earlier batch, each independently of the others.
 
     Args:
         quality: Predicted success (n, candidates).
         cost: Expected cost (n, candidates).
-        prices: What an earlier batch was solved with.
+        prices: Solution of an earlier batch.
     """
     return np.asarray((cost - prices.quality_price * quality + prices.load_prices).argmin(axis=1))
 
@@ -108,13 +108,13 @@ def _assignment(
 
 
 def _rounded(cost: np.ndarray, quality: np.ndarray, floor: float, limit: np.ndarray) -> Assignment:
-    """Round the linear relaxation: near the most that the places allow, prices set one after another only creep.
+    """Round the linear relaxation; near full capacity, coordinate ascent converges too slowly.
 
     Raises:
         InputError: The relaxation has no solution, or none that whole prompts come close to.
     """
     scale = max(float(cost.mean()), 1e-12)
-    # What rounding loses is a fraction of a prompt or two, for which the relaxation can leave room.
+    # Rounding loses the quality of one or two prompts at most, so the relaxation is solved with some slack.
     for spare in (0.0, 1.0 / len(cost)):
         solved = _relaxation(cost / scale, quality, floor + spare, limit)
         price, loads = -float(solved.ineqlin.marginals[0]), -solved.ineqlin.marginals[1:]
@@ -153,7 +153,7 @@ def _relaxation(cost: np.ndarray, quality: np.ndarray, floor: float, limit: np.n
 
 
 def _quality_price(cost: np.ndarray, quality: np.ndarray, floor: float) -> tuple[float, float]:
-    """Return two prices on quality close together; mean quality reaches the floor at the second, where it ever does."""
+    """Return two adjacent prices of quality; at the second, mean quality reaches the floor if any price does."""
     rows = np.arange(len(cost))
 
     def reached(price: float) -> bool:

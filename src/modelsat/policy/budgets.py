@@ -1,12 +1,11 @@
-"""Spends a budget on a batch of prompts so that most successes are expected.
+"""Spends a budget on a batch of prompts to maximise the expected number of successes.
 
 The problem is OmniRouter's under a budget (Mei et al., SIGKDD Explorations 27(2), 2025, arXiv 2502.20576):
 
     max sum a_ij x_ij   s.t.   sum c_ij x_ij <= budget,  one candidate per prompt
 
-This is the assignment under a floor with its parts exchanged: failures are what is paid, money that stays unspent is
-the quality of which there has to be enough. Money that is left because no whole prompt fitted goes to the steps that
-still fit.
+This is the assignment of `assignment` with roles exchanged: failures take the place of costs, and unspent money takes
+the place of quality. Money left over because no whole prompt fits is then spent on the upgrades that still fit.
 """
 
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from modelsat.policy import assignment
 
 @dataclass(frozen=True)
 class Spent:
-    """What a budget is spent on.
+    """How a budget is spent.
 
     Attributes:
         choice: Candidate of each prompt (n,).
-        cost: Of all of them, in USD.
+        cost: Sum over the batch, in USD.
         successes: Expected number of prompts that succeed, in [0, n].
-        successes_per_usd: What a dollar buys at the edge of the budget; 0 where every prompt has its best candidate.
+        successes_per_usd: Marginal value of a dollar; 0 if every prompt already has its best candidate.
     """
 
     choice: np.ndarray
@@ -48,7 +47,7 @@ def spend(success: np.ndarray, cost: np.ndarray, budget_usd: float) -> Spent:
     """
     possible = affordable(np.where(np.isnan(success), np.nan, cost), budget_usd)
     most = max(float(cost[possible].max()), 1e-12)
-    # A pair that may not be chosen fails more often than any that may.
+    # An excluded pair gets a higher failure probability than every allowed pair.
     failures = np.where(possible, 1 - success, 2 - float(success[possible].min()))
     unspent = np.where(possible, 1 - cost / most, 0.0)
     solution = assignment.assign(unspent, failures, max(0.0, 1 - budget_usd / (len(cost) * most)))
@@ -59,10 +58,10 @@ def spend(success: np.ndarray, cost: np.ndarray, budget_usd: float) -> Spent:
 
 
 def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: np.ndarray) -> np.ndarray:
-    """Rank candidates: first what `spend` chooses, then what each prompt would take at the price of its last dollar.
+    """Rank candidates: first the choice of `spend`, then the others by success less cost at the marginal price.
 
     Args:
-        success: What a choice counts on (`choice.assured`), (n, candidates), NaN for a pair that may not be chosen.
+        success: Probabilities less uncertainty margins (`choice.assured`), (n, candidates), NaN for an excluded pair.
         cost: Expected costs in USD (n, candidates), NaN where unknown.
         budget_usd: As of `spend`.
         mean_score: Mean score of each candidate (candidates,); of equal candidates the better one is taken.
@@ -73,7 +72,7 @@ def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: n
     Raises:
         InputError: As of `spend`.
     """
-    # Whatever takes the first of equals then takes the better one.
+    # Sorted by mean score, so that taking the first of equals takes the better candidate.
     better = np.argsort(-mean_score, kind="stable")
     success = success[:, better].astype(np.float64)
     cost = np.where(np.isnan(success), np.nan, cost[:, better])
@@ -84,7 +83,7 @@ def rank(success: np.ndarray, cost: np.ndarray, budget_usd: float, mean_score: n
 
 
 def affordable(cost: np.ndarray, budget_usd: float) -> np.ndarray:
-    """Say which pairs (n, candidates) leave enough for the cheapest candidates of all other prompts.
+    """Return which pairs (n, candidates) leave enough money for the cheapest candidates of all other prompts.
 
     Args:
         cost: Expected costs in USD (n, candidates), NaN for a pair that may not be chosen.
@@ -110,12 +109,12 @@ def affordable(cost: np.ndarray, budget_usd: float) -> np.ndarray:
 
 
 def _within(cost: np.ndarray, budget_usd: float) -> np.ndarray:
-    """Compare sums up to their rounding: a budget of exactly what something costs is enough for it."""
+    """Compare sums up to rounding, so that a budget equal to the cost is sufficient."""
     return cost <= budget_usd * (1 + 1e-9)
 
 
 def _spend_rest(choice: np.ndarray, success: np.ndarray, cost: np.ndarray, budget_usd: float) -> np.ndarray:
-    """Take the steps up that still fit into the budget, first those that gain most for their money."""
+    """Apply the upgrades that still fit into the budget, best gain per dollar first."""
     choice, rows = choice.copy(), np.arange(len(choice))
     moved = True
     while moved:

@@ -1,4 +1,4 @@
-"""What a prompt is expected to cost at each candidate, in US dollars; missing prices stay missing."""
+"""Expected cost of a prompt at each candidate in US dollars; missing prices stay missing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 CHARACTERS_PER_TOKEN = 4.0
-"""By which characters are taken for tokens wherever no tokenizer of the candidate has counted them."""
+"""Converts characters to tokens where the candidate's own tokenizer has not counted them."""
 DEFAULT_TOKENS_OUT = 200.0
-"""Assumed where no answer length was ever logged: about a paragraph."""
+"""Assumed if no answer length was logged: about a paragraph."""
 
 
 def mean_tokens_out(scores: pa.Table, candidates: Sequence[str]) -> dict[str, float]:

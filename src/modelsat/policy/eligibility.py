@@ -1,8 +1,8 @@
 """Which candidates may be chosen for which prompt; offline and when serving.
 
-A candidate is out of choice where the request rules it out, and where it cannot read the prompt at all, whatever the
-request says. What is not known of a candidate counts as not fulfilled where it is asked for; only an unknown context
-length rules nobody out by itself, since most candidates have none.
+A candidate is excluded if the request rules it out, or if its context is too short for the prompt. An unknown property
+counts as not fulfilled if the request asks for it. Only an unknown context length does not exclude a candidate by
+itself, because most candidates have none on record.
 """
 
 from collections.abc import Set
@@ -16,7 +16,7 @@ from modelsat.policy.preferences import Preferences
 
 
 class CandidateAbilities(Protocol):
-    """What is known of m candidates; arrays of shape (m,), missing numbers NaN."""
+    """Properties of m candidates; arrays of shape (m,), missing numbers NaN."""
 
     @property
     def names(self) -> np.ndarray:

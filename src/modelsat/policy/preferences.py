@@ -1,19 +1,19 @@
-"""What a request asks for beside its prompts: who may be chosen, and how. One form for every protocol.
+"""The preferences of a request: which candidates may be chosen, and how. One form for every protocol.
 
     candidates               names that may be chosen; an unknown one is refused
     available                names that can be reached: no other may be chosen, and unknown ones are ignored
     policy                   utility (the default): most probability less weighted cost; cheapest: least cost
     cost_weight              probability given up for the cost of the most expensive candidate, in [0, 1]
-    max_cost_usd             what a prompt may cost at the most, in USD; who has no price may not be chosen
+    max_cost_usd             most that a prompt may cost, in USD; candidates without a price are excluded
     budget_usd               what all prompts of the request may cost together, in USD; within it the most successes
-    min_success_probability  who reaches it comes first; where nobody does, the most likely one
+    min_success_probability  candidates that reach it rank first; if none does, the most likely one is chosen
     min_context_length       in tokens
     modalities               what the candidate has to read beside text, such as image
     tools                    whether it has to call tools
     region                   where it has to be served
     top_k                    how many candidates are shown
 
-What is not known of a candidate counts as not fulfilled where it is asked for.
+An unknown property of a candidate counts as not fulfilled if the request asks for it.
 """
 
 import math
@@ -62,7 +62,7 @@ def read(fields: Mapping[str, Any]) -> Preferences:
     """
     unknown = sorted(str(name) for name in set(fields) - set(FIELDS))
     if unknown:
-        # What is ignored changes no answer, and nobody would notice a misspelt field.
+        # An ignored field would change nothing, so a misspelt name would go unnoticed.
         raise InputError(f"unknown parameter {unknown[0][:80]!r}; this router knows {', '.join(FIELDS)}")
     asked = Preferences(**{name: _value(name, value) for name, value in fields.items() if value is not None})
     for name in _DECIDED_BY_BUDGET:

@@ -2,8 +2,8 @@
 
 As InferenceDynamics does (Shi et al., ACL 2026, arXiv 2505.16303, query annotation).
 
-It reads a prompt's text and nothing else. Answers are kept on disk, so that a stopped run goes on where it was. The
-wording is ours; temperature 0 instead of the published 1, so that the same prompt is routed alike twice.
+The annotator reads only the prompt's text. Answers are cached on disk, so that a stopped run resumes. The wording is
+ours; the temperature is 0 instead of the published 1, so that routing is deterministic.
 """
 
 import json
@@ -59,7 +59,7 @@ def annotate(
 
     Args:
         texts: Rendered prompts.
-        endpoint: Who annotates.
+        endpoint: The annotating model.
         cache: Folder that keeps answers by the digest of text, model and wording; it holds no prompt.
         progress: Called with (prompts done, prompts in all), equal ones counted once.
 

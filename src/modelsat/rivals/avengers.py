@@ -3,8 +3,8 @@
 Sources: Zhang et al., The Avengers, AAAI 2026, arXiv 2505.19797, and its authors' code; Zhang et al., Beyond GPT-5
 (Avengers-Pro), DAI 2025, arXiv 2508.12631, for the weighing of accuracy and cost.
 
-The defects are kept, as they belong to the recipe: no shrinkage, ranks instead of margins, centroids that are not of
-unit length. A missing price counts as the most expensive and not, as in the published code, as free.
+The recipe's known weaknesses are kept: no shrinkage, ranks instead of margins, centroids that are not of unit length. A
+missing price counts as the most expensive; the published code treats it as free.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ PRO_CLUSTERS, PRO_NEAREST, PRO_SHARPNESS, PRO_ACCURACY_WEIGHT = 40, 3, 9.0, 0.7
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:  # noqa: ARG001
-    """Fit The Avengers; its settings are the paper's, so validation prompts have no say."""
+    """Fit The Avengers; its settings are the paper's, so validation prompts are not used."""
     centroids, groups = cluster(train.vectors, CLUSTERS, SEED)
     accuracy = group_means(train, groups, len(centroids), prior=0.0)
     return _by_rank(centroids, _ranks(accuracy), NEAREST, SHARPNESS, offset=0.1)

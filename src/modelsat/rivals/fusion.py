@@ -1,4 +1,4 @@
-"""Fusion in the interface of the rivals: one harness judges all. Who has answered little is placed, not fitted."""
+"""Fusion behind the interface of the rivals, for one harness. Candidates with few answers are placed, not fitted."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.surface import Surface
 
 KNOWN_SHARE = 0.5
-"""A candidate with fewer answers than this share of the most that anybody gave is a newcomer."""
+"""A candidate with fewer answers than this share of the largest number is treated as new."""
 
 # The same zoo is fitted for every draw and every number of a newcomer's outcomes.
 _MOST_KEPT = 4
@@ -19,9 +19,9 @@ _KEPT: dict[str, Surface] = {}
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit a surface to all prompts that may be learned from: its settings come from leave-one-out errors.
+    """Fit a surface to training and validation prompts; its settings come from leave-one-out errors.
 
-    Scores are what choices count on: probabilities less their uncertainty margins, which newcomers have.
+    Scores are probabilities less the uncertainty margins of new candidates.
     """
     fitted, order = _placed(train, validation)
     return lambda fresh: choice.assured(fitted.success_probability(fitted.directions(fresh)), fitted.doubt)[:, order]
@@ -34,7 +34,7 @@ def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
 
 
 def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
-    """Return a surface with everybody on it, and the place of each candidate on it."""
+    """Return a surface with all candidates, and each candidate's position on it."""
     vectors = np.concatenate([train.vectors, validation.vectors])
     scores = np.concatenate([train.outcomes, validation.outcomes])
     tasks = np.concatenate([train.tasks, validation.tasks])

@@ -2,9 +2,9 @@
 
 Source: Shi et al., InferenceDynamics, ACL 2026, arXiv 2505.16303 (query annotation, profile and routing formulas).
 
-The annotator is a plug. The one of `fit` is a small classifier trained on the training prompts' tasks: it ranks the
-tasks by likelihood, at fitting and at routing alike, so that no prompt is ever described by its benchmark's own label.
-`fit_annotated` takes the tags of any other, such as an LLM (`tag_features`), where vectors stand otherwise.
+The annotator can be exchanged. `fit` uses a small classifier trained on the tasks of the training prompts. It ranks the
+tasks by likelihood both in fitting and in routing, so no prompt is described by the label of its benchmark.
+`fit_annotated` takes the tags of any other annotator, such as an LLM (`tag_features`), in place of vectors.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def fit(train: Labelled, validation: Labelled) -> Scorer:
 
 
 def fit_annotated(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit to tags that were made elsewhere; every kind of tag is measured apart and counts alike.
+    """Fit to tags from another annotator; each kind of tag is measured separately and has equal weight.
 
     Args:
         train: Prompts with `tag_features` for vectors, (prompts, kinds, ranks).

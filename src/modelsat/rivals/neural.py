@@ -1,4 +1,4 @@
-"""What the rivals with gradients share: masked training on whole rows, stopped where validation loss is least."""
+"""Training shared by the neural rivals: masked loss on whole rows, early stopping on validation loss."""
 
 import copy
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 Source: Mei et al., OmniRouter, SIGKDD Explorations 27(2), 2025, arXiv 2502.20576 (hybrid predictor).
 
 Settings are those of ORBIT's re-implementation: linear heads on the encoder, 50 neighbours, 0.6 on the trained half. A
-candidate without history is unknown and not free: it has its overall level.
+candidate without history gets its overall level.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""What every rival is given and what it gives back.
+"""The interface of the rivals: their input and output.
 
 A rival is a function `fit(train, validation)` that returns a scorer; hyper-parameters are chosen on validation prompts.
-A scorer sees the vector of a prompt and nothing else: labels of tasks are there to fit by and never to route by.
+A scorer sees only the vector of a prompt; task labels are available in fitting and never in routing.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -59,7 +59,7 @@ Fit = Callable[[Labelled, Labelled], Scorer]
 
 
 def on_last_layer(fit: Fit) -> Fit:
-    """Return a rival that is given, of vectors of several layers, the last one's: what rivals were published on."""
+    """Return the rival applied to the last layer only, which is what the published methods use."""
 
     @wraps(fit)
     def fitted(train: Labelled, validation: Labelled) -> Scorer:

@@ -1,4 +1,4 @@
-"""The stack: the mean of kNN and task classifier, the strongest simple rival known."""
+"""The stack: the mean of kNN and task classifier, the strongest simple rival."""
 
 import numpy as np
 

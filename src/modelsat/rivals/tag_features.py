@@ -1,7 +1,7 @@
-"""An annotator's tags as numbers that stand where vectors do: capabilities by their place, phrases by their domain.
+"""An annotator's tags as numbers in place of vectors: capabilities by index, phrases by domain.
 
 Near phrases are one domain and rare domains are none, as in InferenceDynamics (Shi et al., ACL 2026, canonicalisation
-of phrases): what never comes again cannot be measured.
+of phrases): a phrase that does not recur cannot be measured.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 """Phrases to unit vectors (phrases, width)."""
 
 COSINE = 0.7
-"""Phrases nearer than this are merged; the published script takes 0.6 unless it is told the paper's 0.7."""
+"""Phrases nearer than this are merged; the published script defaults to 0.6, the paper says 0.7."""
 
 RARE = 10
 OTHER = 0
@@ -41,7 +41,7 @@ def features(
         texts: Rendered prompts.
         train: Which of them to find domains in, boolean (prompts,).
         needed: Which others to annotate, boolean (prompts,); the rest has no tags.
-        annotator: Who annotates.
+        annotator: The annotating model.
         cache: Folder that keeps annotations and vectors.
         progress: Called with a line now and then, and with the number of answers that could not be read.
 

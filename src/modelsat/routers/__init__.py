@@ -1,4 +1,4 @@
-"""Routers of every kind behind one interface; evaluation, registry, gate and serving know only this one."""
+"""Routers of every kind behind one interface; evaluation, registry, gate and serving use only this interface."""
 
 from modelsat.routers.router import Router, Tensors
 

@@ -33,7 +33,7 @@ class Constant(Router):
         return Constant([*self.candidates, *newcomers.names], np.concatenate([self.probabilities, newcomers.means]))
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Everything fits into the settings."""
+        """Return the settings; there are no files."""
         return {"probabilities": [float(value) for value in self.probabilities]}
 
     @classmethod

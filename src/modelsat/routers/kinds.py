@@ -16,7 +16,7 @@ KINDS = {
     "reranked": "modelsat.routers.reranked:Reranked",
     "selection": "modelsat.routers.selection:Selection",
 }
-"""Named by import path: a kind is imported only where a bundle holds it, since most import torch."""
+"""Named by import path: a kind is imported only when a bundle contains it, because most import torch."""
 
 
 def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: dict[str, Any]) -> Router:

@@ -1,7 +1,7 @@
-"""The router that asks the neighbours: how did the candidates do on the most similar training prompts?
+"""The kNN router: mean scores of the candidates on the most similar training prompts.
 
-Means over few neighbours are shrunk to the candidate's overall mean, so that a thin neighbourhood
-never wins by luck. Without shrinkage this is the router of Li (arXiv 2505.12601).
+Means over few neighbours are shrunk to the candidate's overall mean, so that no candidate wins on few lucky answers.
+Without shrinkage this is the router of Li (arXiv 2505.12601).
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,9 @@ class Knn(Router):
         candidates: Candidate names.
         encoder: Encodes prompts.
         embeddings: Unit vectors of the training prompts, float32 of shape (train, width).
-        outcomes: What the candidates scored there, float32 of shape (train, candidates), NaN where not run.
-        neighbours: How many neighbours count, at least 1.
-        mean: What a candidate is expected to score before any neighbour is asked, (candidates,); None takes the mean
-            of its outcomes.
+        outcomes: Scores of the candidates there, float32 of shape (train, candidates), NaN where not run.
+        neighbours: Number of neighbours, at least 1.
+        mean: Prior mean score of each candidate, (candidates,); None takes the mean of its outcomes.
     """
 
     kind = "knn"
@@ -71,7 +70,7 @@ class Knn(Router):
         return out
 
     def admit(self, newcomers: Profile) -> "Knn":
-        """Expect of newcomers their mean everywhere: no neighbour knows them yet."""
+        """Predict the mean score of new candidates for every prompt, because no neighbour has outcomes of them."""
         unknown = np.full((len(self.outcomes), len(newcomers.names)), np.nan, dtype=np.float32)
         outcomes = np.concatenate([self.outcomes, unknown], axis=1)
         mean = np.concatenate([self.mean, newcomers.means])
@@ -105,7 +104,7 @@ def choose_neighbours(
     truth: np.ndarray,
     grid: Sequence[int] = (20, 50, 100, 200),
 ) -> int:
-    """Choose how many neighbours route best on validation prompts; the larger number wins a tie.
+    """Choose the number of neighbours that routes validation prompts best; ties go to the larger number.
 
     Args:
         train: Unit vectors of training prompts (train, width).

@@ -1,4 +1,4 @@
-"""What is known of newcomers when they are admitted to a router."""
+"""What is known about new candidates when they are admitted to a router."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ def _none() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Profile:
-    """Cards and answers of c newcomers; t tasks, a questions of the aptitude test, q other questions.
+    """Cards and answers of c new candidates; t tasks, a questions of the aptitude test, q other questions.
 
     Attributes:
         names: Their names, which the router does not know yet.

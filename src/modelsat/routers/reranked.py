@@ -1,4 +1,4 @@
-"""Fusion scores every candidate, Model-SAT the few that fusion finds best; the prompt is read once for both."""
+"""Fusion scores every candidate, Model-SAT rescores the best few; the prompt is read once for both."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ TWENTIETHS = tuple(i / 20 for i in range(21))
 
 
 class Reranked(Router):
-    """Averages fusion with Model-SAT where it counts.
+    """Averages fusion with Model-SAT on the shortlist.
 
     Args:
         fusion: Scores all candidates, and reads the prompts.
@@ -61,7 +61,7 @@ class Reranked(Router):
 
     @property
     def doubt(self) -> np.ndarray:
-        """Return fusion's, as far as fusion's word counts."""
+        """Return fusion's margin, scaled by its weight."""
         return np.asarray((1 - self.weight) * self.fusion.doubt, dtype=np.float32)
 
     def admit(self, newcomers: Profile) -> "Reranked":
@@ -69,7 +69,7 @@ class Reranked(Router):
         return Reranked(self.fusion.admit(newcomers), self.model_sat.admit(newcomers), self.weight)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
-        """Say which prompts are read only in part."""
+        """Return which prompts are truncated."""
         return self.fusion.truncated(texts)
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray:
@@ -99,11 +99,11 @@ def shortlist(fused: np.ndarray) -> np.ndarray:
 
 
 def rerank(fused: np.ndarray, joint: np.ndarray, weight: float) -> np.ndarray:
-    """Average two routers' probabilities where both have spoken.
+    """Average two routers' probabilities where both are available.
 
     Args:
         fused: Those of fusion, (prompts, m).
-        joint: Those of Model-SAT, of the same shape, NaN where it was not asked.
+        joint: Those of Model-SAT, of the same shape, NaN outside the shortlist.
         weight: Of Model-SAT, in [0, 1].
 
     Returns:
@@ -117,7 +117,7 @@ def choose_weight(fused: np.ndarray, joint: np.ndarray, truth: np.ndarray, grid:
 
     Args:
         fused: Probabilities (prompts, m) of fusion.
-        joint: Those of Model-SAT, NaN where it was not asked.
+        joint: Those of Model-SAT, NaN outside the shortlist.
         truth: Scores of the same shape, NaN where not run.
         grid: Weights to try; the smallest of the best wins.
     """

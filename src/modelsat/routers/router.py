@@ -16,13 +16,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a router makes of n prompts, each read once.
+    """A router's predictions for n prompts, each read once.
 
     Attributes:
         success_probability: float32 (n, candidates), in [0, 1].
-        truncated: Whether only a part was read, (n,).
-        foreign: How far a prompt lies from all that was learned from, from 0 for familiar to 1, (n,); 0 where the
-            router cannot tell.
+        truncated: Whether only a part of the prompt was read, (n,).
+        foreign: Distance of a prompt from the training prompts, from 0 for familiar to 1, (n,); 0 if the router does
+            not measure it.
     """
 
     success_probability: np.ndarray
@@ -43,7 +43,7 @@ class Router(ABC):
 
     @abstractmethod
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Estimate how likely each candidate handles each prompt.
+        """Estimate the probability that each candidate handles each prompt.
 
         Args:
             texts: Prompts as `rendering.render_prompt` makes them.
@@ -68,24 +68,25 @@ class Router(ABC):
 
     @property
     def doubt(self) -> np.ndarray:
-        """Return what a choice must not count on of each candidate's probability, float32 (candidates,), at least 0.
+        """Return the uncertainty margin of each candidate's probability, float32 (candidates,), at least 0.
 
-        Probabilities are what is to be expected; of a newcomer that answered little, a choice wants some certainty.
+        Probabilities are expected values. A choice subtracts the margin, so that a new candidate with few answers needs
+        some evidence before it is chosen.
         """
         return np.zeros(len(self.candidates), dtype=np.float32)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
-        """Say for which prompts the router reads only a part, as a boolean array of shape (prompts,)."""
+        """Return which prompts the router reads only in part, as a boolean array of shape (prompts,)."""
         return np.zeros(len(texts), dtype=bool)
 
     def read(self, texts: Sequence[str]) -> Prediction:
-        """Return everything that is told of prompts, as a request needs it."""
+        """Return all predictions that a request needs."""
         return Prediction(
             self.success_probability(texts), self.truncated(texts), np.zeros(len(texts), dtype=np.float32)
         )
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
-        """Return how much prompts resemble the aptitude questions in their frozen order.
+        """Return the similarity of prompts to the aptitude questions in their frozen order.
 
         Returns:
             Cosines (prompts, questions), -1 for a question that the router does not hold; None where it compares none.

@@ -1,4 +1,4 @@
-"""A router that leaves out some of another one's candidates: what is removed without training is not asked any more."""
+"""A router restricted to some candidates of another one, so that a candidate can be removed without training."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,12 +35,12 @@ class Selection(Router):
         return cls(router, columns)
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Ask the router and leave out what is not selected."""
+        """Return the inner router's columns of the selected candidates."""
         return self.inner.success_probability(texts, progress)[:, self.columns]
 
     @property
     def doubt(self) -> np.ndarray:
-        """Leave out what is not selected."""
+        """Return the margins of the selected candidates."""
         return np.asarray(self.inner.doubt[self.columns])
 
     def read(self, texts: Sequence[str]) -> Prediction:

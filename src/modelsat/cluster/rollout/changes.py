@@ -1,4 +1,4 @@
-"""What each step of a promotion changes in the InferenceService: an object in, the object to replace it with out."""
+"""The change of each promotion step to the InferenceService: the current object in, its replacement out."""
 
 import json
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ def after(
     if step.do is StepAction.RESTORE:
         words = list(rollout.before) if champion is None else service_of.serving(words, champion.bundle_uri)
         newest = service_of.newest_revision(service)
-        # Of a challenger that never became a revision nothing new has to be waited for.
-        seen = "" if newest == rollout.revision else newest
-        back = replace(rollout, revision=seen, stage_since=now)
+        # A challenger that never became a revision leaves no new revision to wait for.
+        revision = "" if newest == rollout.revision else newest
+        back = replace(rollout, revision=revision, stage_since=now)
         return service_of.changed(service, back, words, 0 if share == 0 else None)
     return dict(service)
 

@@ -52,7 +52,7 @@ class RolloutTarget:
 
 
 def promote(wanted: Rollout, where: RolloutTarget, probes: Probes) -> tuple[Champion, str]:
-    """Promote a challenger and return its record with a Markdown page: who is champion, and the timeline.
+    """Promote a challenger and return its record with a Markdown page: the champion and the timeline.
 
     Raises:
         ConflictError: Another run promotes, or promoted since the comparison.
@@ -62,7 +62,7 @@ def promote(wanted: Rollout, where: RolloutTarget, probes: Probes) -> tuple[Cham
     if where.service:
         champion = where.promoter(timeline).promote(wanted, probes)
     else:
-        # Loading MLflow takes seconds, in which a kill would leave a record without its alias.
+        # MLflow is loaded first: it takes seconds, and a kill in between would leave a record without its alias.
         mlflow_registry.client(where.tracking_uri)
         champion = champions.promote(
             where.store,
@@ -79,7 +79,7 @@ def promote(wanted: Rollout, where: RolloutTarget, probes: Probes) -> tuple[Cham
 
 
 def bring(where: RolloutTarget) -> Champion | None:
-    """Finish a promotion that was interrupted, bring endpoint and alias to the record, and return who is champion.
+    """Finish a promotion that was interrupted, bring endpoint and alias to the record, and return the champion.
 
     Raises:
         InputError: MLflow does not know the champion's version.
@@ -101,11 +101,11 @@ def roll_back(where: RolloutTarget, epoch: int | None) -> Champion | None:
         epoch: Whose champion to return to; None takes the one before the present.
 
     Returns:
-        Who is champion then.
+        The champion afterwards.
 
     Raises:
         InputError: There is no such epoch.
-        ConflictError: Somebody promoted at the same time.
+        ConflictError: Another promotion happened at the same time.
     """
     promoter = where.promoter([]) if where.service else None
     if promoter is not None and epoch is None and promoter.take_back("taken back by hand"):

@@ -1,4 +1,4 @@
-"""Whether a challenger is worse than the champion, told from probes that both answer, as early as can be.
+"""Decides as early as possible, from probes that both answer, whether a challenger is worse than the champion.
 
 Every probe goes to both versions, so that each pair is a fair coin where both are equal: of the pairs in which only one
 failed (or was wrong, or was markedly slower) the challenger should be that one at most half the time. A bet against
@@ -20,7 +20,7 @@ _STAKE = 0.8
 
 
 class ProbeVerdict(StrEnum):
-    """What the probes say so far."""
+    """The verdict of the probes so far."""
 
     GOOD = "good"
     BAD = "bad"

@@ -45,7 +45,7 @@ def arguments(service: Mapping[str, Any]) -> list[str]:
 
 
 def bundle(service: Mapping[str, Any]) -> str:
-    """Return the bundle that the predictor is told to serve; empty where it follows the champion records."""
+    """Return the bundle that the predictor's arguments name; empty if it follows the champion records."""
     words = arguments(service)
     return words[words.index("--bundle") + 1] if "--bundle" in words[:-1] else ""
 
@@ -62,7 +62,7 @@ def serving(words: list[str], uri: str) -> list[str]:
 
 
 def ready(service: Mapping[str, Any], rollout: Rollout | None) -> bool:
-    """Say whether what the spec asks for is ready, and not only what it asked for before the rollout's last change."""
+    """Return whether the current spec is ready, not only the spec before the rollout's last change."""
     status = service.get("status", {})
     conditions = {one.get("type"): one.get("status") for one in status.get("conditions", [])}
     if not splits(service):
@@ -81,7 +81,7 @@ def newest_revision(service: Mapping[str, Any]) -> str:
 
 
 def addresses(service: Mapping[str, Any]) -> tuple[str, str]:
-    """Return where champion and challenger can be asked; an empty one cannot be asked by itself.
+    """Return the addresses of champion and challenger; an empty one has no address of its own.
 
     A split service is asked through Knative's tags `prev` and `latest`, which KServe makes where the annotation
     `serving.kserve.io/enable-tag-routing` says so; any other has one address for all.
@@ -94,7 +94,7 @@ def addresses(service: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def address(service: Mapping[str, Any]) -> str:
-    """Return where clients ask it; empty while it has no address."""
+    """Return the address for clients; empty while there is none."""
     status = service.get("status", {})
     return str(status.get("address", {}).get("url") or status.get("url") or "")
 

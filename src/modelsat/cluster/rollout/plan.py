@@ -1,11 +1,12 @@
-"""What a promotion does next, as a pure function of what is seen: no clock, no network, no memory of its own.
+"""The next step of a promotion as a pure function of the observed state: no clock, no network, no memory.
 
     no rollout ──begin──► 10 % ──raise──► 50 % ──raise──► 100 % ──record──► settle ──► no rollout
                              └───────────────┴───────────────┴──go back──► restore ──► settle
 
-Whoever runs it (the step that promotes, its retry after a kill, the reconciler) sees the same and does the same; each
-change of the InferenceService is a compare-and-set on its resourceVersion, so of two at once one acts and the other
-looks again. Who is champion is decided by the champion record alone (`modelsat.bundle.champions`).
+Every process that runs it (the promoting step, its retry after a kill, the reconciler) observes the same state and
+takes the same step. Each change of the InferenceService is a compare-and-set on its resourceVersion, so of two
+processes one acts and the other observes again. The champion record alone decides which version is champion
+(`modelsat.bundle.champions`).
 """
 
 from dataclasses import dataclass
@@ -67,13 +68,13 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Observed:
-    """What there is to see.
+    """The observed state.
 
     Attributes:
         splits: The deployment mode can give two versions shares of the traffic.
-        bundle: What the InferenceService is told to serve; empty where it follows the champion records by itself.
+        bundle: The bundle that the InferenceService names; empty if it follows the champion records by itself.
         epoch: Of the champion to which alias and endpoint were last brought, 0 for none.
-        ready: What it is told to serve is ready.
+        ready: Whether that bundle is ready.
         rollout: The promotion under way.
         champion: By the newest record.
         stage_seconds: Time since the present stage began.
@@ -118,7 +119,7 @@ def first_share(splits: bool, champion: Champion | None, rules: RolloutRules) ->
 
 
 def next_step(observed: Observed, rules: RolloutRules = RolloutRules()) -> PlannedStep:
-    """Return the one step that brings the endpoint nearer to what the records and the probes say."""
+    """Return the next step towards the state that the records and the probes call for."""
     rollout, champion = observed.rollout, observed.champion
     if rollout is None:
         if champion is None or (observed.epoch == champion.epoch and observed.bundle in ("", champion.bundle_uri)):
@@ -146,7 +147,7 @@ def _forward(observed: Observed, rollout: Rollout, rules: RolloutRules) -> Plann
         if observed.stage_seconds > rules.ready_seconds:
             return PlannedStep(StepAction.GO_BACK, f"its pods were not ready within {rules.ready_seconds:.0f} s")
         return PlannedStep(StepAction.WAIT, "its pods are not ready yet", rollout.percent)
-    # Before the first champion there is nothing to compare with: ready pods are all that can be asked for.
+    # Without a champion there is no comparison, so ready pods are sufficient.
     if verdict is ProbeVerdict.UNDECIDED and observed.champion is not None:
         if observed.stage_seconds > rules.ready_seconds + rules.proof_seconds:
             return PlannedStep(StepAction.GO_BACK, f"too few answers to judge by: {why}")
@@ -161,7 +162,7 @@ def _back(observed: Observed, rollout: Rollout) -> PlannedStep:
     if observed.bundle == rollout.bundle_uri:
         return PlannedStep(StepAction.RESTORE, rollout.fault)
     if observed.champion is None:
-        # Nothing served before, and nothing will be ready before the first record.
+        # No version was served before, so none will be ready before the first record.
         return PlannedStep(StepAction.SETTLE, rollout.fault)
     return (
         PlannedStep(StepAction.SETTLE, rollout.fault)

@@ -1,4 +1,4 @@
-"""Asks champion and challenger the same held-out prompts and notes what each did; no client's prompt is used."""
+"""Sends the same held-out prompts to champion and challenger and records the answers; client prompts are not used."""
 
 import contextlib
 import json
@@ -49,12 +49,12 @@ class Probes:
 
 _ANY_PROMPTS = ("What is the capital of France?", "What is 17 * 23?", "Write a haiku about rain.")
 ANY = Probes(_ANY_PROMPTS, np.full((len(_ANY_PROMPTS), 2), "", dtype=object))
-"""Where no evaluation says what is right: errors and latency are judged all the same."""
+"""Used without an evaluation: errors and latency can still be compared."""
 
 
 @dataclass(frozen=True)
 class ProbeAnswer:
-    """What came back: which router version answered, what it chose, in which time; no version is no answer."""
+    """One answer: router version, choice and time; without a version there was no answer."""
 
     version: str
     choice: str
@@ -67,7 +67,8 @@ Ask = Callable[[str, str], ProbeAnswer]
 def probes(scores: Path | None, decisions: Path | None, verdict: str) -> Probes:
     """Read the probes of a contest: its held-out prompts that every candidate answered, in the order of their ids.
 
-    Prompts that some candidate was not asked are judged among the others in an evaluation, and would seem wrong here.
+    An evaluation ranks only the candidates that were run on a prompt, so prompts with missing candidates would look
+    wrong.
 
     Args:
         scores: Folder of the collection; None where there was no contest: then there are no right answers.
@@ -77,10 +78,10 @@ def probes(scores: Path | None, decisions: Path | None, verdict: str) -> Probes:
     if scores is None or decisions is None:
         return ANY
     collection = Collection.read(scores)
-    made = pq.read_table(decisions)
+    decided = pq.read_table(decisions)
     asked = collection.scores.group_by("prompt_id").aggregate([("candidate", "count_distinct")])
     whole = asked.filter(pc.equal(asked["candidate_count_distinct"], pc.max(asked["candidate_count_distinct"])))
-    kept = made.join(whole.select(["prompt_id"]), "prompt_id", join_type="left semi").sort_by("prompt_id")
+    kept = decided.join(whole.select(["prompt_id"]), "prompt_id", join_type="left semi").sort_by("prompt_id")
     if not kept.num_rows:
         return ANY
     texts = collection.prompts.select(["prompt_id", "prompt", "choices"]).to_pylist()
@@ -93,7 +94,7 @@ def probes(scores: Path | None, decisions: Path | None, verdict: str) -> Probes:
 
 
 def ask(address: str, prompt: str) -> ProbeAnswer:
-    """Ask an endpoint over KServe's protocol v1; whatever goes wrong is no answer.
+    """Ask an endpoint over KServe's protocol v1; every failure counts as no answer.
 
     Where the endpoint lets in tokens only, the one in MODELSAT_ENDPOINT_TOKEN is sent.
     """
@@ -136,7 +137,7 @@ def pairs(
         prompt, expected = chosen.prompts[row], chosen.expected[row]
         past = before[turn % len(before)] if before else ProbeAnswer(_BEFORE, "", math.inf)
         answers = [replace(past, choice="", version=past.version and _BEFORE), ProbeAnswer("", "", 0.0)]
-        # Who is asked second finds caches warm, so they take turns.
+        # The second version benefits from warm caches, so the order alternates.
         for side in (0, 1) if turn % 2 else (1, 0):
             if addresses[side]:
                 answers[side] = ask(addresses[side], prompt)
@@ -168,9 +169,9 @@ def counts(address: str, chosen: Probes, ask: Ask = ask) -> dict[str, int]:
 
 
 def keep(store: str, run_id: str, chosen: Probes) -> None:
-    """Leave the probes of a run beside the champion records, for whoever goes on with its promotion."""
+    """Store the probes of a run beside the champion records, for any process that continues its promotion."""
     content = {"prompts": list(chosen.prompts[:_KEPT]), "expected": chosen.expected[:_KEPT].tolist()}
-    # Of a run that was killed and goes on they are there already.
+    # A resumed run has stored them already.
     with contextlib.suppress(ConflictError):
         storage.create(_uri(store, run_id), json.dumps(content).encode())
 
@@ -202,5 +203,5 @@ def _uri(store: str, run_id: str) -> str:
 
 
 def _is_wrong(answer: ProbeAnswer, expected: str) -> bool:
-    """Say whether an answer is there and not what the evaluation says; nothing is wrong where it says nothing."""
+    """Return whether an answer differs from the evaluation's choice; without an evaluated choice it is not wrong."""
     return bool(answer.version and answer.choice and expected and answer.choice != expected)

@@ -1,4 +1,4 @@
-"""Carries a promotion out: looks, asks `plan.next_step` what to do, does that one step, and looks again.
+"""Carries out a promotion: observes, takes the step that `plan.next_step` returns, and observes again.
 
 Nothing of a promotion is kept in this process but the probes' answers: killed at any point, the same call, another
 process or the reconciler goes on from what stands on the InferenceService and in the champion records.
@@ -56,7 +56,7 @@ class Promoter:
         """Take a challenger through the stages and return its record.
 
         Args:
-            wanted: Whom to promote; a second call with the same run goes on where the first one is.
+            wanted: The challenger; a second call with the same run continues the first one.
             probes: Held-out prompts to ask both versions.
 
         Raises:
@@ -73,7 +73,7 @@ class Promoter:
         return mine
 
     def bring(self, before: list[ProbeAnswer] | None = None) -> Champion | None:
-        """Do whatever is left to do, a promotion under way included, and return who is champion then.
+        """Take all remaining steps, including those of a promotion under way, and return the champion.
 
         Args:
             before: What the champion answered before the start, where it cannot be asked beside the challenger.
@@ -89,7 +89,7 @@ class Promoter:
                 if not rollout.fault and champion is not None and service_of.ready(service, rollout):
                     past = before or probing.champion_side(pairs)
                     pairs += self._check(service, rollout, champion, len(pairs.failed), past)
-                    # Probing takes a while, in which a controller may have noted something: act on what is so now.
+                    # A controller may have changed the object during probing, so it is read again.
                     service = self._read()
                     if service_of.rollout(service) != rollout:
                         continue
@@ -122,7 +122,7 @@ class Promoter:
         """Write the challenger into the InferenceService, once; return what the champion answered before."""
         before: list[ProbeAnswer] | None = None
         while champions.of_run(self.store, wanted.run_id, wanted.against_epoch) is None:
-            # In this order: whoever promotes after our look at the service has changed it, and ours will be refused.
+            # The service is read first: a later promotion changes it, and then our replacement is refused.
             service = self._read()
             champion, under_way = champions.current(self.store), service_of.rollout(service)
             if under_way is not None and under_way.run_id == wanted.run_id:
@@ -131,13 +131,13 @@ class Promoter:
             split = service_of.splits(service)
             if before is None:
                 before = [] if split or champion is None else self._baseline(service, probes)
-                # Asking takes a while, in which somebody may have changed it: look again.
+                # The object may have changed while the champion was asked, so it is read again.
                 continue
             share = plan.first_share(split, champion, self.rules)
             try:
                 self.services.replace(changes.begun(service, wanted, share, self.now()))
             except ConflictError:
-                # Of two at once one has begun; a controller's note of some status counts as a change as well.
+                # Another promotion has begun, or a controller has updated the status, which also counts as a change.
                 continue
             how = "" if split else ", by a rolling update, since this deployment mode cannot split traffic"
             self.say(f"{wanted.model} begins with {share} % of the traffic{how}")
@@ -176,12 +176,12 @@ class Promoter:
             return Pairs()
         versions = probing.version(champion.bundle_digest), probing.version(rollout.bundle_digest)
         rows = np.arange(done, done + PROBES_PER_CHECK) % len(probes.prompts)
-        found = probing.pairs(addresses, versions, probes, rows, before, self.ask)
+        pairs = probing.pairs(addresses, versions, probes, rows, before, self.ask)
         if beside:
             self.say(
                 f"answers at the service's own address: {probing.counts(service_of.address(service), probes, self.ask)}"
             )
-        return found
+        return pairs
 
     def _seen(
         self, service: dict[str, Any], rollout: Rollout | None, champion: Champion | None, pairs: Pairs, since: int
@@ -201,7 +201,7 @@ class Promoter:
     def _do(
         self, step: PlannedStep, service: dict[str, Any], rollout: Rollout | None, champion: Champion | None
     ) -> bool:
-        """Do one step; return whether nobody else acted between our look and our step."""
+        """Take one step; return whether the object was unchanged since it was read."""
         try:
             if step.do is StepAction.RECORD and rollout is not None:
                 champions.promote(

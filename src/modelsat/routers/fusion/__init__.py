@@ -1,6 +1,6 @@
-"""Fusion mode: candidates enter after the language model, so that a thousand of them cost next to nothing.
+"""Fusion: candidates enter after the language model, so that a thousand of them add almost no cost.
 
-What all candidates scored on the training prompts has a few directions that can be told from a prompt's vectors: how
-hard it is, who is strong at its kind. `surface` finds them in closed form, `newcomer` places a candidate among them by
-a few answers.
+The candidates' scores on training prompts have a few principal directions that can be predicted from a prompt's
+vectors, such as its difficulty and which candidates are strong on its kind. `surface` fits them in closed form;
+`newcomer` places a candidate on them from a few answers.
 """

@@ -1,4 +1,4 @@
-"""Ridge regression with a penalty per target, chosen by its exact leave-one-out error: nothing is fitted twice."""
+"""Ridge regression with a penalty per target, chosen by its exact leave-one-out error without refitting."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Heads:
     Attributes:
         weights: (features, targets).
         intercept: (targets,).
-        held_out: What each training row would be told by heads fitted without it, (rows, targets).
+        held_out: Leave-one-out predictions of each training row, (rows, targets).
         skill: Share of a target's variance that `held_out` explains, at most 1, (targets,).
     """
 
@@ -35,7 +35,7 @@ def fit(features: np.ndarray, targets: np.ndarray) -> Heads:
         features: (rows, features).
         targets: (rows, targets), no NaN.
     """
-    # In single precision the directions that hardly vary would be rounding errors.
+    # In single precision, directions of small variance would be dominated by rounding errors.
     features, targets = features.astype(np.float64), targets.astype(np.float64)
     centre, mean = features.mean(axis=0), targets.mean(axis=0)
     x, y = features - centre, targets - mean

@@ -1,9 +1,10 @@
-"""Places a newcomer on a fitted surface by a few answers, without training.
+"""Places a new candidate on a fitted surface from a few answers, without training.
 
-Its level is read off the zoo's scores on the same questions; on which of them it does better than on others moves its
-loadings away from the zoo's (Bayesian linear regression). Its probabilities are what is to be expected; a choice counts
-on a standard deviation of what is unknown of its level less, so that a lucky handful of answers does not take over the
-traffic. With many answers it also gets a direction of its own, for strengths that nobody in the zoo has.
+Its level is estimated from the zoo's scores on the same questions; its relative performance between questions shifts
+its loadings away from the zoo's mean (Bayesian linear regression). Its probabilities are expected values. For a choice
+they are reduced by an uncertainty margin, one standard deviation of its level, so that a few lucky answers do not
+attract all traffic. With many answers it also gets a direction of its own, for strengths that no candidate in the zoo
+has.
 """
 
 from dataclasses import dataclass, replace
@@ -16,19 +17,19 @@ from modelsat.routers.fusion.surface import Surface
 DIRECTIONS = 8
 CAUTION = 1.0
 NOISE = 0.12
-"""Variance of one answer around what the zoo's answers to the same question say."""
+"""Variance of one answer around the prediction from the zoo's answers to the same question."""
 _ANY_LOADING = 0.01
-"""Variance of a loading of which nothing is known: with a handful of candidates their spread is hardly known."""
+"""Prior variance of a loading: a small zoo says little about the spread of loadings."""
 _OWN_DIRECTION_ANSWERS = 200
 
 
 @dataclass(frozen=True)
 class NewcomerAnswers:
-    """What one newcomer answered; q questions.
+    """Answers of one new candidate to q questions.
 
     Attributes:
         scores: In [0, 1], (q,).
-        zoo: What the candidates that the surface was fitted to scored on them, or are expected to, (q, m), no NaN.
+        zoo: Scores of the surface's candidates on them, observed or expected, (q, m), no NaN.
         features: As of `Surface.features`, (q, k + c).
     """
 
@@ -46,14 +47,14 @@ class Belief:
 
     @property
     def uncertainty_margin(self) -> float:
-        """Return how much of the newcomer's probabilities a choice does not count on: a deviation of its level."""
+        """Return the uncertainty margin of the new candidate's probabilities: one standard deviation of its level."""
         return CAUTION * float(np.sqrt(self.covariance[0, 0]))
 
 
 def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
-    """Return what answers say of a newcomer's place; nothing but the zoo's spread where there are none.
+    """Return the posterior of a new candidate's position; without answers, the zoo's distribution.
 
-    Newcomers that were placed before are left out: little is known of them themselves.
+    Candidates that were placed earlier are left out, because little is known about them.
 
     Args:
         surface: The zoo's.
@@ -66,7 +67,7 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
     mean, variance = level.read(levels, zoo, scores)
     spread = _centred(loadings)
     precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
-    # Seen from their own middle: how hard the questions are on the whole is a matter of the level.
+    # Centred: the overall difficulty of the questions is part of the level.
     design = _centred(surface.observed(zoo)[:, :r])
     posterior = np.linalg.inv(precision + design.T @ design / NOISE)
     posterior_mean = posterior @ (precision @ loadings.mean(axis=0) + design.T @ _centred(scores) / NOISE)
@@ -99,7 +100,7 @@ def _centred(values: np.ndarray) -> np.ndarray:
 
 
 def _own_direction(answers: NewcomerAnswers, expected: np.ndarray) -> loo_ridge.Heads | None:
-    """Fit what the zoo's directions leave unexplained; None where leave-one-out cannot tell it either."""
+    """Fit a direction to the residual; None if leave-one-out shows no predictive skill."""
     if len(answers.scores) < _OWN_DIRECTION_ANSWERS:
         return None
     heads = loo_ridge.fit(answers.features, _centred(answers.scores - expected)[:, None])

@@ -1,4 +1,4 @@
-"""The fusion router: one reading of the prompt, then every candidate by its place on the outcome surface."""
+"""The fusion router: one forward pass per prompt, then all candidates from the outcome surface."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -25,8 +25,8 @@ class Anchors:
     """The aptitude questions on the surface, by which newcomers are placed; a questions in their frozen order.
 
     Attributes:
-        vectors: What the encoder makes of them, (a, layers, width).
-        zoo: What the candidates that the surface was fitted to scored on them, (a, m), no NaN.
+        vectors: Their encodings, (a, layers, width).
+        zoo: Scores of the surface's candidates on them, (a, m), no NaN.
     """
 
     vectors: np.ndarray
@@ -34,7 +34,7 @@ class Anchors:
 
 
 class Fusion(Router):
-    """Reads success off the outcome surface.
+    """Predicts success from the outcome surface.
 
     Args:
         candidates: Candidate names, in the order of the surface.
@@ -52,7 +52,7 @@ class Fusion(Router):
         self.anchors = anchors
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
-        """Encode the prompts and read the surface."""
+        """Encode the prompts and evaluate the surface."""
         return self.from_vectors(self.encoder.encode(texts, progress))
 
     def from_vectors(self, vectors: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ class Fusion(Router):
     def load(cls, folder: Path, candidates: tuple[str, ...], settings: dict[str, Any]) -> "Fusion":
         """Rebuild from the folder."""
         tensors = load_file(folder / "router.safetensors")
-        # Bundles of before took the doubt off the means.
+        # Older bundles subtracted the uncertainty margin from the means.
         tensors.setdefault("surface.doubt", np.zeros(len(tensors["surface.means"]), dtype=np.float32))
         surface = Surface(**{name: tensors[f"surface.{name}"] for name in _TENSORS}, **settings["surface"])
         anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.zoo"])
@@ -113,13 +113,13 @@ class Fusion(Router):
         return self.encoder.truncated(texts)
 
     def read(self, texts: Sequence[str]) -> Prediction:
-        """Encode the prompts once and read the surface; far from its landmarks they are foreign."""
+        """Encode the prompts once and evaluate the surface; prompts far from its landmarks are foreign."""
         vectors = self.encoder.encode(texts)
         foreign = self.surface.foreign(vectors).astype(np.float32)
         return Prediction(self.from_vectors(vectors), self.truncated(texts), foreign)
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray:
-        """Compare the last layer's vectors; a question without a vector was answered by nobody in the zoo."""
+        """Compare the vectors of the last layer; a question without a vector has no answers from the zoo."""
         questions = self.anchors.vectors[:, -1]
         held = questions.any(axis=1)
         return np.where(held, self.encoder.encode(texts)[:, -1] @ questions.T, -1.0)

@@ -1,13 +1,13 @@
 """The outcome surface: from a prompt's vectors to every candidate's success, fitted in closed form.
 
-Outcomes are turned to their principal directions over candidates, each direction is told from the prompt by a ridge of
-its own, and directions that leave-one-out cannot tell are dropped: differences between candidates are shrunk by what is
-known of them, not by how well the shared difficulty is known. A prompt is described by its likeness to landmark prompts
-(a Gaussian kernel on the states of several layers) and by a guess at its kind; kinds are learned from the labels of
-training prompts and never asked for afterwards.
+Outcomes are projected on their principal directions over candidates. A separate ridge predicts each direction from the
+prompt, and directions without leave-one-out skill are dropped. Differences between candidates are thus shrunk by their
+own predictability, not by that of the shared difficulty. A prompt's features are its similarity to landmark prompts (a
+Gaussian kernel on the states of several layers) and the predicted probabilities of its kind; kinds are learned from the
+labels of training prompts and are not needed for routing.
 
-Far from the training prompts the surface flattens: where even the nearest landmarks are further away than they are from
-nearly all training prompts, differences between candidates are halved, and best single wins more often.
+Far from the training prompts the surface flattens: if the nearest landmarks are further away than for almost all
+training prompts, differences between candidates are halved, so the best single candidate is chosen more often.
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,19 @@ class Surface:
     """A fitted surface: k landmarks, c kinds, r directions, m candidates.
 
     Attributes:
-        centre: Mean vector of the training prompts, one row per layer, (layers, width).
-        landmarks: Described training prompts, (k, layers * width).
+        centre: Mean vector of the training prompts per layer, (layers, width).
+        landmarks: Centred vectors of the landmark prompts, (k, layers * width).
         kind_weights: (k, c).
         kind_intercept: (c,).
-        sharpness: Inverse temperature of the guess at a prompt's kind.
+        sharpness: Inverse temperature of the predicted kind.
         weights: (k + c, r).
         intercept: (r,).
         loadings: How far each candidate goes along each direction, (m, r).
         means: Mean score of each candidate, (m,), in [0, 1].
-        doubt: What a choice must not count on of a candidate's probability, as little is known of it, (m,); 0 for those
-            that the surface was fitted to.
-        familiar: Likeness to the nearest landmarks at which the surface is flattest, and from which on it is trusted.
+        doubt: Uncertainty margin that a choice subtracts from a candidate's probability, (m,); 0 for candidates that
+            the surface was fitted to.
+        familiar: Similarity to the nearest landmarks below which the surface is flattest, and above which it is not
+            flattened.
         zoo: How many candidates it was fitted to, the first ones; newcomers stand behind them.
     """
 
@@ -60,25 +61,25 @@ class Surface:
     zoo: int
 
     def features(self, vectors: np.ndarray) -> np.ndarray:
-        """Return likeness to the landmarks and the guess at the kind: (n, layers, width) to (n, k + c)."""
+        """Return similarities to the landmarks and the predicted kind: (n, layers, width) to (n, k + c)."""
         return self._features(self._cosines(vectors))
 
     def directions(self, vectors: np.ndarray) -> np.ndarray:
-        """Return where prompts lie, as far as their vectors tell: (n, layers, width) to (n, r)."""
+        """Predict the directions of prompts from their vectors: (n, layers, width) to (n, r)."""
         cosines = self._cosines(vectors)
         predicted = self._features(cosines) @ self.weights + self.intercept
         return np.asarray(predicted * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
 
     def foreign(self, vectors: np.ndarray) -> np.ndarray:
-        """Say how far prompts lie from all that the surface was fitted to, from 0 for familiar to 1, (n,)."""
+        """Return the distance of prompts from the training prompts, from 0 for familiar to 1, (n,)."""
         return self._foreign(self._cosines(vectors))
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
-        """Return where prompts lie by what the zoo scored there: (n, zoo), NaN where not run, to (n, r)."""
+        """Return the directions of prompts from the zoo's scores: (n, zoo), NaN where not run, to (n, r)."""
         return np.asarray((filled(scores) - self.means[: self.zoo]) @ self.loadings[: self.zoo])
 
     def expected(self, vectors: np.ndarray) -> np.ndarray:
-        """Return what the zoo is expected to score on prompts that it was not asked, (n, zoo)."""
+        """Return the expected scores of the zoo on prompts that it did not answer, (n, zoo)."""
         return self.success_probability(self.directions(vectors))[:, : self.zoo]
 
     def success_probability(self, directions: np.ndarray) -> np.ndarray:
@@ -103,14 +104,14 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
 
     Args:
         vectors: Unit vectors of the prompts, (n, width), or one per layer, (n, layers, width).
-        scores: What candidates scored, (n, m), in [0, 1], NaN where not run.
+        scores: Scores of the candidates, (n, m), in [0, 1], NaN where not run.
         kinds: Label of each prompt, (n,).
     """
     centre = np.atleast_2d(vectors.mean(axis=0))
     described = _described(vectors, centre)
     chosen = np.random.default_rng(0).permutation(len(vectors))[:LANDMARKS]
     landmarks = described[np.sort(chosen)]
-    # The root makes distances between features those of the kernel, so that one penalty suits all of them.
+    # With the inverse root, distances between features equal kernel distances, so one penalty suits all features.
     cosines = landmarks @ landmarks.T
     values, axes = np.linalg.eigh(_kernel(cosines).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
     root = axes / np.sqrt(np.maximum(values, 1e-4))
@@ -126,7 +127,7 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     spread, axes = np.linalg.eigh(np.cov(known.T, bias=True).reshape(len(means), len(means)))
     spread, axes = spread[::-1][:_MOST_DIRECTIONS], axes[:, ::-1][:, :_MOST_DIRECTIONS]
     heads = loo_ridge.fit(np.concatenate([features, guessed], axis=1), (known - means) @ axes)
-    # First the directions of which most is known: a newcomer is placed along these.
+    # The most predictable directions come first; a new candidate is placed along these.
     order = np.argsort(-heads.skill * spread, kind="stable")
     kept = order[heads.skill[order] > 0]
     weights = np.concatenate([root @ heads.weights[: len(landmarks)], heads.weights[len(landmarks) :]])
@@ -147,16 +148,16 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
 
 
 def filled(scores: np.ndarray) -> np.ndarray:
-    """Return outcomes (n, m) without gaps: NaN becomes the candidate's level plus the prompt's ease."""
+    """Return outcomes (n, m) without gaps: NaN becomes the candidate's level plus the prompt's mean deviation."""
     asked = ~np.isnan(scores)
     levels = score_matrix.levels(scores)
     known = np.where(asked, scores - levels, 0.0)
-    ease = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
-    return np.where(asked, scores, np.clip(levels + ease[:, None], 0.0, 1.0)).astype(np.float64)
+    deviation = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
+    return np.where(asked, scores, np.clip(levels + deviation[:, None], 0.0, 1.0)).astype(np.float64)
 
 
 def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return vectors whose inner product is the mean cosine over layers, each layer seen from its own centre."""
+    """Return vectors whose inner product is the mean cosine over layers, each layer centred."""
     layers = vectors.reshape(len(vectors), *centre.shape) - centre
     lengths = np.maximum(np.linalg.norm(layers, axis=2, keepdims=True), 1e-6)
     return np.asarray((layers / lengths / np.sqrt(len(centre))).reshape(len(vectors), centre.size), dtype=np.float32)

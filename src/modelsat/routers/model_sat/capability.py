@@ -1,8 +1,8 @@
 """The capability encoder: a candidate's card becomes numbers and vectors that the network reads.
 
-A card line says two things: what its task is about, and how well the candidate does there. The sentence encoder reads
-the first (the five keywords); of the second it sees next to nothing, since sentence encoders barely tell 10 % from
-90 %. So the number enters as a number: how far the accuracy lies from the zoo's mean, in logits.
+A card line has two parts: the topic of its task and the candidate's accuracy there. The sentence encoder reads the
+topic (the five keywords). Sentence encoders barely distinguish 10 % from 90 %, so the accuracy enters as a number: its
+distance from the zoo's mean, in logits.
 """
 
 from collections.abc import Sequence
@@ -65,14 +65,14 @@ def fit(accuracies: np.ndarray, meanings: np.ndarray) -> CapabilityEncoder:
     logits = _logit(accuracies)
     mean = logits.mean(axis=0)
     scale = float((logits - mean).std())
-    # Meanings share a large common part, which would drown what tells tasks apart.
+    # Keyword vectors share a large common component, which would hide the differences between tasks.
     distinct = meanings - meanings.mean(axis=0) if len(meanings) > 1 else meanings
     distinct = distinct / np.maximum(np.linalg.norm(distinct, axis=1, keepdims=True), 1e-6)
     return CapabilityEncoder(distinct.astype(np.float32), mean.astype(np.float32), max(scale, 1e-3))
 
 
 def describe(keywords: Sequence[Sequence[str]]) -> list[str]:
-    """Return the text by which each task is known to the sentence encoder."""
+    """Return the text of each task that the sentence encoder reads."""
     return [", ".join(words) for words in keywords]
 
 

@@ -153,13 +153,13 @@ class Network(nn.Module):
 
     def _blocks(self, capability: torch.Tensor) -> torch.Tensor:
         soft = self.connector(capability).unflatten(-1, (self.shape.soft_tokens, -1))
-        # Soft tokens get the length of the states that they meet at the entry layer.
+        # Soft tokens are scaled to the norm of the states at the entry layer.
         soft = functional.normalize(soft, dim=-1) * self.inquiry.norm()
         inquiry = self.inquiry.expand(*capability.shape[:-1], 1, -1)
         return torch.cat([soft, inquiry], dim=-2)
 
     def _sight(self, mask: torch.Tensor, m: int, b: int) -> torch.Tensor:
-        """Return who sees whom, boolean (n, 1, l + m*b, l + m*b): rows look at columns."""
+        """Return the attention mask, boolean (n, 1, l + m*b, l + m*b): rows attend to columns."""
         n, length = mask.shape
         size = length + m * b
         sight = torch.zeros(n, 1, size, size, dtype=torch.bool, device=mask.device)

@@ -52,7 +52,7 @@ class ModelSat(Router):
         self.backbone = backbone
         self.max_tokens = max_tokens
         self.tokenizer = load_tokenizer(backbone)
-        # One order whatever the candidates are called: equal cards give equal bits, swapped cards swapped bits.
+        # Candidates are sorted by card, not by name, so that equal cards give bit-identical results.
         distinct, self._row = np.unique(self.accuracies, axis=0, return_inverse=True)
         self._capability = torch.from_numpy(encoder.encode(distinct))
 
@@ -87,7 +87,7 @@ class ModelSat(Router):
             P(Yes), float32 (n, few).
         """
         rows = self._row.ravel()[asked]
-        # Blocks stand in the order of their cards, so that swapped candidates get swapped bits.
+        # Blocks are sorted by card, so that the order of candidates does not change results.
         order = np.argsort(rows, axis=1, kind="stable")
         capability = self._capability[np.take_along_axis(rows, order, axis=1)]
         with torch.inference_mode():
@@ -97,7 +97,7 @@ class ModelSat(Router):
         return out
 
     def admit(self, newcomers: Profile) -> ModelSat:
-        """Read the newcomers' cards as those of any other candidate."""
+        """Read the new candidates' cards like those of any other candidate."""
         accuracies = np.concatenate([self.accuracies, newcomers.accuracies])
         return self.with_cards([*self.candidates, *newcomers.names], accuracies)
 

@@ -24,10 +24,10 @@ _SEPARATOR = "\n"
 
 @dataclass(frozen=True)
 class PaperTokens:
-    """What is read of a card and of a prompt; training and serving must read the same.
+    """The parts of a card and of a prompt that are read; the same in training and serving.
 
     Attributes:
-        capability: `vector`, one soft vector from the capability encoder; or `text`, the card in words.
+        capability: `vector`, one soft vector from the capability encoder; or `text`, the card as text.
         max_tokens: Tokens read of a prompt, its beginning and its end; at least 4.
         card_tokens: Tokens of a card at once: of a piece that the encoder reads, or of the card within the prompt.
         encoder_prefix: What the encoder wants in front of a text, such as `query: ` for E5.
@@ -85,7 +85,7 @@ class Layout:
         return [window(self._ids(text), self.reading.max_tokens) for text in texts]
 
     def slot(self) -> list[int]:
-        """Return what stands where a soft vector will: one token whose embedding nobody reads."""
+        """Return the placeholder of a soft vector: one token whose embedding is not used."""
         return [self._padding]
 
     def in_words(self, lines: Sequence[str]) -> list[int]:
@@ -95,7 +95,7 @@ class Layout:
         return self._ids(render_card(packed(lines, sizes, self.reading.card_tokens - opening)[0]) + _SEPARATOR)
 
     def pieces(self, cards: Sequence[Sequence[str]]) -> Pieces:
-        """Return what the encoder reads of cards, given as lines in the order in which they are told."""
+        """Return what the encoder reads of cards, given as lines in their order."""
         texts, owner = [], []
         opening = len(self._encoder_tokenizer(self.reading.encoder_prefix + render_card([]))["input_ids"])
         for i, lines in enumerate(cards):

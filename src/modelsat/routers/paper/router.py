@@ -30,7 +30,7 @@ class ModelSatPaper(Router):
     Args:
         candidates: Candidate names; the network never sees them.
         accuracies: Shrunken accuracies of their cards, float32 (candidates, tasks), in [0, 1].
-        keywords: Five words per task, as the cards tell them.
+        keywords: Five words per task, as on the cards.
         network: The network.
         backbones: Folder with configuration and tokenizer of `language_model` and, where there is one, `encoder`.
         reading: What is read of a card and of a prompt.
@@ -53,7 +53,7 @@ class ModelSatPaper(Router):
         self.network = network.eval()
         self.backbones = backbones
         self.layout = load_layout(backbones, reading)
-        # Equal cards are scored once and so equally, whatever the candidates are called.
+        # Equal cards are scored once, so candidates with equal cards get equal scores.
         self._distinct, self._row = np.unique(self.accuracies, axis=0, return_inverse=True)
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
@@ -78,7 +78,7 @@ class ModelSatPaper(Router):
 
     @cached_property
     def _capabilities(self) -> list[tuple[list[list[int]], torch.Tensor | None]]:
-        """Per order what stands for each card in the sequence, and its soft vectors; no prompt changes them."""
+        """Per order, the tokens of each card in the sequence and its soft vectors; both do not depend on the prompt."""
         by_order: list[tuple[list[list[int]], torch.Tensor | None]] = []
         for number in range(ORDERS):
             order = np.random.default_rng(number).permutation(len(self.keywords))
@@ -95,7 +95,7 @@ class ModelSatPaper(Router):
         return self.network.answer.weight.device
 
     def admit(self, newcomers: Profile) -> ModelSatPaper:
-        """Read the newcomers' cards as those of any other candidate."""
+        """Read the new candidates' cards like those of any other candidate."""
         accuracies = np.concatenate([self.accuracies, newcomers.accuracies])
         names = [*self.candidates, *newcomers.names]
         return ModelSatPaper(names, accuracies, self.keywords, self.network, self.backbones, self.layout.reading)
@@ -124,7 +124,7 @@ class ModelSatPaper(Router):
 
 
 def load_layout(backbones: Path, reading: PaperTokens) -> Layout:
-    """Load the tokenizers that a layout needs; where cards are text the encoder's is never asked."""
+    """Load the tokenizers that a layout needs; if cards are read as text, the encoder's is not used."""
     tokenizer = load_tokenizer(backbones / "language_model")
     is_text = reading.capability == "text"
     return Layout(tokenizer, tokenizer if is_text else load_tokenizer(backbones / "encoder"), reading)
