@@ -36,8 +36,8 @@ _MARKER = re.compile(rf"{_BAR}[^|\uff5c<>]{{1,40}}[|\uff5c]>|\[/?INST\]|<(?:star
 _PLAIN = 2
 
 
-def last_user_text(text: str, is_templated: bool) -> str | None:
-    """Return what the user says last in a rendered chat.
+def last_user_text(text: str, is_templated: bool) -> tuple[str, int] | None:
+    """Return what the user says last in a rendered chat, and how many times the user speaks.
 
     Args:
         text: The rendered context.
@@ -45,13 +45,14 @@ def last_user_text(text: str, is_templated: bool) -> str | None:
             `USER:` taken for markers.
 
     Returns:
-        The text between the last user's marker and the next marker, None where no template is recognised.
+        The text between the last user's marker and the next marker, and the number of the user's turns; None where no
+        template is recognised.
     """
     for opening, closing in _TEMPLATES if is_templated else _TEMPLATES[:-_PLAIN]:
         found = list(opening.finditer(text))
         end = closing.search(text, found[-1].end()) if found else None
         if found and end:
-            return text[found[-1].end() : end.start()].strip()
+            return text[found[-1].end() : end.start()].strip(), len(found)
     return None
 
 

@@ -8,6 +8,7 @@ would grade every newcomer wrongly.
 import re
 from collections.abc import Mapping, Sequence
 
+from modelsat.data.readers.lm_eval_chat import has_markers
 from modelsat.data.readers.lm_eval_options import bare_label, scalars
 from modelsat.data.readers.lm_eval_question import HarnessQuestion, TaskSetting
 from modelsat.data.readers.lm_eval_requests import HarnessRequests
@@ -60,12 +61,14 @@ def open_answer(target: str, doc: Mapping[str, object]) -> tuple[str | None, str
     return (text, "exact") if is_clear else (None, None)
 
 
-def gives_away(question: HarnessQuestion, target: str, doc: Mapping[str, object]) -> bool:
-    """Say whether a prompt that had to be cut out still holds its own answer.
+def is_unclear(question: HarnessQuestion, target: str, doc: Mapping[str, object]) -> bool:
+    """Say whether a prompt that had to be cut out still holds its own answer or marks of a chat template.
 
     A question may hold its answer, as a passage does; then the document has it in a text that is not the answer.
     A prompt that the task's template gives is what was asked, whatever it holds.
     """
+    if question.doubt and has_markers(question.prompt) and not any(has_markers(leaf) for leaf in leaves(doc)):
+        return True
     if not question.doubt or question.choices or len(target) < _TELLING or target not in question.prompt:
         return False
     return not any(target in leaf and leaf != target and leaf in question.prompt for leaf in leaves(doc))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from modelsat.data.readers.lm_eval_results import HarnessRun
 from modelsat.data.readers.lm_eval_sheets import SampleSheet
 
-AGAIN, EMPTY, GIVEN_AWAY, NO_SCORE = "again", "empty", "given away", "no score"
+AGAIN, EMPTY, UNCLEAR, NO_SCORE = "again", "empty", "unclear", "no score"
 _NAMED = 5
 
 
@@ -51,10 +51,10 @@ def remarks(sheet: SampleSheet, left_out: Mapping[str, int], n_documents: int | 
             f"{left_out[EMPTY]} of {n} answers of {whose} are empty ({where}), so they count as missing, not as wrong; "
             "check the endpoint and the limit of generated tokens, and run it again"
         )
-    if left_out[GIVEN_AWAY]:
+    if left_out[UNCLEAR]:
         out.append(
-            f"{left_out[GIVEN_AWAY]} of {n} documents of {whose} are left out ({where}), since the question cannot be "
-            "told from the examples before it; run it with --num_fewshot 0"
+            f"{left_out[UNCLEAR]} of {n} documents of {whose} are left out ({where}), since the question cannot be "
+            "told from the examples or the chat template around it; run it with --num_fewshot 0"
         )
     if left_out[NO_SCORE]:
         out.append(

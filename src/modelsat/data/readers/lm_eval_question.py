@@ -99,11 +99,12 @@ def _rendered(context: object, doc: Mapping[str, object], setting: TaskSetting) 
         text, is_multiturn = last_user_message(context), any(role == "assistant" for role, _ in context[:-1])
     else:
         said = last_user_text(sent, setting.is_chat)
-        text, is_multiturn, doubt = (sent, False, int(has_markers(sent))) if said is None else (said, False, 1)
+        text, turns = said or (sent, 1)
+        is_multiturn, doubt = turns > 1, int(said is not None or has_markers(sent))
     text = _without_frame(text, doc, setting)
     if setting.n_shots and not is_multiturn:
-        cut = without_examples(text, doc, setting.text("fewshot_delimiter", "\n\n"))
-        text, doubt = cut, 2 if cut != text or doubt else doubt
+        delimiter = setting.text("fewshot_delimiter", "\n\n")
+        text, doubt = without_examples(text, doc, delimiter, setting.n_shots), 2
     return text.strip(), doubt
 
 

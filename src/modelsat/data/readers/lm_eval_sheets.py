@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from modelsat.data.readers import lm_eval_documents as documents
-from modelsat.data.readers.lm_eval_gold import gives_away, open_answer, right_letter, target_text
+from modelsat.data.readers.lm_eval_gold import is_unclear, open_answer, right_letter, target_text
 from modelsat.data.readers.lm_eval_measures import Measure
 from modelsat.data.readers.lm_eval_question import HarnessQuestion, asked
 from modelsat.data.readers.lm_eval_results import HarnessRun
@@ -22,7 +22,7 @@ class SheetDocument:
         question: What was asked, None where nothing can be told.
         letter: The right option's letter.
         answer: The right answer to an open question, with its scorer.
-        is_given_away: Whether the text taken for the question holds the right answer.
+        is_unclear: Whether the text taken for the question holds the right answer or marks of a chat template.
     """
 
     own_id: str | None
@@ -30,7 +30,7 @@ class SheetDocument:
     question: HarnessQuestion | None
     letter: str | None
     answer: tuple[str | None, str | None]
-    is_given_away: bool
+    is_unclear: bool
 
 
 @dataclass
@@ -84,7 +84,7 @@ def read_sheet(file: SourceFile, run: HarnessRun, task: str) -> SampleSheet:
                     question,
                     right_letter(target, question, requests, doc, setting) if question and question.choices else None,
                     (None, None) if setting.output_type == "multiple_choice" else open_answer(target, doc),
-                    question is not None and gives_away(question, target, doc),
+                    question is not None and is_unclear(question, target, doc),
                 )
             sheet.documents[row.line] = same[content_hash]
         except UnusableError as fault:

@@ -11,13 +11,16 @@ _WORDY = 12
 _LABEL = re.compile(r"^[ \t]*(?P<label>[^\W\d_][^\n:\uff1a]{0,30}?)[ \t]*[:\uff1a]", re.MULTILINE)
 
 
-def without_examples(text: str, doc: Mapping[str, object], delimiter: str) -> str:
+def without_examples(text: str, doc: Mapping[str, object], delimiter: str, n_examples: int) -> str:
     """Return the part of a prompt that asks about `doc`, without the examples before it.
+
+    Paragraphs before the document's words belong to the question where every example has them, too.
 
     Args:
         text: A prompt that begins with examples.
         doc: The document it asks about.
         delimiter: What the harness writes after each example.
+        n_examples: How many examples there are.
     """
     if not delimiter or delimiter not in text:
         return text
@@ -26,8 +29,13 @@ def without_examples(text: str, doc: Mapping[str, object], delimiter: str) -> st
     anchors = [at for at in once if at >= 0] or [body.rfind(leaf) for leaf in leaves(doc) if leaf in body]
     if not anchors:
         return body.rpartition(delimiter)[2]
-    start = min(anchors)
-    cut = body.rfind(delimiter, 0, start)
+    cut = body.rfind(delimiter, 0, min(anchors))
+    while cut >= 0:
+        earlier = body.rfind(delimiter, 0, cut)
+        paragraph = body[earlier + len(delimiter) if earlier >= 0 else 0 : cut + len(delimiter)]
+        if not paragraph.strip() or body.count(paragraph) <= n_examples:
+            break
+        cut = earlier
     return body[cut + len(delimiter) :] if cut >= 0 else body
 
 

@@ -101,8 +101,8 @@ class HarnessTask:
             return notes.AGAIN
         if is_missing:
             return notes.EMPTY
-        if self._texts[document.content_hash].is_given_away:
-            return notes.GIVEN_AWAY
+        if self._texts[document.content_hash].is_unclear:
+            return notes.UNCLEAR
         return notes.NO_SCORE if score == ABSENT and len(self._measures) > 1 else ""
 
     def _score(self, row: SampleRow, name: str) -> tuple[str, float]:
@@ -148,8 +148,9 @@ def _missing(rows: Sequence[SampleRow]) -> set[int]:
     return empty if len(empty) >= EMPTY_SHARE * len(rows) else set()
 
 
-def _doubt(document: SheetDocument) -> int:
-    return document.question.doubt if document.question and document.question.prompt else 9
+def _doubt(document: SheetDocument) -> tuple[bool, bool, int]:
+    question = document.question
+    return (not (question and question.prompt), document.is_unclear, question.doubt if question else 0)
 
 
 def _score_row(
