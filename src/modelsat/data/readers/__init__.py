@@ -1,7 +1,7 @@
 """Readers turn the files of one kind of source into the tables of the data contract.
 
 A reader is a module with two functions: `claims(names)` says whether a folder looks like its kind, and
-`read(files)` returns a `Harvest`; one with `SPANS_FOLDERS` gets the files of all its folders at once. It keeps what it
+`read(files)` returns a `Harvest`; what no folder's names tell is told by its content (`foreign_formats`). One with `SPANS_FOLDERS` gets the files of all its folders at once. It keeps what it
 can read, puts the rest among the rejects with file, row and reason, and judges nothing else: ranges, coverage and
 references are the business of `modelsat.data.validation`.
 """
@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from types import ModuleType
 
-from modelsat.data.readers import asked, feedback, lm_eval, routereval, tidy
+from modelsat.data.readers import asked, feedback, foreign_formats, lm_eval, routereval, tidy
 from modelsat.data.readers.harvest import Harvest
 from modelsat.errors import InputError
 from modelsat.io.storage import SourceFile
@@ -31,19 +31,28 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
         folders[PurePosixPath(file.name).parent.as_posix()].append(file)
     harvests = []
     together: dict[ModuleType, list[SourceFile]] = defaultdict(list)
+    others: list[SourceFile] = []
     for folder in sorted(folders):
         names = [PurePosixPath(file.name).name for file in folders[folder]]
         reader = next((reader for reader in READERS if reader.claims(names)), None)
-        if reader is not None and getattr(reader, "SPANS_FOLDERS", False):
+        if reader is None:
+            others += folders[folder]
+        elif getattr(reader, "SPANS_FOLDERS", False):
             together[reader] += folders[folder]
-        elif reader is not None:
+        else:
             harvests.append(reader.read(folders[folder]))
     harvests += [reader.read(found) for reader, found in together.items()]
+    foreign, unread = foreign_formats.read(others)
+    harvests += foreign
     if not harvests:
+        if unread:
+            raise InputError(unread[0] + (f" ({len(unread) - 1} more files are not read)" if unread[1:] else ""))
         raise InputError(
-            f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet or "
-            "scores.csv[.gz] with prompts beside, for results_*.json with samples_*.jsonl of lm-evaluation-harness, "
-            "for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, and for "
-            "*_router_dataset.pkl of RouterEval"
+            f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet, "
+            "scores.csv[.gz] or scores.jsonl[.gz] with prompts beside, for results_*.json with samples_*.jsonl of "
+            "lm-evaluation-harness, for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, for "
+            f"*_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
         )
+    if unread:
+        harvests.append(foreign_formats.noted(unread))
     return harvests
