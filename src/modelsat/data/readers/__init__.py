@@ -1,9 +1,10 @@
 """Readers turn the files of one kind of source into the tables of the data contract.
 
 A reader is a module with two functions: `claims(names)` says whether a folder looks like its kind, and
-`read(files)` returns a `Harvest`; what no folder's names tell is told by its content (`foreign_formats`). One with `SPANS_FOLDERS` gets the files of all its folders at once. It keeps what it
-can read, puts the rest among the rejects with file, row and reason, and judges nothing else: ranges, coverage and
-references are the business of `modelsat.data.validation`.
+`read(files)` returns a `Harvest`; one with `SPANS_FOLDERS` gets the files of all its folders at once. What no names
+tell is told by the files' content (`foreign_formats`). A reader keeps what it can read, puts the rest among the rejects
+with file, row and reason, and judges nothing else: ranges, coverage and references are the business of
+`modelsat.data.validation`.
 """
 
 from collections import defaultdict
@@ -50,8 +51,8 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
         raise InputError(
             f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet, "
             "scores.csv[.gz] or scores.jsonl[.gz] with prompts beside, for results_*.json with samples_*.jsonl of "
-            "lm-evaluation-harness, for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, for "
-            f"*_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
+            "lm-evaluation-harness, for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, "
+            f"for *_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
         )
     if unread:
         harvests.append(foreign_formats.noted(unread))
