@@ -51,8 +51,8 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
         raise InputError(
             f"{uri!r} holds no benchmark results that modelsat can read; it looks for scores.parquet, "
             "scores.csv[.gz] or scores.jsonl[.gz] with prompts beside, for results_*.json with samples_*.jsonl of "
-            "lm-evaluation-harness, for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a gateway, "
-            f"for *_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
+            "lm-evaluation-harness, for asked.json with answers.parquet of `modelsat ask`, for feedback-*.jsonl of a "
+            f"gateway, for *_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
         )
     if unread:
         harvests.append(foreign_formats.noted(unread))
