@@ -137,17 +137,20 @@ def _typed(name: str, value: Any) -> Any:
 
 def _binary(request: InferRequest) -> bool | frozenset[str]:
     """Return which outputs travel in binary form: over gRPC all or none, over REST as the request and each one says."""
-    if request.from_grpc:
-        return bool(request.use_binary_outputs)
     chosen = {}
-    for_all = _truth("binary_data_output", (request.parameters or {}).get("binary_data_output", False))
+    given = request.parameters or {}
+    for_all = bool(request.use_binary_outputs)
+    if not request.from_grpc:
+        for_all = _truth("binary_data_output", given.get("binary_data_output", False))
     for output in request.request_outputs or ():
         asked = output.parameters or {}
         unknown = sorted(set(asked) - set(_OF_OUTPUTS))
         if unknown:
             raise InputError(f"parameter {unknown[0][:80]!r} of output {output.name!r} is unknown; send binary_data")
         chosen[output.name] = _truth("binary_data", asked.get("binary_data", for_all))
-    return frozenset(name for name, is_binary in chosen.items() if is_binary) if chosen else for_all
+    if request.from_grpc or not chosen:
+        return for_all
+    return frozenset(name for name, is_binary in chosen.items() if is_binary)
 
 
 def _truth(name: str, value: Any) -> bool:

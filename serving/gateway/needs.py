@@ -51,6 +51,8 @@ def of_request(chat: ChatRequest) -> RequestNeeds:
     kinds = [str(part.get("type")) for part in parts]
     modalities = {_READS[kind] for kind in kinds if kind in _READS}
     tools = bool(fields.get("tools") or fields.get("functions")) and fields.get("tool_choice") != "none"
+    # A model without tools does not read their calls and results either.
+    tools = tools or any(one.get("tool_calls") or one.get("role") in ("tool", "function") for one in chat.messages)
     images = sum(_READS.get(kind) == "image" for kind in kinds)
     tokens = (
         tokens_of(_texts(chat.messages, parts)) + TOKENS_PER_MESSAGE * len(chat.messages) + TOKENS_PER_IMAGE * images

@@ -151,8 +151,10 @@ def test_tools_go_to_who_calls_them(ask: Callable[..., httpx.Response], provider
     ask(functions=[{"name": "look"}])
     ask(tools=[])
     ask(tools=TOOLS, tool_choice="none")
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]}
+    ask([*said(QUESTION), call, {"role": "tool", "tool_call_id": "1", "content": "A cat."}])
 
-    assert providers.asked == ["seeing", "seeing", "small", "small"]
+    assert providers.asked == ["seeing", "seeing", "small", "small", "seeing"]
 
 
 def test_unknown_candidate_is_asked_after_those_that_are_known_to_be_able(

@@ -25,6 +25,7 @@ from kserve.protocol.infer_type import RequestedOutput
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from serving import tensors
+from serving.questions import from_v2
 
 QUESTION = "What is the sum of all digits of 12,345?"
 WHOLE = {
@@ -294,6 +295,15 @@ def test_output_in_a_form_that_does_not_exist_is_refused(endpoint: Endpoint, out
 
     assert answer.status == 400
     assert sentence in answer.json["error"]
+
+
+def test_classification_is_refused_over_grpc_too() -> None:
+    wanted = {"name": "model", "parameters": {"classification": messages.InferParameter(int64_param=3)}}
+    asked = raw_message(b"\x01\x00\x00\x00x")
+    asked.outputs.add(**wanted)
+
+    with pytest.raises(InputError, match="parameter 'classification' of output 'model' is unknown"):
+        from_v2(tensors.from_grpc(asked))
 
 
 @pytest.mark.parametrize(

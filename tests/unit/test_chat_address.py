@@ -32,6 +32,11 @@ AZURE = "https://acme.openai.azure.com"
         ("https://host/v1/embeddings/", "https://host/v1/chat/completions"),
         ("https://host/v1/responses", "https://host/v1/chat/completions"),
         ("https://host/chat/completions", "https://host/chat/completions"),
+        ("https://api.openai.com", "https://api.openai.com/v1/chat/completions"),
+        ("https://openrouter.ai/", "https://openrouter.ai/api/v1/chat/completions"),
+        ("https://api.groq.com/chat/completions", "https://api.groq.com/openai/v1/chat/completions"),
+        ("http://localhost:11434", "http://localhost:11434/v1/chat/completions"),
+        ("http://localhost:8000", "http://localhost:8000/chat/completions"),
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1/chat/completions"),
         (
             "https://acme.services.ai.azure.com/models?api-version=2024-05-01-preview",

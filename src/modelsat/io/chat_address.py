@@ -22,6 +22,17 @@ _OTHER_PROTOCOLS = (
     ),
     (re.compile(r"/api/(chat|generate|tags)$"), "is Ollama's own API; its OpenAI-compatible one ends in /v1"),
 )
+_BASES = {
+    "api.openai.com": "/v1",
+    "api.anthropic.com": "/v1",
+    "api.groq.com": "/openai/v1",
+    "api.mistral.ai": "/v1",
+    "api.together.xyz": "/v1",
+    "api.x.ai": "/v1",
+    "openrouter.ai": "/api/v1",
+}
+"""Where providers answer, of which people write the host alone."""
+_OLLAMA_PORT = 11_434
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_VERSION = "api-version"
 _PLACEHOLDER = re.compile(r"[{}<>]|\$\w")
@@ -58,7 +69,8 @@ def read(url: object) -> ChatAddress:
     """Return the address that a text means.
 
     Repaired are one call's address instead of the base (`/v1/chat/completions`, `/v1/models`), a version that stands
-    twice, double slashes, and space around it. Everything that could be meant otherwise is refused.
+    twice, double slashes, space around it, and the host alone of a provider that is known to answer below it.
+    Everything that could be meant otherwise is refused.
 
     Raises:
         InputError: With the reason as the end of a sentence: "holds credentials; ..."; never with a part that may be a
@@ -72,6 +84,8 @@ def read(url: object) -> ChatAddress:
     host = _host(text)
     parts = urlsplit(text)
     path = _base_path(re.sub(r"/{2,}", "/", parts.path).rstrip("/"))
+    if not path:
+        path = "/v1" if parts.port == _OLLAMA_PORT else _BASES.get(host, "")
     query = _azure_version(parts.query)
     is_azure = host.endswith(_AZURE)
     if is_azure and not path.endswith("/v1") and not query:
