@@ -17,10 +17,12 @@ import grpc
 import numpy as np
 import pytest
 from endpoint_process import INFER, PREDICT, Endpoint, free_port, v2_body
+from hypothesis import given
+from hypothesis import strategies as st
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest
 from kserve.inference_client import RESTConfig
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
-from kserve.protocol.infer_type import RequestedOutput
+from kserve.protocol.infer_type import RequestedOutput, serialize_byte_tensor
 
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
@@ -218,6 +220,22 @@ def test_binary_tensors_are_read_under_any_content_type(endpoint: Endpoint, cont
     size = outputs[0]["parameters"]["binary_data_size"]
     assert answer.body[length : length + size] == struct.pack("<I", 6) + b"strong"
     assert length + sum(output["parameters"]["binary_data_size"] for output in outputs) == len(answer.body)
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=8))
+def test_strings_in_binary_form_are_read_as_kserve_writes_them(strings: list[bytes]) -> None:
+    written = serialize_byte_tensor(np.array(strings, dtype=object)).item()
+
+    assert tensors.strings_of(written) == strings
+
+
+@given(st.binary(max_size=60))
+def test_bytes_are_read_whole_or_refused(raw: bytes) -> None:
+    try:
+        strings = tensors.strings_of(raw)
+    except InputError:
+        return
+    assert b"".join(struct.pack("<I", len(one)) + one for one in strings) == raw
 
 
 def raw_message(*contents: bytes, **changes: Any) -> messages.ModelInferRequest:
