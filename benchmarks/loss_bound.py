@@ -30,7 +30,8 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data import splits
 from modelsat.data.collection import Collection, collect
 from modelsat.evaluation.arena import Arena
-from modelsat.evaluation.gate import GateOutcome, GateRules
+from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io.atomic import write_json
 from modelsat.onboarding import change, evidence, shadow
 from modelsat.onboarding.change import Action, Change

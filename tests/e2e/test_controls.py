@@ -14,8 +14,8 @@ from modelsat.bundle import bundle
 from modelsat.data import sample
 from modelsat.data.collection import collect
 from modelsat.evaluation.contest import Contest
-from modelsat.evaluation.gate import GateOutcome
 from modelsat.evaluation.table import CHALLENGER
+from modelsat.evaluation.verdict import GateOutcome
 from modelsat.steps import evaluate, finetune
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelsat.data import catalogue, contracts
+from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
-from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.io import storage
 

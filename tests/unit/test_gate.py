@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.evaluation.gate import GateOutcome, GateRules, judge
+from modelsat.evaluation.gate import GateRules, judge
+from modelsat.evaluation.verdict import GateOutcome
 
 OUTCOMES = hnp.arrays(np.float64, 60, elements=st.sampled_from([0.0, 0.5, 1.0]))
 

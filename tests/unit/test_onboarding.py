@@ -14,7 +14,8 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.evaluation.gate import GateOutcome, GateRules
+from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import storage
 from modelsat.onboarding import change as changes
 from modelsat.onboarding import evidence as gathered

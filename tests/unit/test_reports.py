@@ -15,9 +15,10 @@ from modelsat.data.expectations import CRITICAL, WARNING, Check
 from modelsat.data.validation import ValidationOutcome as Checked
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, table
+from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
-from modelsat.evaluation.gate import GateOutcome, GateVerdict
 from modelsat.evaluation.table import Evaluation
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.reports import collected, evaluated, figures, page, trained, validated
 from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import Interval
@@ -419,5 +420,7 @@ def test_verdict_of_the_gate_reads_as_a_sentence() -> None:
         np.tile([1.0, 0.0], 50), np.tile([0.0, 1.0], 50), against="the champion of epoch 3", has_champion=True
     )
 
-    assert gate.sentence(refused).startswith("The champion is kept: not surely better: +0.0 points (95 % interval -")
-    assert gate.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")
+    assert verdicts.sentence(refused).startswith(
+        "The champion is kept: not surely better: +0.0 points (95 % interval -"
+    )
+    assert verdicts.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")

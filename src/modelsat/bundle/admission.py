@@ -28,7 +28,7 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
 
     Args:
         bundle: The router.
-        collection: Holds the newcomers' answers, under canonical names (`modelsat.data.roster`).
+        collection: Holds the newcomers' answers, under canonical names (`modelsat.data.aliases`).
         questions: Only the first so many questions of the frozen test count, and no others; None takes all.
     """
     newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in bundle.names]

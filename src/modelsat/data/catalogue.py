@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from modelsat.data import candidate_facts, contracts
+from modelsat.data.aliases import Roster
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.collection import Collection
-from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.io.atomic import write_text

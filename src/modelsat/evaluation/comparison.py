@@ -20,8 +20,8 @@ import pyarrow as pa
 from modelsat import rivals
 from modelsat.bundle import bundle, opening
 from modelsat.data import catalogue, measurable
+from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
-from modelsat.data.roster import Roster
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import fitted_rival, printed, scoring

@@ -12,10 +12,12 @@ from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, scoring, table
+from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
-from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
+from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.scoring import BundleScores
 from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER, Evaluation
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 
 CHAMPION = "champion"
 _RESCORED = 8
@@ -53,7 +55,7 @@ class Contest:
 
     def sentence(self) -> str:
         """Return the verdict in one sentence."""
-        return gate.sentence(self.verdict)
+        return verdicts.sentence(self.verdict)
 
 
 def run(

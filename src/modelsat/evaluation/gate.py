@@ -6,19 +6,11 @@ route: the best single candidate answers everything.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
-from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
-
-
-class GateOutcome(StrEnum):
-    """What the gate decided."""
-
-    PROMOTED = "promoted"
-    KEPT = "kept"
-    DO_NOT_ROUTE = "do not route"
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
+from modelsat.statistics import bootstrap_means, interval, lower_bound
 
 
 @dataclass(frozen=True)
@@ -36,27 +28,6 @@ class GateRules:
     margin: float = 0.01
     saving: float = 0.20
     min_prompts: int = 50
-
-
-@dataclass(frozen=True)
-class GateVerdict:
-    """The decision with its reasons.
-
-    Attributes:
-        outcome: Promoted, kept or do not route.
-        reason: One sentence for a person.
-        against: What the challenger was compared with.
-        gain: Accuracy of the challenger minus that of its opponent, with the two-sided 95 % interval.
-        saving: Share of the opponent's cost that is saved, None where costs are unknown.
-        prompts: How many held-out prompts decided.
-    """
-
-    outcome: GateOutcome
-    reason: str
-    against: str
-    gain: Interval
-    saving: float | None
-    prompts: int
 
 
 def judge(
@@ -103,16 +74,6 @@ def judge(
         cheaper = "" if saving is None else f", {100 * abs(saving):.0f} % {'cheaper' if saving >= 0 else 'dearer'}"
         outcome, reason = refused, f"not surely better: {points}{cheaper} {on}"
     return GateVerdict(outcome, reason, against, gain, saving, len(difference))
-
-
-def sentence(verdict: GateVerdict) -> str:
-    """Return the verdict as one sentence."""
-    lead = {
-        GateOutcome.PROMOTED: "The challenger is promoted",
-        GateOutcome.KEPT: "The champion is kept",
-        GateOutcome.DO_NOT_ROUTE: "The advice is not to route, the best single candidate answers everything",
-    }[verdict.outcome]
-    return f"{lead}: {verdict.reason}."
 
 
 def _saving(challenger: np.ndarray | None, opponent: np.ndarray | None) -> float | None:

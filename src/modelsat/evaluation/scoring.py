@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
+from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
-from modelsat.data.roster import Roster
 from modelsat.evaluation.arena import Arena
 from modelsat.policy import choice, costs, eligibility
 from modelsat.routers.router import Progress

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import collection, contracts
+from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
-from modelsat.data.roster import Roster
 from modelsat.errors import InputError, ModelsatError
 from modelsat.onboarding.change import Action, Change
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
-from modelsat.data.roster import Roster
+from modelsat.data.aliases import Roster
 from modelsat.io.atomic import write_text
 from modelsat.onboarding import change as changes
 from modelsat.onboarding.change import Change

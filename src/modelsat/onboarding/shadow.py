@@ -18,7 +18,8 @@ from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena
-from modelsat.evaluation.gate import GateOutcome, GateRules, GateVerdict
+from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.evidence import only
 from modelsat.policy import choice, costs, eligibility

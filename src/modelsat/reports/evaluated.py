@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat.evaluation import gate
+from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
-from modelsat.evaluation.gate import GateOutcome, GateVerdict
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line, chosen, filled_costs
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.reports import figures, page
 from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import mean_over_ties
@@ -48,7 +48,9 @@ def write(
         _calibration(arena, evaluation, probabilities, challenger),
     ]
     tone = {GateOutcome.PROMOTED: "good", GateOutcome.KEPT: "", GateOutcome.DO_NOT_ROUTE: "bad"}[verdict.outcome]
-    page.write(path, "Evaluated router", gate.sentence(verdict), [s for s in sections if s is not None], tone, footer)
+    page.write(
+        path, "Evaluated router", verdicts.sentence(verdict), [s for s in sections if s is not None], tone, footer
+    )
 
 
 def table(evaluation: Evaluation, challenger: str) -> Section:

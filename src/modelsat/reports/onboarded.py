@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude.answer_checks import Finding
 from modelsat.bundle.bundle import Bundle
-from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.shadow import Shadow
 from modelsat.reports import figures, page

@@ -11,7 +11,7 @@ from modelsat.bundle import bundle, opening
 from modelsat.cluster.rollout import deployed
 from modelsat.data import contracts
 from modelsat.data.collection import Collection
-from modelsat.evaluation.gate import GateOutcome, GateVerdict
+from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.io import mlflow_registry
 from modelsat.io.atomic import write_json
 from modelsat.onboarding import asked

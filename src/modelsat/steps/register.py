@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from modelsat.bundle import bundle
-from modelsat.evaluation.gate import GateOutcome
+from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import mlflow_registry
 
 

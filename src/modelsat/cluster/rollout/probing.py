@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from modelsat.cluster.rollout.evidence import Pairs
 from modelsat.data.collection import Collection
 from modelsat.errors import ConflictError, InputError
-from modelsat.evaluation.gate import GateOutcome
 from modelsat.evaluation.table import CHALLENGER
+from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import storage
 from modelsat.text.rendering import render_prompt
 

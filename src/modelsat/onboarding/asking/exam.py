@@ -18,7 +18,7 @@ from modelsat.io.chat_endpoint import ChatEndpoint
 from modelsat.onboarding.asking import answers_log, bill, questions, results
 from modelsat.onboarding.asking.answers_log import AnswersLog, Record
 from modelsat.onboarding.asking.bill import Estimate, Prices, Purse
-from modelsat.onboarding.asking.endpoint import Endpoint, request_body
+from modelsat.onboarding.asking.client import Endpoint, request_body
 from modelsat.onboarding.asking.pace import RequestPace
 from modelsat.onboarding.asking.run import AskingRun, Progress, Question
 from modelsat.onboarding.asking.settings import AskingSettings

@@ -10,7 +10,7 @@ from modelsat.io.progress import StepProgress
 from modelsat.onboarding.asking import replies
 from modelsat.onboarding.asking.answers_log import AnswersLog
 from modelsat.onboarding.asking.bill import Prices, Purse
-from modelsat.onboarding.asking.endpoint import Endpoint, NoAnswer, Reply
+from modelsat.onboarding.asking.client import Endpoint, NoAnswer, Reply
 from modelsat.onboarding.asking.questions import wording
 
 SHARE_WITHOUT_ANSWER = 0.05

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from modelsat.data.roster import Roster
+from modelsat.data.aliases import Roster
 from modelsat.io import storage
 from modelsat.onboarding.releases import ledger
 from modelsat.onboarding.releases import retraining as retraining_policy

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.data import contracts
-from modelsat.data.roster import Roster
+from modelsat.data.aliases import Roster
 
 NAME = st.sampled_from("abcde")
 ROWS = st.dictionaries(NAME, st.lists(NAME, max_size=3), max_size=5)
