@@ -4,7 +4,10 @@ from typing import Dict, List  # noqa: UP035
 
 from kfp import dsl, kubernetes
 
+from modelsat.io.key_variables import SETTING
+
 _KEYS = "/etc/modelsat/keys"
+_UPSTREAM_KEYS = "modelsat-upstream-keys"
 
 
 def modest(task: dsl.PipelineTask, memory: str = "2G") -> None:
@@ -45,7 +48,7 @@ def with_endpoint_token(task: dsl.PipelineTask) -> None:
 
 def with_candidate_keys(task: dsl.PipelineTask) -> None:
     """Give a step the keys of the candidates that it asks, a file each: which ones there are, only the secret knows."""
-    kubernetes.use_secret_as_volume(task, "modelsat-upstream-keys", mount_path=_KEYS, optional=True)
+    kubernetes.use_secret_as_volume(task, _UPSTREAM_KEYS, mount_path=_KEYS, optional=True)
     task.set_env_variable("MODELSAT_KEYS", _KEYS)
 
 
@@ -71,3 +74,5 @@ def with_secrets(task: dsl.PipelineTask) -> None:
     kubernetes.use_secret_as_env(
         task, "modelsat-signing", secret_key_to_env={"key": "MODELSAT_SIGNING_KEY"}, optional=True
     )
+    # Which variables a catalogue may name is the same rule in every step that reads it, and in the gateway.
+    kubernetes.use_secret_as_env(task, _UPSTREAM_KEYS, secret_key_to_env={SETTING: SETTING}, optional=True)

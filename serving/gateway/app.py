@@ -112,7 +112,9 @@ class Gateway:
     """The routes, with what they share; arguments as of `create_app`."""
 
     def __init__(self, upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings) -> None:
-        self.client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None, max_keepalive_connections=64))
+        # A redirect is a fault of the upstream: keys and prompts go to the host that the file names.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
+        self.client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         self.upstreams = upstreams
         self.decider = Decider(
             self.client,

@@ -21,8 +21,8 @@ import yaml
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
 from modelsat.io import chat_address
-from modelsat.io.addresses import is_variable_name
 from modelsat.io.chat_address import ChatAddress
+from modelsat.io.key_variables import fault_in_key_variable
 
 _FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
 TIMEOUT_SECONDS = 120.0
@@ -71,7 +71,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
     found: dict[str, Upstream] = {}
     for number, row in enumerate(rows, start=1):
         where = f"entry {number} of upstreams {str(path)!r}"
-        fault = _fault(row)
+        fault = _fault(row, environment)
         if fault is None and row["candidate"] in found:
             fault = f"candidate {row['candidate']!r} stands there twice; keep one entry"
         if fault is not None:
@@ -85,7 +85,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
     return found
 
 
-def _fault(row: Any) -> str | None:
+def _fault(row: Any, environment: Mapping[str, str]) -> str | None:
     """Say what is wrong with an entry, without repeating a value that may be a key."""
     if not isinstance(row, dict):
         return "it is no mapping; write candidate, base_url, model and key_variable"
@@ -99,9 +99,9 @@ def _fault(row: Any) -> str | None:
         return f"base_url {error}"
     if not isinstance(row.get("model", ""), str):
         return "model must be a string; put quotes around it"
-    variable = row.get("key_variable", "KEY")
-    if not is_variable_name(variable):
-        return "key_variable is no name of an environment variable; write the name, such as QWEN_API_KEY, never the key"
+    fault = fault_in_key_variable(row["key_variable"], environment) if "key_variable" in row else None
+    if fault is not None:
+        return f"key_variable: {fault}"
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 86_400:
         return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"
     return fault_in_candidate(row.get("candidate"))

@@ -16,6 +16,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components import images
+from modelsat.io.key_variables import SETTING
 from pipelines import local
 
 ROOT = Path(__file__).parents[2]
@@ -189,10 +190,11 @@ def test_credentials_come_from_secrets_that_may_be_absent(name: str) -> None:
         "modelsat-s3": True,
         "modelsat-mlflow": True,
         "modelsat-signing": True,
+        "modelsat-upstream-keys": True,
     }
     assert [key["envVar"] for secret in secrets for key in secret["keyToEnv"]] == [
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"),
-        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MODELSAT_SIGNING_KEY"),
+        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MODELSAT_SIGNING_KEY", SETTING),
     ]
 
 

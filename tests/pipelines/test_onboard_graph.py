@@ -12,6 +12,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from modelsat.io.key_variables import SETTING
 from pipelines.onboard import onboard
 from pipelines.retrain import retrain
 from pipelines.watch import watch
@@ -105,6 +106,22 @@ def test_only_the_asking_step_sees_the_keys_of_candidates(name: str) -> None:
         *("modelsat-upstream-keys", "/etc/modelsat/keys"),
         True,
     )
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_step_that_reads_a_catalogue_knows_which_variables_it_may_name(name: str) -> None:
+    _, cluster = yaml.safe_load_all((COMPILED / f"{name}.yaml").read_text(encoding="utf-8"))
+    executors = cluster["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    readers = {"exec-place-order", "exec-take-answers", "exec-admit-candidate", "exec-find-releases"} & set(executors)
+
+    assert readers
+    for step in readers:
+        told = {
+            (secret["secretName"], key["secretKey"], key["envVar"])
+            for secret in executors[step]["secretAsEnv"]
+            for key in secret["keyToEnv"]
+        }
+        assert ("modelsat-upstream-keys", SETTING, SETTING) in told
 
 
 def test_step_that_looks_outside_is_never_taken_from_the_cache() -> None:

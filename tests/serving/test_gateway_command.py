@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Iterator[Path]:
     """A file of upstreams with one that answers."""
     with served(Upstream().app()) as url:
         path = tmp_path / "upstreams.yaml"
-        path.write_text(f"upstreams: [{{candidate: cheap, base_url: '{url}/v1', key_variable: CHEAP_KEY}}]")
+        path.write_text(f"upstreams: [{{candidate: cheap, base_url: '{url}/v1', key_variable: CHEAP_API_KEY}}]")
         yield path
 
 
@@ -41,7 +41,7 @@ def test_process_answers_and_ends_in_order_and_its_log_holds_no_prompt_and_no_ke
     file: Path, endpoint: Endpoint, tmp_path: Path
 ) -> None:
     port, log = free_port(), tmp_path / "log"
-    environment = os.environ | {"CHEAP_KEY": "open-sesame", "MODELSAT_GATEWAY_TOKENS": "token-of-mine"}
+    environment = os.environ | {"CHEAP_API_KEY": "open-sesame", "MODELSAT_GATEWAY_TOKENS": "token-of-mine"}
     arguments = ("--upstreams", str(file), "--endpoint", endpoint.url, "--port", str(port), "--deadline", "30")
     body = {"model": "auto", "messages": [{"role": "user", "content": "the capital of Atlantis"}]}
     login = {"authorization": "Bearer token-of-mine"}
@@ -77,7 +77,7 @@ def test_process_answers_and_ends_in_order_and_its_log_holds_no_prompt_and_no_ke
     ("arguments", "complaint"),
     [
         (("--upstreams", "nowhere.yaml"), "upstreams 'nowhere.yaml' are not readable"),
-        (("--upstreams", "{file}"), "variable CHEAP_KEY is not set"),
+        (("--upstreams", "{file}"), "variable CHEAP_API_KEY is not set"),
         (("--upstreams", "{file}", "--host", "0.0.0.0"), "can be reached from outside and no client has a token"),  # noqa: S104
         (("--upstreams", "{file}", "--endpoint", "ftp://x"), "is no http:// or https:// address"),
     ],

@@ -210,13 +210,13 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
     path = written(
         tmp_path,
         "upstreams:\n"
-        "  - {candidate: a, base_url: 'https://host/v1/', model: org/A, key_variable: A_KEY, timeout_seconds: 3}\n"
+        "  - {candidate: a, base_url: 'https://host/v1/', model: org/A, key_variable: A_API_KEY, timeout_seconds: 3}\n"
         "  - {candidate: b, base_url: 'http://local:1'}\n"
         "  - {candidate: c, base_url: 'https://host/v1/chat/completions'}\n"
         "  - {candidate: d, base_url: 'https://x.openai.azure.com/openai/deployments/g?api-version=2024-10-21'}\n",
     )
 
-    found = upstreams.read(path, {"A_KEY": "sesame\n"})
+    found = upstreams.read(path, {"A_API_KEY": "sesame\n"})
 
     assert found == {
         "a": upstreams.Upstream("https://host/v1", "org/A", "sesame", 3.0),
@@ -247,7 +247,7 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
         ("upstreams: [{candidate: a}]", "base_url is missing"),
         ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model must be a string"),
         ("upstreams: [{candidate: a, base_url: 'http://h', timeout_seconds: 0}]", "timeout_seconds"),
-        ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_KEY}]", "variable A_KEY is not set"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_API_KEY}]", "variable A_API_KEY is not set"),
         ("upstreams: [{candidate: 'a b', base_url: 'http://h'}]", "'a b' is not usable"),
         ("upstreams: [{base_url: 'http://h'}]", "a candidate needs a name"),
         ("upstreams: [{candidate: a, base_url: 'http://h'}, {candidate: a, base_url: 'http://h'}]", "entry 2 .* twice"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.io.addresses import is_http_address, is_loopback, is_variable_name
+from modelsat.io.addresses import is_http_address, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,3 @@ def test_every_address_that_is_taken_can_be_sent_to(url: str) -> None:
 def test_only_this_machine_reaches_a_loopback_host() -> None:
     assert all(map(is_loopback, ("localhost", "127.0.0.1", "127.8.0.1", "::1")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "example.com", "")))  # noqa: S104
-
-
-def test_variable_is_told_from_a_key() -> None:
-    assert all(map(is_variable_name, ("KEY", "_A1", "OPENAI_API_KEY")))
-    assert not any(map(is_variable_name, ("sk-abc", "key", "1A", "A B", "", None, "A\n")))

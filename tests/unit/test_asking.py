@@ -336,9 +336,9 @@ def test_progress_is_told_after_every_answer(bundle: Bundle, tmp_path: Path) -> 
 
 
 def test_key_is_sent_and_stands_in_no_file(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BOB_KEY", "secret-of-bob")
+    monkeypatch.setenv("BOB_API_KEY", "secret-of-bob")
     with LlmServer(right).running() as server:
-        folder = asking.ask(bundle, candidate(server, api_key_env="BOB_KEY"), tmp_path / "bob", QUICK)
+        folder = asking.ask(bundle, candidate(server, api_key_env="BOB_API_KEY"), tmp_path / "bob", QUICK)
 
     assert set(server.keys) == {"Bearer secret-of-bob"}
     assert not any(b"secret-of-bob" in path.read_bytes() for path in folder.iterdir())
@@ -347,9 +347,20 @@ def test_key_is_sent_and_stands_in_no_file(bundle: Bundle, tmp_path: Path, monke
 def test_key_that_is_not_set_stops_before_the_first_question(bundle: Bundle, tmp_path: Path) -> None:
     with (
         LlmServer(right).running() as server,
-        pytest.raises(InputError, match="environment variable NOBODY_SET_THIS is not set; it holds the key of"),
+        pytest.raises(InputError, match="environment variable UNSET_API_KEY is not set; it holds the key of"),
     ):
-        asking.ask(bundle, candidate(server, api_key_env="NOBODY_SET_THIS"), tmp_path / "bob", QUICK)
+        asking.ask(bundle, candidate(server, api_key_env="UNSET_API_KEY"), tmp_path / "bob", QUICK)
+
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("variable", ["AWS_SECRET_ACCESS_KEY", "MODELSAT_SIGNING_KEY", "DATABASE_PASSWORD"])
+def test_credentials_of_the_machine_are_never_sent_to_an_endpoint(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "secret-of-the-machine")
+    with LlmServer(right).running() as server, pytest.raises(InputError, match="api_key_env of candidate 'org/bob': "):
+        asking.ask(bundle, candidate(server, api_key_env=variable), tmp_path / "bob", QUICK)
 
     assert server.asked == []
 
@@ -358,14 +369,18 @@ def test_on_a_cluster_keys_are_the_mounted_files_and_nothing_else(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "BOB_KEY").write_text("secret-of-bob\n")
+    (tmp_path / "keys" / "BOB_API_KEY").write_text("secret-of-bob\n")
     (tmp_path / "token").write_text("secret-of-the-pod")
     monkeypatch.setenv("MODELSAT_KEYS", str(tmp_path / "keys"))
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-platform")
     with LlmServer(right).running() as server:
-        asking.ask(bundle, candidate(server, api_key_env="BOB_KEY"), tmp_path / "bob", QUICK)
-        for not_a_key in ("AWS_SECRET_ACCESS_KEY", "../token"):
-            with pytest.raises(InputError, match="is not set"):
+        asking.ask(bundle, candidate(server, api_key_env="BOB_API_KEY"), tmp_path / "bob", QUICK)
+        for not_a_key, fault in (
+            ("AWS_SECRET_ACCESS_KEY", "variables that begin with AWS_"),
+            ("../token", "this is no name of an environment variable"),
+            ("EVE_API_KEY", "is not set"),
+        ):
+            with pytest.raises(InputError, match=fault):
                 asking.ask(bundle, candidate(server, api_key_env=not_a_key), tmp_path / "eve", QUICK)
 
     assert set(server.keys) == {"Bearer secret-of-bob"}

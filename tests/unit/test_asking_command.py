@@ -44,7 +44,7 @@ def test_candidate_of_a_catalogue_is_asked_and_the_outcome_shown(bundle_folder: 
 
 def test_dry_run_shows_the_cost_and_calls_nobody(bundle_folder: Path, tmp_path: Path) -> None:
     with LlmServer(right).running() as server:
-        row = f"- {{candidate: bob, endpoint: {server.url!r}, price_in: 1, price_out: 10, api_key_env: NOT_SET}}"
+        row = f"- {{candidate: bob, endpoint: {server.url!r}, price_in: 1, price_out: 10, api_key_env: UNSET_API_KEY}}"
         (tmp_path / "catalogue.yaml").write_text(row, encoding="utf-8")
         command = ["ask", "--bundle", str(bundle_folder), "--catalogue", str(tmp_path / "catalogue.yaml"), "--dry-run"]
         done = RUNNER.invoke(app, [*command, "--candidate", "bob", "--into", str(tmp_path / "bob")])

@@ -49,7 +49,7 @@ def import_catalogue(
         typer.Option(help="Address that serves the listed models; default for OpenRouter's list: OpenRouter."),
     ] = None,
     api_key_env: Annotated[
-        str | None, typer.Option(help="Name of the environment variable that holds the API key.")
+        str | None, typer.Option(help="Name of the environment variable that holds the API key; it ends in _API_KEY.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
@@ -61,7 +61,11 @@ def import_catalogue(
     from modelsat.data.importers import mlflow_models, model_lists
     from modelsat.errors import ConflictError, InputError
     from modelsat.io import mlflow_registry, storage
+    from modelsat.io.key_variables import fault_in_key_variable
 
+    fault = fault_in_key_variable(api_key_env) if api_key_env is not None else None
+    if fault is not None:
+        raise InputError(f"--api-key-env: {fault}")
     if into.exists() and not replace:
         raise ConflictError(f"{str(into)!r} exists already; add --replace or name another file")
     if source.startswith("mlflow:"):
@@ -69,7 +73,7 @@ def import_catalogue(
     else:
         try:
             listed = json.loads(storage.read(source))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{source!r} is not valid JSON ({error}); save the model list again") from error
         found = model_lists.read(listed, endpoint, api_key_env)
     for note in found.notes:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
-from modelsat.io.addresses import is_variable_name
+from modelsat.io.key_variables import fault_in_key_variable
 
 _FIELD_OF_COLUMN = {
     "family": "family",
@@ -114,9 +114,9 @@ def _truth(cell: object) -> bool:
 
 
 def _variable(cell: object) -> str:
-    # What stands here by mistake may be a key: it is never repeated.
-    if not is_variable_name(str(cell)):
-        raise ValueError("this is no name of an environment variable; name the one that holds the key")
+    fault = fault_in_key_variable(str(cell))
+    if fault is not None:
+        raise ValueError(fault)
     return str(cell)
 
 

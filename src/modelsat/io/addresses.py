@@ -1,10 +1,7 @@
-"""Checks of addresses, and of the names of environment variables that hold their keys: clients and servers alike."""
+"""Checks of addresses, for clients and servers alike."""
 
 import ipaddress
-import re
 from urllib.parse import urlsplit
-
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def is_http_address(url: object) -> bool:
@@ -32,8 +29,3 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def is_variable_name(text: object) -> bool:
-    """Say whether a text names an environment variable; what stands there by mistake may be a key, so never show it."""
-    return isinstance(text, str) and _VARIABLE.fullmatch(text) is not None

@@ -14,6 +14,7 @@ from functools import cached_property
 from modelsat.errors import InputError, ServiceError
 from modelsat.io import chat_address
 from modelsat.io.chat_address import ChatAddress
+from modelsat.io.redirects import open_without_redirects
 
 REFUSED = frozenset({400, 413, 422})
 """Statuses about one question (too long, filtered), not about the endpoint."""
@@ -98,9 +99,8 @@ class ChatEndpoint:
     def _post(self, body: bytes) -> str:
         request = urllib.request.Request(self.address.completions, body, {"Content-Type": "application/json"})  # noqa: S310
         for name, value in self.address.login(self.key).items():
-            # A redirect must not carry the key to another host.
-            request.add_unredirected_header(name.capitalize(), value)
-        with urllib.request.urlopen(request, timeout=self.timeout_seconds) as reply:  # noqa: S310
+            request.add_header(name, value)
+        with open_without_redirects(request, self.timeout_seconds) as reply:
             answer = reply.read()
         try:
             content = json.loads(answer)["choices"][0]["message"]["content"]

@@ -3,6 +3,8 @@
 import json
 import urllib.request
 
+from modelsat.io.redirects import open_without_redirects
+
 _SUCCEEDED = "SUCCEEDED"
 _TIMEOUT_SECONDS = 10.0
 
@@ -35,7 +37,7 @@ def send(text: str, address: str) -> bool:
     body = json.dumps({"text": text}).encode()
     request = urllib.request.Request(address, body, {"content-type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310
+        with open_without_redirects(request, _TIMEOUT_SECONDS) as reply:
             return bool(200 <= reply.status < 300)
     except (OSError, ValueError) as error:
         # The address is a secret, and an error's text may hold it.

@@ -22,6 +22,7 @@ from modelsat.errors import ConflictError, InputError
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import storage
+from modelsat.io.redirects import open_without_redirects
 from modelsat.text.rendering import render_prompt
 
 MODEL = "router"
@@ -107,7 +108,7 @@ def ask(address: str, prompt: str) -> ProbeAnswer:
     )
     began = time.perf_counter()
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as reply:  # noqa: S310
+        with open_without_redirects(request, _TIMEOUT_SECONDS) as reply:
             first = json.load(reply)["predictions"][0]
         return ProbeAnswer(str(first["router_version"]), str(first["model"]), time.perf_counter() - began)
     except (OSError, ValueError, LookupError, TypeError, urllib.error.URLError):

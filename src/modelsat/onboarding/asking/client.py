@@ -62,6 +62,8 @@ class Endpoint:
         self._client = httpx.AsyncClient(
             headers=address.address.login(address.key),
             timeout=settings.timeout_seconds,
+            # The key and the question go to the host that was named.
+            follow_redirects=False,
             limits=httpx.Limits(max_connections=settings.concurrency),
         )
 

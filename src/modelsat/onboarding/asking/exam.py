@@ -15,6 +15,7 @@ from modelsat.data import answers_folder
 from modelsat.errors import InputError
 from modelsat.io.atomic import atomic_file
 from modelsat.io.chat_endpoint import ChatEndpoint
+from modelsat.io.key_variables import fault_in_key_variable
 from modelsat.onboarding.asking import answers_log, bill, questions, results
 from modelsat.onboarding.asking.answers_log import AnswersLog, Record
 from modelsat.onboarding.asking.bill import Estimate, Prices, Purse
@@ -164,6 +165,9 @@ def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
     if not url:
         raise InputError(f"candidate {name!r} has no endpoint; add one to its catalogue row, or give --endpoint")
     variable = candidate.get("api_key_env")
+    fault = fault_in_key_variable(variable) if variable else None
+    if fault is not None:
+        raise InputError(f"api_key_env of candidate {name!r}: {fault}")
     key = _key(str(variable)) if variable else ""
     if variable and not key:
         raise InputError(f"the environment variable {variable} is not set; it holds the key of candidate {name!r}")
@@ -176,14 +180,13 @@ def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
 def _key(variable: str) -> str:
     """Return a candidate's key, "" where there is none.
 
-    On a cluster the keys of candidates are files in a mounted secret, the folder `MODELSAT_KEYS`, and nothing else is
-    a key there: a row of the catalogue must not have the platform's own credentials sent to its endpoint.
+    On a cluster the keys of candidates are files in a mounted secret, the folder `MODELSAT_KEYS`.
     """
     mounted = os.environ.get("MODELSAT_KEYS")
     if mounted is None:
         return os.environ.get(variable, "").strip()
     file = Path(mounted, variable)
-    return file.read_text(encoding="utf-8").strip() if variable.isidentifier() and file.is_file() else ""
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def _log_beside(into: Path) -> Path:
