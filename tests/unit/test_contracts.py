@@ -211,3 +211,14 @@ def test_plain_table_is_written_without_a_contract(tmp_path: Path) -> None:
     contracts.write_plain(pa.table({"anything": [1]}), tmp_path / "t.parquet")
 
     assert pq.read_table(tmp_path / "t.parquet").to_pylist() == [{"anything": 1}]
+
+
+def test_later_columns_are_written_only_where_they_hold_something(tmp_path: Path) -> None:
+    old, new = ({"candidate": "ada"}, {"candidate": "ada", "reasoning": True})
+
+    for name, row in (("old", old), ("new", new)):
+        contracts.write(contracts.from_rows([row], contracts.CANDIDATES), tmp_path / name, contracts.CANDIDATES)
+
+    assert "reasoning" not in pq.read_schema(tmp_path / "old").names
+    assert contracts.read(tmp_path / "old", contracts.CANDIDATES)["reasoning"].to_pylist() == [None]
+    assert contracts.read(tmp_path / "new", contracts.CANDIDATES)["reasoning"].to_pylist() == [True]

@@ -143,6 +143,55 @@ def test_prompt_columns_of_a_wide_table_are_no_candidates(tmp_path: Path) -> Non
     assert harvest.prompts["benchmark"].to_pylist() == ["sums"]
 
 
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("prompt_id,model_id,score", "holds numbers, so this long table does not name its models"),
+        ("prompt_id,score", "column 'score' does not say whose scores it holds; name it after the candidate"),
+        ("prompt_id,correct", "column 'correct' does not say whose scores it holds"),
+        ("prompt_id,m|total_cost", "this is RouterBench's table; rename the file"),
+    ],
+)
+def test_scores_of_nobody_are_no_candidate(read: Read, header: str, reason: str) -> None:
+    harvest = read(scores__csv=f"{header}\np1,{','.join('1' * header.count(','))}\n")
+
+    assert harvest.candidates.num_rows == 0
+    assert reason in reasons(harvest)[0]
+
+
+def test_table_with_texts_and_no_ids_is_read(tmp_path: Path) -> None:
+    rows = ["sums,What is 1 + 1?,ada,1", "sums,What is 1 + 1?,bob,0", "words,Spell cat,ada,1"]
+    (tmp_path / "scores.csv").write_text("\n".join(["benchmark,prompt,model,score", *rows, ""]))
+
+    harvest = tidy.read(storage.snapshot(str(tmp_path), tmp_path))
+
+    assert (harvest.scores.num_rows, harvest.prompts.num_rows, reasons(harvest)) == (3, 2, [])
+    assert set(harvest.scores["prompt_id"].to_pylist()) == set(harvest.prompts["prompt_id"].to_pylist())
+
+
+@pytest.mark.parametrize("name", ["model.csv", "prompt.parquet", "models.json", "score.csv"])
+def test_file_whose_name_is_misspelt_is_named(read: Read, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"model,price_in\nada,1\n")
+
+    harvest = read(scores__csv=SCORES_OF_ADA)
+
+    assert any(name in note and "is not read; is" in note for note in harvest.notes)
+
+
+SCORES_OF_ADA = "prompt_id,ada\np1,1\n"
+
+
+@pytest.mark.parametrize("header", ["A,B,C", "option_a,option_b,option_c", "Choice B,Choice A,Choice C"])
+def test_columns_of_options_are_options(read: Read, header: str) -> None:
+    cells_of_it = "five,four," if header.startswith("Choice") else "four,five,"
+
+    harvest = read(
+        prompts__csv=f"prompt_id,benchmark,prompt,{header}\np1,b,2 + 2?,{cells_of_it}\n", scores__csv=SCORES_OF_ADA
+    )
+
+    assert harvest.prompts["choices"].to_pylist() == [["four", "five"]]
+
+
 # Options
 
 ARC = {"text": ["four", "five"], "label": ["A", "B"]}

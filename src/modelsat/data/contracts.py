@@ -81,10 +81,13 @@ CANDIDATES = _schema(
     pa.field("retires_at", pa.date32()),
 )
 """One row per candidate; prices in USD per million tokens, missing is missing. `price_cached_in` is that of input which
-the provider has in its cache. `modalities` are what it reads beside
-text, `tools` says whether it calls tools, `reasoning` whether it thinks before it answers, `retires_at` is the day from
-which it is not served any more, `regions` are where it is served. `served_as` is its name at the endpoint,
-`api_key_env` the environment variable that holds the key: the key itself stands nowhere."""
+the provider has in its cache. `modalities` are what it reads beside text, `tools` says whether it calls tools,
+`reasoning` whether it can think before it answers, `retires_at` is the day from which it is not served any more,
+`regions` are where it is served. `served_as` is its name at the endpoint, `api_key_env` the environment variable that
+holds the key: the key itself stands nowhere."""
+
+_LATER = {"price_cached_in", "reasoning", "retires_at"}
+"""Columns that came with 0.2.0. They are written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(
     "rejects",
@@ -190,8 +193,10 @@ def from_rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
 
 def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     """Write `table` as Parquet after checking it against `schema`."""
+    checked = conform(table, schema)
+    empty = [name for name in _LATER & set(schema.names) if checked[name].null_count == checked.num_rows]
     with atomic_file(path) as beside:
-        pq.write_table(conform(table, schema), beside, compression="zstd", write_page_checksum=True)
+        pq.write_table(checked.drop_columns(empty), beside, compression="zstd", write_page_checksum=True)
 
 
 def write_plain(table: pa.Table, path: Path | str) -> None:

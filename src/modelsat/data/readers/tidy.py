@@ -8,6 +8,7 @@ and the answer lengths in characters. `usage`, where present, has mean answer le
 a benchmark add up to what was logged.
 """
 
+import difflib
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -49,7 +50,12 @@ def read(files: list[SourceFile]) -> Harvest:
         if match:
             sheet = open_sheet(file, _KNOWN[match[1].lower()], log)
             if sheet is not None:
-                sheets[match[1].lower()].append(sheet)
+                part = match[1].lower()
+                sheets[part].append(tidy_prompts.with_options(sheet) if part == "prompts" else sheet)
+        else:
+            _name_misspelt(file, log)
+    if not sheets["prompts"]:
+        sheets["scores"] = [tidy_prompts.with_ids(sheet) for sheet in sheets["scores"]]
     prompts = _prompts(sheets, log)
     lengths = AnswerLengths(_lengths(sheets["out_chars"]), _mean_lengths(sheets["usage"]))
     facts, listed = tidy_models.facts_of(sheets["models"], log), tidy_models.listed_in(sheets["models"])
@@ -90,17 +96,28 @@ def _scores(
 ) -> pa.Table:
     scale = 100.0 if _PERCENT.match(PurePosixPath(sheet.file.name).name) else 1.0
     layout = tidy_long.layout_of(sheet)
-    unscored = tidy_long.names_models(sheet)
     if layout is not None:
         return tidy_long.long_scores(sheet, layout, prompts, lengths, scale, log)
-    if unscored is not None and unscored not in listed:
-        reason = f"column {unscored!r} names models, so this is a long table, but it has no column score; add it"
-        log.reject(sheet.file.uri, reason)
+    fault = None if listed & {*tidy_long.COLUMNS} else tidy_long.fault_in_layout(sheet)
+    if any(name.endswith("|total_cost") for name in sheet.columns):
+        fault = (
+            "this is RouterBench's table; rename the file to routerbench.csv or .parquet, and its costs are read, too"
+        )
+    if fault is not None:
+        log.reject(sheet.file.uri, fault)
         return contracts.SCORES.empty_table()
     table = wide_scores(sheet, prompts, lengths, listed, scale, log)
     if scale != 1 and table.num_rows and pc.max(table["score"]).as_py() <= 1 / scale:
         log.reject(sheet.file.uri, "the file's name says percentages, but no score is above 1; rename it to scores")
     return table
+
+
+def _name_misspelt(file: SourceFile, log: ReadingLog) -> None:
+    """Name a file that looks like a part of the tables: it would be missing without a word."""
+    stem, _, ending = PurePosixPath(file.name).name.lower().partition(".")
+    close = difflib.get_close_matches(stem, _KNOWN, 1, 0.75)
+    if close and ending in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz", "json", "tsv", "xlsx"):
+        log.note(f"{file.uri!r} is not read; is {close[0]}.csv (or .parquet, .jsonl) meant?")
 
 
 def _licences(files: list[SourceFile]) -> tuple[str, ...]:

@@ -42,11 +42,21 @@ def layout_of(sheet: TableSheet) -> LongLayout | None:
     return LongLayout(model, score) if model and score else None
 
 
-def names_models(sheet: TableSheet) -> str | None:
-    """Return the column that names models where no column holds their scores, else None."""
+def fault_in_layout(sheet: TableSheet) -> str | None:
+    """Say what a long table lacks that would otherwise be read as a wide one; None where nothing is wrong."""
     if layout_of(sheet) is not None:
         return None
-    return next((name for name in _MODEL if name in sheet.columns and _is_text(sheet.columns[name])), None)
+    model = next((name for name in _MODEL if name in sheet.columns), None)
+    score = next((name for name in _SCORE if name in sheet.columns), None)
+    if model is not None and _is_text(sheet.columns[model]):
+        return f"column {model!r} names models, so this is a long table, but it has no column score; add it"
+    if model is not None and score is not None:
+        return f"column {model!r} holds numbers, so this long table does not name its models; write their names there"
+    if score is not None:
+        return (
+            f"column {score!r} does not say whose scores it holds; name it after the candidate, or add a column model"
+        )
+    return None
 
 
 def long_scores(
@@ -62,7 +72,7 @@ def long_scores(
         log.reject(sheet.file.uri, f"the scores have no column prompt_id{_meant(sheet)}; add it")
         return contracts.SCORES.empty_table()
     tidy_prompts.name_unread(sheet, (*tidy_prompts.COLUMNS, *_read(sheet, layout)), log)
-    names = [text_of(cell) for cell in sheet.columns[layout.model]]
+    names = [(text_of(cell) or "").strip() or None for cell in sheet.columns[layout.model]]
     faults = {name: fault_in_candidate(name) for name in set(names)}
     values = scaled_scores(sheet, sheet.columns[layout.score], names, layout.score, scale, log)
     ids = [text_of(cell) for cell in sheet.columns["prompt_id"]]

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 
 import pyarrow as pa
 
@@ -12,6 +13,8 @@ from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.text.rendering import digest, stem_digest
 
 COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
+_LETTERS = "abcdefghij"
+_OPTION = re.compile(r"(?:(?:option|choice|opt)[_ ]?)?([a-j])")
 _REQUIRED = ("benchmark", "prompt")
 # What pandas writes for a missing text that was turned into text.
 _MISSING = {"nan", "none", "null", "<na>"}
@@ -32,6 +35,31 @@ def prompts_of(sheets: list[TableSheet], log: ReadingLog) -> pa.Table:
             if row is not None:
                 rows.append(row)
     return contracts.from_rows(rows, contracts.PROMPTS)
+
+
+def with_ids(sheet: TableSheet) -> TableSheet:
+    """Return a table that has its prompts' text with ids of its own making, where it has none."""
+    if "prompt_id" in sheet.columns or "prompt" not in sheet.columns:
+        return sheet
+    names = ("benchmark", "category", "prompt", "choices")
+    ids: list[object] = [_id(*cells) if cells[2] else None for cells in sheet.cells(*names)]
+    return TableSheet(sheet.file, {"prompt_id": ids, **sheet.columns}, sheet.rows)
+
+
+def with_options(sheet: TableSheet) -> TableSheet:
+    """Return a table with its options in one column, where each has a column of its own: A, B, ... or option_a, ..."""
+    found: dict[str, str] = {}
+    for name in sheet.columns:
+        match = _OPTION.fullmatch(name.strip().lower())
+        if match:
+            found.setdefault(match[1], name)
+    letters = "".join(sorted(found))
+    if "choices" in sheet.columns or len(letters) < 2 or not _LETTERS.startswith(letters):
+        return sheet
+    named = [found[letter] for letter in letters]
+    options = [[text for cell in cells if (text := text_of(cell))] or None for cells in sheet.cells(*named)]
+    columns = {name: cells for name, cells in sheet.columns.items() if name not in named}
+    return TableSheet(sheet.file, {**columns, "choices": list(options)}, sheet.rows)
 
 
 def name_unread(sheet: TableSheet, known: tuple[str, ...], log: ReadingLog) -> None:
@@ -74,8 +102,7 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
         return None
     task = text_of(cells["category"]) or text_of(cells["task"])
     return {
-        "prompt_id": text_of(cells["prompt_id"])
-        or digest(f"{benchmark}\n{cells['category']}\n{prompt}\n{cells['choices']}"),
+        "prompt_id": text_of(cells["prompt_id"]) or _id(benchmark, cells["category"], prompt, cells["choices"]),
         "stem_digest": stem_digest(prompt, options),
         "benchmark": benchmark,
         "task": task or benchmark,
@@ -84,6 +111,10 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
         "answer": text_of(cells["answer"]),
         "scorer": text_of(cells["scorer"]),
     }
+
+
+def _id(benchmark: object, category: object, prompt: object, choices: object) -> str:
+    return digest(f"{benchmark}\n{category}\n{prompt}\n{choices}")
 
 
 def text_of(cell: object) -> str | None:
