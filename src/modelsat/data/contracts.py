@@ -87,7 +87,7 @@ the provider has in its cache. `modalities` are what it reads beside text, `tool
 holds the key: the key itself stands nowhere."""
 
 _LATER = {"price_cached_in", "reasoning", "retires_at"}
-"""Columns that came with 0.2.0. They are written only where they hold something, so that other files stay as they were."""
+"""Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(
     "rejects",
