@@ -454,6 +454,8 @@ def test_same_question_of_two_models_is_one_prompt(collect: Collect) -> None:
     [
         ("x.pkl", b"\x80\x04.", "a pickle"),
         ("scores.xlsx", b"PK", "an Excel workbook"),
+        ("results.csv", "prompt_id,model,score\np1,a,1\n", "a table of scores"),
+        ("scores.tsv", "prompt_id\ta\np1\t1\n", "a table separated by tabs"),
         ("runs.zip", b"PK", "a compressed file"),
         ("x.arrow", b"ARROW1", "an Arrow or Feather file"),
         ("judgment.jsonl", '{"question_id": 81, "model": "a", "judge": ["gpt-4"], "score": 8}', "MT-bench judgments"),

@@ -352,7 +352,21 @@ def test_row_numbers_beside_prompts_models_and_long_scores_are_no_data(read: Rea
 
 
 @pytest.mark.parametrize(
-    "name", ["mean", "n", "best", "Oracle", "difficulty", "mean_score", "n_models", "std", "Average", "model_count"]
+    "name",
+    [
+        "mean",
+        "n",
+        "best",
+        "Oracle",
+        "difficulty",
+        "mean_score",
+        "n_models",
+        "std",
+        "Average",
+        "model_count",
+        "pass_rate",
+        "ensemble",
+    ],
 )
 @pytest.mark.parametrize("models", [None, "model,price_in\nada,1\n"])
 def test_summary_column_is_no_candidate(read: Read, name: str, models: str | None) -> None:
@@ -362,6 +376,20 @@ def test_summary_column_is_no_candidate(read: Read, name: str, models: str | Non
 
     assert harvest.candidates["candidate"].to_pylist() == ["ada"]
     assert any(f"column {name!r}" in note and "is no candidate" in note for note in harvest.notes)
+
+
+def test_mean_of_the_others_is_no_candidate_whatever_it_is_called(read: Read) -> None:
+    harvest = read(scores__csv="prompt_id,ada,bob,overall\np1,1,0,0.5\np2,1,1,1\n")
+
+    assert harvest.candidates["candidate"].to_pylist() == ["ada", "bob"]
+    assert "'overall'" in harvest.notes[0]
+
+
+def test_column_of_text_is_rejected_once(read: Read) -> None:
+    harvest = read(scores__csv="prompt_id,ada,remark\np1,1,good\np2,0,bad\n")
+
+    assert reasons(harvest) == ["column 'remark' holds no numbers; remove it, or write scores in [0, 1]"]
+    assert harvest.candidates["candidate"].to_pylist() == ["ada"]
 
 
 def test_candidate_with_the_name_of_a_summary_is_one_where_it_is_listed(read: Read) -> None:

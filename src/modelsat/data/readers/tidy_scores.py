@@ -22,9 +22,10 @@ METRIC = "score"
 
 NOT_RUN = {"", "nan", "na", "null", "none", "<na>"}
 SUMMARIES = re.compile(
-    r"(?:[a-z]+_)*(?:mean|average|avg|median|std|stddev|stderr|sem|variance|oracle|difficulty|entropy|count|rank|num|n)"
-    r"(?:_[a-z]+)*|var|min|max|sum|total|best(?:_model|_score)?|worst|any|all|majority|random|weight|length|(?:n_)?tokens|"
-    r"cost|price|latency|split|fold|seed"
+    r"(?:[a-z]+_)*(?:mean|average|avg|median|std|stddev|stderr|sem|variance|oracle|difficulty|entropy|count|rank|rate|num|n)"
+    r"(?:_[a-z]+)*|var|min|max|sum|total|best(?:_model|_score)?|worst|any|all|majority(?:_vote)?|votes?|consensus|ensemble|"
+    r"agreement|hardness|easiness|upper_bound|random|weight|length|(?:n_)?tokens|cost|price|latency|split|fold|seed|"
+    r"subject|source|language|domain|topic|level|type|comments?|notes?|dataset"
 )
 """Names of columns that sum up the others or describe the prompt."""
 
@@ -165,6 +166,11 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
             log.reject(sheet.file.uri, reason, None, "candidate", name)
         elif (fault := fault_in_candidate(name)) is not None:
             log.reject(sheet.file.uri, fault, None, "candidate", name)
+        elif _holds_no_number(cells):
+            reason = f"column {name!r} holds no numbers; remove it, or write scores in [0, 1]"
+            log.reject(sheet.file.uri, reason, None, name, next(cell for cell in cells if not is_missing(cell)))
+        elif not listed and _is_mean_of_others(sheet, name):
+            log.note(f"column {name!r} of {sheet.file.uri!r} is the mean of the others in every row and no candidate")
         else:
             usable.append(name)
     return usable
@@ -177,6 +183,25 @@ def _describes(name: str) -> bool:
 def _looks_like_scores(cells: Iterable[object], scale: float) -> bool:
     told = [number(cell) for cell in cells if not is_missing(cell)]
     return bool(told) and all(one is not None and not one < 0 and not one > scale for one in told)
+
+
+def _holds_no_number(cells: Iterable[object]) -> bool:
+    told = [cell for cell in cells if not is_missing(cell)]
+    return len(told) > 1 and all(number(cell) is None for cell in told)
+
+
+def _is_mean_of_others(sheet: TableSheet, name: str) -> bool:
+    """Say whether a column is computed from the others: their mean in every row, and not the same as one of them."""
+    told = {one: [number(cell) for cell in cells] for one, cells in sheet.columns.items() if one != "prompt_id"}
+    others = [cells for one, cells in told.items() if one != name and any(cell is not None for cell in cells)]
+    others = [cells for cells in others if all(cell is None or 0 <= cell <= 1 for cell in cells)]
+    if len(others) < 2 or told[name] in others or len(told[name]) < 2:
+        return False
+    for i, value in enumerate(told[name]):
+        known = [cell for cells in others if (cell := cells[i]) is not None]
+        if value is None or not known or abs(value - sum(known) / len(known)) > 1e-6:
+            return False
+    return True
 
 
 def _numbers(sheet: TableSheet, name: str, scale: float, log: ReadingLog) -> np.ndarray:

@@ -117,5 +117,11 @@ _FORMATS = (
         "a report of EvalScope", _has('"dataset_name"', '"model_name"', '"metrics"'), "it has means only; " + _TIDY
     ),
     UnreadFormat("an export of LangSmith", _has('"reference_example_id"'), _TIDY),
+    UnreadFormat(
+        "a table of scores",
+        lambda head: "prompt_id" in head.columns and not head.name.startswith("prompts"),
+        "name it scores.csv (or .parquet, .jsonl), with its prompts beside",
+    ),
+    UnreadFormat("a table separated by tabs", _ends(".tsv", ".tab"), "save it as CSV, separated by commas"),
     UnreadFormat("a run of LLMRouterBench", _has('"records"', '"dataset_name"'), _TIDY),
 )
