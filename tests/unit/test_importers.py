@@ -488,9 +488,34 @@ def test_imported_price_map_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_long_names_of_the_price_map_stay_apart() -> None:
-    found = priced(
-        **{"a/accounts/a/models/x": PRICED, "a/accounts/a/models/y": PRICED, "a/*/x": PRICED, "a/ /x": PRICED}
-    )
+    names = ["a/accounts/a/models/x", "a/accounts/a/models/y", "a/x", "a/ /x"]
+
+    found = priced(**dict.fromkeys(names, PRICED))
 
     assert found.candidates["candidate"].to_pylist() == ["a/accounts/a/models-x", "a/accounts/a/models-y", "a/x"]
-    assert "'a/ /x' would be called 'a/x' here, as 'a/*/x' is" in found.notes[0]
+    assert "'a/ /x' would be called 'a/x' here, as 'a/x' is" in found.notes[0]
+
+
+def test_every_entry_that_is_left_out_is_named() -> None:
+    found = imported(
+        {**MODEL, "id": "a/soon", "expiration_date": "soon"},
+        {**MODEL, "id": "a/cheap", "pricing": {"prompt": "cheap"}},
+        {**MODEL, "id": "a/old", "deprecated": True},
+    )
+    patterns = priced(**{"bedrock/*/x": PRICED})
+
+    assert found.candidates.num_rows == 0
+    assert all(name in note for name, note in zip(("'a/soon'", "'a/cheap'", "'a/old'"), found.notes, strict=True))
+    assert "'bedrock/*/x' is a pattern of names" in patterns.notes[0]
+
+
+def test_model_that_charges_by_image_alone_is_not_free() -> None:
+    found = imported({**MODEL, "pricing": {"prompt": "0", "completion": "0", "image": "0.04"}})
+
+    assert (found.candidates["price_in"].to_pylist(), "charges by image" in found.notes[0]) == ([None], True)
+
+
+def test_free_variant_is_told() -> None:
+    free = {**MODEL, "id": "openai/gpt-4o:free", "pricing": {"prompt": "0", "completion": "0"}}
+
+    assert "a free variant answers few requests a day" in imported(MODEL, free).notes[0]

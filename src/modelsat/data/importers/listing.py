@@ -12,6 +12,7 @@ from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 from modelsat.data.importers import Import
 
 _MILLISECONDS = 1e11
+_FIRST_YEAR = 2015
 
 
 class LeftOutError(Exception):
@@ -36,7 +37,10 @@ class Listing:
                 if row["candidate"] in self.rows:
                     raise LeftOutError(_twice(row, self.rows[row["candidate"]]))
             except (LeftOutError, TypeError, ValueError, InvalidOperation, OverflowError, OSError) as error:
-                self.notes.append(f"model {number} of {where} is left out: {error or type(error).__name__}")
+                reason = str(error) or type(error).__name__
+                name = _name(entry)
+                told = reason if name is None or repr(name) in reason else f"{name!r} cannot be read ({reason})"
+                self.notes.append(f"model {number} of {where} is left out: {told}")
                 continue
             self.rows[row["candidate"]] = row
             self.notes += [f"model {number} of {where}, {row['candidate']!r}: {remark}" for remark in remarks]
@@ -47,6 +51,11 @@ class Listing:
         for row in self.rows.values():
             row["aliases"] = sorted(one for one in row["aliases"] if shared[one] == 1 and one not in self.rows) or None
         return Import(contracts.from_rows(list(self.rows.values()), contracts.CANDIDATES), tuple(self.notes))
+
+
+def _name(entry: object) -> str | None:
+    name = entry.get("id") if isinstance(entry, Mapping) else entry[0] if isinstance(entry, tuple) else None
+    return name if isinstance(name, str) and name else None
 
 
 def _twice(row: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -99,7 +108,9 @@ def day(value: object) -> date | None:
     if isinstance(value, str):
         return datetime.fromisoformat(value).date()
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC).date()
+        at = datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC).date()
+        # A server that knows no day writes 0 or 1.
+        return at if at.year > _FIRST_YEAR else None
     raise ValueError(f"{value!r} is no date")
 
 
@@ -110,8 +121,9 @@ def check_not_retired(retires: date | None, today: date, name: object) -> None:
 
 
 def whole(*values: object) -> int | None:
-    """Return the first positive whole number."""
-    for value in values:
+    """Return the first positive whole number, also as text."""
+    for listed in values:
+        value = int(listed) if isinstance(listed, str) and listed.isascii() and listed.isdigit() else listed
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**31:
             return int(value)
     return None

@@ -65,6 +65,8 @@ def _candidate(name: str, entry: object, today: date, remark: Callable[[str], No
         raise LeftOutError(f"{name!r} is the example that explains the fields")
     if not isinstance(entry, Mapping):
         raise LeftOutError(f"{name!r} is no object")
+    if "*" in name:
+        raise LeftOutError(f"{name!r} is a pattern of names and no model")
     mode = entry.get("mode")
     if mode != "chat":
         raise LeftOutError(f"{name!r} answers no chat: {f'its mode is {mode!r}' if mode else 'it has no mode'}")

@@ -154,6 +154,8 @@ def _candidate(
 def _check_chat(name: str, model: Mapping[str, Any]) -> None:
     if model.get("active") is False:
         raise LeftOutError(f"{name!r} is not active")
+    if model.get("deprecated") is True:
+        raise LeftOutError(f"{name!r} is deprecated")
     kind, chat = model.get("type"), part(model, "capabilities").get("completion_chat", model.get("supports_chat"))
     if isinstance(kind, str) and kind.lower() not in _CHAT_TYPES:
         raise LeftOutError(f"{name!r} answers no chat: its type is {kind!r}")

@@ -97,6 +97,10 @@ def _candidate(model: object, today: date, remark: Callable[[str], None]) -> dic
         raise LeftOutError(f"{name!r} is a router: which model answers, and at which price, depends on the request")
     retires = day(model.get("expiration_date"))
     check_not_retired(retires, today, name)
+    if model.get("deprecated") is True:
+        raise LeftOutError(f"{name!r} is deprecated")
+    if name.endswith(":free"):
+        remark("a free variant answers few requests a day; its price of 0 makes a router prefer it")
     if name.endswith("-latest"):
         remark("the model behind this name may change; its results are then those of another model")
     supported = model.get("supported_parameters")
@@ -117,6 +121,12 @@ def _prices(pricing: Mapping[str, Any], remark: Callable[[str], None]) -> dict[s
     price_in, price_out = per_million(pricing.get("prompt")), per_million(pricing.get("completion"))
     cached = per_million(pricing.get("input_cache_read"))
     request, thinking = amount(pricing.get("request")), per_million(pricing.get("internal_reasoning"))
+    if any(_is_negative(pricing.get(kind)) for kind in ("prompt", "completion")):
+        remark("its price depends on the request and is left unknown where the list says so")
+    other = [kind for kind in ("image", "audio", "image_output", "audio_output") if amount(pricing.get(kind))]
+    if price_in == price_out == 0 and other:
+        remark(f"it charges by {' and '.join(other)} and nothing for tokens, so its price is left unknown")
+        return {"price_in": None, "price_out": None, "price_cached_in": None}
     if request:
         remark(f"it charges {request} USD per request beside its tokens, so its price is left unknown")
         return {"price_in": None, "price_out": None, "price_cached_in": None}
