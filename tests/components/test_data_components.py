@@ -106,7 +106,7 @@ def test_untouched_sample_is_valid(artifact: Artifact, collected: Path, tmp_path
     assert valid
     assert "checks passed" in sentence
     assert sentence in page
-    assert metrics["expectations"] == 18
+    assert metrics["expectations"] == 20
     assert metrics["failed_expectations"] == 1  # the candidate without a price, a warning
 
 
