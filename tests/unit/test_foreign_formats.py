@@ -125,6 +125,12 @@ def test_table_of_embedllm_is_long_with_labels(collect: Collect) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["scores.csv", "data.csv"])
+def test_table_of_another_project_is_one_under_every_name(collect: Collect, name: str) -> None:
+    assert len(scores(collect({name: EMBED}))) == 3
+    assert len(scores(collect({f"bench/{name}": pa.table(BENCH).to_pandas().to_csv()}))) == 6
+
+
 # LLMRouter
 
 ROUTED: dict[str, Any] = {

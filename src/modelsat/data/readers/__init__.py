@@ -34,6 +34,10 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
     together: dict[ModuleType, list[SourceFile]] = defaultdict(list)
     others: list[SourceFile] = []
     for folder in sorted(folders):
+        # A table of another project stays one where it is called scores.csv.
+        projects = foreign_formats.tables(folders[folder])
+        others += projects
+        folders[folder] = [file for file in folders[folder] if file not in projects]
         names = [PurePosixPath(file.name).name for file in folders[folder]]
         reader = next((reader for reader in READERS if reader.claims(names)), None)
         if reader is None:

@@ -52,7 +52,11 @@ def _united(harvests: list[Harvest]) -> Harvest:
 def _kind(columns: set[str]) -> str | None:
     if {"sample_id", "prompt", "eval_name"} <= columns and any(one.endswith((_COST, _RESPONSE)) for one in columns):
         return "routerbench"
-    if {"prompt", "label"} <= columns and columns & {"model_name", "model_id"} and "prompt_id" in columns:
+    if (
+        {"prompt_id", "prompt", "label"} <= columns
+        and columns & {"model_name", "model_id"}
+        and "benchmark" not in columns
+    ):
         return "embedllm"
     if {"query", "model_name", "performance"} <= columns:
         return "llmrouter"

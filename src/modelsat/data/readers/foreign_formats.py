@@ -39,6 +39,12 @@ def read(files: Sequence[SourceFile]) -> tuple[list[Harvest], list[str]]:
     return [reader.read(found) for reader, found in taken.items()], sentences
 
 
+def tables(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """Return the tables that have the columns of another router project."""
+    named = [file for file in files if file.name.lower().removesuffix(".gz").endswith((".csv", ".parquet", ".jsonl"))]
+    return [file for file in named if field_tables.claims(head_of(file))]
+
+
 def noted(sentences: Sequence[str]) -> Harvest:
     """Return a harvest of nothing but remarks."""
     scores, prompts = contracts.SCORES.empty_table(), contracts.PROMPTS.empty_table()
