@@ -12,6 +12,8 @@ from harness_files import row, write_run
 from modelsat.data import collection, validation
 from modelsat.data.collection import Collection
 
+CASES = Path(__file__).parents[2].parent / "shared" / "cases"
+
 
 def question(i: int) -> dict[str, Any]:
     return {"question": f"What is the name of the river number {i}?", "answer": f"river {i}"}
@@ -333,3 +335,34 @@ def test_marks_of_an_unknown_chat_template_are_never_part_of_a_prompt(tmp_path: 
 
     assert merged.prompts.num_rows == 1
     assert any("1 of 2 documents of task 't' of 'lab/m' are left out" in note for note in merged.notes)
+
+
+@pytest.mark.skipif(
+    not CASES.is_dir(), reason="the cases that users brought are not beside this checkout (../shared/cases)"
+)
+@pytest.mark.parametrize(
+    ("case", "n_prompts", "n_candidates"),
+    [
+        ("lm-blimp-empty-context", 0, 0),
+        ("lm-chat-api-arguments", 4, 2),
+        ("lm-copa", 8, 2),
+        ("lm-empty-answers", 120, 2),
+        ("lm-gold-index", 6, 2),
+        ("lm-hidden-folder", 8, 4),
+        ("lm-local-path", 4, 2),
+        ("lm-majority-of-eight", 4, 2),
+        ("lm-option-columns", 4, 2),
+        ("lm-ruler-minus-one", 8, 2),
+        ("lm-samples-dot-json", 4, 2),
+        ("lm-two-chat-templates", 4, 2),
+        ("lm-zero-and-five-shot", 12, 2),
+    ],
+)
+def test_what_users_brought_is_read_whole(case: str, n_prompts: int, n_candidates: int) -> None:
+    merged = collected(CASES / case / "input")
+
+    assert merged.rejects.num_rows == 0
+    assert (merged.prompts.num_rows, merged.candidates.num_rows) == (n_prompts, n_candidates)
+    for text in merged.prompts["prompt"].to_pylist():
+        assert not any(mark in text for mark in ("<|im_", "[INST]", '"role"'))
+        assert text not in ("cause", "effect")

@@ -53,7 +53,9 @@ def open_answer(target: str, doc: Mapping[str, object]) -> tuple[str | None, str
         A number without separators and `number`, or a short text and `exact`.
     """
     text = target.rpartition("####")[2].strip()
-    if _is_index_of_a_list(text, doc):
+    # Some tasks join an object, which gives the names of its fields instead of the answer.
+    is_names = any(isinstance(value, dict) and text == ",".join(map(str, value)) for value in doc.values())
+    if is_names or _is_index_of_a_list(text, doc):
         return None, None
     if _NUMBER.fullmatch(text):
         return text.replace(",", "").replace("$", ""), "number"
@@ -83,7 +85,7 @@ def _compared(
 ) -> int | None:
     """Read the target as the harness does: an index, unless the document's own field holds it as a text."""
     answers = [answer.strip() for answer in continuations]
-    if len(answers) != len(question.choices or ()):
+    if len(answers) != len(question.choices or ()) and not question.labels:
         return None
     field = doc.get(setting.text("doc_to_target"))
     by_text = _only(answers, target)

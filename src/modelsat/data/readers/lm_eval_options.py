@@ -37,8 +37,8 @@ def bare_label(text: str) -> str:
 def listed_under(prompt: str, labels: Sequence[str], doc: object) -> OptionList | None:
     """Return the options that a prompt lists under the given labels, None where it does not list them all in order."""
     bare = [re.escape(bare_label(label)) for label in labels]
-    for before_label in (r"(?:^|\n)[ \t]*", r"(?:^|(?<=\s))"):
-        marks = [re.compile(rf"{before_label}{_OPEN}{label}{_CLOSE}[ \t]*") for label in bare]
+    for before_label in (rf"(?:^|{re.escape(_line_end(prompt))})[ \t]*", r"(?:^|(?<=\s))"):
+        marks = [re.compile(rf"{before_label}{_OPEN}{label}(?:{_CLOSE}|[ \t]+-(?=[ \t]))[ \t]*") for label in bare]
         for first in reversed(list(marks[0].finditer(prompt))):
             spans = [first.span()]
             for mark in marks[1:]:
@@ -70,6 +70,12 @@ def listed(prompt: str, doc: object, target: str) -> OptionList | None:
     return None
 
 
+def listed_again(prompt: str, options: Sequence[str], doc: object) -> OptionList | None:
+    """Return the options of a prompt that lists exactly the given ones, under letters or numbers."""
+    found = (listed_under(prompt, series[: len(options)], doc) for series in _SERIES if len(options) > 1)
+    return next((listing for listing in found if listing and list(listing.options) == list(options)), None)
+
+
 def scalars(doc: object) -> list[str]:
     """Return every text and number of a document, whatever its length."""
     out, waiting = [], [doc]
@@ -90,9 +96,14 @@ def _split(prompt: str, spans: Sequence[tuple[int, int]], labels: Sequence[str],
     rest = prompt[spans[-1][1] :]
     # The last option ends with its line, unless the document knows it to be longer.
     whole = [value for value in scalars(doc) if "\n" in value and rest.startswith(value)]
-    last = max(whole, key=len, default=rest.partition("\n")[0])
+    last = max(whole, key=len, default=rest.partition(_line_end(prompt))[0])
     bare = tuple(bare_label(label) for label in labels)
     return OptionList(prompt[: spans[0][0]].rstrip(), bare, (*options, last.strip()), rest[len(last) :].strip())
+
+
+def _line_end(prompt: str) -> str:
+    """Return what ends a line: some of the harness's own templates hold a backslash and an n instead."""
+    return "\n" if "\n" in prompt.strip() else "\\n"
 
 
 def _most(prompt: str, series: Sequence[str]) -> int:

@@ -10,14 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelsat.data.readers.lm_eval_chat import has_markers, last_user_text
-from modelsat.data.readers.lm_eval_options import OptionList, are_labels, listed, listed_under
+from modelsat.data.readers.lm_eval_options import OptionList, are_labels, listed, listed_again, listed_under
 from modelsat.data.readers.lm_eval_requests import HarnessRequests, last_user_message
 from modelsat.data.readers.lm_eval_shots import leaves, without_examples, without_own_examples
 from modelsat.data.readers.lm_eval_templates import render, render_list
 
+ELSEWHERE = 3
+
 _QUESTIONS = ("question", "query", "problem", "prompt", "instruction", "goal")
 _ASKS = re.compile(r"^(?:question|query|problem|q)\s*[:\uff1a]\s*", re.IGNORECASE)
 _ANSWERS = re.compile(r"\s*\n\s*(?:answer|a|solution|response|output)\s*[:\uff1a]\s*$", re.IGNORECASE)
+_OPTIONS = re.compile(r"\s*\n\s*(?:answer )?(?:options|choices)\s*[:\uff1a]\s*$", re.IGNORECASE)
 _WORDY = 12
 
 
@@ -57,7 +60,8 @@ class HarnessQuestion:
         choices: The options in their order, None where there are none.
         labels: What the options stood under in the prompt; empty where they had no labels.
         doubt: How far the text had to be guessed: 0 as the task's template gives it or as sent without examples and
-            chat template, 1 taken out of a chat, 2 cut out from behind examples.
+            chat template, 1 taken out of a chat, 2 cut out from behind examples, `ELSEWHERE` where the document does
+            not give what was sent, as when the harness shuffled options anew; then its right answer is unknown, too.
     """
 
     prompt: str
@@ -105,7 +109,7 @@ def _rendered(context: object, doc: Mapping[str, object], setting: TaskSetting) 
     if setting.n_shots and not is_multiturn:
         delimiter = setting.text("fewshot_delimiter", "\n\n")
         text, doubt = without_examples(text, doc, delimiter, setting.n_shots), 2
-    return text.strip(), doubt
+    return text.strip(), doubt if exact is None else ELSEWHERE
 
 
 def _without_frame(text: str, doc: Mapping[str, object], setting: TaskSetting) -> str:
@@ -149,9 +153,10 @@ def _listing(
     if setting.output_type != "multiple_choice":
         return listed(text, doc, target)
     if are_labels(answers):
-        return listed_under(text, answers, doc) or _known(text, len(answers), doc)
-    found = listed(text, doc, target)
-    return found if found and list(found.options) == answers else None
+        # A document may show fewer options than the task has labels.
+        shown = (listed_under(text, answers[:n], doc) for n in range(len(answers), 1, -1))
+        return next(filter(None, shown), None) or _known(text, len(answers), doc)
+    return listed_again(text, answers, doc)
 
 
 def _known(text: str, n: int, doc: Mapping[str, object]) -> OptionList | None:
@@ -180,7 +185,7 @@ def _stem(text: str, listing: OptionList | None, doc: Mapping[str, object]) -> s
     """
     after = listing.after if listing else ""
     is_asked_after = any(leaf in after for leaf in leaves(doc))
-    stem = listing.before if listing else text
+    stem = _OPTIONS.sub("", listing.before) if listing else text
     fields = {str(name).lower(): value for name, value in doc.items()}
     for name in _QUESTIONS:
         own = fields.get(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from modelsat.data.readers import lm_eval_documents as documents
 from modelsat.data.readers.lm_eval_gold import is_unclear, open_answer, right_letter, target_text
 from modelsat.data.readers.lm_eval_measures import Measure
-from modelsat.data.readers.lm_eval_question import HarnessQuestion, asked
+from modelsat.data.readers.lm_eval_question import ELSEWHERE, HarnessQuestion, asked
 from modelsat.data.readers.lm_eval_results import HarnessRun
 from modelsat.data.readers.lm_eval_samples import SampleRow, UnusableError, read_rows, with_filters
 from modelsat.io.storage import SourceFile
@@ -78,6 +78,8 @@ def read_sheet(file: SourceFile, run: HarnessRun, task: str) -> SampleSheet:
                 doc, requests = documents.document(row), documents.requests(row)
                 target = target_text(row.content.get("target"))
                 question = asked(requests, doc, target, setting)
+                is_of_another = question is not None and question.doubt == ELSEWHERE
+                target = "" if is_of_another else target
                 same[content_hash] = SheetDocument(
                     documents.document_id(row),
                     content_hash,
