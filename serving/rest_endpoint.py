@@ -9,6 +9,7 @@ from cloudevents.sdk.converters.util import has_binary_headers
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from kserve.errors import InvalidInput, ModelNotReady
+from kserve.model import InferenceVerb
 from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
@@ -26,6 +27,7 @@ logger = logging.getLogger("modelsat.serving")
 MODEL_NAME = "router"
 # Anyone who reaches the port could unload the router for good through these routes of KServe.
 _CLOSED = "/v2/repository"
+_CLOUD_EVENT = "application/cloudevents+json"
 # Of each candidate; null where the catalogue does not say.
 _FACTS = ("candidate", "context_length", "modalities", "tools", "regions")
 
@@ -65,6 +67,20 @@ class StrictPlane(DataPlane):  # type: ignore[misc]
         bundle = self.get_model_from_registry(model_name).bundle
         if asked and (bundle is None or asked != version(bundle)):
             raise NotImplementedError
+
+    async def explain(
+        self, model_name: str, request: Any, headers: dict[str, str] | None = None
+    ) -> tuple[Any, dict[str, str]]:
+        """Answer the verb `explain`; KServe would send the request's headers back, its authorization included."""
+        model = await self.get_model(model_name)
+        response, answered = await model(request, verb=InferenceVerb.EXPLAIN, headers=headers)
+        # By these alone `encode` sees that a CloudEvent was sent and that one has to be answered.
+        kept = {
+            name: value
+            for name, value in (headers or {}).items()
+            if name.startswith("ce-") or (name == "content-type" and value == _CLOUD_EVENT)
+        }
+        return response, kept | answered
 
     def decode(self, body: Any, headers: Any, *args: Any, **kwargs: Any) -> Any:
         """Read a v1 body: KServe decodes JSON only under the exact content type.

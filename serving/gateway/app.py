@@ -188,10 +188,11 @@ class Gateway:
 
     async def readyz(self) -> Response:
         """Say whether `auto` can be answered, and which upstreams are out."""
-        if await self.decider.is_ready():
-            out = self.health.standing()
-            return JSONResponse({"status": "ready"} | ({"upstreams_out": out} if out else {}))
-        return errors.answer(Refused(503, "the router endpoint is not ready and no candidate is known to be best", 1))
+        fault = await self.decider.fault()
+        if fault:
+            return errors.answer(Refused(503, fault, 1))
+        out = self.health.standing()
+        return JSONResponse({"status": "ready"} | ({"upstreams_out": out} if out else {}))
 
     def _kept(
         self, request: Request, chat: ChatRequest, decision: RoutingDecision, told: Mapping[str, str]

@@ -26,6 +26,7 @@ from serving.refusal import Refused
 
 ROUTED, STAYED, HELD_BACK, EXPLICIT, FALLBACK = "routed", "stayed", "held back", "explicit", "fallback"
 EXPLORED = "explored"
+_NO_UPSTREAM = "no allowed candidate of the router has an upstream; add one to the gateway's file"
 _DESCRIBE_SECONDS = 5.0
 """How long the endpoint is not asked again what its candidates can do."""
 
@@ -130,6 +131,12 @@ class Decider:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
             return self._fallback(chat, previous, needed, str(error))
+        except Refused:
+            # The endpoint finds fault with the names that this gateway sent; the client sent none of them.
+            await self._describe()
+            if self._catalogue.order and not reachable & set(self._catalogue.order):
+                raise Refused(503, _NO_UPSTREAM, 60) from None
+            raise
         self._best_single.learn(routed, reachable if "available" in asked else None)
         if self._catalogue.router_version != routed.router_version:
             await self._describe()
@@ -137,7 +144,7 @@ class Decider:
         rows = [row for row in ranking.rows(routed.ranking) if row["success_probability"] is not None]
         ranked = [row for row in rows if row["candidate"] in available]
         if not ranked:
-            raise Refused(503, "no allowed candidate of the router has an upstream; add one to the gateway's file", 60)
+            raise Refused(503, _NO_UPSTREAM, 60)
         by_name = {row["candidate"]: row for row in ranked}
         ranked = [by_name[name] for name in self._able(list(by_name), needed)]
         waits = stickiness.awaits_tool(chat.messages)
@@ -170,9 +177,19 @@ class Decider:
         self.escalation.count(client, order[0] == dearest)
         return ([*order[1:], order[0]], HELD_BACK) if held_back else (order, outcome)
 
-    async def is_ready(self) -> bool:
-        """Say whether `auto` can be answered: the endpoint has a router, or the best single candidate is known."""
-        return bool(self._standing_order()) or await endpoint.is_ready(self._client, self._url, self._deadline_seconds)
+    async def fault(self) -> str:
+        """Return in one sentence why `auto` cannot be answered; empty where it can.
+
+        It can where a candidate with an upstream may be chosen: by the endpoint's router, or as the best single
+        candidate while the endpoint does not answer.
+        """
+        if not self._standing_order():
+            fault = await endpoint.fault(self._client, self._url, self._deadline_seconds)
+            if fault:
+                return f"{fault}, and no candidate is known to be best"
+            await self._describe()
+        known = self._standing_order()
+        return "" if not known or set(known) & set(self._upstreams) else _NO_UPSTREAM
 
     async def _describe(self) -> None:
         """Learn what is known of the candidates, once for each version of the router."""

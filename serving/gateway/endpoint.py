@@ -89,14 +89,22 @@ async def rank(client: httpx.AsyncClient, url: str, asking: Asking, deadline_sec
         raise ServiceError("router endpoint answered no ranking") from None
 
 
-async def is_ready(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> bool:
-    """Say whether the endpoint has a router."""
+async def fault(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> str:
+    """Return in one sentence why the endpoint would rank nothing for this gateway; empty where it would."""
     try:
         async with asyncio.timeout(deadline_seconds):
-            response = await client.get(url.rstrip("/") + _READY)
-    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL):
-        return False
-    return response.status_code == httpx.codes.OK
+            ready = await client.get(url.rstrip("/") + _READY)
+            # Readiness is open to all; only a route behind the login says whether our token is accepted.
+            told = await client.get(url.rstrip("/") + _METADATA, headers=_login())
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"the router endpoint does not answer ({type(error).__name__}); check --endpoint"
+    if told.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return (
+            f"the router endpoint refuses this gateway's token (HTTP {told.status_code}); set {LOGIN} to one of its own"
+        )
+    if ready.status_code != httpx.codes.OK:
+        return f"the router endpoint is not ready (HTTP {ready.status_code})"
+    return ""
 
 
 async def describe(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> ServedCatalogue:

@@ -9,6 +9,7 @@ It asks the gateway's `/v1/route`; `docs/gateway.md` says which environment vari
 not answer, the request goes to the deployment named as default, or fails as an unknown model would.
 """
 
+import logging
 import os
 from typing import Any
 
@@ -17,6 +18,7 @@ import httpx
 AUTO = "auto"
 URL, TOKEN, DEFAULT = "MODELSAT_GATEWAY_URL", "MODELSAT_GATEWAY_TOKEN", "MODELSAT_DEFAULT_MODEL"
 _TIMEOUT_SECONDS = 2.0
+logger = logging.getLogger("modelsat.litellm")
 _CHAT = ("completion", "acompletion")
 
 
@@ -38,11 +40,40 @@ async def routed(data: dict[str, Any], call_type: str, transport: httpx.AsyncBas
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, transport=transport) as client:
             response = await client.post(os.environ[URL].rstrip("/") + "/v1/route", json=asked, headers=login)
             chosen = response.raise_for_status().json()["model"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         chosen = os.environ.get(DEFAULT)
+        instead = f"{chosen} ({DEFAULT}) answers" if chosen else f"the request fails; {DEFAULT} would name a stand-in"
+        logger.error("modelsat did not choose for 'auto': %s; %s", _remedy(error), instead)
     # `modelsat` is for the router; an upstream may refuse a field that it does not know.
     rest = {name: value for name, value in data.items() if name != "modelsat"}
     return {**rest, "model": chosen or AUTO}
+
+
+def _remedy(error: Exception) -> str:
+    """Return in one sentence what failed and what to do; prompts and tokens are in no sentence."""
+    if not os.environ.get(URL):
+        return f"{URL} is not set; set it to the gateway's address, without /v1"
+    if isinstance(error, httpx.HTTPStatusError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return f"the gateway refuses the token (HTTP {status}); set {TOKEN} to one of its MODELSAT_GATEWAY_TOKENS"
+        if status == 404:
+            return f"{URL} has no /v1/route (HTTP 404); set it to the address of `modelsat gateway`, without /v1"
+        if status == 400:
+            return f"the gateway finds fault with the request (HTTP 400): {_said(error.response)}"
+        return f"the gateway answers HTTP {status}: {_said(error.response)}; its /readyz and its log say more"
+    if isinstance(error, httpx.TimeoutException):
+        return f"the gateway is silent for {_TIMEOUT_SECONDS:g} s; look at its /readyz"
+    if isinstance(error, httpx.HTTPError):
+        return f"the gateway does not answer ({type(error).__name__}); check {URL} and that `modelsat gateway` runs"
+    return f"what answers at {URL} is no gateway of modelsat ({type(error).__name__}); correct the address"
+
+
+def _said(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return "no reason given"
 
 
 def __getattr__(name: str) -> Any:

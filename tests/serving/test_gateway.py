@@ -494,6 +494,44 @@ def test_gateway_is_ready_with_its_endpoint_or_with_a_best_single(
     assert ask.client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("preferences", [{}, {"cost_weight": 0.5}])
+def test_gateway_whose_upstreams_the_router_does_not_know_is_not_ready_and_answers_503(
+    endpoint: Endpoint, preferences: dict[str, float]
+) -> None:
+    """A cost weight makes the gateway name its candidates, and the endpoint find fault with them: not the client's."""
+    stranger = {"stranger": upstreams.Upstream("http://127.0.0.1:1/v1", "stranger")}
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}], "modelsat": preferences}
+
+    with served(create_app(stranger, endpoint.url)) as base:
+        ready = httpx.get(f"{base}/readyz")
+        answer = httpx.post(f"{base}/v1/chat/completions", json=body)
+        still = httpx.get(f"{base}/readyz")
+
+    assert (ready.status_code, answer.status_code, still.status_code) == (503, 503, 503)
+    for one in (ready, answer, still):
+        sentence = one.json()["error"]["message"]
+        assert sentence == "no allowed candidate of the router has an upstream; add one to the gateway's file"
+
+
+def test_fault_of_a_client_s_own_preferences_stays_a_400(start: Callable[..., Ask], called: Upstream) -> None:
+    assert start()(modelsat={"cost_weight": 0.5, "quality_floor": 5}).status_code == 400
+
+
+def test_gateway_whose_token_the_endpoint_refuses_is_not_ready(
+    start: Callable[..., Ask], start_endpoint: Callable[..., Endpoint], three: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = start_endpoint("--bundle", str(three[0]), environment={"MODELSAT_ENDPOINT_TOKENS": "sesame"})
+    ask = start(closed.url)
+
+    monkeypatch.setenv("MODELSAT_ENDPOINT_TOKEN", "wrong")
+    refused = ask.client.get("/readyz")  # type: ignore[attr-defined]
+    monkeypatch.setenv("MODELSAT_ENDPOINT_TOKEN", "sesame")
+    let_in = ask.client.get("/readyz")  # type: ignore[attr-defined]
+
+    assert (refused.status_code, let_in.status_code) == (503, 200)
+    assert "set MODELSAT_ENDPOINT_TOKEN" in refused.json()["error"]["message"]
+
+
 def test_client_beyond_its_pace_is_a_429(start: Callable[..., Ask], called: Upstream) -> None:
     ask = start(per_minute=6)
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from endpoint_process import Endpoint
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from local_servers import closed_port, served
 
 from serving import tokens
@@ -56,6 +58,45 @@ def test_default_answers_where_the_gateway_does_not(gateway: str, monkeypatch: p
         with_default = routed({"model": "auto", "messages": MESSAGES})
 
     assert (without["model"], with_default["model"]) == ("auto", "cheap")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "remedy"),
+    [
+        ("MODELSAT_GATEWAY_TOKEN", "wrong", "refuses the token (HTTP 401); set MODELSAT_GATEWAY_TOKEN"),
+        ("MODELSAT_GATEWAY_URL", "", "MODELSAT_GATEWAY_URL is not set"),
+        ("MODELSAT_GATEWAY_URL", "{url}/v1", "has no /v1/route (HTTP 404)"),
+        ("MODELSAT_GATEWAY_URL", "{nobody}", "does not answer (ConnectError); check MODELSAT_GATEWAY_URL"),
+        ("MODELSAT_GATEWAY_URL", "{page}", "is no gateway of modelsat (JSONDecodeError); correct the address"),
+    ],
+)
+def test_each_failure_is_logged_with_its_remedy_and_without_token_or_prompt(
+    gateway: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    setting: str,
+    value: str,
+    remedy: str,
+) -> None:
+    page = FastAPI()
+    page.add_api_route("/v1/route", lambda: HTMLResponse("<title>Log in</title>"), methods=["POST"])
+    with closed_port() as nobody, served(page) as login:
+        monkeypatch.setenv(setting, value.format(url=gateway, nobody=nobody, page=login))
+        data = routed({"model": "auto", "messages": MESSAGES})
+
+    assert data["model"] == "auto"
+    (record,) = [one for one in caplog.records if one.name == "modelsat.litellm"]
+    assert record.levelname == "ERROR"
+    assert remedy in record.getMessage()
+    assert "MODELSAT_DEFAULT_MODEL would name a stand-in" in record.getMessage()
+    assert not [word for word in ("sesame", "wrong", "2 + 2") if word in record.getMessage()]
+
+
+def test_refusal_of_the_gateway_is_logged_in_its_own_words(gateway: str, caplog: pytest.LogCaptureFixture) -> None:
+    routed({"model": "auto", "messages": MESSAGES, "modelsat": {"cost_weight": 7}})
+
+    assert "(HTTP 400): " in caplog.text
+    assert "cost_weight" in caplog.text
 
 
 def test_refused_token_is_no_answer(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -360,6 +360,40 @@ def test_explanation_comes_where_it_is_asked_for(endpoint: Endpoint) -> None:
     assert endpoint.infer(["x"] * 17, {"explain": True}).json["error"].endswith("send at most 16 with an explanation")
 
 
+@pytest.mark.parametrize("verb", ["explain", "predict"])
+def test_answer_of_v1_carries_none_of_the_request_s_headers(endpoint: Endpoint, verb: str) -> None:
+    sent = {
+        "authorization": "Bearer secret",
+        "cookie": "session=secret",
+        "x-own": "secret",
+        "content-type": "text/plain",
+    }
+
+    answer = endpoint.ask("POST", f"/v1/models/router:{verb}", json.dumps({"instances": [FORTY]}).encode(), sent)
+
+    told = {name.lower(): value for name, value in answer.headers.items()}
+    assert answer.status == 200
+    assert told["content-type"] == "application/json"
+    assert told.keys() <= {"content-type", "content-length", "date"}
+
+
+def test_explained_cloud_event_is_answered_as_one(endpoint: Endpoint) -> None:
+    event = {
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-source": "test",
+        "ce-type": "asked",
+        "authorization": "Bearer s",
+    }
+    body = json.dumps({"instances": [FORTY]}).encode()
+
+    answer = endpoint.ask("POST", "/v1/models/router:explain", body, event | {"content-type": "application/json"})
+
+    told = {name.lower(): value for name, value in answer.headers.items()}
+    assert (answer.status, told["ce-specversion"]) == (200, "1.0")
+    assert "authorization" not in told
+
+
 def test_metadata_tells_the_version_and_the_best_single(
     start_endpoint: Callable[..., Endpoint], make_bundle: Callable[..., Bundle], tmp_path: Path
 ) -> None:
