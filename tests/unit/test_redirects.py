@@ -12,7 +12,7 @@ from modelsat.cluster.rollout import probing
 from modelsat.errors import ServiceError
 from modelsat.io import notification
 from modelsat.io.chat_endpoint import ChatEndpoint
-from modelsat.onboarding.asking.endpoint import Endpoint
+from modelsat.onboarding.asking.client import Endpoint
 from modelsat.onboarding.asking.pace import RequestPace
 from modelsat.onboarding.asking.settings import AskingSettings
 
