@@ -42,7 +42,7 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/money.py
 	$(BIN)/python benchmarks/batch_budgets.py
 	$(BIN)/python benchmarks/release_stream.py
-	$(BIN)/python benchmarks/foreign.py
+	$(BIN)/python benchmarks/transfer.py
 	$(BIN)/python benchmarks/zoos.py
 	$(BIN)/python benchmarks/many_candidates.py
 	$(BIN)/python benchmarks/routereval.py --mirror

@@ -24,7 +24,7 @@ from modelsat.evaluation.arena import texts_of
 from modelsat.io.atomic import write_json
 from modelsat.rivals import fusion
 from modelsat.rivals.rival import Fit, Labelled
-from modelsat.studies import cross_validation, foreign, newcomers
+from modelsat.studies import cross_validation, newcomers, transfer
 from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("calibration.json")
@@ -54,7 +54,7 @@ def main() -> None:
     collections = {Path(source).name: collect([source]) for source in arguments.sets}
     for rival in arguments.rivals:
         fit, began = fusion.fit_probability if rival == rivals.OURS else rivals.named(rival), time.monotonic()
-        code = fingerprint(fit, cross_validation, foreign, newcomers, statistics)
+        code = fingerprint(fit, cross_validation, newcomers, transfer, statistics)
         if kept.setdefault("rivals", {}).get(rival, {}).get("code") == code:
             continue
         found = {}
@@ -102,9 +102,9 @@ def placed(fit: Fit, train: Labelled, validation: Labelled, test: Labelled, coun
 
 def across(source: Collection, target: Collection, fit: Fit) -> list[float]:
     """Return the errors of a router that was fitted to another set."""
-    cut = foreign.cross(source, target, WIDE)
+    cut = transfer.cross(source, target, WIDE)
     known, asked = (
-        foreign.labelled(one, cut.candidates, embeddings.vectors(every(one), KEPT / "vectors"))
+        transfer.labelled(one, cut.candidates, embeddings.vectors(every(one), KEPT / "vectors"))
         for one in (source, target)
     )
     with threadpool_limits(1):

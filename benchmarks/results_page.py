@@ -14,7 +14,6 @@ import ablations
 import adaptive_order
 import batch_budgets
 import calibration
-import foreign
 import long_context
 import loss_bound
 import many_candidates
@@ -28,6 +27,7 @@ import routereval_page
 import street_clothes
 import training_pairs
 import training_whole
+import transfer
 import zoos
 
 from modelsat.io.atomic import write_json, write_text
@@ -37,7 +37,7 @@ SECTIONS = {
     "money": money_section.section,
     "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
-    "foreign": foreign.section,
+    "transfer": transfer.section,
     "zoos": zoos.section,
     "many_candidates": many_candidates.section,
     "routereval": routereval_page.section,

@@ -221,30 +221,28 @@ def test_no_prompt_has_no_probability(planted: Surface) -> None:
     assert read(planted, np.empty((0, 1, 8), dtype=np.float32)).shape == (0, 3)
 
 
-def test_prompts_like_those_of_training_are_familiar_and_others_are_foreign(
-    planted: Surface, two_kinds: TwoKinds
-) -> None:
-    vectors, _ = two_kinds(200, seed=2)
-    elsewhere = np.eye(8, dtype=np.float32)[None, [7]]
-
-    assert np.median(planted.foreign(vectors)) == 0
-    assert planted.foreign(elsewhere).tolist() == [1.0]
-
-
-def test_in_foreign_parts_candidates_differ_half_as_much(planted: Surface) -> None:
+def test_far_away_candidates_differ_half_as_much(planted: Surface) -> None:
     elsewhere = np.eye(8, dtype=np.float32)[None, [7]]
     steep = replace(planted, familiar=np.array([-2.0, -1.0]))
 
     np.testing.assert_allclose(planted.directions(elsewhere), surface.FLATTEST * steep.directions(elsewhere), rtol=1e-5)
 
 
-def test_familiarity_rises_between_its_two_ends(planted: Surface) -> None:
-    found = replace(planted, centre=np.zeros((1, 2)), landmarks=np.array([[1.0, 0.0]]), familiar=np.array([0.2, 0.6]))
+def test_surface_flattens_between_its_two_ends(planted: Surface) -> None:
+    found = replace(
+        planted,
+        centre=np.zeros((1, 2)),
+        landmarks=np.array([[1.0, 0.0]]),
+        weights=np.zeros((1 + planted.kind_weights.shape[1], 1)),
+        kind_weights=np.zeros((1, planted.kind_weights.shape[1])),
+        intercept=np.ones(1),
+        familiar=np.array([0.2, 0.6]),
+    )
     cosines = np.array([0.1, 0.2, 0.3, 0.6, 0.9])
 
-    told = found.foreign(np.column_stack([cosines, np.sqrt(1 - cosines**2)]))
+    told = found.directions(np.column_stack([cosines, np.sqrt(1 - cosines**2)]))
 
-    np.testing.assert_allclose(told, [1.0, 1.0, 0.75, 0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(told[:, 0], [0.5, 0.5, 0.625, 1.0, 1.0], atol=1e-6)
 
 
 def test_candidates_are_their_means_plus_how_far_the_prompt_goes_along_their_loadings(planted: Surface) -> None:

@@ -43,13 +43,13 @@ class Reranked(Router):
         return out
 
     def read(self, texts: Sequence[str]) -> Prediction:
-        """Read the prompts once; far from fusion's landmarks they are foreign."""
+        """Read the prompts once; fusion measures how foreign they are."""
         probability = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
         foreign = np.zeros(len(texts), dtype=np.float32)
         for part in self.fusion.encoder.passes(texts):
             vectors = self.fusion.encoder.vectors(part)
             probability[part.rows] = self._score(part, vectors)
-            foreign[part.rows] = self.fusion.surface.foreign(vectors)
+            foreign[part.rows] = self.fusion.foreign(vectors)
         return Prediction(probability, self.truncated(texts), foreign)
 
     def _score(self, part: Pass, vectors: np.ndarray) -> np.ndarray:

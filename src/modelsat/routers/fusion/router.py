@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from modelsat.routers.fusion import newcomer
+from modelsat.routers.fusion import foreign, newcomer
+from modelsat.routers.fusion.foreign import ForeignScale
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.profile import Profile
@@ -113,10 +115,14 @@ class Fusion(Router):
         return self.encoder.truncated(texts)
 
     def read(self, texts: Sequence[str]) -> Prediction:
-        """Encode the prompts once and evaluate the surface; prompts far from its landmarks are foreign."""
+        """Encode the prompts once, evaluate the surface, and measure how foreign they are."""
         vectors = self.encoder.encode(texts)
-        foreign = self.surface.foreign(vectors).astype(np.float32)
-        return Prediction(self.from_vectors(vectors), self.truncated(texts), foreign)
+        return Prediction(self.from_vectors(vectors), self.truncated(texts), self.foreign(vectors))
+
+    @cached_property
+    def foreign(self) -> ForeignScale:
+        """Return the scale that says how foreign prompts are, by their vectors."""
+        return foreign.scale(self.surface)
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray:
         """Compare the vectors of the last layer; a question without a vector has no answers from the zoo."""

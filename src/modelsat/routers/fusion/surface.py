@@ -6,8 +6,10 @@ own predictability, not by that of the shared difficulty. A prompt's features ar
 Gaussian kernel on the states of several layers) and the predicted probabilities of its kind; kinds are learned from the
 labels of training prompts and are not needed for routing.
 
-Far from the training prompts the surface flattens: if the nearest landmarks are further away than for almost all
-training prompts, differences between candidates are halved, so the best single candidate is chosen more often.
+Far from the training prompts the surface flattens: differences between candidates shrink from the point where the
+nearest landmarks are further away than for three quarters of the training prompts, and are halved where they are
+further away than for 99 in 100. So the best single candidate is chosen more often there. A prompt is shown as foreign
+only later (`modelsat.routers.fusion.foreign`).
 """
 
 from collections.abc import Sequence
@@ -68,11 +70,7 @@ class Surface:
         """Predict the directions of prompts from their vectors: (n, layers, width) to (n, r)."""
         cosines = self._cosines(vectors)
         predicted = self._features(cosines) @ self.weights + self.intercept
-        return np.asarray(predicted * (1 - (1 - FLATTEST) * self._foreign(cosines)[:, None]))
-
-    def foreign(self, vectors: np.ndarray) -> np.ndarray:
-        """Return the distance of prompts from the training prompts, from 0 for familiar to 1, (n,)."""
-        return self._foreign(self._cosines(vectors))
+        return np.asarray(predicted * (1 - (1 - FLATTEST) * self._far(cosines)[:, None]))
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
         """Return the directions of prompts from the zoo's scores: (n, zoo), NaN where not run, to (n, r)."""
@@ -94,7 +92,7 @@ class Surface:
         kinds = _softmax(self.sharpness * (kernel @ self.kind_weights + self.kind_intercept))
         return np.concatenate([kernel, kinds], axis=1)
 
-    def _foreign(self, cosines: np.ndarray) -> np.ndarray:
+    def _far(self, cosines: np.ndarray) -> np.ndarray:
         least, enough = self.familiar
         return np.asarray(np.clip((enough - _nearest(cosines)) / max(enough - least, 1e-6), 0.0, 1.0))
 

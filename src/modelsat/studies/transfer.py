@@ -1,4 +1,4 @@
-"""A foreign source: a router that is fitted on one set and asked about another, over the candidates that both have.
+"""Transfer: a router that is fitted on one set and asked about another, over the candidates that both have.
 
 Questions that the other set has too are no training prompts: what is measured is how far results carry, not memory.
 """

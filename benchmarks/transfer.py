@@ -1,9 +1,9 @@
 """A foreign source: rivals fitted on one set and asked about another, over the candidates that both have.
 
-    python benchmarks/foreign.py [--sets FOLDER ...] [--rivals NAME ...]
+    python benchmarks/transfer.py [--sets FOLDER ...] [--rivals NAME ...]
 
 All ordered pairs of the sets, once over the candidates that were run on 95 % of both, once over those run on 30 %,
-which are more on fewer prompts. The tables go to `benchmarks/results/foreign.json`; what is there already, with the
+which are more on fewer prompts. The tables go to `benchmarks/results/transfer.json`; what is there already, with the
 same code, is not measured again.
 """
 
@@ -25,11 +25,11 @@ from modelsat.evaluation.arena import texts_of
 from modelsat.io.atomic import write_json
 from modelsat.policy import choice
 from modelsat.rivals.rival import Labelled
-from modelsat.studies import foreign
+from modelsat.studies import transfer
 from modelsat.text import embeddings
 
-INTO = RESULTS.with_name("foreign.json")
-SHARES = (foreign.CORE_SHARE, 0.3)
+INTO = RESULTS.with_name("transfer.json")
+SHARES = (transfer.CORE_SHARE, 0.3)
 RIVALS = (
     rivals.OURS,
     "knn",
@@ -69,15 +69,15 @@ def main() -> None:
     for share in SHARES:
         for names in permutations(collections, 2):
             source, target = (collections[name] for name in names)
-            cut = foreign.cross(source, target, share)
-            known, asked = (foreign.labelled(collections[name], cut.candidates, vectors[name]) for name in names)
+            cut = transfer.cross(source, target, share)
+            known, asked = (transfer.labelled(collections[name], cut.candidates, vectors[name]) for name in names)
             train, validation, test = known.take(cut.train), known.take(cut.validation), asked.take(cut.test)
             pairs = kept.setdefault("pairs", {}).setdefault(f"{100 * share:.0f} %", {})
             table = pairs.setdefault(" to ".join(names), {"rivals": {}})
             table.update(described(cut, train, test))
             for rival in arguments.rivals:
                 fit, began = rivals.named(rival), time.monotonic()
-                code = fingerprint(fit, foreign)
+                code = fingerprint(fit, transfer)
                 if table["rivals"].get(rival, {}).get("code") == code:
                     continue
                 with threadpool_limits(1):
@@ -102,7 +102,7 @@ def gain(test: Labelled, chosen: np.ndarray, best: int) -> list[float]:
     return mean_points(truth[np.arange(len(truth)), chosen] - truth[:, best])
 
 
-def described(cut: foreign.Crossing, train: Labelled, test: Labelled) -> dict:
+def described(cut: transfer.Crossing, train: Labelled, test: Labelled) -> dict:
     """Return sizes and reference lines of a pair."""
     best, truth = single(train), test.outcomes.astype(np.float64)
     return {
@@ -113,7 +113,7 @@ def described(cut: foreign.Crossing, train: Labelled, test: Labelled) -> dict:
         "single": cut.candidates[best],
         "accuracy": round(100 * float(truth[:, best].mean()), 2),
         "references": {
-            OWN: gain(test, foreign.own_best(test.outcomes, cut.fold), best),
+            OWN: gain(test, transfer.own_best(test.outcomes, cut.fold), best),
             ORACLE: mean_points(truth.max(axis=1) - truth[:, best]),
             RANDOM: mean_points(truth.mean(axis=1) - truth[:, best]),
         },
