@@ -11,10 +11,19 @@ from typing import Any
 
 import psutil
 
-from modelsat.errors import ConflictError, InputError, ModelsatError, ValidationFailed
+from modelsat.errors import (
+    ConflictError,
+    InputError,
+    ModelsatError,
+    ResourceError,
+    ServiceError,
+    UnsetVariable,
+    ValidationFailed,
+)
 from modelsat.onboarding.releases import ledger as release_ledger
 from modelsat.onboarding.releases.due import Due
 from modelsat.onboarding.releases.ledger import Lease
+from modelsat.onboarding.releases.refusals import ROW
 from modelsat.onboarding.releases.retraining import RetrainingRules
 from modelsat.steps import watch
 from pipelines import local, one_candidate, services
@@ -69,7 +78,14 @@ class Watch:
     def look(self) -> None:
         """Announce what is new, onboard what is due, then train where that is called for."""
         found = watch.look(
-            self.catalogue, self.results, self.ledger, self._champions, worker(), self.lease_seconds, is_gone=is_gone
+            self.catalogue,
+            self.results,
+            self.ledger,
+            self._champions,
+            worker(),
+            self.lease_seconds,
+            is_gone=is_gone,
+            has_keys=True,
         )
         for release in found.new:
             say(f"{_clock()} new: {release.action} {release.candidate} {release.revision}".rstrip())
@@ -96,8 +112,13 @@ class Watch:
         try:
             tracking_uri = services.mlflow(self.folder).url
             outcome = one_candidate.pipeline(self.folder, name, choices, tracking_uri)
+        except (UnsetVariable, ServiceError, ResourceError) as error:
+            self._wait(one.lease, str(error))
         except (InputError, ValidationFailed) as error:
-            self._settle(one, release_ledger.REFUSED, str(error))
+            if watch.is_as_it_was(self.catalogue, one):
+                self._settle(one, release_ledger.REFUSED, str(error))
+            else:
+                self._wait(one.lease, f"the catalogue changed in between: {error}")
         except ModelsatError as error:
             self._failed(one.lease, str(error))
         else:
@@ -108,10 +129,10 @@ class Watch:
     def _settle(
         self, one: Due, ending: str, sentence: str, outcome: one_candidate.OnboardingOutcome | None = None
     ) -> None:
-        facts: dict[str, Any] = {}
+        facts: dict[str, Any] = {} if ending == release_ledger.ONBOARDED else {ROW: one.row}
         if outcome is not None and outcome.result and one.release.action == "add":
             metrics = outcome.result["metrics"]
-            facts = {
+            facts |= {
                 "share": metrics["share_of_traffic"],
                 "loss_bound": metrics.get("loss_bound", 0.0),
                 "answers": list(outcome.sources),
@@ -123,6 +144,12 @@ class Watch:
         soon = f"the next one comes in {wait.total_seconds():.0f} s at the earliest"
         say(f"{_clock()} attempt {lease.attempt} failed, {soon}: {reason}")
         release_ledger.fail(self.ledger, lease, reason, datetime.now(UTC) + wait)
+
+    def _wait(self, lease: Lease, reason: str) -> None:
+        """Let a release wait for something outside of it, as long as that takes: this is no try that failed."""
+        pause = release_ledger.backoff(lease.attempt)
+        say(f"{_clock()} waits, to be tried again in {pause.total_seconds():.0f} s at the earliest: {reason}")
+        release_ledger.wait(self.ledger, lease, reason, datetime.now(UTC) + pause)
 
     def _end(self, lease: Lease, ending: str, sentence: str, facts: Mapping[str, Any]) -> None:
         try:
@@ -141,6 +168,8 @@ class Watch:
         try:
             tracking_uri = services.mlflow(self.folder).url
             local.run(self.folder, arguments(self.folder, planned.sources, self.recipe, 1, tracking_uri))
+        except (ServiceError, ResourceError) as error:
+            self._wait(lease, str(error))
         except ModelsatError as error:
             self._failed(lease, str(error))
         else:

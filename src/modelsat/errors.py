@@ -24,6 +24,10 @@ class InputError(ModelsatError):
     exit_code = 2
 
 
+class UnsetVariable(InputError):
+    """An environment variable that holds a key is not set: the request is right, and works once it is."""
+
+
 class ValidationFailed(ModelsatError):
     """Collected data breaks its contract; the validation page shows the rows."""
 

@@ -15,10 +15,12 @@ import pytest
 
 from modelsat.bundle import bundle, champions
 from modelsat.bundle.bundle import Bundle
-from modelsat.errors import InputError, ServiceError, ValidationFailed
+from modelsat.errors import InputError, ModelsatError, ServiceError, UnsetVariable, ValidationFailed
+from modelsat.onboarding import order
 from modelsat.onboarding.releases import ledger
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
+from modelsat.steps import watch
 from pipelines import local, one_candidate, services, watch_here
 from pipelines.one_candidate import OnboardingOutcome
 from pipelines.watch_here import Watch
@@ -98,7 +100,9 @@ def test_release_is_onboarded_once_however_often_it_is_looked_at(folder: Path, e
 
 
 @pytest.mark.parametrize("error", [ValidationFailed("copied"), InputError("no questions")])
-def test_refusal_is_final_and_tells_why(folder: Path, edge: dict[str, Any], error: Exception) -> None:
+def test_refusal_stands_while_the_row_is_the_same_and_tells_why(
+    folder: Path, edge: dict[str, Any], error: Exception
+) -> None:
     edge["good"] = error
 
     shown = look(folder) + look(folder)
@@ -116,8 +120,124 @@ def test_gate_that_keeps_the_champion_refuses(folder: Path, edge: dict[str, Any]
     assert ending(folder, "good") == "refused"
 
 
+@pytest.mark.parametrize("change", ["endpoint: http://localhost:2/v1", "revision: '2'", "price_in: 3"])
+def test_refused_release_is_tried_again_once_its_row_has_changed(
+    folder: Path, edge: dict[str, Any], change: str
+) -> None:
+    edge["good"] = InputError("no")
+    look(folder)
+    edge.pop("good")
+    rows = CATALOGUE.replace('{candidate: good, endpoint: "http://localhost:1/v1"}', "{candidate: good, ROW}")
+    before = "" if change.startswith("endpoint") else 'endpoint: "http://localhost:1/v1", '
+    (folder / "catalogue.yaml").write_text(
+        rows.replace("ROW", before + change.replace("http://localhost:2/v1", '"http://localhost:2/v1"'))
+    )
+
+    look(folder)
+    look(folder)
+
+    assert edge["calls"].count("good") == 2
+    assert "onboarded" in {
+        one.status for one in watch.listing(str(folder / "ledger"), "", "", "")[0] if one.candidate == "good"
+    }
+
+
+def test_refused_release_is_not_tried_again_for_another_alias_or_another_row(
+    folder: Path, edge: dict[str, Any]
+) -> None:
+    edge["good"] = InputError("no")
+    look(folder)
+    rows = CATALOGUE.replace("{candidate: good,", "{candidate: good, aliases: [org/good],").replace(
+        "{candidate: bad, price_in: cheap}", "{candidate: bad, price_in: 1}"
+    )
+    (folder / "catalogue.yaml").write_text(rows)
+
+    look(folder)
+
+    assert edge["calls"].count("good") == 1
+
+
+def test_catalogue_that_is_broken_while_a_release_is_worked_on_refuses_nothing(
+    folder: Path, edge: dict[str, Any]
+) -> None:
+    whole = (folder / "catalogue.yaml").read_text()
+
+    def broken(_: Path, candidate: str, *__: Any) -> OnboardingOutcome:
+        (folder / "catalogue.yaml").write_text("- {candidate: good")
+        order.place(candidate, "add", str(folder / "catalogue.yaml"), str(folder / "champions"))
+        raise AssertionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_candidate, "pipeline", broken)
+        shown = look(folder)
+    (folder / "catalogue.yaml").write_text(whole)
+
+    assert shown.count("the catalogue changed in between: the catalogue has no candidate") == 2
+    assert (ending(folder, "good"), ending(folder, "better")) == (None, None)
+
+
+def test_negative_price_of_one_row_refuses_no_other_release(folder: Path, edge: dict[str, Any]) -> None:
+    """As a user lived it: every onboarding read the whole catalogue and failed at the row of somebody else."""
+    (folder / "catalogue.yaml").write_text(CATALOGUE.replace("price_in: cheap", "price_in: -1"))
+
+    def place(_: Path, candidate: str, choices: Any, tracking_uri: str) -> OnboardingOutcome:
+        placed = order.place(candidate, choices["action"], choices["catalogue"], str(folder / "champions"))
+        return OnboardingOutcome(True, f"{placed.change.candidate} is in", PROMOTED)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one_candidate, "pipeline", place)
+        shown = look(folder)
+    assert "row 3 of catalogue" in shown
+    assert (ending(folder, "good"), ending(folder, "better")) == ("onboarded", "onboarded")
+
+    (folder / "catalogue.yaml").write_text(CATALOGUE.replace("price_in: cheap", 'endpoint: "http://localhost:1/v1"'))
+    look(folder)
+
+    assert edge["calls"] == ["bad"]
+
+
+def test_release_waits_for_the_variable_of_its_key_and_is_taken_on_once_it_is_set(
+    folder: Path, edge: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = '{candidate: good, api_key_env: GOOD_API_KEY, endpoint: "http://localhost:1/v1"}'
+    (folder / "catalogue.yaml").write_text(f"- {row}")
+
+    shown = look(folder)
+    listed, _ = watch.listing(str(folder / "ledger"), str(folder / "catalogue.yaml"), "", str(folder / "champions"))
+    assert edge["calls"] == []
+    assert "'good' waits: the environment variable GOOD_API_KEY is not set" in shown
+    assert [(one.status, one.candidate) for one in listed] == [("waiting", "good")]
+    monkeypatch.setenv("GOOD_API_KEY", "a-key")
+
+    look(folder)
+
+    assert ending(folder, "good") == "onboarded"
+
+
+def test_variable_that_is_unset_during_the_work_is_no_refusal(folder: Path, edge: dict[str, Any]) -> None:
+    edge["good"] = UnsetVariable("the environment variable GOOD_API_KEY is not set")
+
+    assert "waits, to be tried again in 60 s at the earliest: the environment variable" in look(folder)
+    assert ending(folder, "good") is None
+
+
+def test_endpoint_that_stays_away_is_waited_for_and_never_given_up(folder: Path, edge: dict[str, Any]) -> None:
+    edge["good"] = ServiceError("the endpoint answers status 503")
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    for _ in range(8):
+        look(folder)
+        for path in (folder / "ledger").glob("*.waiting-*.json"):
+            path.write_text(f'{{"reason": "away", "retry_at": "{past}"}}')
+    edge.pop("good")
+
+    look(folder)
+
+    assert edge["calls"].count("good") == 9
+    assert ending(folder, "good") == "onboarded"
+
+
 def test_failure_is_reported_and_tried_again_after_a_while(folder: Path, edge: dict[str, Any]) -> None:
-    edge["good"] = ServiceError("MLflow is down")
+    edge["good"] = ModelsatError("a step of the pipeline failed")
     first = look(folder)
     too_early = look(folder)
     failed = next((folder / "ledger").glob(f"{Release('good').key}.failed-001.json"))
@@ -127,7 +247,7 @@ def test_failure_is_reported_and_tried_again_after_a_while(folder: Path, edge: d
 
     look(folder)
 
-    assert "attempt 1 failed, the next one comes in 60 s at the earliest: MLflow is down" in first
+    assert "attempt 1 failed, the next one comes in 60 s at the earliest: a step of the pipeline failed" in first
     assert "good" not in too_early
     assert edge["calls"].count("good") == 2
     assert ending(folder, "good") == "onboarded"
@@ -165,7 +285,7 @@ def test_training_that_fails_is_tried_again_with_the_same_snapshot(folder: Path,
 
     shown = look(folder, rules)
 
-    assert "attempt 1 failed" in shown
+    assert "waits, to be tried again in 60 s at the earliest: MLflow is down" in shown
     state = ledger.states(str(folder / "ledger"))["retraining-000001"]
     assert (state.attempts, state.failed, state.settled) == (1, True, False)
 

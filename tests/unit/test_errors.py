@@ -9,12 +9,17 @@ from modelsat import errors
 from modelsat.cluster import launch_torchrun
 from modelsat.errors import ModelsatError
 
-CLASSES = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ModelsatError)]
+CLASSES = [ModelsatError, *ModelsatError.__subclasses__()]
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_exit_code_names_its_class(cls: type[ModelsatError]) -> None:
     assert errors.of_exit_code(cls.exit_code) is cls
+
+
+def test_kind_of_bad_input_has_the_exit_code_of_bad_input() -> None:
+    assert errors.UnsetVariable.exit_code == errors.InputError.exit_code
+    assert errors.of_exit_code(2) is errors.InputError
 
 
 def test_unknown_exit_code_is_an_error_all_the_same() -> None:

@@ -124,6 +124,85 @@ def test_settled_release_is_never_worked_on_again(store: str) -> None:
     assert (ending["outcome"], ending["sentence"], ending["facts"]) == ("onboarded", "ada is in", {"share": 0.1})
 
 
+def test_reopened_release_is_worked_on_again_with_all_its_tries_and_ends_anew(store: str) -> None:
+    ledger.announce(store, ADA)
+    lease = begin(store)
+    assert lease is not None
+    ledger.settle(store, lease, ledger.REFUSED, "no")
+
+    assert ledger.reopen(store, state(store), "its row has changed")
+    assert (state(store).settled, state(store).tries, ledger.ending(store, ADA.key)) == (False, 0, None)
+    again = begin(store)
+
+    assert again is not None
+    assert again.attempt == 2
+    ledger.settle(store, again, ledger.ONBOARDED, "yes")
+    ended = ledger.ending(store, ADA.key)
+    assert ended is not None
+    assert (ended["outcome"], begin(store)) == ("onboarded", None)
+
+
+def test_release_is_reopened_once_however_often_that_is_asked_for(store: str) -> None:
+    ledger.announce(store, ADA)
+    assert not ledger.reopen(store, state(store), "it is due anyway")
+    lease = begin(store)
+    assert lease is not None
+    assert not ledger.reopen(store, state(store), "it is being worked on")
+    ledger.settle(store, lease, ledger.REFUSED, "no")
+    seen = state(store)
+
+    assert [ledger.reopen(store, seen, "a person asked") for _ in range(3)] == [True] * 3
+    assert not ledger.reopen(store, state(store), "a person asked")
+
+    assert begin(store) is not None
+    assert begin(store) is None
+
+
+def test_worker_of_before_a_reopening_may_not_settle(store: str) -> None:
+    ledger.announce(store, ADA)
+    slow = begin(store)
+    assert slow is not None
+    ledger.settle(store, slow, ledger.REFUSED, "no")
+    ledger.reopen(store, state(store), "a person asked")
+
+    with pytest.raises(ConflictError, match="was reopened after attempt 1; the next attempt counts"):
+        ledger.settle(store, slow, ledger.ONBOARDED, "done")
+
+
+def test_attempt_that_waits_is_no_try_and_may_be_repeated_when_its_time_has_come(store: str) -> None:
+    ledger.announce(store, ADA)
+    lease = begin(store)
+    assert lease is not None
+
+    ledger.wait(store, lease, "the endpoint is away", NOW + timedelta(seconds=60))
+
+    assert (state(store).attempts, state(store).tries) == (1, 0)
+    pause = ledger.pause(store, state(store))
+    assert pause is not None
+    assert pause["reason"] == "the endpoint is away"
+    assert begin(store, at=NOW + timedelta(seconds=59)) is None
+    assert begin(store, at=NOW + timedelta(seconds=60)) is not None
+
+
+def test_waiting_release_is_free_at_once_when_it_is_reopened(store: str) -> None:
+    ledger.announce(store, ADA)
+    lease = begin(store)
+    assert lease is not None
+    ledger.wait(store, lease, "the endpoint is away", NOW + timedelta(hours=1))
+
+    ledger.reopen(store, state(store), "a person asked")
+
+    assert begin(store) is not None
+
+
+def test_more_attempts_than_three_digits_are_counted() -> None:
+    key = "0" * 20
+
+    stood = ledger.stand([f"{key}.announced.json", *(f"{key}.attempt-{i:03d}.json" for i in range(1, 1201))])
+
+    assert stood[key].attempts == 1200
+
+
 def test_worker_that_was_taken_over_may_not_settle(store: str) -> None:
     ledger.announce(store, ADA)
     slow = begin(store, "slow", seconds=1)

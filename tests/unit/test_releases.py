@@ -8,7 +8,7 @@ import pytest
 
 from modelsat.data import contracts
 from modelsat.onboarding.releases import due as releases
-from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.releases import ledger, refusals
 from modelsat.onboarding.releases.due import ListedCandidates
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
@@ -168,6 +168,32 @@ def test_release_that_was_refused_calls_for_no_training(tmp_path: Path) -> None:
     _, decision = releases.retraining(store, "w", HOUR, RetrainingRules(newcomers=1))
 
     assert not decision.trains
+
+
+def test_refusal_of_an_older_version_reads_and_stays(tmp_path: Path) -> None:
+    """0.1.0 did not write which content of a row was refused."""
+    store, catalogue = str(tmp_path), table({"candidate": "new", "price_in": 1.0})
+    announce(store, catalogue)
+    listed = ListedCandidates.of(catalogue, KNOWN)
+    (one,), _ = releases.due(store, listed, "w", HOUR)
+    ledger.settle(store, one.lease, ledger.REFUSED, "copied")
+
+    assert refusals.reopen_changed(store, releases.of(listed, "feed"), listed.rows) == []
+    assert refusals.reopen_named(store, "new") == [Release("new", source="feed")]
+    assert due(store, catalogue)[0] == ["add new"]
+
+
+def test_release_that_was_given_up_is_taken_on_again_with_its_row(tmp_path: Path) -> None:
+    store, catalogue = str(tmp_path), table({"candidate": "new"})
+    announce(store, catalogue)
+    for i in range(6):
+        releases.due(store, ListedCandidates.of(catalogue, KNOWN), f"w{i}", HOUR, is_gone=lambda _: True)
+    changed = ListedCandidates.of(table({"candidate": "new", "endpoint": "http://other/v1"}), KNOWN)
+
+    assert refusals.reopen_changed(store, releases.of(changed, "feed"), changed.rows) == [Release("new", source="feed")]
+
+    found, _ = releases.due(store, changed, "w", HOUR)
+    assert [one.lease.attempt for one in found] == [7]
 
 
 @pytest.mark.parametrize(("answers", "expected"), [("", False), ("there", True)])

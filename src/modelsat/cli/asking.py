@@ -72,7 +72,7 @@ def ask(
             return
         if catalogue is None or candidate is None or into is None:
             raise InputError("the candidate to ask is missing; give --catalogue, --candidate and --into")
-        row = catalogues.find(catalogues.read(catalogue), candidate)
+        row = catalogues.row(catalogue, candidate)
         settings = asking.AskingSettings(
             endpoint=endpoint,
             questions=questions,

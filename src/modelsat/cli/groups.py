@@ -13,7 +13,7 @@ GROUPS = {
     "Data": ("collect", "validate", "feedback"),
     "Training and evaluation": ("instruct", "evaluate"),
     "Serve": ("route", "explain", "serve", "gateway"),
-    "Models": ("catalogue", "ask", "onboard", "watch", "webhooks"),
+    "Models": ("catalogue", "ask", "onboard", "watch", "releases", "webhooks"),
     "Cluster": ("compile", "submit", "reconcile", "rollback"),
 }
 

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
-from modelsat.cli.machine import RunFolder
+from modelsat.cli.machine import AsJson, RunFolder
+
+Ledger = Annotated[str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")]
+Retry = Annotated[
+    list[str] | None,
+    typer.Option("--retry", help="Reopen this model's releases that were refused or wait; repeatable."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     app.command()(watch)
+    app.command()(releases)
     app.command()(webhooks)
 
 
@@ -20,9 +27,7 @@ def watch(
         str,
         typer.Option(help="Folder or s3:// prefix with results by candidate; models without results are asked."),
     ] = "",
-    ledger: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")
-    ] = "",
+    ledger: Ledger = "",
     every: Annotated[float, typer.Option(min=1, help="Seconds between two checks.")] = 60.0,
     once: Annotated[bool, typer.Option("--once", help="Check once and exit.")] = False,
     train: Annotated[bool, typer.Option("--train/--no-train", help="Retrain when enough models are new.")] = True,
@@ -34,6 +39,7 @@ def watch(
     rate: Annotated[
         float, typer.Option(min=0, help="Maximum requests per second to a candidate; 0 sets no limit.")
     ] = 0.0,
+    retry: Retry = None,
     folder: RunFolder = Path(".run"),
 ) -> None:
     """Onboard new releases of a catalogue, and retrain when enough has changed.
@@ -45,10 +51,12 @@ def watch(
 
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
+    ledger = ledger or str(folder / "ledger")
+    _reopen(ledger, retry)
     Watch(
         folder=folder,
         catalogue=_absolute(catalogue),
-        ledger=ledger or str(folder / "ledger"),
+        ledger=ledger,
         results=_absolute(results),
         choices={"ask_questions": questions, "ask_rate": rate},
         rules=RetrainingRules(newcomers=newcomers) if train else None,
@@ -56,10 +64,51 @@ def watch(
     ).run(every, once)
 
 
-def webhooks(
-    ledger: Annotated[
-        str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")
+def releases(
+    catalogue: Annotated[
+        str, typer.Option(help="Catalogue; adds models that no check has seen yet and what its rows wait for.")
     ] = "",
+    results: Annotated[str, typer.Option(help="Folder or s3:// prefix with results by candidate.")] = "",
+    ledger: Ledger = "",
+    retry: Retry = None,
+    folder: RunFolder = Path(".run"),
+    as_json: AsJson = False,
+) -> None:
+    """List which releases are due, waiting, onboarded or refused, and why.
+
+    Example: modelsat releases --catalogue catalogue.yaml
+
+    Example: modelsat releases --retry my-model
+    """
+    import json
+    from dataclasses import asdict
+
+    from modelsat.io.printed_table import MISSING, PrintedTable, shortened
+    from modelsat.steps import watch as looks
+
+    folder = folder.resolve()
+    ledger = ledger or str(folder / "ledger")
+    _reopen(ledger, retry)
+    listed, faults = looks.listing(ledger, _absolute(catalogue), _absolute(results), str(folder / "champions"))
+    if as_json:
+        typer.echo(json.dumps({"releases": [asdict(one) for one in listed], "unusable_rows": faults}))
+        return
+    if not listed:
+        typer.echo("no release was announced yet; next: modelsat watch --catalogue CATALOGUE")
+    else:
+        heads = ("model", "revision", "action", "status", "when", "why")
+        cells = [
+            (one.candidate, one.revision or MISSING, one.action, one.status, one.at[:16] or MISSING, one.reason)
+            for one in listed
+        ]
+        rows = [[*row[:5], shortened(row[5], 90)] for row in cells]
+        typer.echo(PrintedTable(heads, rows, texts=len(heads)).text())
+    for fault in faults:
+        typer.echo(fault, err=True)
+
+
+def webhooks(
+    ledger: Ledger = "",
     results: Annotated[
         str, typer.Option(help="s3:// prefix with results by candidate that S3 sends events about.")
     ] = "s3://modelsat/results",
@@ -92,6 +141,15 @@ def webhooks(
         ignored=frozenset(ignored or ["modelsat-router"]),
     )
     run(host, port, settings)
+
+
+def _reopen(ledger: str, names: list[str] | None) -> None:
+    from modelsat.onboarding.releases import refusals
+
+    for name in names or []:
+        reopened = refusals.reopen_named(ledger, name)
+        what = ", ".join(f"{one.action} {one.candidate} {one.revision}".rstrip() for one in reopened)
+        typer.echo(f"reopened: {what}" if what else f"{name!r} is done or open already; nothing was reopened", err=True)
 
 
 def _absolute(uri: str) -> str:

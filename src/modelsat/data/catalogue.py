@@ -22,6 +22,7 @@ from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.io.atomic import write_text
+from modelsat.io.near_names import near
 
 _KINDS = (".csv", ".parquet", ".yaml", ".yml")
 _SURPLUS = "fields beyond the header"
@@ -78,6 +79,27 @@ def usable(uri: str) -> tuple[pa.Table, list[str]]:
     return contracts.from_rows(list(rows.values()), contracts.CANDIDATES), faults
 
 
+def row(uri: str, name: str) -> dict[str, Any]:
+    """Return the row of one candidate; broken rows of other candidates do not matter.
+
+    Args:
+        uri: As of `read`.
+        name: Of the candidate, or an alias.
+
+    Raises:
+        InputError: There is no catalogue, no such row, or that row cannot be used.
+    """
+    table, faults = usable(uri)
+    own = [fault for fault in faults if repr(name) in fault]
+    if own:
+        raise InputError(own[0])
+    try:
+        return find(table, name)
+    except InputError as error:
+        left_out = f"; {len(faults)} rows or files cannot be used: {faults[0]}" if faults else ""
+        raise InputError(f"{error}{left_out}") from None
+
+
 def find(catalogue: pa.Table, name: str) -> dict[str, Any]:
     """Return the row of a candidate by its name or an alias.
 
@@ -85,9 +107,12 @@ def find(catalogue: pa.Table, name: str) -> dict[str, Any]:
         InputError: There is none.
     """
     rows = {row["candidate"]: row for row in catalogue.to_pylist()}
-    listed = Roster.of(catalogue).resolve(name)
+    roster = Roster.of(catalogue)
+    listed = roster.resolve(name)
     if listed is None:
-        raise InputError(f"the catalogue has no candidate {name!r}; first entries: {', '.join(list(rows)[:10])}")
+        similar = near(name, roster.canonical)
+        entries = f"first entries: {', '.join(list(rows)[:10])}" if rows else "no row of it can be used"
+        raise InputError(f"the catalogue has no candidate {name!r}{similar}; {entries}")
     return rows[listed]
 
 

@@ -74,7 +74,7 @@ def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) 
     """
     facts: dict[str, Any] = {}
     if catalogue_uri:
-        row = catalogue.find(catalogue.read(catalogue_uri), candidate)
+        row = catalogue.row(catalogue_uri, candidate)
         candidate = str(row["candidate"])
         facts = {field: value for field, value in row.items() if value is not None}
     asked = changes.of(action, candidate, facts.get("revision"))

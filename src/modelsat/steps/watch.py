@@ -8,11 +8,15 @@ from typing import Any
 
 from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
+from modelsat.errors import InputError
 from modelsat.onboarding.change import ANSWERS_AT
 from modelsat.onboarding.releases import due as releases
 from modelsat.onboarding.releases import ledger as release_ledger
+from modelsat.onboarding.releases import listing as listings
+from modelsat.onboarding.releases import refusals
 from modelsat.onboarding.releases.due import Due, ListedCandidates
 from modelsat.onboarding.releases.ledger import Lease, Release
+from modelsat.onboarding.releases.listing import ListedRelease
 from modelsat.onboarding.releases.retraining import RetrainingRules
 
 
@@ -65,6 +69,7 @@ def look(
     lease_seconds: float,
     most: int | None = None,
     is_gone: Callable[[str], bool] = lambda _: False,
+    has_keys: bool = False,
 ) -> FoundReleases:
     """Announce what is new and take the leases of what is due; what is broken stops nobody else.
 
@@ -77,6 +82,7 @@ def look(
         lease_seconds: Longer than an onboarding takes.
         most: So many releases at most; None takes all.
         is_gone: Says of a worker whether it is certain that it will not come back.
+        has_keys: Whether this process asks itself: then a candidate whose key is not set waits for it.
 
     Raises:
         InputError: There is no champion, or no catalogue.
@@ -85,17 +91,50 @@ def look(
     with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
         table, faults = catalogue.usable(catalogue_uri)
         listed = ListedCandidates.of(table, champion.candidates)
-    waiting = [
-        name
-        for name, row in listed.rows.items()
-        if not (name in listed.known_as or row["endpoint"] or releases.results_of(results, name))
-    ]
+    waiting = releases.waiting(listed, results, has_keys)
     listed = listed.without(waiting)
-    new = [release for release in releases.of(listed, catalogue_uri) if release_ledger.announce(ledger, release)]
+    announced = releases.of(listed, catalogue_uri)
+    new = [release for release in announced if release_ledger.announce(ledger, release)]
+    reopened = refusals.reopen_changed(ledger, announced, listed.rows)
     due, notes = releases.due(ledger, listed, worker, lease_seconds, is_gone, most)
-    without_either = [f"{name!r} has neither an endpoint nor results; add one of them" for name in waiting]
+    again = [f"{release.candidate!r} is tried again: its catalogue row has changed" for release in reopened]
     with_scores = tuple((one, _scores(results, one.release)) for one in due)
-    return FoundReleases(tuple(new), with_scores, (*faults, *without_either, *notes))
+    return FoundReleases(tuple(new), with_scores, (*faults, *waiting.values(), *again, *notes))
+
+
+def is_as_it_was(catalogue_uri: str, one: Due) -> bool:
+    """Say whether the row of a release has the content with which it was taken on: only then can it be refused."""
+    if not one.row:
+        return True
+    try:
+        return refusals.content_digest(catalogue.row(catalogue_uri, one.release.candidate)) == one.row
+    except InputError:
+        return False
+
+
+def listing(
+    ledger: str, catalogue_uri: str, results: str, champion_store: str
+) -> tuple[list[ListedRelease], list[str]]:
+    """Return what became of every release, and a sentence per row of the catalogue that cannot be used.
+
+    Args:
+        ledger: Of the releases.
+        catalogue_uri: Catalogue of candidates; "" lists the ledger alone.
+        results: As of `look`.
+        champion_store: Champion records, read where there is a catalogue.
+
+    Raises:
+        InputError: There is no catalogue, or no champion beside it.
+    """
+    listed = listings.of_ledger(ledger)
+    if not catalogue_uri:
+        return listed, []
+    with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
+        table, faults = catalogue.usable(catalogue_uri)
+        candidates = ListedCandidates.of(table, champion.candidates)
+    waiting = releases.waiting(candidates, results, has_keys=True)
+    announced = releases.of(candidates.without(waiting), catalogue_uri)
+    return listings.with_catalogue(listed, ledger, announced, waiting, candidates.rows), faults
 
 
 def plan(

@@ -1,7 +1,6 @@
 """One candidate's exam: which questions it still has to answer, what that costs, and the results folder in the end."""
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,7 @@ from modelsat.data import answers_folder
 from modelsat.errors import InputError
 from modelsat.io.atomic import atomic_file
 from modelsat.io.chat_endpoint import ChatEndpoint
-from modelsat.io.key_variables import fault_in_key_variable
-from modelsat.onboarding.asking import answers_log, bill, questions, results
+from modelsat.onboarding.asking import answers_log, bill, keys, questions, results
 from modelsat.onboarding.asking.answers_log import AnswersLog, Record
 from modelsat.onboarding.asking.bill import Estimate, Prices, Purse
 from modelsat.onboarding.asking.client import Endpoint, request_body
@@ -164,29 +162,11 @@ def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
     name, url = candidate["candidate"], settings.endpoint or candidate.get("endpoint")
     if not url:
         raise InputError(f"candidate {name!r} has no endpoint; add one to its catalogue row, or give --endpoint")
-    variable = candidate.get("api_key_env")
-    fault = fault_in_key_variable(variable) if variable else None
-    if fault is not None:
-        raise InputError(f"api_key_env of candidate {name!r}: {fault}")
-    key = _key(str(variable)) if variable else ""
-    if variable and not key:
-        raise InputError(f"the environment variable {variable} is not set; it holds the key of candidate {name!r}")
+    key = keys.required(candidate)
     try:
         return ChatEndpoint(str(url), _served_as(candidate), key)
     except InputError as error:
         raise InputError(f"candidate {name!r}: {error}") from None
-
-
-def _key(variable: str) -> str:
-    """Return a candidate's key, "" where there is none.
-
-    On a cluster the keys of candidates are files in a mounted secret, the folder `MODELSAT_KEYS`.
-    """
-    mounted = os.environ.get("MODELSAT_KEYS")
-    if mounted is None:
-        return os.environ.get(variable, "").strip()
-    file = Path(mounted, variable)
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def _log_beside(into: Path) -> Path:

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from modelsat.data.aliases import Roster
 from modelsat.io import storage
-from modelsat.onboarding.releases import ledger
+from modelsat.onboarding.asking import keys
+from modelsat.onboarding.releases import ledger, refusals
 from modelsat.onboarding.releases import retraining as retraining_policy
 from modelsat.onboarding.releases.ledger import Lease, Release
 from modelsat.onboarding.releases.retraining import Onboarded, RetrainingDecision
+from modelsat.onboarding.releases.states import ReleaseState
 
 TRIES = 5
 """Attempts at one release or retraining before it is given up."""
@@ -20,10 +22,17 @@ TRIES = 5
 
 @dataclass(frozen=True)
 class Due:
-    """A release that somebody now has the lease to work on."""
+    """A release that somebody now has the lease to work on.
+
+    Attributes:
+        release: Which one.
+        lease: The right to work on it.
+        row: Digest of the catalogue row that counts for it, "" where there is none.
+    """
 
     release: Release
     lease: Lease
+    row: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,26 @@ def of(listed: ListedCandidates, source: str) -> list[Release]:
     return found
 
 
+def waiting(listed: ListedCandidates, results: str, has_keys: bool) -> dict[str, str]:
+    """Return the rows of unknown candidates that cannot be worked on yet, with a sentence on what each waits for.
+
+    Args:
+        listed: The catalogue and the champion's candidates.
+        results: Folder or `s3://` prefix with results by candidate; "" for none.
+        has_keys: Whether the keys of candidates are known here.
+    """
+    notes = {}
+    for name, row in listed.rows.items():
+        if name in listed.known_as or results_of(results, name):
+            continue
+        unset = keys.unset(row) if has_keys else ""
+        if not row["endpoint"]:
+            notes[name] = f"{name!r} has neither an endpoint nor results; add one of them"
+        elif unset:
+            notes[name] = f"{name!r} waits: the environment variable {unset} is not set; it holds its key"
+    return notes
+
+
 def due(
     store: str,
     listed: ListedCandidates,
@@ -112,17 +141,18 @@ def due(
             by = release.source or "somebody"
             notes.append(f"{name!r} is announced by {by} but not in the catalogue; add its row")
             continue
+        row = refusals.content_digest(listed.rows[name]) if name in listed.rows else ""
         lease = ledger.claim(store, state, worker, seconds, is_gone=is_gone)
         if lease is None:
             continue
         if release.action == "add" and name in routed_to:
             ledger.settle(store, lease, ledger.ONBOARDED, f"{name!r} is routed to already")
-        elif lease.attempt > TRIES:
-            sentence = f"{name!r} is given up after {TRIES} attempts; announce another revision, or onboard it by hand"
-            ledger.settle(store, lease, ledger.GIVEN_UP, sentence)
+        elif state.tries >= TRIES:
+            sentence = f"{name!r} is given up after {TRIES} attempts; correct its row, or reopen it with --retry"
+            ledger.settle(store, lease, ledger.GIVEN_UP, sentence, {refusals.ROW: row})
             notes.append(sentence)
         else:
-            claimed.append(Due(replace(release, candidate=name), lease))
+            claimed.append(Due(replace(release, candidate=name), lease, row))
     return claimed, notes
 
 
@@ -160,7 +190,7 @@ def retraining(
         lease = ledger.claim(store, last, worker, seconds, is_gone=is_gone)
         if lease is None:
             return None, retraining_policy.decide(_waiting(store, found, snapshots), True, None, rules)
-        if lease.attempt <= TRIES:
+        if last.tries < TRIES:
             resumed = RetrainingDecision(True, f"attempt {lease.attempt} at retraining {last.key}", snapshots[-1])
             return Retraining(lease, snapshots[-1], _sources(store, snapshots[-1])), resumed
         ledger.settle(store, lease, ledger.FAILED, f"given up after {TRIES} attempts")
@@ -178,9 +208,7 @@ def retraining(
     return Retraining(lease, decision.snapshot, _sources(store, decision.snapshot)), decision
 
 
-def _waiting(
-    store: str, found: dict[str, ledger.ReleaseState], snapshots: Sequence[tuple[str, ...]]
-) -> list[Onboarded]:
+def _waiting(store: str, found: dict[str, ReleaseState], snapshots: Sequence[tuple[str, ...]]) -> list[Onboarded]:
     trained = {key for snapshot in snapshots for key in snapshot}
     waiting = []
     for state in found.values():

@@ -7,7 +7,9 @@ succeeds (`If-None-Match: *` in S3, `O_EXCL` in a folder). However often a relea
     KEY.announced.json       candidate, revision, what is to be done, by whom it was announced
     KEY.attempt-001.json     who works on it, and until when nobody else does (the lease)
     KEY.failed-001.json      why that attempt failed, and when the next one may begin
+    KEY.waiting-001.json     what that attempt waits for outside the release (a key, a server), and until when
     KEY.settled.json         how it ended: onboarded, refused or given up
+    KEY.reopened-001.json    why it is worked on again after attempt 1; how it ends then is KEY.settled-001.json
 
 A worker that is killed leaves an attempt without an end; when its lease is over the next attempt may begin. Whoever was
 slow and comes back finds that its attempt is not the last one any more.
@@ -15,23 +17,21 @@ slow and comes back finds that its attempt is not the last one any more.
 
 import contextlib
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from modelsat.errors import ConflictError, InputError
 from modelsat.io import storage
+from modelsat.onboarding.releases.states import RETRAINING, ReleaseState, settled_mark, stand
 from modelsat.text import rendering
 
 ONBOARDED, REFUSED, GIVEN_UP = "onboarded", "refused", "given up"
 RETRAINED, FAILED = "retrained", "failed"
 RETRAIN = "retrain"
 """Action of a retraining: its revision counts up, and its releases stand in `about`."""
-_NAME = re.compile(r"([0-9a-z-]+)\.(announced|settled|attempt-\d{3}|failed-\d{3})\.json")
 _KEY_LENGTH = 20
-_RETRAINING = "retraining-"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Release:
     def key(self) -> str:
         """Return the same key for the same release, whoever announces it."""
         if self.action == RETRAIN:
-            return f"{_RETRAINING}{self.revision}"
+            return f"{RETRAINING}{self.revision}"
         return rendering.digest(json.dumps([self.candidate, self.revision, self.action]))[:_KEY_LENGTH]
 
 
@@ -77,28 +77,6 @@ class Lease:
     until: datetime
 
 
-@dataclass(frozen=True)
-class ReleaseState:
-    """Where a release stands.
-
-    Attributes:
-        key: Of the release.
-        attempts: How many tries were begun.
-        failed: Whether the last of them failed.
-        settled: Whether it has ended.
-    """
-
-    key: str
-    attempts: int
-    failed: bool
-    settled: bool
-
-    @property
-    def is_retraining(self) -> bool:
-        """Say whether it is a retraining and no candidate's release."""
-        return self.key.startswith(_RETRAINING)
-
-
 def announce(store: str, release: Release) -> bool:
     """Put a release into the ledger; return whether it was new.
 
@@ -113,21 +91,6 @@ def states(store: str) -> dict[str, ReleaseState]:
     return stand(storage.names(store))
 
 
-def stand(names: Sequence[str]) -> dict[str, ReleaseState]:
-    """Read off the names of a ledger's objects where every announced release stands."""
-    marks: dict[str, set[str]] = {}
-    for name in names:
-        found = _NAME.fullmatch(name)
-        if found:
-            marks.setdefault(found[1], set()).add(found[2])
-    out = {}
-    for key in sorted(key for key, found in marks.items() if "announced" in found):
-        attempts = max((int(mark[8:]) for mark in marks[key] if mark.startswith("attempt-")), default=0)
-        failed = f"failed-{attempts:03d}" in marks[key]
-        out[key] = ReleaseState(key, attempts, failed, "settled" in marks[key])
-    return out
-
-
 def release(store: str, key: str) -> Release:
     """Return what was announced under a key.
 
@@ -140,7 +103,23 @@ def release(store: str, key: str) -> Release:
 
 def ending(store: str, key: str) -> dict[str, Any] | None:
     """Return how a release ended, None where it has not."""
-    return _read(store, f"{key}.settled") if f"{key}.settled.json" in storage.names(store) else None
+    state = states(store).get(key)
+    return _read(store, f"{key}.{settled_mark(state.reopened)}") if state is not None and state.settled else None
+
+
+def pause(store: str, state: ReleaseState) -> dict[str, Any] | None:
+    """Return why the last attempt ended and when the next may begin (`reason`, `retry_at`), None where it did not."""
+    if not state.failed:
+        return None
+    kinds = (f"{state.key}.{kind}-{state.attempts:03d}" for kind in ("failed", "waiting"))
+    names = storage.names(store)
+    return next((_read(store, name) for name in kinds if f"{name}.json" in names), None)
+
+
+def attempt(store: str, state: ReleaseState) -> dict[str, Any] | None:
+    """Return the last attempt's `worker` and `until`, None where there was none since the release was reopened."""
+    is_begun = state.attempts != (state.reopened or 0)
+    return _read(store, f"{state.key}.attempt-{state.attempts:03d}") if is_begun else None
 
 
 def claim(
@@ -174,6 +153,25 @@ def fail(store: str, lease: Lease, reason: str, retry_at: datetime) -> None:
     _create(store, f"{lease.key}.failed-{lease.attempt:03d}", {"reason": reason, "retry_at": _text(retry_at)})
 
 
+def wait(store: str, lease: Lease, reason: str, retry_at: datetime) -> None:
+    """End an attempt that something outside the release keeps from success; it does not count as a try."""
+    _create(store, f"{lease.key}.waiting-{lease.attempt:03d}", {"reason": reason, "retry_at": _text(retry_at)})
+
+
+def reopen(store: str, state: ReleaseState, reason: str) -> bool:
+    """Let a release that has ended or pauses be worked on again, at once and with all its tries.
+
+    Reopened twice from the same state, it is reopened once.
+
+    Returns:
+        Whether it is open now; a release that is being worked on, or is due anyway, is left as it is.
+    """
+    if not (state.settled or state.failed):
+        return False
+    _create(store, f"{state.key}.reopened-{state.attempts:03d}", {"reason": reason, "reopened_at": _text(_now())})
+    return True
+
+
 def settle(store: str, lease: Lease, outcome: str, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
     """End a release for good.
 
@@ -193,8 +191,11 @@ def settle(store: str, lease: Lease, outcome: str, sentence: str, facts: Mapping
             f"release {lease.key} was taken over by attempt {state.attempts} while attempt {lease.attempt} of "
             f"{lease.worker} worked on it; its end counts, lengthen the lease if the work takes longer than that"
         )
+    reopened = None if state is None else state.reopened
+    if reopened is not None and lease.attempt <= reopened:
+        raise ConflictError(f"release {lease.key} was reopened after attempt {lease.attempt}; the next attempt counts")
     told = {"outcome": outcome, "sentence": sentence, "attempt": lease.attempt, "settled_at": _text(_now())}
-    if not _create(store, f"{lease.key}.settled", told | {"facts": dict(facts or {})}):
+    if not _create(store, f"{lease.key}.{settled_mark(reopened)}", told | {"facts": dict(facts or {})}):
         raise ConflictError(f"release {lease.key} is settled already; read how it ended")
 
 
@@ -204,10 +205,11 @@ def backoff(attempt: int, first: float = 60.0, most: float = 3600.0) -> timedelt
 
 
 def _is_taken(store: str, state: ReleaseState, now: datetime, is_gone: Callable[[str], bool]) -> bool:
-    if state.attempts == 0:
+    if state.attempts == (state.reopened or 0):
         return False
-    if state.failed:
-        return now < _time(_read(store, f"{state.key}.failed-{state.attempts:03d}")["retry_at"])
+    pausing = pause(store, state)
+    if pausing is not None:
+        return now < _time(pausing["retry_at"])
     last = _read(store, f"{state.key}.attempt-{state.attempts:03d}")
     return now < _time(last["until"]) and not is_gone(str(last["worker"]))
 
