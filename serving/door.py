@@ -79,7 +79,7 @@ class Door:
         try:
             state["client"] = self._let_in(scope, headers)
             await self._take_body(headers, receive, held)
-            self._decompress(headers, held)
+            await self._decompress(headers, held)
             await self.app(scope, _again(b"".join(held), receive), send)
         except _Shut as shut:
             self._on_refused(shut.reason)
@@ -135,12 +135,13 @@ class Door:
             sentence = f"the body did not arrive within {self.limits.body_seconds:g} s; send it again"
             raise _Shut("slow body", 408, sentence) from None
 
-    def _decompress(self, headers: Mapping[str, str], held: list[bytes]) -> None:
+    async def _decompress(self, headers: Mapping[str, str], held: list[bytes]) -> None:
         encoding = headers.get("content-encoding", "")
         if not encoding:
             return
         try:
-            body = decompressed(b"".join(held), encoding, self.limits.most_bytes)
+            # Always in a thread: a few bytes can take long.
+            body = await asyncio.to_thread(decompressed, b"".join(held), encoding, self.limits.most_bytes)
         except Refused as error:
             raise _Shut("encoding", error.status, str(error)) from None
         self._bytes_in_flight += len(body) - sum(map(len, held))

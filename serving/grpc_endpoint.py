@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from modelsat.errors import InputError
-from serving import tensors, tokens
+from serving import tensors, tokens, wire_fields
 from serving.error_objects import as_refusal
 from serving.limits import ClientRates, RequestLimits
 from serving.refusal import Refused
@@ -20,6 +21,7 @@ _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     404: grpc.StatusCode.NOT_FOUND,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
@@ -74,15 +76,17 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         if handler is None or handler.unary_unary is None:
             return handler
-        is_open = details.method.rsplit("/", 1)[-1] in _OPEN
+        name = details.method.rsplit("/", 1)[-1]
 
-        async def guarded(request: Any, context: Any) -> Any:
+        async def guarded(message: bytes, context: Any) -> Any:
             try:
-                if not is_open:
+                if name not in _OPEN:
                     self._let_in(details, context.peer())
                 self._in_flight += 1
                 try:
-                    return await handler.unary_unary(request, context)
+                    if name == "ModelInfer":
+                        wire_fields.require_bounded(message)
+                    return await handler.unary_unary(_parsed(message, handler.request_deserializer), context)
                 finally:
                     self._in_flight -= 1
             except InputError as error:
@@ -92,7 +96,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             except Exception as error:
                 await self._refuse(context, as_refusal(error))
 
-        return grpc.unary_unary_rpc_method_handler(guarded, handler.request_deserializer, handler.response_serializer)
+        # Without a deserializer the handler gets bytes, which are read once the client is known.
+        return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
 
     def _let_in(self, details: grpc.HandlerCallDetails, peer: str) -> None:
         if self._in_flight >= self._limits.most_in_flight:
@@ -114,6 +119,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if refused.retry_after is not None:
             context.set_trailing_metadata((("retry-after", str(refused.retry_after)),))
         await context.abort(_STATUS.get(refused.status, grpc.StatusCode.INTERNAL), str(refused))
+
+
+def _parsed(message: bytes, deserializer: Callable[[bytes], Any]) -> Any:
+    try:
+        return deserializer(message)
+    except DecodeError:
+        raise wire_fields.unreadable() from None
 
 
 def make(address: str, plane: DataPlane, limits: RequestLimits, gate: Gate) -> Any:

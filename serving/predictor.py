@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.policy.preferences import Preferences
 from modelsat.routers.router import Prediction
+from serving import off_loop
 from serving.answers import to_v1, to_v2
 from serving.micro_batches import DEADLINE_SECONDS, MicroBatches
 from serving.questions import OUTPUTS, RoutingRequest, from_v1, from_v2
@@ -113,14 +113,14 @@ class Predictor(Model):  # type: ignore[misc]
         _refusing(routing.check, bundle, texts, preferences)
         _require_room(len(texts), len(bundle.names), preferences)
         reading = await self._read(bundle, texts)
-        ranked = partial(_refusing, routing.rank, bundle, texts, reading, preferences)
-        ranking = await asyncio.to_thread(ranked) if len(texts) * len(bundle.names) > _MOST_AT_ONCE else ranked()
+        is_long = len(texts) * len(bundle.names) > _MOST_AT_ONCE
+        ranking = await off_loop.called(is_long, _refusing, routing.rank, bundle, texts, reading, preferences)
         explained = await self._off_the_loop(_why, bundle, question, reading) if explain else []
         self.telemetry.decided(ranking)
         self.telemetry.decision_seconds.observe(time.monotonic() - began)
         if question.v2:
-            return to_v2(question, self.name, bundle, ranking, explained)
-        return to_v1(bundle, ranking, explained)
+            return await off_loop.called(is_long, to_v2, question, self.name, bundle, ranking, explained)
+        return await off_loop.called(is_long, to_v1, bundle, ranking, explained)
 
     async def _read(self, bundle: Bundle, texts: list[str]) -> Prediction:
         try:

@@ -15,10 +15,11 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
 from modelsat.errors import InputError
-from serving import error_objects, tensors
+from serving import bounded_json, error_objects, off_loop, tensors
 from serving.answers import version
 from serving.door import Door
 from serving.limits import RequestLimits
+from serving.off_loop import LONG_BODY
 from serving.refusal import Refused
 from serving.tensors import json_of
 
@@ -87,13 +88,16 @@ class StrictPlane(DataPlane):  # type: ignore[misc]
 
         Raises:
             InvalidInput: It cannot be read, which is the sender's fault.
+            Refused: It holds too many values (413), or nests too deeply (400).
         """
         try:
             if isinstance(body, bytes) and not has_binary_headers(headers or {}):
                 body = json_of(body, (headers or {}).get("content-type", ""))
                 return self.decode_cloudevent(body)
+            if isinstance(body, bytes):
+                bounded_json.require_bounded(body, tensors.LIMITS)
             return super().decode(body, headers, *args, **kwargs)
-        except (InvalidInput, InputError):
+        except (InvalidInput, InputError, Refused):
             raise
         except Exception as error:
             fault = f"the request cannot be decoded ({type(error).__name__}); check that it is JSON"
@@ -147,7 +151,8 @@ class Rest(RESTServer):  # type: ignore[misc]
             raise ModelNotReady(model_name)
         self.dataplane.require_version(model_name, model_version)
         headers = dict(request.headers)
-        asked = tensors.from_rest(await request.body(), headers, model_name)
+        body = await request.body()
+        asked = await off_loop.called(len(body) > LONG_BODY, tensors.from_rest, body, headers, model_name)
         response, _ = await self.dataplane.infer(model_name=model_name, request=asked, headers=headers)
         content, length = response.to_rest()
         if length is None:

@@ -2,13 +2,13 @@
 
 A string in binary form is its length in 4 bytes, little-endian, and then its bytes; a tensor is its strings one after
 the other. All forms end as a `kserve.InferRequest` whose BYTES tensors hold lists of strings. What is not BYTES stays
-unread: the router has no such input.
+unread: the router has no such input. Values are counted before anything looks at each of them, and KServe's models
+never do: they take microseconds for every one.
 
 Source: Open Inference Protocol v2, Triton's extensions "binary tensor data" and "parameters".
 """
 
 import codecs
-import json
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -20,11 +20,21 @@ from kserve.protocol.rest.v2_datamodels import InferenceRequest
 from pydantic import ValidationError
 
 from modelsat.errors import InputError
+from serving import bounded_json
+from serving.bounded_json import JsonLimits
 
 HEADER_LENGTH = "inference-header-content-length"
 _SIZE = "binary_data_size"
 _SHARED = "shared_memory_region"
 _LENGTH = struct.Struct("<I")
+LIMITS = JsonLimits(most_values=65_536)
+"""Of a body: 1,024 prompts with 60 choices each."""
+MOST_STRINGS = 1024
+"""Of a binary tensor: as many as a request may hold prompts."""
+MOST_TENSORS, MOST_PARAMETERS, MOST_DIMENSIONS = 64, 64, 8
+"""Inputs, or outputs, of a request; parameters of a request or a tensor; dimensions of a tensor."""
+# Codecs that read any bytes in linear time; Python has some that do not.
+_CHARSETS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "iso8859-1", "cp1252")
 # Of Triton's InferParameter; KServe's copy of the message ends before them, so they arrive as unknown fields.
 _DOUBLE_PARAM, _UINT64_PARAM = 4, 5
 
@@ -34,10 +44,12 @@ def json_of(body: bytes, content_type: str = "") -> Any:
 
     Raises:
         InputError: The body is not JSON; the text is in no message.
+        Refused: It holds too many values (413), or nests too deeply (400).
     """
     charset = _charset(content_type)
     try:
-        return json.loads(body if charset == "utf-8" else body.decode(charset))
+        text = body if charset == "utf-8" else body.decode(charset).encode("utf-8", "surrogatepass")
+        return bounded_json.loads(text, LIMITS)
     except (ValueError, RecursionError):
         raise InputError(
             "the body is not valid JSON; send a JSON object, or binary tensors with their "
@@ -55,21 +67,26 @@ def from_rest(body: bytes, headers: Mapping[str, str], model_name: str) -> Infer
 
     Raises:
         InputError: It is malformed.
+        Refused: It holds too many values (413), or nests too deeply (400).
     """
     stated = headers.get(HEADER_LENGTH)
     length = len(body) if stated is None else _header_length(stated, len(body))
     fields = json_of(body[:length], headers.get("content-type", ""))
     rest = body[length:]
-    inputs = fields.get("inputs") if isinstance(fields, dict) else None
-    for tensor in inputs if isinstance(inputs, list) else ():
-        if isinstance(tensor, dict):
-            rest = _take_binary(tensor, rest)
+    data = []
+    for tensor in _tensors(fields, "inputs"):
+        rest = _take_binary(tensor, rest)
+        data.append(_data(tensor))
+    _tensors(fields, "outputs")
     if rest:
         raise InputError(f"{len(rest)} bytes follow the last binary tensor; correct {_SIZE} or the header's length")
     try:
-        return InferRequest.from_inference_request(InferenceRequest.model_validate(fields), model_name)
+        request = InferRequest.from_inference_request(InferenceRequest.model_validate(fields), model_name)
     except ValidationError as error:
         raise InputError(_malformed(error)) from None
+    for tensor, values in zip(request.inputs, data, strict=True):
+        tensor.data = values
+    return request
 
 
 def from_grpc(message: Any) -> InferRequest:
@@ -105,6 +122,33 @@ def from_grpc(message: Any) -> InferRequest:
     return request
 
 
+def _tensors(fields: Any, kind: str) -> list[dict[str, Any]]:
+    """Return the objects in a list of a body; what is none is left for the model of requests to refuse."""
+    listed = fields.get(kind) if isinstance(fields, dict) else None
+    if not isinstance(listed, list):
+        return []
+    if len(listed) > MOST_TENSORS:
+        raise InputError(f"the request has {len(listed)} {kind}; send at most {MOST_TENSORS}")
+    tensors = [tensor for tensor in listed if isinstance(tensor, dict)]
+    for holder in (fields, *tensors):
+        for name, most in (("parameters", MOST_PARAMETERS), ("shape", MOST_DIMENSIONS)):
+            held = holder.get(name)
+            if isinstance(held, dict | list) and len(held) > most:
+                raise InputError(
+                    f"'{name}' of the request or one of its {kind} has {len(held)} entries; at most {most}"
+                )
+    return tensors
+
+
+def _data(tensor: dict[str, Any]) -> list[Any]:
+    """Take a tensor's data out of it; leave what is no list for the model of requests to refuse."""
+    data = tensor.get("data")
+    if not isinstance(data, list):
+        return []
+    tensor["data"] = []
+    return data if tensor.get("name") == "prompt" else []
+
+
 def strings_of(raw: bytes, name: str = "prompt") -> list[bytes]:
     """Return the strings of a binary tensor.
 
@@ -113,11 +157,13 @@ def strings_of(raw: bytes, name: str = "prompt") -> list[bytes]:
         name: Of the tensor, for errors.
 
     Raises:
-        InputError: A length does not fit the bytes.
+        InputError: A length does not fit the bytes, or there are more than 1,024 strings.
     """
     found: list[bytes] = []
     at = 0
     while at < len(raw):
+        if len(found) == MOST_STRINGS:
+            raise InputError(f"input {name[:80]!r} holds more than {MOST_STRINGS} strings; send fewer at once")
         end = at + _LENGTH.size
         if end <= len(raw):
             end += _LENGTH.unpack_from(raw, at)[0]
@@ -190,9 +236,12 @@ def _charset(content_type: str) -> str:
         name, _, value = part.partition("=")
         if name.strip().lower() == "charset":
             try:
-                return codecs.lookup(value.strip().strip("\"'")).name
+                charset = codecs.lookup(value.strip().strip("\"'")).name
             except LookupError:
-                raise InputError(f"charset {value.strip()[:40]!r} is unknown; send UTF-8") from None
+                charset = ""
+            if charset not in _CHARSETS:
+                raise InputError(f"charset {value.strip()[:40]!r} is unknown; send UTF-8")
+            return charset
     return "utf-8"
 
 

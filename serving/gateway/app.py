@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
+from serving import off_loop
 from serving.door import Door
 from serving.gateway import decision_headers, errors, headers
 from serving.gateway.chat_request import AUTO, ChatRequest, parse
@@ -28,6 +29,7 @@ from serving.gateway.telemetry import Telemetry
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.limits import RequestLimits
+from serving.off_loop import LONG_BODY
 from serving.refusal import Refused
 
 DEADLINE_SECONDS = 1.0
@@ -207,7 +209,8 @@ class Gateway:
         self, request: Request, model: str | None = None
     ) -> tuple[ChatRequest, RoutingDecision, float | None]:
         """Return request, decision, and how long it took where the client asks for that."""
-        chat = parse(await request.body(), model)
+        body = await request.body()
+        chat = await off_loop.called(len(body) > LONG_BODY, parse, body, model)
         explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")
         began = time.perf_counter()
         decision = await self.decider.decide(chat, request.state.client, headers.request_id(request), explain)

@@ -9,11 +9,15 @@ from typing import Any
 from modelsat.errors import InputError
 from modelsat.policy import preferences
 from modelsat.policy.preferences import Preferences
+from serving import bounded_json
+from serving.bounded_json import JsonLimits
 from serving.refusal import Refused
 
 AUTO = "auto"
 _ADDITIONS = tuple(name for name in preferences.FIELDS if name not in ("top_k", "available"))
 _MOST_PATTERNS = 200
+LIMITS = JsonLimits(most_values=65_536)
+MOST_MESSAGES = 10_000
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,10 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
         model: What is asked for where the body names no model; None requires one.
 
     Raises:
-        Refused: Something that the gateway has to read is malformed (400).
+        Refused: Something that the gateway has to read is malformed (400), or the body holds too much (413).
     """
     try:
-        fields = json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        fields = bounded_json.loads(body, LIMITS, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise Refused(400, "the request body is not valid JSON; send an object with 'model' and 'messages'") from None
     if not isinstance(fields, dict):
@@ -59,6 +63,8 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
         raise Refused(400, "'messages' is no list of messages; send at least one, with 'role' and 'content'")
+    if len(messages) > MOST_MESSAGES:
+        raise Refused(413, f"the conversation has {len(messages):,} messages; send at most {MOST_MESSAGES:,}")
     additions = fields.pop("modelsat", None)
     return ChatRequest(name, messages, fields, _read_additions({} if additions is None else additions))
 

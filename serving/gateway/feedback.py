@@ -5,7 +5,6 @@ second setting allows it.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +15,8 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from modelsat.feedback import log
+from serving import bounded_json
+from serving.bounded_json import JsonLimits
 from serving.gateway import feedback_ids
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.conversation import routed_text
@@ -28,6 +29,7 @@ from serving.refusal import Refused
 
 HEADER = "x-modelsat-feedback-id"
 _FIELDS = {"feedback_id", "score"}
+_LIMITS = JsonLimits(most_values=64)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Feedback:
 
 def _parsed(body: bytes) -> tuple[str, float]:
     try:
-        told = json.loads(body)
+        told = bounded_json.loads(body, _LIMITS)
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or set(told) != _FIELDS:
