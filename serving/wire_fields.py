@@ -10,7 +10,7 @@ from serving.refusal import Refused
 
 MOST_FIELDS = 8192
 """Of a request: 1,024 prompts, their shapes, parameters and outputs."""
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH, _GROUP, _FIXED32 = 0, 1, 2, (3, 4), 5
 _Nested = Mapping[int, "_Nested"]
 _PARAMETERS: _Nested = {2: {}}
 INFER_REQUEST: _Nested = {4: _PARAMETERS, 5: {4: _PARAMETERS, 5: {}}, 6: {2: _PARAMETERS}}
@@ -48,7 +48,7 @@ def require_bounded(message: bytes, nested: _Nested = INFER_REQUEST, most: int =
                 at += size
             elif kind in (_FIXED64, _FIXED32):
                 at += 8 if kind == _FIXED64 else 4
-            else:
+            elif kind not in _GROUP:
                 raise unreadable()
         if at > end:
             raise unreadable()
