@@ -20,10 +20,11 @@ class Interval:
 def bootstrap_means(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """Resample rows with replacement and average.
 
-    Columns are resampled together, so differences of columns are paired.
+    Columns are resampled together, so differences of columns are paired. A column's mean is over the prompts where it
+    has a value.
 
     Args:
-        values: Shape (prompts, columns), no NaN.
+        values: Shape (prompts, columns), NaN where there is no value; some value in each column.
         resamples: Number of resamples.
         seed: Of the resampling.
 
@@ -32,11 +33,15 @@ def bootstrap_means(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 
     """
     rng = np.random.default_rng(seed)
     n = len(values)
+    known = ~np.isnan(values)
+    filled, overall = np.where(known, values, 0.0), np.nanmean(values, axis=0)
     means = np.empty((resamples, values.shape[1]))
     for start in range(0, resamples, 200):
         size = min(200, resamples - start)
         counts = rng.multinomial(n, np.full(n, 1 / n), size=size)
-        means[start : start + size] = counts @ values / n
+        drawn = np.full((size, 1), n) if known.all() else counts @ known
+        # A resample without any value says nothing: it counts as the mean over all prompts.
+        means[start : start + size] = np.where(drawn > 0, counts @ filled / np.maximum(drawn, 1), overall)
     return means
 
 
@@ -133,3 +138,41 @@ def platt(probabilities: np.ndarray, outcomes: np.ndarray, steps: int = 50) -> t
         if np.abs(change).max() < 1e-8:
             break
     return float(max(weights[0], 0.05)), float(weights[1])
+
+
+def choose_calibration(probabilities: np.ndarray, outcomes: np.ndarray, folds: int = 5) -> tuple[float, float]:
+    """Choose between Platt scaling and leaving probabilities as they are, by cross-validated log-loss.
+
+    Platt scaling is taken where it is better by more than one standard error over prompts: a gain within the noise of
+    the validation prompts has worsened calibration elsewhere.
+
+    Args:
+        probabilities: Predicted success (prompts, candidates), in [0, 1].
+        outcomes: Observed scores of the same shape, NaN where not run.
+        folds: Number of folds; the pairs of one prompt share a fold.
+
+    Returns:
+        Slope and intercept of `platt` on all prompts, or (1, 0).
+    """
+    n = len(probabilities)
+    if n < 2 * folds:
+        return 1.0, 0.0
+    fold = np.random.default_rng(0).permutation(n) % folds
+    gain = np.full(n, np.nan)
+    for held_out in range(folds):
+        inside = fold == held_out
+        scaling = platt(probabilities[~inside], outcomes[~inside])
+        left, scaled = (_log_losses(probabilities[inside], outcomes[inside], *one) for one in ((1.0, 0.0), scaling))
+        asked = ~np.isnan(outcomes[inside])
+        mean = np.where(asked, left - scaled, 0.0).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
+        gain[inside] = np.where(asked.any(axis=1), mean, np.nan)
+    gain = gain[~np.isnan(gain)]
+    if len(gain) < 2 or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+        return 1.0, 0.0
+    return platt(probabilities, outcomes)
+
+
+def _log_losses(probabilities: np.ndarray, outcomes: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    p = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
+    logits = slope * np.log(p / (1 - p)) + intercept
+    return np.asarray(np.logaddexp(0, logits) - outcomes * logits)

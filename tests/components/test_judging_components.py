@@ -190,6 +190,8 @@ def test_page_table_and_metrics_tell_the_same(judge: Callable[..., Judged]) -> N
 
     metrics = judged.outputs["metrics"].metadata
     assert judged.result["metrics"] == metrics
+    assert judged.result["served"]["cost_usd_per_1k"] == metrics["cost_usd_per_1k_queries"]
+    assert len(judged.result["served"]["shares"]) == metrics["served_candidates"]
     assert judged.result["verdict"]["sentence"] == judged.answer[2]
     assert judged.answer[2].split(":")[0] in Path(judged.outputs["report"].path).read_text(encoding="utf-8")
     assert metrics["prompts"] == pq.read_metadata(judged.outputs["decisions"].path).num_rows
@@ -256,7 +258,7 @@ def test_registering_again_for_the_same_run_finds_what_is_there(judge: Callable[
 
 
 def test_registered_run_holds_page_table_and_decisions(
-    judge: Callable[..., Judged], register: Any, mlflow_server: str
+    judge: Callable[..., Judged], register: Any, mlflow_server: str, challenger: Challenger
 ) -> None:
     judged = judge(LENIENT)
     register(judged, "run-1")
@@ -268,6 +270,7 @@ def test_registered_run_holds_page_table_and_decisions(
     assert run.data.tags["verdict"] == "promoted"
     assert run.data.tags["mlflow.note.content"] == judged.answer[2]
     assert run.data.metrics.keys() == judged.result["metrics"].keys()
+    assert run.data.tags["modelsat.served_shares"].startswith(f"{challenger.favourite} 1.0000; ")
     logged = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert logged >= {"evaluation", "routing_decisions.json"}
     described = client.get_model_version(register.model_name, "1").description

@@ -18,7 +18,8 @@ def test_bundle_carries_the_expected_mix_and_the_answers_of_the_aptitude_test(
     make_collection: Callable[..., Collection], texts_in: Callable[..., list[str]], make_bundle: Callable[..., Bundle]
 ) -> None:
     """`adder` is chosen on three of four held-out prompts; every question of the test was put to all three."""
-    texts = texts_in(splits.TRAIN, 8, "Add the numbers") + texts_in(splits.VALIDATION, 2, "Add the numbers")
+    parts = ((splits.TRAIN, 8), (splits.VALIDATION, 2), (splits.TEST, 4))
+    texts = [text for split, n in parts for text in texts_in(split, n, "Add the numbers")]
     scores = np.random.default_rng(0).integers(0, 2, (len(texts), 3))
     collected = make_collection(scores, texts, ("adder", "allround", "speller"))
     taught = instructions.build(collected, tasks=1, questions=4)

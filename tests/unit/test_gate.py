@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from modelsat.errors import InputError
 from modelsat.evaluation.gate import GateRules, judge
 from modelsat.evaluation.verdict import GateOutcome
 
@@ -156,3 +157,30 @@ def test_challenger_that_loses_on_average_by_more_than_the_margin_is_never_promo
 
     if verdict.gain.value < -0.01:
         assert verdict.outcome is GateOutcome.DO_NOT_ROUTE
+
+
+def test_choices_that_cannot_be_judged_count_on_neither_side() -> None:
+    """Of 1,000 prompts 60 are unknown for the challenger and 40 for the champion: 900 decide."""
+    challenger, opponent = paired(200, 50, 750)
+    challenger[-60:], opponent[-100:-60] = np.nan, np.nan
+
+    verdict = judge(challenger, opponent, has_champion=True)
+
+    assert verdict.prompts == 900
+    assert verdict.gain.value == pytest.approx(150 / 900)
+    assert verdict.outcome is GateOutcome.PROMOTED
+
+
+def test_challenger_with_too_many_choices_that_cannot_be_judged_is_refused() -> None:
+    challenger, opponent = paired(200, 50, 750)
+    challenger[-101:] = np.nan
+
+    verdict = judge(challenger, opponent)
+
+    assert verdict.outcome is GateOutcome.DO_NOT_ROUTE
+    assert verdict.reason.startswith("10 % of its choices fall on candidates that were not run on these prompts")
+
+
+def test_routers_without_a_prompt_in_common_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match="no prompt has an outcome of both the challenger's choice and that of"):
+        judge(np.array([1.0, np.nan]), np.array([np.nan, 1.0]))

@@ -1,10 +1,11 @@
 """Pages stand alone: they load nothing, run nothing, and show what people typed as text."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,13 +18,15 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, table
 from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.contest import Contest
 from modelsat.evaluation.table import Evaluation
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
-from modelsat.reports import collected, evaluated, figures, page, trained, validated
+from modelsat.reports import collected, evaluated, figures, page, traffic, trained, validated
 from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import Interval
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil/x onerror=alert(2)>\"'&"
+NOTHING_ELSE: Any = {"withheld": {}, "against_epoch": 0, "digest": "", "data_digest": ""}
 ROUTER = "modelsat router"
 PERFECT = np.array([[0.9, 0.1, 0.5], [0.9, 0.1, 0.5], [0.1, 0.9, 0.5], [0.1, 0.9, 0.5]], dtype=np.float32)
 
@@ -90,6 +93,12 @@ def result(arena: Arena) -> Evaluation:
 
 def verdict(outcome: GateOutcome = GateOutcome.PROMOTED) -> GateVerdict:
     return GateVerdict(outcome, "more accurate: +5.0 points", "best single", Interval(0.05, 0.01, 0.09), 0.3, 100)
+
+
+def contest(
+    arena: Arena, result: Evaluation, judged: GateVerdict, predictions: Mapping[str, np.ndarray], **facts: Any
+) -> Contest:
+    return Contest(judged, result, arena, dict(predictions), {}, **NOTHING_ELSE | facts)
 
 
 def test_page_stands_alone(target: Path) -> None:
@@ -234,7 +243,7 @@ def test_page_of_an_empty_collection_can_be_written(golden: Collection, target: 
 
 
 def test_evaluated_page_stands_alone_and_says_what_was_decided(arena: Arena, result: Evaluation, target: Path) -> None:
-    evaluated.write(arena, result, verdict(), {ROUTER: PERFECT}, ROUTER, target, "footer")
+    evaluated.write(contest(arena, result, verdict(), {ROUTER: PERFECT}), ROUTER, target, "footer")
 
     read = Read(target)
     assert_stands_alone(read)
@@ -255,7 +264,7 @@ def test_evaluated_page_stands_alone_and_says_what_was_decided(arena: Arena, res
 def test_every_verdict_has_its_sentence_and_tone(
     arena: Arena, result: Evaluation, target: Path, outcome: GateOutcome, lead: str, tone: str
 ) -> None:
-    evaluated.write(arena, result, verdict(outcome), {ROUTER: PERFECT}, ROUTER, target)
+    evaluated.write(contest(arena, result, verdict(outcome), {ROUTER: PERFECT}), ROUTER, target)
 
     assert f'<div class="lead {tone}">{lead}: ' in Read(target).source
 
@@ -269,7 +278,8 @@ def test_evaluated_page_escapes_candidates_and_prompts(
     predictions = {ROUTER: np.tile([0.4, 0.6], (6, 1)).astype(np.float32)}
     result = table.evaluate(arena, predictions)
 
-    evaluated.write(arena, result, replace(verdict(), reason=HOSTILE), predictions, ROUTER, target, HOSTILE)
+    held = contest(arena, result, replace(verdict(), reason=HOSTILE), predictions)
+    evaluated.write(held, ROUTER, target, HOSTILE)
 
     read = Read(target)
     assert_stands_alone(read)
@@ -292,7 +302,7 @@ def test_page_without_any_price_has_no_cost_plane(
     arena = arenas.build(make_collection([[1, 0], [0, 1]] * 4, texts, ("a", "b")))
     predictions = {ROUTER: np.tile([0.4, 0.6], (4, 1)).astype(np.float32)}
 
-    evaluated.write(arena, table.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
+    evaluated.write(contest(arena, table.evaluate(arena, predictions), verdict(), predictions), ROUTER, target)
 
     assert "Cost and accuracy" not in Read(target).text
 
@@ -314,7 +324,7 @@ def test_cost_curve_is_drawn_where_one_source_has_no_prices(
     )
     predictions = {ROUTER: np.random.default_rng(0).random((8, 4)).astype(np.float32)}
 
-    evaluated.write(arena, table.evaluate(arena, predictions), verdict(), predictions, ROUTER, target)
+    evaluated.write(contest(arena, table.evaluate(arena, predictions), verdict(), predictions), ROUTER, target)
 
     assert re.search(rf'd="M [^"]*\sL [^"]*"[^>]*stroke: {figures.ACCENT}', Read(target).source)
 
@@ -424,3 +434,35 @@ def test_verdict_of_the_gate_reads_as_a_sentence() -> None:
         "The champion is kept: not surely better: +0.0 points (95 % interval -"
     )
     assert verdicts.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")
+
+
+def test_page_shows_every_served_candidate_and_every_withheld_one(
+    make_collection: Callable[..., Collection], texts_in: Callable[..., list[str]], target: Path
+) -> None:
+    """Four held-out prompts. `a` gets three, `b` one, `idle` none; `patchy` is not served."""
+    nan = float("nan")
+    texts = texts_in(splits.TRAIN, 4, "Prompt") + texts_in(splits.TEST, 4, "Prompt")
+    scores = [[1, 0, 0, 1]] * 5 + [[1, 0, 0, nan]] * 3
+    results = make_collection(scores, texts, ("a", "b", "idle", "patchy"), prices=(1.0, 2.0, 3.0, 4.0))
+    arena = arenas.build(results, served=("a", "b", "idle"))
+    told = {ROUTER: np.float32([[0.9, 0.1, 0, 0]] * 3 + [[0.1, 0.9, 0, 0]])}
+    held = contest(
+        arena, table.evaluate(arena, told), verdict(), told, withheld={"patchy": "run on 62 % of the prompts"}
+    )
+
+    evaluated.write(held, ROUTER, target)
+
+    assert held.shares() == {"a": 0.75, "b": 0.25, "idle": 0.0}
+    assert "1 of 4 candidates are withheld until enough results judge them: patchy." in held.sentence()
+    _, served, withheld = traffic.sections(held, ROUTER)
+    assert served is not None
+    assert withheld is not None
+    assert [row.cells[:3] for row in served.rows] == [
+        ("a", "75.0 %", "100.0 %"),
+        ("b", "25.0 %", "0.0 %"),
+        ("idle", "0.0 %", "–"),
+    ]
+    assert [row.cells for row in withheld.rows] == [("patchy", "run on 62 % of the prompts", "1", "100.0 %", "100.0 %")]
+    read = Read(target)
+    for part in ("Served candidates", "idle", "Withheld candidates", "patchy", held.sentence()):
+        assert part in read.text

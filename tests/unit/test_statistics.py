@@ -218,3 +218,52 @@ def test_platt_scaling_of_a_handful_stays_near_the_identity() -> None:
 
     assert 1.0 < slope < 1.5
     assert abs(intercept) < 0.2
+
+
+def drawn(slope: float, intercept: float, seed: int, prompts: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Draw predictions of three candidates, and outcomes whose log-odds are a line of the predicted ones."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 1.5, (prompts, 3))
+    truth = 1 / (1 + np.exp(-(slope * logits + intercept)))
+    return 1 / (1 + np.exp(-logits)), (rng.random(logits.shape) < truth).astype(float)
+
+
+def test_calibration_is_chosen_where_it_helps() -> None:
+    p, y = drawn(0.5, -0.7, seed=2)
+    y[::7] = NAN
+
+    assert statistics.choose_calibration(p, y) == statistics.platt(p, y)
+
+
+def test_calibrated_predictions_are_left_as_they_are() -> None:
+    """The two numbers that Platt scaling fits to noise would make one in two of these worse."""
+    chosen = [statistics.choose_calibration(*drawn(1.0, 0.0, seed)) for seed in range(10)]
+
+    assert chosen.count((1.0, 0.0)) >= 8
+
+
+def test_calibration_of_a_handful_of_prompts_is_the_identity() -> None:
+    p, y = drawn(0.5, -0.7, seed=3, prompts=9)
+
+    assert statistics.choose_calibration(p, y) == (1.0, 0.0)
+    assert statistics.choose_calibration(np.full((20, 2), 0.3), np.full((20, 2), NAN)) == (1.0, 0.0)
+
+
+def test_chosen_calibration_lowers_the_loss_on_other_prompts() -> None:
+    """Over all shapes of miscalibration: never more than noise above leaving predictions as they are."""
+    for slope, intercept in ((0.5, -0.7), (1.0, 0.0), (1.1, 0.1), (2.0, 0.5)):
+        p, y = drawn(slope, intercept, seed=4)
+        fresh, truth = drawn(slope, intercept, seed=5, prompts=4000)
+        chosen = statistics.choose_calibration(p, y)
+        loss = [penalised_loss(np.array(one), fresh.ravel(), truth.ravel()) for one in (chosen, (1.0, 0.0))]
+
+        assert loss[0] <= loss[1] * 1.001
+
+
+def test_prompts_without_a_value_do_not_count_in_a_mean() -> None:
+    values = np.array([[1.0, 1.0], [0.0, NAN], [1.0, 1.0], [0.0, NAN]])
+
+    resampled = statistics.bootstrap_means(values, resamples=500)
+
+    assert resampled[:, 0].mean() == pytest.approx(0.5, abs=0.05)
+    assert (resampled[:, 1] == 1.0).all()

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
-from modelsat.data import contracts, score_matrix, splits, validation
+from modelsat.data import contracts, prompt_sets, score_matrix, splits, validation
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
@@ -61,7 +61,8 @@ class Instructions:
         candidates: The candidates.
         aptitude_test: The frozen questions.
         cards: The candidates' cards.
-        facts: Digest of the data, story of the test, per-candidate means, licences.
+        facts: Digest of the data, story of the test, per-candidate means, licences; which candidates were run on what
+            (`cores` as of `prompt_sets.cores`, and `ran`, a share of all prompts by candidate).
     """
 
     instructions: pa.Table
@@ -158,9 +159,18 @@ def build(
         "prior_questions": prior.questions,
         "tokens_out": costs.mean_tokens_out(collection.scores, names),
         "summary": validation.summary(collection),
+        "cores": prompt_sets.cores(collection),
+        "ran": _ran(collection),
         "licences": list(collection.licences),
     }
     return Instructions(pairs, collection.prompts, collection.candidates, test.table, table, facts)
+
+
+def _ran(collection: Collection) -> dict[str, float]:
+    """Return on which share of all prompts each candidate was run, in [0, 1]."""
+    prompts = max(collection.prompts.num_rows, 1)
+    counts = Counter(collection.scores["candidate"].to_pylist())
+    return {name: min(counts[name] / prompts, 1.0) for name in collection.candidates["candidate"].to_pylist()}
 
 
 def _pairs(collection: Collection) -> pa.Table:

@@ -15,6 +15,7 @@ def expected(
     candidates: Sequence[str],
     mean_score: Mapping[str, float],
     uncertainty_margin: np.ndarray | None = None,
+    allowed: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Return how often a router without a cost weight chooses each candidate, as shares that sum to 1.
 
@@ -24,11 +25,13 @@ def expected(
         candidates: Their column order.
         mean_score: By candidate; breaks ties.
         uncertainty_margin: Of the router, (candidates,).
+        allowed: Which candidates read which prompts, boolean (prompts, candidates); all by default.
     """
     mine = predictions.filter(pc.equal(predictions["router"], router))["success_probability"]
     probabilities = np.asarray(mine.to_pylist(), dtype=np.float32).reshape(-1, len(candidates))
     means = np.asarray([mean_score.get(name, 0.0) for name in candidates])
-    chosen = choice.choose(probabilities, mean_score=means, uncertainty_margin=uncertainty_margin)
+    chosen = choice.choose(probabilities, allowed, means, uncertainty_margin=uncertainty_margin)
+    chosen = chosen[chosen >= 0]
     counts = np.bincount(chosen, minlength=len(candidates))
     return {name: float(count) / max(len(chosen), 1) for name, count in zip(candidates, counts, strict=True)}
 

@@ -27,18 +27,30 @@ from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
 from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
-from modelsat.statistics import platt
+from modelsat.statistics import choose_calibration
 from modelsat.text.encoder import Encoder, load_language_model, thirds
 
 
 @dataclass(frozen=True)
 class JointChallenger:
-    """The bundle before it is written, its parts, the weight of Model-SAT in [0, 1], and the instructions behind it."""
+    """The bundle before it is written, its parts, and the instructions behind it.
+
+    Attributes:
+        bundle: The bundle, of all candidates.
+        model_sat: A part of it.
+        fusion: The other part.
+        weight: Of Model-SAT, in [0, 1].
+        validation: Success probabilities of validation prompts (n, m), from parts that were not fitted to them.
+        outcomes: Scores there (n, m), NaN where not run.
+        prompts: All prompts with their vectors.
+    """
 
     bundle: Bundle
     model_sat: ModelSat
     fusion: Fusion
     weight: float
+    validation: np.ndarray
+    outcomes: np.ndarray
     prompts: "_Prompts"
 
 
@@ -74,7 +86,8 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
     learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
     weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
-    slope, intercept = platt(rerank(fused, asked_of_few(learned, fused), weight), held_out.targets)
+    mixed = rerank(fused, asked_of_few(learned, fused), weight)
+    calibration = Calibration(*choose_calibration(mixed, held_out.targets))
     # Weight and calibration are fixed now, so the served router may also learn from the validation prompts.
     fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
     bundle = Bundle(
@@ -82,11 +95,11 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         candidates=instructions.candidates,
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
-        calibration=Calibration(slope, intercept),
+        calibration=calibration,
         lineage=lineage(instructions, facts, recipe),
         attribution=attribution(instructions),
     )
-    return JointChallenger(bundle, model_sat, fusion, weight, prompts)
+    return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts)
 
 
 def predict(made: JointChallenger, written: Bundle) -> pa.Table:
@@ -97,8 +110,9 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         written: Its bundle as it was written, with its digest.
 
     Returns:
-        Table of the contract `PREDICTIONS`.
+        Table of the contract `PREDICTIONS`, of the candidates that the written bundle serves.
     """
+    served = [made.bundle.names.index(name) for name in written.names]
     prompts = made.prompts
     test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
     learned = made.model_sat.success_probability(test.texts, StepProgress("scoring held-out prompts"))
@@ -110,7 +124,9 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         FUSION: fused,
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
-    return pa.concat_tables([prediction_rows(name, values, test.ids, written.digest) for name, values in rows.items()])
+    return pa.concat_tables(
+        [prediction_rows(name, values[:, served], test.ids, written.digest) for name, values in rows.items()]
+    )
 
 
 def asked_of_few(joint: np.ndarray, fused: np.ndarray) -> np.ndarray:
@@ -204,7 +220,7 @@ def attribution(instructions: Instructions) -> str:
 
 def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest: str) -> pa.Table:
     """Return one router's probabilities (prompts, candidates) as a table of the contract `PREDICTIONS`."""
-    rows = pa.FixedSizeListArray.from_arrays(probabilities.ravel(), probabilities.shape[1])
+    rows = pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(probabilities).ravel(), probabilities.shape[1])
     columns = {
         "router": [name] * len(ids),
         "bundle_digest": [digest] * len(ids),

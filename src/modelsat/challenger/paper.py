@@ -18,17 +18,27 @@ from modelsat.io.progress import StepProgress
 from modelsat.routers.paper.layout import PaperTokens
 from modelsat.routers.paper.network import rebuild
 from modelsat.routers.paper.router import ModelSatPaper
-from modelsat.statistics import platt
+from modelsat.statistics import choose_calibration
 
 _CALIBRATED_ON = 256
 
 
 @dataclass(frozen=True)
 class PaperChallenger:
-    """The bundle before it is written, and the instructions behind it; the network is not mixed, so `weight` is 1."""
+    """The bundle before it is written, and the instructions behind it.
+
+    Attributes:
+        bundle: The bundle, of all candidates.
+        instructions: What the network was trained on.
+        validation: Success probabilities of some validation prompts (n, m).
+        outcomes: Scores there (n, m), NaN where not run.
+        weight: Of the network, which is not mixed.
+    """
 
     bundle: Bundle
     instructions: Instructions
+    validation: np.ndarray
+    outcomes: np.ndarray
     weight: float = 1.0
 
 
@@ -54,16 +64,18 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     # Each (candidate, order, prompt) is a forward pass, and only two numbers are fitted: some hundred prompts suffice.
     rows = np.random.default_rng(0).permutation(len(held_out.ids))[:_CALIBRATED_ON]
     said = router.success_probability([held_out.texts[i] for i in rows], StepProgress("scoring validation prompts"))
+    outcomes = held_out.targets[rows]
+    calibration = Calibration(*choose_calibration(said, outcomes))
     bundle = Bundle(
         router=router,
         candidates=instructions.candidates,
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
-        calibration=Calibration(*platt(said, held_out.targets[rows])),
+        calibration=calibration,
         lineage=lineage(instructions, facts, recipe),
         attribution=attribution(instructions),
     )
-    return PaperChallenger(bundle, instructions)
+    return PaperChallenger(bundle, instructions, calibration(said), outcomes)
 
 
 def predict(made: PaperChallenger, written: Bundle) -> pa.Table:

@@ -1,7 +1,11 @@
 """The arena: held-out prompts with every candidate's outcome, in which routers are compared.
 
-Prompts of one source form a set. A set's pool is its core candidates, those run on at least 95 % of it, and only
-prompts on which the whole pool was run count: a candidate cannot look better by skipping what is hard.
+A set's pool is its core candidates (`modelsat.data.prompt_sets`), and only prompts on which the whole pool was run
+count: a candidate cannot look better by skipping what is hard.
+
+Routers choose from the pool of each prompt, or, where the served candidates are named, from all of these on every
+prompt, as they do in front of a user. Of several sources with different candidates, a choice may then fall on one that
+was not run on this prompt: it cannot be judged.
 """
 
 from collections.abc import Sequence
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.data import score_matrix, splits
+from modelsat.data import prompt_sets, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.policy import costs
@@ -25,12 +29,13 @@ class Arena:
         texts: What a router reads, length n.
         candidates: Column order, length m.
         truth: Scores, float32 (n, m), NaN where not run.
-        pool: Which candidates may be chosen, boolean (n, m); `truth` has no NaN there.
+        pool: Which candidates reference lines choose from, boolean (n, m); `truth` has no NaN there.
         sets: Which set a prompt belongs to, length n.
         labels: Benchmark and category of each prompt, length n; for reporting only.
         prior: Mean score on the set's training prompts, (n, m), NaN outside the pool.
         label_prior: The same over the training prompts of the same label, shrunk to `prior`, (n, m).
         cost: Expected cost in USD, (n, m), NaN where a price is missing.
+        served: Which candidates routers may choose on every prompt, boolean (m,); None where they choose from `pool`.
     """
 
     prompt_ids: list[str]
@@ -43,6 +48,12 @@ class Arena:
     prior: np.ndarray
     label_prior: np.ndarray
     cost: np.ndarray
+    served: np.ndarray | None = None
+
+    @property
+    def routable(self) -> np.ndarray:
+        """Return which candidates routers choose from, boolean (n, m); where served, `truth` may have NaN there."""
+        return self.pool if self.served is None else np.tile(self.served, (len(self.pool), 1))
 
     @property
     def best_single(self) -> np.ndarray:
@@ -53,8 +64,14 @@ class Arena:
 _LABEL_PRIOR_PROMPTS = 5.0
 
 
-def build(collection: Collection, split: str = splits.TEST) -> Arena:
+def build(collection: Collection, split: str = splits.TEST, served: Sequence[str] | None = None) -> Arena:
     """Set up the arena of one split of a collection.
+
+    Args:
+        collection: The results.
+        split: Which prompts.
+        served: Candidates that are served: routers may choose each of them on every prompt, and reference lines those
+            of them that are in the prompt's pool. None lets all choose from the pool.
 
     Raises:
         InputError: No prompt of the split was answered by two candidates or more.
@@ -63,7 +80,8 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
     names = tuple(collection.candidates["candidate"].to_pylist())
     truth = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
-    sets = _sets(collection, truth)
+    sets = prompt_sets.names(collection, truth)
+    offered = np.ones(len(names), dtype=bool) if served is None else np.isin(names, list(served))
     labels = labels_of(collection)
     pool = np.zeros_like(truth, dtype=bool)
     prior = np.full(truth.shape, np.nan)
@@ -74,6 +92,7 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
         core = score_matrix.core_candidates(truth[rows])
         complete = rows & ~np.isnan(truth[:, core]).any(axis=1)
         train = complete & (parts == splits.TRAIN)
+        core &= offered
         if core.sum() < 2 or not train.any():
             continue
         usable |= complete
@@ -98,6 +117,7 @@ def build(collection: Collection, split: str = splits.TEST) -> Arena:
         prior=prior[keep],
         label_prior=label_prior[keep],
         cost=costs_of(collection, keep),
+        served=None if served is None else offered,
     )
 
 
@@ -138,28 +158,3 @@ def costs_of(collection: Collection, rows: np.ndarray) -> np.ndarray:
     names = collection.candidates["candidate"].to_pylist()
     tokens_out = costs.mean_tokens_out(collection.scores, names)
     return costs.expected(texts_of(collection, rows), collection.candidates, tokens_out)
-
-
-def _sets(collection: Collection, truth: np.ndarray) -> np.ndarray:
-    """Name each prompt's set: the source its scores came from, or its benchmark where a source is too patchy."""
-    roots = sorted(collection.sources) or [""]
-    files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
-    root_of_file = np.asarray([_root(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
-    root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
-    ids = collection.prompts["prompt_id"].to_pylist()
-    position = {prompt_id: i for i, prompt_id in enumerate(ids)}
-    root = np.full(len(ids), len(roots))
-    rows = np.asarray([position.get(one, -1) for one in collection.scores["prompt_id"].to_pylist()], dtype=np.int64)
-    np.minimum.at(root, rows[rows >= 0], root_of_row[rows >= 0])
-    names = np.asarray([*roots, "unscored"], dtype=object)[root]
-    benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
-    for name in set(names):
-        rows_of = names == name
-        if score_matrix.core_candidates(truth[rows_of]).sum() < 2:
-            names[rows_of] = [f"{name}:{benchmark}" for benchmark in benchmarks[rows_of]]
-    return names.astype(str)
-
-
-def _root(uri: str, roots: Sequence[str]) -> int:
-    below = [i for i, root in enumerate(roots) if uri == root or uri.startswith(root.rstrip("/") + "/")]
-    return max(below, key=lambda i: len(roots[i])) if below else 0

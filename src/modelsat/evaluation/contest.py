@@ -11,7 +11,7 @@ from modelsat.bundle.champions import Champion
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
-from modelsat.evaluation import gate, scoring, table
+from modelsat.evaluation import gate, scoring, served_pool, table
 from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateRules
@@ -22,6 +22,7 @@ from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 CHAMPION = "champion"
 _RESCORED = 8
 _TOLERANCE = 0.005
+_UNJUDGED = "best single, since the results judge too few of the champion's choices to compare with it,"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Contest:
         arena: Where it took place.
         predictions: Success probabilities by router.
         served: What challenger and champion answer each prompt with where they are served (`scoring.served`).
+        withheld: Why candidates that the challenger was trained on are not served, by name.
         against_epoch: Epoch of the champion that was compared with, 0 for none.
         digest: Of the challenger's bundle.
         data_digest: Of the collection.
@@ -44,6 +46,7 @@ class Contest:
     arena: Arena
     predictions: dict[str, np.ndarray]
     served: dict[str, list[str]]
+    withheld: dict[str, str]
     against_epoch: int
     digest: str
     data_digest: str
@@ -53,9 +56,19 @@ class Contest:
         """Say whether a new champion is to be recorded: the challenger, or the constant router of do not route."""
         return self.verdict.outcome is not GateOutcome.KEPT
 
+    def shares(self, router: str = CHALLENGER) -> dict[str, float]:
+        """Return which share of the prompts each candidate that may be chosen gets, the largest first, 0 included."""
+        return shares(self.arena, self.evaluation, router)
+
     def sentence(self) -> str:
-        """Return the verdict in one sentence."""
-        return verdicts.sentence(self.verdict)
+        """Return the verdict in one sentence, and what it does not hold for in others."""
+        return " ".join([verdicts.sentence(self.verdict), *self.notes])
+
+    @property
+    def notes(self) -> list[str]:
+        """Say which candidates are withheld, and which choices the results cannot judge."""
+        withheld = [f"{served_pool.told(self.withheld, len(self.shares()))}."] if self.withheld else []
+        return [*withheld, *_unjudged(self.evaluation)]
 
 
 def run(
@@ -77,7 +90,7 @@ def run(
     Raises:
         InputError: The predictions are not those of the bundle.
     """
-    arena = arenas.build(collection)
+    arena = arenas.build(collection, served=challenger.names)
     told = _predictions(predictions, challenger, arena)
     _rescore(challenger, told[CHALLENGER], arena)
     opponent, against = BEST_SINGLE, "best single"
@@ -87,7 +100,7 @@ def run(
         answers[CHALLENGER] = scoring.served(challenger, arena.texts, told[CHALLENGER][:, columns])
     if champion is not None:
         try:
-            scored = _champion(champion, collection, arena)
+            scored, against = _champion(champion, collection, arena), _UNJUDGED
         except InputError as error:
             scored, against = None, f"best single, since the champion cannot be loaded ({error}),"
         if scored is not None:
@@ -100,13 +113,39 @@ def run(
         evaluated.cost.get(CHALLENGER),
         evaluated.cost.get(opponent),
         against,
-        opponent == CHAMPION,
+        opponent == CHAMPION or against == _UNJUDGED,
         rules,
     )
     epoch = champion.epoch if champion else 0
     return Contest(
-        verdict, evaluated, arena, told, answers, epoch, challenger.digest, challenger.lineage["data_digest"]
+        verdict,
+        evaluated,
+        arena,
+        told,
+        answers,
+        challenger.lineage.get("withheld", {}),
+        epoch,
+        challenger.digest,
+        challenger.lineage["data_digest"],
     )
+
+
+def shares(arena: Arena, evaluation: Evaluation, router: str) -> dict[str, float]:
+    """Return which share of an arena's prompts each routable candidate gets from a router, the largest first."""
+    chosen = np.bincount(evaluation.choices[router], minlength=len(arena.candidates)) / len(arena.truth)
+    offered = arena.routable.any(axis=0) | (chosen > 0)
+    order = [int(i) for i in np.argsort(-chosen, kind="stable") if offered[i]]
+    return {arena.candidates[i]: float(chosen[i]) for i in order}
+
+
+def _unjudged(evaluation: Evaluation) -> list[str]:
+    """Say which share of the choices of challenger and champion cannot be judged."""
+    return [
+        f"{100 * evaluation.unjudged[name]:.1f} % of the choices of the {called} cannot be judged, since the candidate "
+        "was not run on the prompt."
+        for name, called in ((CHALLENGER, "challenger"), (CHAMPION, "champion"))
+        if evaluation.unjudged.get(name)
+    ]
 
 
 def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dict[str, np.ndarray]:
@@ -150,8 +189,8 @@ def _rescore(challenger: Bundle, told: np.ndarray, arena: Arena) -> None:
 
 
 def _champion(champion: Champion, collection: Collection, arena: Arena) -> BundleScores | None:
-    """Score the arena as `scoring.score` does; None where the champion knows no candidate of the arena."""
+    """Score the arena with the champion as it is served; None where too few of its choices can be judged to compare."""
     with opening.opened_champion(champion) as loaded:
-        if not (_columns(loaded.names, arena) >= 0).any():
-            return None
-        return scoring.score(loaded, collection, arena, collection.candidates)
+        scored = scoring.as_served(loaded, arena, collection.candidates)
+    judged = ~np.isnan(table.scores(arena, table.chosen(arena, scored.probabilities, scored.terms), scored.terms))
+    return scored if judged.sum() >= min(GateRules().min_prompts, len(judged)) else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelsat.errors import InputError
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.statistics import bootstrap_means, interval, lower_bound
 
@@ -22,12 +23,14 @@ class GateRules:
         margin: How much accuracy a cheaper challenger may lose, in [0, 1].
         saving: How much cheaper it has to be then, as a share in [0, 1].
         min_prompts: Fewer held-out prompts than this decide nothing.
+        max_unjudged: Share of the challenger's choices that may fall on candidates that were not run on the prompt.
     """
 
     confidence: float = 0.95
     margin: float = 0.01
     saving: float = 0.20
     min_prompts: int = 50
+    max_unjudged: float = 0.10
 
 
 def judge(
@@ -43,7 +46,7 @@ def judge(
     """Compare two routers on the same held-out prompts.
 
     Args:
-        challenger: Score of its choice per prompt, (prompts,), in [0, 1].
+        challenger: Score of its choice per prompt, (prompts,), in [0, 1]; NaN where the chosen candidate was not run.
         opponent: The same for the champion, or for the best single candidate.
         challenger_cost: Expected cost of its choice per prompt in USD, (prompts,); None where unknown.
         opponent_cost: The same for the opponent.
@@ -52,7 +55,13 @@ def judge(
         rules: The gate's settings.
         seed: Of the bootstrap.
     """
+    unjudged = float(np.isnan(challenger).mean())
     difference = challenger - opponent
+    difference = difference[~np.isnan(difference)]
+    if not len(difference):
+        raise InputError(
+            f"no prompt has an outcome of both the challenger's choice and that of {against}; collect more"
+        )
     resampled = bootstrap_means(difference[:, None], seed=seed)[:, 0]
     gain = interval(difference.mean(), resampled)
     low = lower_bound(resampled, rules.confidence)
@@ -64,6 +73,12 @@ def judge(
         outcome, reason = (
             refused,
             f"{len(difference)} held-out prompts are fewer than {rules.min_prompts}, too few to decide",
+        )
+    elif unjudged > rules.max_unjudged:
+        outcome, reason = (
+            refused,
+            f"{100 * unjudged:.0f} % of its choices fall on candidates that were not run on these prompts, more than "
+            f"{100 * rules.max_unjudged:.0f} %, too many to judge it",
         )
     elif low > 0:
         outcome, reason = GateOutcome.PROMOTED, f"more accurate: {points} {on}"

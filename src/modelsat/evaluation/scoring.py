@@ -24,11 +24,14 @@ class ChoiceTerms:
         allowed: Which candidates it may choose, boolean (n, m).
         mean_score: Decides exact ties, (m,) or (n, m).
         uncertainty_margin: How much of each probability its choices do not count on, (m,).
+        elsewhere: Prompts that it answers with a candidate which the arena does not hold, boolean (n,): such a choice
+            cannot be judged; None for no prompt.
     """
 
     allowed: np.ndarray
     mean_score: np.ndarray
     uncertainty_margin: np.ndarray
+    elsewhere: np.ndarray | None = None
 
 
 class BundleScores(NamedTuple):
@@ -77,6 +80,25 @@ def score(
     return BundleScores(out, terms(admitted, arena, candidates), answered)
 
 
+def as_served(bundle: Bundle, arena: Arena, candidates: pa.Table) -> BundleScores:
+    """Score an arena with a bundle that chooses among all its own candidates on every prompt, and no others.
+
+    Args:
+        bundle: The router.
+        arena: What to score.
+        candidates: As of `score`.
+    """
+    into, taken = _places(bundle, arena, candidates)
+    out = np.zeros(arena.truth.shape, dtype=np.float32)
+    probabilities = bundle.success_probability(arena.texts)
+    out[:, into] = probabilities[:, taken]
+    answers = served(bundle, arena.texts, probabilities)
+    held = {bundle.names[i] for i in taken}
+    elsewhere = np.asarray([name != "" and name not in held for name in answers], dtype=bool)
+    own = replace(arena, served=np.isin(np.arange(len(arena.candidates)), into))
+    return BundleScores(out, replace(terms(bundle, own, candidates), elsewhere=elsewhere), answers)
+
+
 def served(bundle: Bundle, texts: Sequence[str], probabilities: np.ndarray) -> list[str]:
     """Return what a bundle answers prompts with where it is served; empty for one that none of its candidates reads.
 
@@ -93,7 +115,7 @@ def served(bundle: Bundle, texts: Sequence[str], probabilities: np.ndarray) -> l
 def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:
     """Return what a bundle's choices in an arena depend on, as it is when the bundle is served.
 
-    It may choose the candidates of each prompt's pool that it knows and that read the whole prompt.
+    It may choose the arena's routable candidates that it knows and that read the whole prompt.
 
     Args:
         bundle: The router.
@@ -104,7 +126,7 @@ def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:
     pool, (n, m) = bundle.pool, arena.pool.shape
     allowed, mean_score, margin = np.zeros((n, m), dtype=bool), np.zeros(m), np.zeros(m, dtype=np.float32)
     readable = eligibility.readable(pool.context_length, costs.tokens_in(arena.texts))
-    allowed[:, into] = arena.pool[:, into] & readable[:, taken]
+    allowed[:, into] = arena.routable[:, into] & readable[:, taken]
     mean_score[into] = pool.mean_score[taken]
     margin[into] = bundle.router.doubt[taken]
     return ChoiceTerms(allowed, mean_score, margin)

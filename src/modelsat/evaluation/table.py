@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelsat.errors import InputError
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.scoring import ChoiceTerms
 from modelsat.policy import choice, costs
@@ -41,8 +42,10 @@ class Evaluation:
         sets: Prompts per set.
         choices: Chosen column per prompt, by router.
         terms: What choices depend on beside the probabilities, by bundle; other routers choose as of `chosen`.
-        correct: Score of the choice per prompt, by line, in [0, 1].
-        cost: Expected cost of the choice per prompt in USD, by line; an unknown price counts as the pool's largest.
+        correct: Score of the choice per prompt, by line, in [0, 1]; NaN where the chosen candidate was not run.
+        unjudged: Share of the choices on candidates that were not run on the prompt, by router, in [0, 1].
+        cost: Expected cost of the choice per prompt in USD, by line, also where it cannot be judged; an unknown price
+            counts as the pool's largest.
         auc: Success prediction over all (prompt, candidate) pairs, by router.
         ece: Expected calibration error, by router.
     """
@@ -54,6 +57,7 @@ class Evaluation:
     choices: dict[str, np.ndarray]
     terms: dict[str, ChoiceTerms]
     correct: dict[str, np.ndarray]
+    unjudged: dict[str, float]
     cost: dict[str, np.ndarray]
     auc: dict[str, float]
     ece: dict[str, float]
@@ -81,6 +85,7 @@ class Evaluation:
             "success_auc": self.auc[router],
             "success_ece": self.ece[router],
             "prompts": float(self.prompts),
+            "unjudged_choices": self.unjudged[router],
         }
         if mine.cost_usd_per_1k is not None:
             values["cost_usd_per_1k_queries"] = mine.cost_usd_per_1k
@@ -104,16 +109,24 @@ def evaluate(
     rows = np.arange(len(arena.truth))
     known = dict(terms or {})
     choices = {name: chosen(arena, told, known.get(name)) for name, told in predictions.items()}
-    picked = {
-        **choices,
+    scored = {name: scores(arena, columns, known.get(name)) for name, columns in choices.items()}
+    unjudged = {name: float(np.isnan(one).mean()) for name, one in scored.items()}
+    for name, share in unjudged.items():
+        if share == 1:
+            raise InputError(
+                f"{name} chooses candidates that were run on none of its {len(rows)} prompts, so it cannot be judged; "
+                "collect results of its candidates on the same prompts"
+            )
+    references = {
         BEST_SINGLE: arena.best_single,
         PER_CATEGORY: np.where(arena.pool, arena.label_prior, -1.0).argmax(axis=1),
     }
     inside = np.where(arena.pool, arena.truth, 0.0)
-    correct = {name: arena.truth[rows, column].astype(np.float64) for name, column in picked.items()}
+    correct = scored | {name: arena.truth[rows, column].astype(np.float64) for name, column in references.items()}
     correct[RANDOM] = inside.sum(axis=1) / arena.pool.sum(axis=1)
     correct[ORACLE] = np.where(arena.pool, arena.truth, -1.0).max(axis=1).astype(np.float64)
-    billed = _costs(arena, picked)
+    billed = _costs(arena, choices | references)
+    judged = np.where(arena.routable, arena.truth, np.nan)
     lines = _lines(correct, billed, [name in predictions for name in correct], seed)
     return Evaluation(
         lines=lines,
@@ -123,9 +136,10 @@ def evaluate(
         choices=choices,
         terms=known,
         correct=correct,
+        unjudged=unjudged,
         cost=billed,
-        auc={name: area_under_curve(p, arena.truth) for name, p in predictions.items()},
-        ece={name: expected_calibration_error(p, arena.truth) for name, p in predictions.items()},
+        auc={name: area_under_curve(p, judged) for name, p in predictions.items()},
+        ece={name: expected_calibration_error(p, judged) for name, p in predictions.items()},
     )
 
 
@@ -137,20 +151,26 @@ def chosen(
     Args:
         arena: Where it chooses.
         probabilities: Success probabilities (prompts, candidates).
-        terms: What else its choices depend on; by default it may choose the pool, and the better training mean decides
-            ties. Where the terms leave no candidate, the best single candidate answers, as in front of a user.
+        terms: What else its choices depend on; by default it may choose what is routable, and the better training mean
+            decides ties. Where the terms leave no candidate, the best single candidate answers, as in front of a user.
         cost_weight: As of `modelsat.policy.choice.rank`.
     """
-    allowed, means, margin = arena.pool, arena.prior, None
+    allowed, means, margin = arena.routable, arena.prior, None
     if terms is not None:
         allowed, means, margin = terms.allowed, terms.mean_score, terms.uncertainty_margin
     columns = choice.choose(probabilities, allowed, means, arena.cost, cost_weight, margin)
     return np.where(columns < 0, arena.best_single, columns)
 
 
+def scores(arena: Arena, columns: np.ndarray, terms: ChoiceTerms | None) -> np.ndarray:
+    """Return the score of each choice, NaN where it cannot be judged, (prompts,)."""
+    found = arena.truth[np.arange(len(columns)), columns].astype(np.float64)
+    return found if terms is None or terms.elsewhere is None else np.where(terms.elsewhere, np.nan, found)
+
+
 def filled_costs(arena: Arena) -> np.ndarray:
-    """Return expected costs in USD (prompts, candidates); an unknown price counts as the pool's most expensive."""
-    return costs.filled(arena.cost, arena.pool)
+    """Return expected costs in USD (prompts, candidates); an unknown price counts as the most expensive one."""
+    return costs.filled(arena.cost, arena.pool | arena.routable)
 
 
 def _costs(arena: Arena, picked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -168,16 +188,17 @@ def _lines(
 ) -> tuple[Line, ...]:
     names = list(correct)
     table = np.column_stack([correct[name] for name in names])
-    resampled = bootstrap_means(table, seed=seed)
-    best = names.index(BEST_SINGLE)
+    # A gain is over the prompts on which the router can be judged.
+    gains = table - table[:, [names.index(BEST_SINGLE)]]
+    resampled, gained = np.split(bootstrap_means(np.hstack([table, gains]), seed=seed), 2, axis=1)
     lines = []
     for i, name in enumerate(names):
         lines.append(
             Line(
                 name,
                 not is_router[i],
-                interval(table[:, i].mean(), resampled[:, i]),
-                interval((table[:, i] - table[:, best]).mean(), resampled[:, i] - resampled[:, best]),
+                interval(np.nanmean(table[:, i]), resampled[:, i]),
+                interval(np.nanmean(gains[:, i]), gained[:, i]),
                 float(costs[name].mean() * 1000) if name in costs else None,
             )
         )

@@ -24,7 +24,7 @@ class GateVerdict:
         against: What the challenger was compared with.
         gain: Accuracy of the challenger minus that of its opponent, with the two-sided 95 % interval.
         saving: Share of the opponent's cost that is saved, None where costs are unknown.
-        prompts: How many held-out prompts decided.
+        prompts: How many held-out prompts decided: those on which both choices can be judged.
     """
 
     outcome: GateOutcome

@@ -6,22 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from modelsat.bundle import admission
+from modelsat.bundle import admission, narrowing
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.routers.selection import Selection
 from modelsat.text import rendering
 
 ANSWERS_AT = "answers_at"
 """In the lineage: where a training finds the answers of the candidates that came since the last one, by candidate."""
 _PRICES = ("price_in", "price_out")
-_PER_CANDIDATE = ("mean_score", "summary", "tokens_out", ANSWERS_AT)
 
 
 class Action(StrEnum):
@@ -101,10 +97,12 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
         changed = replace(
             changed,
             candidates=_with_facts(changed.candidates, change.candidate, {**facts, "candidate": change.candidate}),
-            lineage=changed.lineage | {ANSWERS_AT: bundle.lineage.get(ANSWERS_AT, {}) | places},
+            lineage=changed.lineage
+            | {ANSWERS_AT: bundle.lineage.get(ANSWERS_AT, {}) | places}
+            | _admitted(bundle, change),
         )
     elif change.action is Action.REMOVE:
-        changed = _without(bundle, change.candidate)
+        changed = narrowing.without(bundle, [change.candidate])
     else:
         prices = {field: facts.get(field) for field in _PRICES}
         changed = replace(bundle, candidates=_with_facts(bundle.candidates, change.candidate, prices))
@@ -123,24 +121,16 @@ def run_key(bundle: Bundle, change: Change, answers: Collection | None, facts: M
     return f"onboard-{rendering.digest(json.dumps(parts, sort_keys=True, default=str))[:16]}"
 
 
+def _admitted(bundle: Bundle, change: Change) -> dict[str, Any]:
+    """Return the candidates that training withheld, without the one that is judged now."""
+    withheld = bundle.lineage.get("withheld")
+    return {} if withheld is None else {"withheld": {k: v for k, v in withheld.items() if k != change.candidate}}
+
+
 def _with_facts(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:
     """Return the table with facts about one candidate in place of what it held."""
     rows = [row | facts if row["candidate"] == name else row for row in candidates.to_pylist()]
     return contracts.from_rows(rows, contracts.CANDIDATES)
-
-
-def _without(bundle: Bundle, name: str) -> Bundle:
-    kept = np.flatnonzero(np.asarray(bundle.names) != name)
-    facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k != name} for key in _PER_CANDIDATE}
-    trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one != name]}
-    return replace(
-        bundle,
-        router=Selection.of(bundle.router, kept.tolist()),
-        candidates=bundle.candidates.take(pa.array(kept)),
-        cards=bundle.cards.filter(pc.not_equal(bundle.cards["candidate"], name)),
-        answers=bundle.answers.filter(pc.not_equal(bundle.answers["candidate"], name)),
-        lineage=bundle.lineage | {key: value for key, value in {**facts, **trained}.items() if key in bundle.lineage},
-    )
 
 
 def version(bundle: Bundle) -> str:

@@ -1,15 +1,14 @@
 """The verdict page: the sentence, the plane of cost and accuracy, the table, what changed for whom."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.contest import Contest
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line, chosen, filled_costs
-from modelsat.evaluation.verdict import GateOutcome, GateVerdict
-from modelsat.reports import figures, page
+from modelsat.evaluation.verdict import GateOutcome
+from modelsat.reports import figures, page, traffic
 from modelsat.reports.page import Section, TableRow
 from modelsat.statistics import mean_over_ties
 
@@ -18,39 +17,27 @@ _FLIPS = 10
 _BINS = 10
 
 
-def write(
-    arena: Arena,
-    evaluation: Evaluation,
-    verdict: GateVerdict,
-    predictions: Mapping[str, np.ndarray],
-    challenger: str,
-    path: Path | str,
-    footer: str = "",
-) -> None:
+def write(contest: Contest, challenger: str, path: Path | str, footer: str = "") -> None:
     """Write the page of the evaluate step.
 
     Args:
-        arena: Where the routers were compared.
-        evaluation: The table.
-        verdict: What the gate said.
-        predictions: Success probabilities (prompts, candidates) by router.
+        contest: The verdict and what it rests on.
         challenger: Which router the gate judged.
         path: Where to.
         footer: Versions, seed and digests.
     """
-    probabilities = predictions[challenger]
+    arena, evaluation, verdict = contest.arena, contest.evaluation, contest.verdict
+    probabilities = contest.predictions[challenger]
     sections = [
         _plane(arena, evaluation, probabilities, challenger),
         table(evaluation, challenger),
         _by_label(arena, evaluation, challenger),
-        _traffic(arena, evaluation, challenger),
+        *traffic.sections(contest, challenger),
         _flips(arena, evaluation, challenger),
         _calibration(arena, evaluation, probabilities, challenger),
     ]
     tone = {GateOutcome.PROMOTED: "good", GateOutcome.KEPT: "", GateOutcome.DO_NOT_ROUTE: "bad"}[verdict.outcome]
-    page.write(
-        path, "Evaluated router", verdicts.sentence(verdict), [s for s in sections if s is not None], tone, footer
-    )
+    page.write(path, "Evaluated router", contest.sentence(), [s for s in sections if s is not None], tone, footer)
 
 
 def table(evaluation: Evaluation, challenger: str) -> Section:
@@ -61,12 +48,23 @@ def table(evaluation: Evaluation, challenger: str) -> Section:
     return Section(
         "Accuracy on held-out prompts",
         f"{evaluation.prompts:,} prompts that no router was trained on, up to {evaluation.pool} candidates to choose "
-        f"from: {sets}.",
+        f"from: {sets}.{_unjudged(evaluation)}",
         heads=("", "accuracy", "95 % interval", "gain over best single", "95 % interval", "USD per 1,000"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5}),
         note="Paired bootstrap over prompts. Best single is chosen on training prompts. Best per category knows each "
         "prompt's true category, which no router is told. A gain whose interval holds 0 is not significant.",
+    )
+
+
+def _unjudged(evaluation: Evaluation) -> str:
+    shares = {name: share for name, share in evaluation.unjudged.items() if share}
+    if not shares:
+        return ""
+    told = ", ".join(f"{name} {page.percent(share)}" for name, share in shares.items())
+    return (
+        f" Choices that cannot be judged, since the candidate was not run on the prompt: {told}; accuracy and gain are "
+        "over the others, cost is over all."
     )
 
 
@@ -101,7 +99,7 @@ def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, chal
     for weight in _COST_WEIGHTS:
         columns = chosen(arena, probabilities, evaluation.terms.get(challenger), weight)
         curve_cost.append(float(filled[rows, columns].mean() * 1000))
-        curve_accuracy.append(float(arena.truth[rows, columns].mean()))
+        curve_accuracy.append(float(np.nanmean(arena.truth[rows, columns])))
     note = (
         "Diamonds are routers and reference lines, grey points single candidates with prices that ran on every prompt."
     )
@@ -116,7 +114,9 @@ def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
     mine, best, oracle = (evaluation.correct[name] for name in (challenger, BEST_SINGLE, ORACLE))
     rows = []
     for group in np.unique(groups):
-        inside = groups == group
+        inside = (groups == group) & ~np.isnan(mine)
+        if not inside.any():
+            continue
         difference = mine[inside] - best[inside]
         margin = 1.96 * difference.std() / max(1.0, np.sqrt(inside.sum()))
         cells = (
@@ -134,22 +134,6 @@ def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
         heads=("", "prompts", "router", "best single", "gain", "95 %", "oracle"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5, 6}),
-    )
-
-
-def _traffic(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
-    n = len(arena.truth)
-    after = np.bincount(evaluation.choices[challenger], minlength=len(arena.candidates)) / n
-    best = np.bincount(arena.best_single, minlength=len(arena.candidates)) / n
-    oracle = np.where(arena.pool, arena.truth, -1.0)
-    order = [i for i in np.argsort(-(after + best), kind="stable") if after[i] + best[i] > 0][:25]
-    shares = {"router": [after[i] for i in order], BEST_SINGLE: [best[i] for i in order]}
-    figure = figures.bars([arena.candidates[i] for i in order], shares, "share of prompts in %")
-    agree = float((oracle[np.arange(n), evaluation.choices[challenger]] == oracle.max(axis=1)).mean())
-    return Section(
-        "Who gets the traffic",
-        figure=figure,
-        note=f"On {100 * agree:.1f} % of the prompts no candidate would have scored higher than the chosen one.",
     )
 
 
@@ -178,7 +162,7 @@ def _flips(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
 
 
 def _calibration(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, challenger: str) -> Section:
-    asked = ~np.isnan(arena.truth)
+    asked = ~np.isnan(arena.truth) & arena.routable
     p = probabilities[asked]
     y = mean_over_ties(p, arena.truth[asked])
     parts = [part for part in np.array_split(np.argsort(p, kind="stable"), _BINS) if len(part)]

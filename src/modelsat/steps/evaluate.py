@@ -49,7 +49,8 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
     challenger = bundle.read(challenger_folder, with_router=False)
     names = challenger.names
     prior = np.asarray([challenger.lineage["mean_score"].get(name, 0.0) for name in names])
-    best = np.bincount(contest.arena.best_single, minlength=len(names)).argmax()
+    votes = np.bincount(contest.arena.best_single, minlength=len(contest.arena.candidates))
+    best = names.index(contest.arena.candidates[votes.argmax()])
     # The best single of the arena comes first whatever a patchy training mean says.
     prior[best] = max(prior[best], prior.max() + 1e-6)
     Bundle(
@@ -66,7 +67,7 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
 def write_pages(contest: Contest, page: Path, decisions: Path, result: Path) -> None:
     """Write the verdict page, the per-prompt decisions (Parquet) and the table (JSON)."""
     footer = f"modelsat {__version__}, bundle {contest.digest}, data {contest.data_digest}, bootstrap seed 0"
-    evaluated.write(contest.arena, contest.evaluation, contest.verdict, contest.predictions, CHALLENGER, page, footer)
+    evaluated.write(contest, CHALLENGER, page, footer)
     contracts.write_plain(decisions_table(contest), decisions)
     write_json(result, as_json(contest))
 
@@ -84,7 +85,7 @@ def decisions_table(contest: Contest) -> pa.Table:
         picked = evaluation.choices[name]
         columns[f"{name}: chosen"] = [arena.candidates[i] for i in picked]
         columns[f"{name}: probability"] = contest.predictions[name][rows, picked].astype(np.float64)
-        columns[f"{name}: score"] = evaluation.correct[name]
+        columns[f"{name}: score"] = pa.array(evaluation.correct[name], from_pandas=True)
     for name, answers in contest.served.items():
         columns[f"{name}: served"] = answers
     columns["best single"] = [arena.candidates[i] for i in arena.best_single]
@@ -100,8 +101,21 @@ def as_json(contest: Contest) -> dict[str, Any]:
         "pool": contest.evaluation.pool,
         "sets": contest.evaluation.sets,
         "challenger": CHALLENGER,
+        "served": _served(contest),
+        "withheld": contest.withheld,
+        "notes": contest.notes,
         "lines": [asdict(line) for line in contest.evaluation.lines],
         "metrics": metrics(contest),
+    }
+
+
+def _served(contest: Contest) -> dict[str, Any]:
+    """Return what the challenger's choices come to as it is served, over the held-out prompts."""
+    line = contest.evaluation.line(CHALLENGER)
+    return {
+        "shares": contest.shares(),
+        "cost_usd_per_1k": line.cost_usd_per_1k,
+        "unjudged": contest.evaluation.unjudged[CHALLENGER],
     }
 
 
@@ -111,12 +125,14 @@ def metrics(contest: Contest) -> dict[str, float]:
     values["gain_over_opponent"] = contest.verdict.gain.value
     values["gain_over_opponent_ci_low"] = contest.verdict.gain.low
     values["gain_over_opponent_ci_high"] = contest.verdict.gain.high
+    values["served_candidates"] = float(len(contest.shares()))
+    values["withheld_candidates"] = float(len(contest.withheld))
     return values
 
 
 def roc(contest: Contest, points: int = 100) -> tuple[list[float], list[float], list[float]]:
     """Return false positive rates, true positive rates and finite thresholds of the challenger's success prediction."""
-    asked = ~np.isnan(contest.arena.truth)
+    asked = ~np.isnan(contest.arena.truth) & contest.arena.routable
     p, right = contest.predictions[CHALLENGER][asked], contest.arena.truth[asked] > 0.5
     thresholds = np.unique(np.quantile(p, np.linspace(0, 1, points)))[::-1]
     false = [float((p[~right] >= t).mean()) if (~right).any() else 0.0 for t in thresholds]

@@ -15,14 +15,15 @@ import pyarrow as pa
 from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
-from modelsat.challenger import chosen_mix
+from modelsat.challenger import chosen_mix, narrowed
 from modelsat.cluster import launch_torchrun
 from modelsat.cluster.launch_train_job import launcher
 from modelsat.cluster.train_job import Placement
-from modelsat.data import contracts
+from modelsat.data import contracts, splits
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.io.storage import file_digest
+from modelsat.policy import costs, eligibility
 from modelsat.reports import trained
 from modelsat.text.backbone import WEIGHTS, default_backbone
 from modelsat.text.rendering import digest
@@ -130,8 +131,9 @@ def run(
 
     challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
-    told = challenger.predict(made, made.bundle)
-    bundle = _with_expectations(made.bundle, told, instructions).write(router)
+    served, pool = narrowed.narrow(made, instructions)
+    told = challenger.predict(made, served)
+    bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
@@ -142,18 +144,23 @@ def run(
             "examples_per_second": last["examples_per_second"],
             "model_sat_weight": made.weight,
             "calibration_slope": bundle.calibration.slope,
+            "served_candidates": float(len(pool.served)),
+            "withheld_candidates": float(len(pool.withheld)),
         },
         dataset=(", ".join(instructions.facts["sources"]), instructions.facts["data_digest"]),
         sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
-        f"Model-SAT weighs {made.weight:.0%} beside fusion",
+        f"Model-SAT weighs {made.weight:.0%} beside fusion{pool.clause()}",
     )
 
 
 def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions) -> Bundle:
     """Add what serving compares with: the mix that the held-out prompts let expect, and the aptitude test's answers."""
-    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"], made.router.doubt)
+    texts = instructions.part(splits.TEST).texts
+    readable = eligibility.readable(made.pool.context_length, costs.tokens_in(texts))
+    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"], made.router.doubt, readable)
     questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
-    answers = frozen_test.answers(questions, instructions.names)
+    columns = [instructions.names.index(name) for name in made.names]
+    answers = frozen_test.answers(questions[:, columns], made.names)
     return replace(made, answers=answers, lineage=made.lineage | {"expected_share": mix})
 
 

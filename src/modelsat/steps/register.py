@@ -1,14 +1,20 @@
 """Registers what the gate decided to serve: evaluation and model in MLflow, the bundle in the store."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from modelsat.bundle import bundle
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import mlflow_registry
+
+_TAG_CHARACTERS = 5000
+"""Longest value that MLflow takes everywhere."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,12 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
     run = mlflow_registry.MlflowRun(where.tracking_uri, where.experiment, run_key)
     run.log(
         metrics=result["metrics"],
-        tags={"verdict": verdict, "mlflow.note.content": sentence, "modelsat.bundle_digest": made.digest},
+        tags={
+            "verdict": verdict,
+            "mlflow.note.content": sentence,
+            "modelsat.bundle_digest": made.digest,
+            **_pool_tags(result),
+        },
         files=[(files.report, "evaluation"), (files.result, "evaluation")],
     )
     run.log_table(pq.read_table(files.decisions).to_pydict(), "routing_decisions.json")
@@ -81,6 +92,22 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
     return Registered(version, uri, made.digest, page)
 
 
+def _pool_tags(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return shares of the served candidates and the withheld ones as tags, the first few hundred of each."""
+    shares = result.get("served", {}).get("shares", {})
+    told = {
+        "modelsat.served_shares": [f"{name} {share:.4f}" for name, share in shares.items()],
+        "modelsat.withheld": [f"{name}: {reason}" for name, reason in result.get("withheld", {}).items()],
+    }
+    return {name: _fitting(entries) for name, entries in told.items() if entries}
+
+
+def _fitting(entries: list[str]) -> str:
+    """Join entries as far as a tag of MLflow holds them."""
+    kept = list(accumulate(entries, lambda text, entry: f"{text}; {entry}"))
+    return next(text for text in reversed(kept) if len(text) <= _TAG_CHARACTERS or text is kept[0])[:_TAG_CHARACTERS]
+
+
 def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) -> str:
     """Return the model card: what it routes, on what it was trained, how well, its limits and how to load it."""
     metrics: dict[str, float] = result["metrics"]  # type: ignore[assignment]
@@ -94,6 +121,7 @@ def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) ->
 - Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
 - Aptitude test: {lineage["aptitude_test"]}
 - Candidates: {", ".join(made.names)}
+- Withheld: {", ".join(lineage.get("withheld", {})) or "none"}
 
 | held-out metric | value |
 |---|---|

@@ -1,0 +1,55 @@
+"""Sets of prompts that belong together, and the candidates that were run on them.
+
+Prompts of one source form a set. The core of a set are the candidates that were run on at least 95 % of it; where a
+source has fewer than two of these, each of its benchmarks is a set.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelsat.data import score_matrix
+from modelsat.data.collection import Collection
+
+
+def names(collection: Collection, truth: np.ndarray) -> np.ndarray:
+    """Return the name of each prompt's set, (prompts,): a source, or a source and a benchmark.
+
+    Args:
+        collection: The results.
+        truth: Their scores (prompts, candidates), NaN where not run.
+    """
+    roots = sorted(collection.sources) or [""]
+    files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
+    root_of_file = np.asarray([_root(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
+    root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
+    ids = collection.prompts["prompt_id"].to_pylist()
+    position = {prompt_id: i for i, prompt_id in enumerate(ids)}
+    root = np.full(len(ids), len(roots))
+    rows = np.asarray([position.get(one, -1) for one in collection.scores["prompt_id"].to_pylist()], dtype=np.int64)
+    np.minimum.at(root, rows[rows >= 0], root_of_row[rows >= 0])
+    sets = np.asarray([*roots, "unscored"], dtype=object)[root]
+    benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
+    for name in set(sets):
+        rows_of = sets == name
+        if score_matrix.core_candidates(truth[rows_of]).sum() < 2:
+            sets[rows_of] = [f"{name}:{benchmark}" for benchmark in benchmarks[rows_of]]
+    return sets.astype(str)
+
+
+def cores(collection: Collection) -> dict[str, list[str]]:
+    """Return the core candidates of every set that has at least two, by the set's name."""
+    candidates = collection.candidates["candidate"].to_pylist()
+    truth = score_matrix.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), candidates)
+    sets = names(collection, truth)
+    found = {}
+    for name in np.unique(sets):
+        core = np.flatnonzero(score_matrix.core_candidates(truth[sets == name]))
+        if len(core) >= 2:
+            found[str(name)] = [candidates[i] for i in core]
+    return found
+
+
+def _root(uri: str, roots: Sequence[str]) -> int:
+    below = [i for i, root in enumerate(roots) if uri == root or uri.startswith(root.rstrip("/") + "/")]
+    return max(below, key=lambda i: len(roots[i])) if below else 0
