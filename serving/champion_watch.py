@@ -5,13 +5,49 @@ import ctypes
 import gc
 import logging
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from modelsat.bundle import champions, opening
 from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.champions import Champion
 from modelsat.errors import InputError
+from modelsat.io import storage
 from serving.predictor import Predictor
 
 logger = logging.getLogger("modelsat.serving")
+
+LONGEST_PAUSE_SECONDS = 60.0
+"""Longest time between two tries at the same champion, as long as nothing changes."""
+
+
+def pause_after(tries: int) -> float:
+    """Return how long to wait after a failed try, in seconds: 1, 2, 4 and so on, at most a minute.
+
+    Args:
+        tries: How often the champion failed, at least 1.
+    """
+    return float(min(2 ** min(tries - 1, 10), LONGEST_PAUSE_SECONDS))
+
+
+@dataclass(frozen=True)
+class Setback:
+    """A champion, or a look at the records, that failed.
+
+    Attributes:
+        champion: Which one; None where the records themselves could not be used.
+        fault: What went wrong.
+        tries: How often it failed.
+        again_at: When to try again though nothing has changed, in seconds of the watch's clock.
+        marks: Fingerprints of records and bundle at that time.
+    """
+
+    champion: Champion | None
+    fault: str
+    tries: int
+    again_at: float
+    marks: tuple[str, str]
 
 
 class ChampionWatch:
@@ -21,15 +57,29 @@ class ChampionWatch:
         predictor: Receives the bundles.
         store: Folder or `s3://` prefix of the champion records.
         poll_seconds: How long to wait between two looks, above 0.
+        clock: Returns seconds that never go back.
     """
 
-    def __init__(self, predictor: Predictor, store: str, poll_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        store: str,
+        poll_seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.predictor = predictor
         self.store = store
         self.poll_seconds = poll_seconds
-        self.epoch = 0
-        self._refused = 0
+        self._clock = clock
+        self._serving: Champion | None = None
+        self._followed = ""
+        self._setback: Setback | None = None
         self._stopped = threading.Event()
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of the champion that serves, 0 for none."""
+        return self._serving.epoch if self._serving is not None else 0
 
     def start(self) -> None:
         """Watch in a daemon thread."""
@@ -42,32 +92,82 @@ class ChampionWatch:
     def look(self) -> bool:
         """Look once; return whether a new champion serves.
 
-        A champion that cannot be fetched or is broken is reported once and left; the one before keeps serving.
+        The champion before serves on while a new one cannot. That one is tried again as soon as the records or its
+        bundle change, otherwise after pauses that double. A fault is logged once.
         """
-        champion = champions.current(self.store)
-        if champion is None or champion.epoch in (self.epoch, self._refused):
-            return False
+        champion: Champion | None = None
         try:
-            with opening.opened_champion(champion) as bundle:
-                _serve(self.predictor, bundle)
-        except InputError as error:
-            self._refused = champion.epoch
-            self.predictor.telemetry.champions_refused.inc()
-            kept = f"epoch {self.epoch} keeps serving" if self.epoch else "none serves yet"
-            logger.error("champion of epoch %d is refused, %s: %s", champion.epoch, kept, error)
+            if self._is_waiting():
+                return False
+            records = storage.fingerprint(self.store)
+            if records == self._followed:
+                self._recovered()
+                return False
+            champion = champions.current(self.store)
+            self._require_onward(champion)
+            is_new = champion is not None and champion != self._serving
+            if champion is not None and is_new:
+                with opening.opened_champion(champion) as bundle:
+                    _serve(self.predictor, bundle)
+        except Exception as error:
+            # Whatever a store or a bundle does, the watch goes on: nothing else would ever swap again.
+            self._set_back(error, champion)
             return False
-        self.epoch = champion.epoch
-        self.predictor.telemetry.promoted(champion)
-        logger.info("champion of epoch %d serves: %s from %s", champion.epoch, champion.verdict, champion.bundle_uri)
-        return True
+        self._recovered()
+        self._followed, self._serving = records, champion
+        deleted = champions.missing(self.store)
+        if deleted:
+            logger.warning("champion records of epochs %s were deleted in %r", deleted, self.store)
+        if champion is not None and is_new:
+            self.predictor.telemetry.promoted(champion)
+            logger.info("champion of epoch %d serves: %s from %s", self.epoch, champion.verdict, champion.bundle_uri)
+        return is_new
+
+    def _is_waiting(self) -> bool:
+        last = self._setback
+        return last is not None and self._clock() < last.again_at and self._marks(last.champion) == last.marks
+
+    def _require_onward(self, champion: Champion | None) -> None:
+        champions.require_not_behind(self.store, champion, self.epoch, "this endpoint")
+        if champion is not None and champion.epoch == self.epoch and champion != self._serving:
+            raise InputError(
+                f"the champion record of epoch {self.epoch} in {self.store!r} was replaced after this endpoint "
+                "followed it; records are never changed: restore it, and find out who wrote the other one"
+            )
+
+    def _set_back(self, error: Exception, champion: Champion | None) -> None:
+        last, fault = self._setback, str(error) or type(error).__name__
+        is_repeated = last is not None and last.champion == champion
+        tries = last.tries + 1 if last is not None and is_repeated else 1
+        if last is None or not is_repeated or last.fault != fault:
+            self._report(error, fault, champion)
+        self._setback = Setback(champion, fault, tries, self._clock() + pause_after(tries), self._marks(champion))
+
+    def _report(self, error: Exception, fault: str, champion: Champion | None) -> None:
+        kept = f"epoch {self.epoch} keeps serving" if self._serving is not None else "none serves yet"
+        if not isinstance(error, InputError):
+            logger.warning("the champion could not be followed, %s, trying again: %s", kept, fault)
+            return
+        self.predictor.telemetry.champions_refused.inc()
+        refused = f"champion of epoch {champion.epoch} is" if champion is not None else "the champion records are"
+        logger.error("%s refused, %s: %s", refused, kept, fault)
+
+    def _recovered(self) -> None:
+        if self._setback is not None:
+            logger.info("the champion records can be followed again after %d failed tries", self._setback.tries)
+        self._setback = None
+
+    def _marks(self, champion: Champion | None) -> tuple[str, str]:
+        """Return what the records and a champion's bundle look like; nothing of a store that does not answer."""
+        try:
+            bundle = storage.fingerprint(champion.bundle_uri) if champion is not None else ""
+            return storage.fingerprint(self.store), bundle
+        except Exception:
+            return "", ""
 
     def _run(self) -> None:
-        while not self._stopped.wait(self.poll_seconds if self.epoch else 0.2):
-            try:
-                self.look()
-            except Exception as error:
-                # Whatever a store or a bundle does, the watch goes on: nobody else would ever swap again.
-                logger.warning("the champion could not be followed, trying again: %s", error)
+        while not self._stopped.wait(self.poll_seconds if self._serving is not None else 0.2):
+            self.look()
 
 
 def load(predictor: Predictor, uri: str) -> None:

@@ -7,15 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from endpoint_process import INFER, JSON, Answer, Endpoint, ask, promote, v2_body
 
-from modelsat.bundle import champions
+from modelsat.bundle import champion_records, champions
 from modelsat.bundle.bundle import Bundle
-from modelsat.io.atomic import write_json
+from modelsat.io import atomic
 
 CLIENTS = 3
 Write = Callable[..., tuple[Path, Bundle]]
@@ -294,12 +294,15 @@ def test_damaged_record_is_reported_and_followed_once_it_is_restored(
     folder, after = write()
     latest = champions.current(store)
     assert latest is not None
-    restored = replace(latest, epoch=latest.epoch + 1, bundle_uri=str(folder), bundle_digest=after.digest)
-    record = Path(store) / f"{restored.epoch:06d}.json"
-    record.write_text(json.dumps(asdict(restored))[:40])
+    record = Path(store) / f"{latest.epoch + 1:06d}.json"
+    previous = champion_records.digest((Path(store) / f"{latest.epoch:06d}.json").read_bytes())
+    restored = champion_records.encode(
+        replace(latest, epoch=latest.epoch + 1, bundle_uri=str(folder), bundle_digest=after.digest, previous=previous)
+    )
+    record.write_bytes(restored[:40])
 
     follower.wait_until_said(f"champion record '{record}' is damaged")
     assert follower.infer(["Which version?"]).version == before.version
-    write_json(record, asdict(restored))
+    atomic.write_text(record, restored.decode())
 
     follower.wait_until_serving(after.digest)

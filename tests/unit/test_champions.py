@@ -1,17 +1,19 @@
 """Who is champion: one record per epoch, made once, read by everybody alike."""
 
+import hashlib
 import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from modelsat.bundle import champions
+from modelsat.bundle import champion_records, champions
 from modelsat.bundle.champions import Champion
 from modelsat.errors import ConflictError, InputError
+from modelsat.io import signing, storage
 
 LISTING = "<ListBucketResult><IsTruncated>false</IsTruncated>{}</ListBucketResult>"
 ENTRY = "<Contents><Key>champions/{}</Key><ETag>&quot;0&quot;</ETag></Contents>"
@@ -176,3 +178,128 @@ def test_page_names_champion_bundle_and_run(tmp_path: Path) -> None:
     assert page.startswith("**Epoch 1: router/run-1** (promoted), promoted at 20")
     assert "`store/run-1`" in page
     assert "`run-1`" in page
+
+
+KEY, OTHER_KEY = "k" * 32, "o" * 32
+
+
+def test_each_record_names_the_one_before_it(store: str) -> None:
+    made = [promote(store, f"run-{i}", against=i) for i in range(3)]
+
+    contents = [storage.read(storage.join(store, f"{epoch:06d}.json")) for epoch in (1, 2)]
+    assert [each.previous for each in made] == ["", *(hashlib.sha256(content).hexdigest() for content in contents)]
+
+
+def of_0_1_0(champion: Champion) -> bytes:
+    told = asdict(champion)
+    return json.dumps({name: told[name] for name in list(told)[:7]}, indent=2).encode()
+
+
+def test_records_of_0_1_0_are_read_and_followed_by_chained_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = str(tmp_path)
+    for epoch in (1, 2):
+        promote(store, f"run-{epoch}", against=epoch - 1)
+        record = tmp_path / f"{epoch:06d}.json"
+        record.write_bytes(of_0_1_0(Champion(**json.loads(record.read_bytes()))))
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+
+    old = champions.current(store)
+    new = promote(store, "run-3", against=2)
+
+    assert old is not None
+    assert (old.epoch, old.previous, old.signature) == (2, None, None)
+    assert new.previous == hashlib.sha256((tmp_path / "000002.json").read_bytes()).hexdigest()
+    assert champions.current(store) == new
+
+
+def test_record_without_a_chain_after_a_chained_one_is_refused(tmp_path: Path) -> None:
+    first = promote(str(tmp_path), "run-1", against=0)
+    for epoch in (2, 3):
+        (tmp_path / f"{epoch:06d}.json").write_bytes(of_0_1_0(replace(first, epoch=epoch)))
+
+    with pytest.raises(
+        InputError, match=r"000003\.json' does not name the record before it, though '000001\.json' does"
+    ):
+        champions.current(str(tmp_path))
+
+
+def test_replaced_record_is_noticed_by_the_one_after_it(tmp_path: Path) -> None:
+    first = promote(str(tmp_path), "run-1", against=0)
+    promote(str(tmp_path), "run-2", against=1)
+
+    (tmp_path / "000001.json").write_bytes(champion_records.encode(replace(first, bundle_uri="elsewhere")))
+
+    with pytest.raises(InputError, match=r"000002\.json' follows another record than '000001\.json'"):
+        champions.current(str(tmp_path))
+    with pytest.raises(InputError, match="one of them was replaced"):
+        promote(str(tmp_path), "run-3", against=2)
+
+
+def test_record_of_one_epoch_is_none_of_another(tmp_path: Path) -> None:
+    promote(str(tmp_path), "run-1", against=0)
+    promote(str(tmp_path), "run-2", against=1)
+    (tmp_path / "000003.json").write_bytes((tmp_path / "000001.json").read_bytes())
+
+    with pytest.raises(InputError, match="says epoch 1 under the name of epoch 3"):
+        champions.current(str(tmp_path))
+
+
+def test_signed_record_is_read_where_the_key_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+    made = promote(str(tmp_path), "run-1", against=0)
+
+    for keys in (KEY, f"{OTHER_KEY},{KEY}", ""):
+        monkeypatch.setenv(signing.VARIABLE, keys)
+        assert champions.current(str(tmp_path)) == made
+
+
+@pytest.mark.parametrize("field", ["bundle_uri", "bundle_digest", "model", "run_id", "verdict", "previous"])
+def test_record_that_a_stranger_wrote_or_changed_is_refused_where_there_is_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    store = str(tmp_path)
+    promote(store, "run-1", against=0)
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+    with pytest.raises(InputError, match=r"000001\.json' is not signed and MODELSAT_SIGNING_KEY is set"):
+        champions.current(store)
+
+    (tmp_path / "000001.json").unlink()
+    made = promote(store, "run-1", against=0)
+    (tmp_path / "000001.json").write_bytes(champion_records.encode(replace(made, **{field: "changed"})))
+    with pytest.raises(InputError, match="is signed with a key that is not in MODELSAT_SIGNING_KEY"):
+        champions.current(store)
+
+
+def test_signature_of_a_bundle_signs_no_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signing.VARIABLE, KEY)
+
+    with pytest.raises(InputError, match="is signed with a key that is not in"):
+        signing.check("content", signing.sign("content"), "record", signing.CHAMPION)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epoch", "2"), ("epoch", True), ("epoch", 2.0), ("bundle_uri", 7), ("model", None), ("promoted_at", "yesterday")],
+)
+def test_record_with_a_value_of_another_kind_is_damaged(tmp_path: Path, field: str, value: object) -> None:
+    promote(str(tmp_path), "run-1", against=0)
+    second = asdict(promote(str(tmp_path), "run-2", against=1))
+    (tmp_path / "000002.json").write_text(json.dumps(second | {field: value}))
+
+    with pytest.raises(InputError, match=r"000002\.json' is damaged"):
+        champions.current(str(tmp_path))
+
+
+def test_records_that_end_before_what_was_followed_are_refused(tmp_path: Path) -> None:
+    made = promote(str(tmp_path), "run-1", against=0)
+
+    champions.require_not_behind(str(tmp_path), made, 1, "the endpoint")
+    champions.require_not_behind(str(tmp_path), None, 0, "the endpoint")
+    with pytest.raises(
+        InputError, match=r"the endpoint has followed epoch 2, but the newest champion record .* epoch 1"
+    ):
+        champions.require_not_behind(str(tmp_path), made, 2, "the endpoint")
+    with pytest.raises(InputError, match="epoch 0: a record was deleted"):
+        champions.require_not_behind(str(tmp_path), None, 1, "the endpoint")

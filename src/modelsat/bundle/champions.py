@@ -3,54 +3,34 @@
 MLflow's alias has no compare-and-set, so it only mirrors this record; endpoints watch the records and follow.
 """
 
-import json
-from dataclasses import asdict, dataclass
+import re
 from datetime import UTC, datetime
 
+from modelsat.bundle import champion_records
+from modelsat.bundle.champion_records import FIRST, Champion
 from modelsat.errors import ConflictError, InputError
 from modelsat.io import storage
 
+__all__ = ["Champion", "current", "missing", "of_epoch", "of_run", "page", "promote", "require_not_behind", "required"]
 _WIDTH = 6
-
-
-@dataclass(frozen=True)
-class Champion:
-    """One promotion.
-
-    Attributes:
-        epoch: 1 for the first promotion ever, then one more each time.
-        bundle_uri: Where the bundle lies, named by its digest.
-        bundle_digest: What a loader must find there.
-        model: Registered name and version, such as `modelsat-router/3`.
-        run_id: Which run promoted it; the key that makes promotion idempotent.
-        verdict: The gate's outcome: promoted, or do not route for a constant bundle.
-        promoted_at: UTC time in ISO 8601.
-    """
-
-    epoch: int
-    bundle_uri: str
-    bundle_digest: str
-    model: str
-    run_id: str
-    verdict: str
-    promoted_at: str
+_NAME = re.compile(rf"[0-9]{{{_WIDTH}}}\.json")
 
 
 def current(store: str) -> Champion | None:
     """Return the champion of the newest epoch, or None before the first promotion.
 
     Raises:
-        InputError: The newest record is damaged.
+        InputError: The newest record is damaged, not signed though a key is set, or does not follow the one before.
     """
     records = _records(store)
-    return _read(store, records[-1]) if records else None
+    return _linked(store, records) if records else None
 
 
 def required(store: str) -> Champion:
     """Return the champion of the newest epoch.
 
     Raises:
-        InputError: There is none yet, or its record is damaged.
+        InputError: There is none yet, or its record is unusable as of `current`.
     """
     champion = current(store)
     if champion is None:
@@ -98,9 +78,12 @@ def promote(
             "run the pipeline again to compare with the new champion"
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    champion = Champion(epoch + 1, bundle_uri, bundle_digest, model, run_id, verdict, now)
+    previous = champion_records.digest(storage.read(_uri(store, epoch))) if epoch else FIRST
+    champion = champion_records.signed(
+        Champion(epoch + 1, bundle_uri, bundle_digest, model, run_id, verdict, now, previous)
+    )
     try:
-        storage.create(_uri(store, champion.epoch), json.dumps(asdict(champion), indent=2).encode())
+        storage.create(_uri(store, champion.epoch), champion_records.encode(champion))
     except ConflictError:
         # The answer to our own write may have been lost, and its repetition refused.
         mine = of_run(store, run_id, against_epoch)
@@ -124,8 +107,55 @@ def of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:
     return None
 
 
+def missing(store: str) -> list[int]:
+    """Return the epochs between the oldest and the newest record that have none."""
+    epochs = [int(name[:_WIDTH]) for name in _records(store)]
+    return sorted({*range(epochs[0], epochs[-1])} - {*epochs}) if epochs else []
+
+
+def require_not_behind(store: str, champion: Champion | None, epoch: int, where: str) -> None:
+    """Refuse records that end before an epoch that was already followed: going back is a promotion of its own.
+
+    Args:
+        store: Of the records, for the sentence.
+        champion: By the newest record.
+        epoch: Which epoch was followed, 0 for none.
+        where: What followed it.
+
+    Raises:
+        InputError: The newest record is older than that.
+    """
+    newest = champion.epoch if champion is not None else 0
+    if newest < epoch:
+        raise InputError(
+            f"{where} has followed epoch {epoch}, but the newest champion record in {store!r} is that of epoch "
+            f"{newest}: a record was deleted; restore it, or run `modelsat rollback`, which records a new epoch"
+        )
+
+
+def _linked(store: str, records: list[str]) -> Champion:
+    """Read the newest record and check that it follows the one before it."""
+    newest, uri = _read(store, records[-1]), storage.join(store, records[-1])
+    if newest.previous is None:
+        chained = next((name for name in records[:-1] if _read(store, name).is_chained), None)
+        if chained is not None:
+            raise InputError(
+                f"champion record {uri!r} does not name the record before it, though {chained!r} does; do not trust it "
+                "before you know who wrote it"
+            )
+        return newest
+    before = f"{newest.epoch - 1:0{_WIDTH}d}.json"
+    # A record that was tidied away endangers nothing; `missing` reports it.
+    if before in records and champion_records.digest(storage.read(storage.join(store, before))) != newest.previous:
+        raise InputError(
+            f"champion record {uri!r} follows another record than {before!r}; one of them was replaced: restore it, "
+            "and do not trust it before you know who wrote it"
+        )
+    return newest
+
+
 def _records(store: str) -> list[str]:
-    return [name for name in storage.names(store) if name.endswith(".json") and name[:_WIDTH].isdigit()]
+    return [name for name in storage.names(store) if _NAME.fullmatch(name)]
 
 
 def _uri(store: str, epoch: int) -> str:
@@ -142,9 +172,4 @@ def page(champion: Champion) -> str:
 
 def _read(store: str, name: str) -> Champion:
     uri = storage.join(store, name)
-    try:
-        return Champion(**json.loads(storage.read(uri)))
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"champion record {uri!r} is damaged ({error}); restore it from the registry's tags"
-        ) from error
+    return champion_records.decode(storage.read(uri), uri, int(name[:_WIDTH]))

@@ -17,6 +17,7 @@ from typing import Any
 from modelsat.errors import InputError, ServiceError
 
 RUN_KEY = "modelsat.run_key"
+EPOCH = "modelsat.epoch"
 CHAMPION, CHALLENGER = "champion", "challenger"
 _VERSION = re.compile(r"\d+\.\d+[\w.]*")
 
@@ -189,11 +190,25 @@ class MlflowRun:
         return str(info.registered_model_version)
 
 
+def mirrored_epoch(tracking_uri: str, name: str) -> int:
+    """Return the epoch of the champion at which the alias `champion` points, 0 where there is none."""
+    mlflow = _mlflow()
+    with _naming_faults(tracking_uri):
+        client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        try:
+            tag = client.get_model_version_by_alias(name, CHAMPION).tags.get(EPOCH, "0")
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return 0
+            raise
+    return int(tag) if tag.isdecimal() else 0
+
+
 def mirror_champion(tracking_uri: str, name: str, version: str, epoch: int) -> None:
     """Point the alias `champion` at the version that the champion record names."""
     with _naming_faults(tracking_uri):
         client = _mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.set_model_version_tag(name, version, "modelsat.epoch", str(epoch))
+        client.set_model_version_tag(name, version, EPOCH, str(epoch))
         client.set_registered_model_alias(name, CHAMPION, version)
 
 

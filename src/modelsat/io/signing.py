@@ -1,7 +1,7 @@
-"""Proves the origin of a bundle: an HMAC-SHA256 over its digest, with a key that trainers and endpoints share.
+"""Proves the origin of a bundle or a champion record: HMAC-SHA256 with a key that trainers and endpoints share.
 
 Digests show that a bundle is complete, but anyone with write access to the store can create a complete one. If the
-variable `MODELSAT_SIGNING_KEY` is set, bundles are signed when written and refused without a valid signature when read.
+variable `MODELSAT_SIGNING_KEY` is set, both are signed when written and refused without a valid signature when read.
 Several keys, separated by commas, are accepted while one replaces another; the first one signs.
 """
 
@@ -13,26 +13,32 @@ from modelsat.errors import InputError
 
 VARIABLE = "MODELSAT_SIGNING_KEY"
 LEAST_CHARACTERS = 32
-_PURPOSE = "modelsat-bundle-1:"
+BUNDLE, CHAMPION = "modelsat-bundle-1:", "modelsat-champion-1:"
+"""What a signature is for: one of a bundle is none of a champion record."""
 
 
-def sign(digest: str) -> str | None:
-    """Return the signature of a bundle's digest in hexadecimal digits; None where there is no key.
+def sign(content: str, purpose: str = BUNDLE) -> str | None:
+    """Return the signature of a content or its digest in hexadecimal digits; None where there is no key.
+
+    Args:
+        content: What is signed.
+        purpose: `BUNDLE` or `CHAMPION`.
 
     Raises:
         InputError: A key is too short to be secret.
     """
     keys = _keys()
-    return _signature(digest, keys[0]) if keys else None
+    return _signature(content, keys[0], purpose) if keys else None
 
 
-def check(digest: str, signature: object, where: str) -> None:
-    """Refuse a bundle that was not signed with one of the keys; without a key every bundle passes.
+def check(content: str, signature: object, where: str, purpose: str = BUNDLE) -> None:
+    """Refuse what was not signed with one of the keys; without a key everything passes.
 
     Args:
-        digest: Of the bundle, as its files say.
-        signature: What its manifest holds.
-        where: Name of the bundle in error messages.
+        content: Of a bundle its digest, as its files say.
+        signature: What stands beside it.
+        where: What the sentence calls the thing.
+        purpose: As of `sign`.
 
     Raises:
         InputError: The signature is missing or of another key, or a key is too short to be secret.
@@ -42,7 +48,7 @@ def check(digest: str, signature: object, where: str) -> None:
         return
     if not isinstance(signature, str) or not signature.isascii():
         raise InputError(f"{where} is not signed and {VARIABLE} is set; write it again where the key is known")
-    if not any(hmac.compare_digest(signature, _signature(digest, key)) for key in keys):
+    if not any(hmac.compare_digest(signature, _signature(content, key, purpose)) for key in keys):
         raise InputError(f"{where} is signed with a key that is not in {VARIABLE}; do not trust it before you know why")
 
 
@@ -53,5 +59,5 @@ def _keys() -> list[bytes]:
     return keys
 
 
-def _signature(digest: str, key: bytes) -> str:
-    return hmac.new(key, (_PURPOSE + digest).encode(), hashlib.sha256).hexdigest()
+def _signature(content: str, key: bytes, purpose: str) -> str:
+    return hmac.new(key, (purpose + content).encode(), hashlib.sha256).hexdigest()

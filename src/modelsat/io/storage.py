@@ -3,10 +3,12 @@
 Every object is verified by our own SHA-256 digests, since few S3 servers check theirs.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +23,7 @@ __all__ = [
     "create",
     "fetch_folder",
     "file_digest",
+    "fingerprint",
     "is_s3",
     "join",
     "names",
@@ -139,6 +142,21 @@ def read(uri: str) -> bytes:
         raise InputError(f"{uri!r} does not exist; check the path") from error
 
 
+def fingerprint(uri: str) -> str:
+    """Return a text that changes when a file below `uri` is added, removed or written; empty where there is none.
+
+    No content is read: in S3 an object's ETag stands for it, in a folder its size and time of change.
+
+    Raises:
+        ServiceError: S3 refused.
+    """
+    if is_s3(uri):
+        marks: list[tuple[object, ...]] = list(s3.list_keys(*s3.bucket_and_key(uri)))
+    else:
+        marks = list(_marks(Path(uri.removeprefix("file://"))))
+    return hashlib.sha256(repr(sorted(marks)).encode()).hexdigest() if marks else ""
+
+
 def create(uri: str, content: bytes) -> None:
     """Write a file that must not exist yet; of two writers exactly one succeeds.
 
@@ -173,6 +191,14 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _marks(folder: Path) -> Iterator[tuple[object, ...]]:
+    for path in folder.rglob("*"):
+        # Another process may remove a file between the two calls.
+        with contextlib.suppress(FileNotFoundError):
+            about = path.stat()
+            yield str(path), about.st_size, about.st_mtime_ns
 
 
 def _folder_snapshot(root: Path) -> list[SourceFile]:

@@ -108,7 +108,11 @@ def _source(uri: str) -> Callable[[], str]:
 def _champion(store: str) -> Callable[[], str]:
     def ask() -> str:
         champion = champions.current(store)
-        return "no champion yet" if champion is None else f"champion of epoch {champion.epoch}, {champion.model}"
+        if champion is None:
+            return "no champion yet"
+        gone = champions.missing(store)
+        note = f"; records of epochs {', '.join(map(str, gone))} were deleted" if gone else ""
+        return f"champion of epoch {champion.epoch}, {champion.model}{note}"
 
     return ask
 

@@ -31,8 +31,17 @@ class RolloutTarget:
     check_seconds: float = RolloutRules().check_seconds
 
     def mirror(self, champion: Champion) -> None:
-        """Point MLflow's alias at a champion."""
+        """Point MLflow's alias at a champion, unless a newer one was recorded and mirrored meanwhile.
+
+        Raises:
+            InputError: The alias was at an epoch whose record is not there any more.
+        """
         name, _, version = champion.model.rpartition("/")
+        mirrored = mlflow_registry.mirrored_epoch(self.tracking_uri, name)
+        if mirrored > champion.epoch:
+            where = f"the alias of {name!r} at MLflow"
+            champions.require_not_behind(self.store, champions.current(self.store), mirrored, where)
+            return
         mlflow_registry.mirror_champion(self.tracking_uri, name, version, champion.epoch)
 
     def promoter(self, timeline: list[str]) -> Promoter:

@@ -82,6 +82,8 @@ class Promoter:
         while True:
             service = self._read()
             rollout, champion = service_of.rollout(service), champions.current(self.store)
+            followed = service_of.epoch(service)
+            champions.require_not_behind(self.store, champion, followed, f"InferenceService {self.name!r}")
             if rollout is not None:
                 if (rollout.run_id, rollout.percent) != stage:
                     pairs = pairs if stage[0] == rollout.run_id else Pairs()
