@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 import re
 import shutil
 import sys
@@ -15,6 +16,8 @@ from kfp import compiler, local
 
 from modelsat import errors
 from modelsat.errors import ModelsatError
+from modelsat.io import processes
+from modelsat.io.mlflow_left_runs import WORKER_VARIABLE
 from pipelines.retrain import retrain
 from pipelines.step_lines import StepLines
 
@@ -61,6 +64,8 @@ def run(
         # Images, requests and secrets are for clusters; that this runner passes them over is no news.
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", UserWarning)
+        # The processes of the steps end one after another; what goes on between them is this one.
+        os.environ[WORKER_VARIABLE] = processes.worker()
         local.init(runner=runner, pipeline_root=str(root), raise_on_error=True)
         try:
             with contextlib.redirect_stdout(lines):

@@ -1,15 +1,11 @@
 """The watch on one machine: onboards releases one after another, then trains where the policy says so."""
 
-import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from modelsat.errors import (
     ConflictError,
@@ -20,6 +16,7 @@ from modelsat.errors import (
     UnsetVariable,
     ValidationFailed,
 )
+from modelsat.io.processes import is_gone, worker
 from modelsat.onboarding.releases import ledger as release_ledger
 from modelsat.onboarding.releases.due import Due
 from modelsat.onboarding.releases.ledger import Lease
@@ -174,22 +171,6 @@ class Watch:
             self._failed(lease, str(error))
         else:
             self._end(lease, release_ledger.RETRAINED, f"trained on {len(planned.sources)} sources", {})
-
-
-def worker() -> str:
-    """Return who this process is: machine, pid and when it began."""
-    return f"{socket.gethostname()}/{os.getpid()}/{psutil.Process().create_time():.0f}"
-
-
-def is_gone(name: str) -> bool:
-    """Say whether a worker of this machine has ended; of other machines nothing is certain."""
-    host, pid, began = (*name.split("/"), "", "")[:3]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.0f}" != began
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _clock() -> str:

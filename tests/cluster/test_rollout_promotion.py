@@ -16,7 +16,7 @@ from modelsat.cluster.rollout import inference_service as service_of
 from modelsat.cluster.rollout.plan import Rollout, RolloutRules
 from modelsat.cluster.rollout.probing import ANY, ProbeAnswer, Probes
 from modelsat.cluster.rollout.promotion import Promoter
-from modelsat.errors import ConflictError, ServiceError, VerdictNo
+from modelsat.errors import ConflictError, InputError, ServiceError, VerdictNo
 
 PROBES = Probes(tuple(f"question {i}" for i in range(60)), np.array([["right", "right"]] * 60, dtype=object))
 
@@ -415,3 +415,13 @@ def test_of_eight_promoters_one_wins_each_epoch(split: World) -> None:
         assert len(lost) == 7
         assert split.agrees_on(won[0])
         assert champions.current(split.store).epoch == epoch + 1  # type: ignore[union-attr]
+
+
+def test_endpoint_that_followed_a_deleted_record_is_not_taken_back(world: World) -> None:
+    world.promote("new", 1)
+    (Path(world.store) / "000002.json").unlink()
+
+    with pytest.raises(InputError, match=r"InferenceService 'router' has followed epoch 2, but the newest .* epoch 1"):
+        world.promoter().bring()
+
+    assert world.kserve.bundle() == "b/new"

@@ -2,20 +2,24 @@
 
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+import psutil
 import pytest
 
 from modelsat.bundle import bundle, opening
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError, ServiceError
-from modelsat.io import mlflow_registry
+from modelsat.io import mlflow_left_runs, mlflow_registry, processes
 from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.text import rendering
 
@@ -331,3 +335,67 @@ def test_bundle_cannot_be_fetched_where_the_server_is_down(
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
         mlflow_registry.download_bundle("models:/modelsat-router@champion", tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_run_that_a_killed_pipeline_left_open_is_ended_by_the_next_run(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    mine = processes.worker()
+    began = f"{psutil.Process(pipeline.pid).create_time():.0f}"
+    monkeypatch.setenv("MODELSAT_WORKER", f"{mine.split('/')[0]}/{pipeline.pid}/{began}")
+    left = MlflowRun(mlflow_server, name, "key-1").id
+    monkeypatch.setenv("MODELSAT_WORKER", mine)
+
+    beside = MlflowRun(mlflow_server, name, "key-2").id
+    assert client.get_run(left).info.status == "RUNNING"
+    pipeline.kill()
+    pipeline.wait()
+    own = MlflowRun(mlflow_server, name, "key-3").id
+
+    status = {run: client.get_run(run).info.status for run in (left, beside, own)}
+    assert status == {left: "KILLED", beside: "RUNNING", own: "RUNNING"}
+
+
+def test_runs_of_others_and_finished_runs_are_left_alone(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient
+) -> None:
+    done = MlflowRun(mlflow_server, name, "key-1")
+    done.finish()
+    experiment_id = client.get_run(done.id).info.experiment_id
+    of_others = client.create_run(experiment_id, start_time=1).info.run_id
+    of_0_1_0 = client.create_run(experiment_id, start_time=1, tags={mlflow_registry.RUN_KEY: "old"}).info.run_id
+
+    MlflowRun(mlflow_server, name, "key-2")
+
+    status = {run: client.get_run(run).info.status for run in (done.id, of_others, of_0_1_0)}
+    assert status == {done.id: "FINISHED", of_others: "RUNNING", of_0_1_0: "KILLED"}
+
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("worker", "silent", "is_left"),
+    [
+        ("gone", timedelta(0), True),
+        ("alive", timedelta(days=9), False),
+        ("elsewhere", timedelta(hours=24), False),
+        ("elsewhere", timedelta(hours=24, seconds=1), True),
+        ("", timedelta(hours=1), False),
+        ("", timedelta(days=2), True),
+    ],
+)
+def test_open_run_is_over_when_its_worker_is_gone_or_silent_for_a_day(
+    worker: str, silent: timedelta, is_left: bool
+) -> None:
+    tags = {mlflow_left_runs.WORKER: worker, mlflow_left_runs.SEEN_AT: (NOON - silent).isoformat()}
+    ask = mlflow_left_runs.is_left
+
+    assert ask(tags, NOON, NOON, lambda name: name == "gone", lambda name: name == "alive") is is_left
+
+
+def test_run_without_a_readable_time_is_judged_by_its_beginning() -> None:
+    for tags in ({}, {mlflow_left_runs.SEEN_AT: "yesterday"}, {mlflow_left_runs.SEEN_AT: "2026-11-30"}):
+        assert not mlflow_left_runs.is_left(tags, NOON, NOON)
+        assert mlflow_left_runs.is_left(tags, NOON - timedelta(days=2), NOON)

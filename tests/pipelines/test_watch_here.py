@@ -16,12 +16,13 @@ import pytest
 from modelsat.bundle import bundle, champions
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError, ModelsatError, ServiceError, UnsetVariable, ValidationFailed
+from modelsat.io import processes
 from modelsat.onboarding import order
 from modelsat.onboarding.releases import ledger
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
 from modelsat.steps import watch
-from pipelines import local, one_candidate, services, watch_here
+from pipelines import local, one_candidate, services
 from pipelines.one_candidate import OnboardingOutcome
 from pipelines.watch_here import Watch
 
@@ -297,15 +298,15 @@ def test_look_without_a_champion_says_what_to_do_first(tmp_path: Path) -> None:
 
 def test_worker_is_gone_when_its_process_is() -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    mine = watch_here.worker()
+    mine = processes.worker()
     host = mine.split("/")[0]
 
-    assert not watch_here.is_gone(mine)
-    assert watch_here.is_gone(f"{host}/{process.pid}/1")
+    assert not processes.is_gone(mine)
+    assert processes.is_gone(f"{host}/{process.pid}/1")
     process.kill()
     process.wait()
-    assert watch_here.is_gone(f"{host}/{process.pid}/{time.time():.0f}")
-    assert not watch_here.is_gone(f"elsewhere/{process.pid}/1")
+    assert processes.is_gone(f"{host}/{process.pid}/{time.time():.0f}")
+    assert not processes.is_gone(f"elsewhere/{process.pid}/1")
 
 
 def test_killed_watch_is_taken_over_by_the_next_one(folder: Path, edge: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def test_probe_of_an_endpoint_follows_no_redirect(
     here, asked_here, asked_there = hosts
     monkeypatch.setenv(probing.TOKEN, "sesame")
 
-    assert probing.ask(here, "What is 1 + 1?").model == ""
+    assert probing.ask(here, "What is 1 + 1?").version == ""
     assert (len(asked_here), asked_there) == (1, [])
 
 

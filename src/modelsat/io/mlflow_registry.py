@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import InputError, ServiceError
+from modelsat.io import mlflow_left_runs
+from modelsat.io.mlflow_left_runs import RUN_KEY
 
-RUN_KEY = "modelsat.run_key"
 EPOCH = "modelsat.epoch"
 CHAMPION, CHALLENGER = "champion", "challenger"
 _VERSION = re.compile(r"\d+\.\d+[\w.]*")
@@ -53,7 +54,7 @@ def check(tracking_uri: str) -> str:
 
 
 class MlflowRun:
-    """One MLflow run per pipeline run, found or created by its key.
+    """One MLflow run per pipeline run, found or created by its key; runs that a killed pipeline left open are ended.
 
     Args:
         tracking_uri: Of the server.
@@ -75,16 +76,24 @@ class MlflowRun:
             runs = self.client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{key}'", max_results=1)
             if runs:
                 self.id = runs[0].info.run_id
+                self._show_life()
             else:
                 name = key if key.startswith("onboard-") else f"retrain-{key[-8:]}"
-                run = self.client.create_run(experiment_id, tags={RUN_KEY: key}, run_name=name)
+                tags = {RUN_KEY: key, **mlflow_left_runs.signs_of_life()}
+                run = self.client.create_run(experiment_id, tags=tags, run_name=name)
                 self.id = run.info.run_id
+            mlflow_left_runs.end(self.client, experiment_id, but=self.id)
+
+    def _show_life(self, synchronous: bool = True) -> None:
+        for name, value in mlflow_left_runs.signs_of_life().items():
+            self.client.set_tag(self.id, name, value, synchronous=synchronous)
 
     def live(self) -> Callable[[Mapping[str, float]], None]:
         """Return a function that logs the scalars of a training step while training runs; it never stops training."""
 
         def log(row: Mapping[str, float]) -> None:
             with contextlib.suppress(Exception):
+                self._show_life(synchronous=False)
                 for name, value in row.items():
                     if name != "step":
                         self.client.log_metric(
@@ -117,7 +126,9 @@ class MlflowRun:
                 self.id,
                 metrics=[entities.Metric(k, float(v), _now(), 0) for k, v in (metrics or {}).items()],
                 params=[entities.Param(k, str(v)[:500]) for k, v in (parameters or {}).items()],
-                tags=[entities.RunTag(k, str(v)) for k, v in (tags or {}).items()],
+                tags=[
+                    entities.RunTag(k, str(v)) for k, v in (mlflow_left_runs.signs_of_life() | dict(tags or {})).items()
+                ],
             )
             for path, folder in files:
                 self.client.log_artifact(self.id, str(path), folder or None)
