@@ -18,6 +18,10 @@ def take_answers(
     rate: float,
     budget_usd: float,
     adaptive: bool,
+    max_tokens: int,
+    timeout_seconds: float,
+    body: dict,
+    reasoning_effort: str,
     answer_store: str,
     work_root: str,
     results: dsl.Output[dsl.Dataset],
@@ -35,6 +39,10 @@ def take_answers(
         rate: Most requests per second; 0 sets no limit.
         budget_usd: What the test may cost; 0 sets no limit.
         adaptive: Whether to choose the questions by what they tell and to stop when choices are settled.
+        max_tokens: Longest answer in tokens; 0 takes the catalogue's.
+        timeout_seconds: How long one request may take; 0 takes the catalogue's.
+        body: Fields of the request that replace others; null leaves a field out.
+        reasoning_effort: Field of that name in the request; empty leaves it to the catalogue and the provider.
         answer_store: Folder or s3:// prefix that keeps answers, which the next retraining reads.
         work_root: Folder where an interrupted test goes on.
         results: Folder with the tables scores, prompts, candidates, Parquet.
@@ -54,6 +62,10 @@ def take_answers(
         rate=rate or None,
         budget_usd=budget_usd or None,
         adaptive=adaptive,
+        max_tokens=max_tokens or None,
+        timeout_seconds=timeout_seconds or None,
+        body=body,
+        reasoning_effort=reasoning_effort,
     )
     sources = onboard.Sources(scores, zoo, answer_store, Path(work_root))
     placed = onboard.read_order(Path(order.path))

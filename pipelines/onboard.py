@@ -3,7 +3,7 @@
 `modelsat compile` writes `pipelines/compiled/onboard.yaml`; `modelsat onboard` runs the same definition on one machine.
 """
 
-from typing import List  # noqa: UP035
+from typing import Dict, List  # noqa: UP035
 
 from kfp import dsl
 
@@ -34,6 +34,10 @@ def onboard(
     ask_rate: float = 0.0,
     ask_budget_usd: float = 0.0,
     ask_adaptive: bool = False,
+    ask_max_tokens: int = 0,
+    ask_timeout_seconds: float = 0.0,
+    ask_body: Dict = {},  # noqa: B006, UP006
+    ask_reasoning_effort: str = "",
     ask_work_root: str = "/mnt/modelsat/work",
     validate_trusted: bool = False,
     gate_max_loss: float = 0.05,
@@ -59,6 +63,10 @@ def onboard(
         ask_rate: Most requests per second; 0 sets no limit.
         ask_budget_usd: What the test may cost in USD; 0 sets no limit.
         ask_adaptive: Whether to choose questions by what they tell and to stop when choices are settled.
+        ask_max_tokens: Longest answer in tokens, thoughts included; 0 takes the catalogue's.
+        ask_timeout_seconds: How long one request may take, in seconds; 0 takes the catalogue's.
+        ask_body: Fields of the request that replace others, as a JSON object; null leaves a field out.
+        ask_reasoning_effort: Field reasoning_effort of the request; empty leaves it to the catalogue and the provider.
         ask_work_root: Folder where an interrupted test goes on.
         validate_trusted: Whether a person trusts answers that seem copied or leaked.
         gate_max_loss: Accuracy that a newcomer may cost at most, with one-sided 95 % confidence, in [0, 1].
@@ -90,6 +98,10 @@ def onboard(
             rate=ask_rate,
             budget_usd=ask_budget_usd,
             adaptive=ask_adaptive,
+            max_tokens=ask_max_tokens,
+            timeout_seconds=ask_timeout_seconds,
+            body=ask_body,
+            reasoning_effort=ask_reasoning_effort,
             answer_store=answer_store,
             work_root=ask_work_root,
         ).set_display_name("Take or ask for answers")

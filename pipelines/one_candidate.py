@@ -9,6 +9,8 @@ from typing import Any
 
 from modelsat.bundle import champions
 from modelsat.errors import VerdictNo
+from modelsat.steps import estimate as estimates
+from modelsat.steps.estimate import OnboardingEstimate
 from pipelines import local, services
 from pipelines.onboard import onboard
 from pipelines.whole_loop import await_champion, say, timed
@@ -46,6 +48,7 @@ def run(folder: Path, candidate: str, choices: Mapping[str, Any]) -> OnboardingO
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
+    say(f"{estimate(folder, candidate, choices).sentence()}\n")
     mlflow = timed("Start MLflow", lambda: services.mlflow(folder))
     endpoint = timed("Start endpoint", lambda: services.endpoint(folder))
     outcome = pipeline(folder, candidate, choices, mlflow.url)
@@ -61,6 +64,29 @@ def run(folder: Path, candidate: str, choices: Mapping[str, Any]) -> OnboardingO
             raise VerdictNo(outcome.sentence)
     say(f"Done in {time.monotonic() - began:.0f} s.")
     return outcome
+
+
+def estimate(folder: Path, candidate: str, choices: Mapping[str, Any]) -> OnboardingEstimate:
+    """Say what an onboarding would do and cost; call nobody and write nothing.
+
+    Args:
+        folder: As of `run`, like the others.
+        candidate: Likewise.
+        choices: Likewise.
+
+    Raises:
+        InputError: There is no champion, no such candidate, or it cannot be asked.
+    """
+    folder = folder.resolve()
+    return estimates.of(
+        candidate,
+        choices.get("action", "add"),
+        choices.get("catalogue", ""),
+        choices.get("answer_scores", []),
+        str(folder / "champions"),
+        estimates.settings(choices),
+        folder / "work",
+    )
 
 
 def pipeline(folder: Path, candidate: str, choices: Mapping[str, Any], tracking_uri: str) -> OnboardingOutcome:

@@ -4,7 +4,7 @@ Schedule it with `max_concurrency=1` and no catch-up. Two runs at once are harml
 release and every retraining to one of them. A release whose run failed or was killed comes again after its lease.
 """
 
-from typing import List  # noqa: UP035
+from typing import Dict, List  # noqa: UP035
 
 from kfp import dsl
 
@@ -23,6 +23,11 @@ def watch(
     answer_store: str = "s3://modelsat/answers",
     ask_questions: int = 0,
     ask_rate: float = 0.0,
+    ask_budget_usd: float = 0.0,
+    ask_max_tokens: int = 0,
+    ask_timeout_seconds: float = 0.0,
+    ask_body: Dict = {},  # noqa: B006, UP006
+    ask_reasoning_effort: str = "",
     ledger_store: str = "s3://modelsat/ledger",
     ledger_lease_seconds: float = 14400.0,
     ledger_most: int = 10,
@@ -45,6 +50,11 @@ def watch(
         answer_store: Folder or s3:// prefix that keeps the answers of asked candidates.
         ask_questions: Only the first so many questions of the aptitude test; 0 asks all.
         ask_rate: Most requests per second to a candidate; 0 sets no limit.
+        ask_budget_usd: What the tests of one run may cost in USD, all releases together; 0 sets no limit.
+        ask_max_tokens: Longest answer in tokens, thoughts included; 0 takes the catalogue's.
+        ask_timeout_seconds: How long one request may take, in seconds; 0 takes the catalogue's.
+        ask_body: Fields of the request that replace others, as a JSON object; null leaves a field out.
+        ask_reasoning_effort: Field reasoning_effort of the request; empty leaves it to the catalogue and the provider.
         ledger_store: Folder or s3:// prefix of the release ledger.
         ledger_lease_seconds: Longer than an onboarding or a training takes, in seconds.
         ledger_most: Releases in one run at most.
@@ -70,6 +80,10 @@ def watch(
         champion_store=promote_champion_store,
         lease_seconds=ledger_lease_seconds,
         most=ledger_most,
+        questions=ask_questions,
+        max_tokens=ask_max_tokens,
+        body=ask_body,
+        budget_usd=ask_budget_usd,
         run_key=run_key,
     ).set_display_name("Find releases")
     outside(found)
@@ -83,6 +97,11 @@ def watch(
             answer_store=answer_store,
             ask_questions=ask_questions,
             ask_rate=ask_rate,
+            ask_budget_usd=release.budget_usd,
+            ask_max_tokens=ask_max_tokens,
+            ask_timeout_seconds=ask_timeout_seconds,
+            ask_body=ask_body,
+            ask_reasoning_effort=ask_reasoning_effort,
             register_model_name=register_model_name,
             register_bundle_store=register_bundle_store,
             promote_champion_store=promote_champion_store,

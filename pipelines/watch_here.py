@@ -22,7 +22,7 @@ from modelsat.onboarding.releases.due import Due
 from modelsat.onboarding.releases.ledger import Lease
 from modelsat.onboarding.releases.refusals import ROW
 from modelsat.onboarding.releases.retraining import RetrainingRules
-from modelsat.steps import watch
+from modelsat.steps import estimate, watch
 from pipelines import local, one_candidate, services
 from pipelines.whole_loop import arguments, say
 
@@ -40,6 +40,7 @@ class Watch:
         choices: Parameters of the onboard pipeline that differ from their defaults.
         rules: When to train; None never trains.
         recipe: Training recipe.
+        budget_usd: What the tests of one look may cost, all releases together; 0 sets no limit.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Watch:
     choices: Mapping[str, Any] | None = None
     rules: RetrainingRules | None = field(default_factory=RetrainingRules)
     recipe: str = "cpu"
+    budget_usd: float = 0.0
 
     def run(self, every: float, once: bool) -> None:
         """Look again and again; a look that fails is reported, and the next one comes.
@@ -83,6 +85,7 @@ class Watch:
             self.lease_seconds,
             is_gone=is_gone,
             has_keys=True,
+            allowance=self._allowance(),
         )
         for release in found.new:
             say(f"{_clock()} new: {release.action} {release.candidate} {release.revision}".rstrip())
@@ -92,6 +95,11 @@ class Watch:
             self._onboard(due, scores)
         if self.rules is not None:
             self._train(self.rules)
+
+    def _allowance(self) -> watch.Allowance | None:
+        if not self.budget_usd:
+            return None
+        return watch.Allowance(self.budget_usd, estimate.settings(self.choices or {}), self.folder / "work")
 
     @property
     def _champions(self) -> str:
@@ -105,8 +113,10 @@ class Watch:
             "catalogue": self.catalogue,
             "answer_scores": scores,
             **(self.choices or {}),
+            **({"ask_budget_usd": one.budget_usd} if one.budget_usd else {}),
         }
         try:
+            say(f"{_clock()} {one_candidate.estimate(self.folder, name, choices).sentence()}")
             tracking_uri = services.mlflow(self.folder).url
             outcome = one_candidate.pipeline(self.folder, name, choices, tracking_uri)
         except (UnsetVariable, ServiceError, ResourceError) as error:

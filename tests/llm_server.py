@@ -23,6 +23,8 @@ class LlmServer:
         fault: From the number of the request, from 0, and the user's text to a status with headers, or `DROP`,
             `RUBBISH`, `TRICKLE`; None where it answers.
         seconds: How long an answer takes.
+        refuses: From the decoded request to an error object, sent with status 400; None where it answers.
+        thinks: Tokens of thoughts before each answer; a request that allows no more gets an empty answer, cut off.
         usage: Whether tokens are counted in the answers.
         asked: The user's texts, in the order in which they came.
         bodies: The decoded requests.
@@ -34,6 +36,8 @@ class LlmServer:
     answer: Callable[[str], str]
     fault: Callable[[int, str], tuple[int, dict[str, str]] | str | None] = lambda *_: None
     seconds: float = 0.0
+    refuses: Callable[[dict[str, Any]], object] = lambda _: None
+    thinks: int = 0
     usage: bool = True
     url: str = ""
     asked: list[str] = field(default_factory=list)
@@ -104,19 +108,23 @@ def _handler(llm: LlmServer) -> type[BaseHTTPRequestHandler]:
                     time.sleep(0.02)
             if fault == RUBBISH:
                 self._whole(200, {}, b"<html>Welcome to the proxy</html>")
+            elif (refusal := llm.refuses(body)) is not None:
+                self._whole(400, {}, json.dumps({"error": refusal}).encode())
             elif isinstance(fault, tuple):
                 self._whole(fault[0], fault[1], b'{"error": {"message": "no"}}')
             else:
                 self._whole(200, {}, json.dumps(self._completion(body, text)).encode())
 
         def _completion(self, body: dict[str, Any], text: str) -> dict[str, Any]:
-            reply = llm.answer(text)
+            most = body.get("max_completion_tokens", body.get("max_tokens", 10**6))
+            is_cut = 0 < most <= llm.thinks
+            reply = "" if is_cut else llm.answer(text)
             said = {"message": {"role": "assistant", "content": reply}} if "messages" in body else {"text": reply}
-            usage = {"prompt_tokens": len(text) // 4, "completion_tokens": len(reply) // 4}
+            usage = {"prompt_tokens": len(text) // 4, "completion_tokens": min(most, llm.thinks) + len(reply) // 4}
             return {
                 "object": "chat.completion",
                 "model": body["model"],
-                "choices": [{"index": 0, "finish_reason": "stop", **said}],
+                "choices": [{"index": 0, "finish_reason": "length" if is_cut else "stop", **said}],
                 **({"usage": usage} if llm.usage else {}),
             }
 

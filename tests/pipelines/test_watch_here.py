@@ -49,10 +49,11 @@ def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
 @pytest.fixture
 def edge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the pipelines do, by candidate: an outcome, or an error to raise; and the calls that they got."""
-    script: dict[str, Any] = {"calls": [], "trained": []}
+    script: dict[str, Any] = {"calls": [], "choices": [], "trained": []}
 
     def onboard(_: Path, candidate: str, choices: Any, tracking_uri: str) -> OnboardingOutcome:
         script["calls"].append(candidate)
+        script["choices"].append(choices)
         told = script.get(candidate, OnboardingOutcome(True, f"{candidate} is in", PROMOTED, (f"answers/{candidate}",)))
         if isinstance(told, Exception):
             raise told
@@ -65,6 +66,8 @@ def edge(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return Path()
 
     server = services.Service("mlflow", 1, 0.0, 1)
+    estimated = type("Estimated", (), {"sentence": lambda _: "so much"})
+    monkeypatch.setattr(one_candidate, "estimate", lambda *_: estimated())
     monkeypatch.setattr(one_candidate, "pipeline", onboard)
     monkeypatch.setattr(local, "run", train)
     monkeypatch.setattr(services, "mlflow", lambda _: server)
@@ -309,12 +312,65 @@ def test_worker_is_gone_when_its_process_is() -> None:
     assert not processes.is_gone(f"elsewhere/{process.pid}/1")
 
 
+def question(i: int) -> dict[str, object]:
+    return {
+        "version": "v1",
+        "task": "sums",
+        "category": "sums/plus",
+        "keywords": [],
+        "position": i,
+        "prompt_id": f"q{i}",
+        "stem_digest": f"{i}",
+        "text": f"What is {i} plus {i}?",
+        "answer": str(2 * i),
+        "scorer": "number",
+    }
+
+
+def priced(folder: Path, **prices: float) -> None:
+    """Write a catalogue of candidates with 1 USD of answers per question or so, and none without a price."""
+    rows = [
+        f'- {{candidate: {name}, endpoint: "http://localhost:1/v1", price_in: 0, price_out: {price}}}'
+        for name, price in prices.items()
+    ]
+    (folder / "catalogue.yaml").write_text(
+        "\n".join([*rows, '- {candidate: unpriced, endpoint: "http://localhost:1/v1"}'])
+    )
+
+
+def test_budget_of_a_look_is_for_all_its_releases_together(
+    folder: Path, edge: dict[str, Any], make_bundle: Callable[..., Bundle]
+) -> None:
+    made = make_bundle({"old": 0.5}, aptitude_test=[question(i) for i in range(10)]).write(folder / "asked")
+    champions.promote(str(folder / "champions"), str(folder / "asked"), made.digest, "router/2", "asked", "", 1)
+    # Ten answers of 200 tokens are 2,000 tokens, at most 10,240: 0.02 and 0.1024 USD at 10 USD per million.
+    priced(folder, good=10.0, better=10.0, best=10.0)
+
+    def look_with(budget: float) -> str:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            Watch(folder, str(folder / "catalogue.yaml"), str(folder / "ledger"), rules=None, budget_usd=budget).look()
+        return shown.getvalue()
+
+    first = look_with(0.11)
+    budgets = [choices.get("ask_budget_usd") for choices in edge["choices"]]
+    second = look_with(10.0)
+
+    assert budgets == [pytest.approx(0.1024)]
+    assert first.count("its test costs about 0.0200 USD, and 0.0076 USD of the budget are left") == 2
+    assert "'unpriced' waits for the next look: a budget needs prices; add price_in and price_out" in first
+    assert "'unpriced' waits" in second
+    assert sorted(edge["calls"]) == ["best", "better", "good"]
+    assert ending(folder, "unpriced") is None
+
+
 def test_killed_watch_is_taken_over_by_the_next_one(folder: Path, edge: dict[str, Any]) -> None:
     code = (
         "import sys, time; from pathlib import Path; from pipelines import one_candidate, services, watch_here\n"
         "services.mlflow = lambda _: services.Service('mlflow', 1, 0.0, 1)\n"
         "def hang(*_): print('begun', flush=True); time.sleep(600)\n"
         "one_candidate.pipeline = hang\n"
+        "one_candidate.estimate = lambda *_: type('Estimated', (), {'sentence': lambda _: 'so much'})()\n"
         "f = Path(sys.argv[1])\n"
         "watch_here.Watch(f, str(f / 'catalogue.yaml'), str(f / 'ledger'), rules=None).look()\n"
     )

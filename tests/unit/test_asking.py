@@ -177,11 +177,23 @@ def test_pause_that_is_too_long_ends_the_run_with_what_is_known(bundle: Bundle, 
     assert not (tmp_path / "bob").exists()
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 302])
-def test_refusal_of_everything_ends_the_run_at_once(bundle: Bundle, tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (401, r": “no”; check the key \(api_key_env\)"),
+        (403, r": “no”; check the key \(api_key_env\)"),
+        (402, ": “no”; check the credit of the account$"),
+        (404, r": “no”; check its address \(it mostly ends in /v1\) and the model's name"),
+        (302, ": “no”; check its address"),
+        (410, ": “no”$"),
+    ],
+)
+def test_refusal_of_everything_ends_the_run_at_once_with_the_advice_that_helps(
+    bundle: Bundle, tmp_path: Path, status: int, advice: str
+) -> None:
     with (
         LlmServer(right, lambda *_: (status, {})).running() as server,
-        pytest.raises(ServiceError, match=f"answers status {status} to model 'org/bob'; check its address"),
+        pytest.raises(ServiceError, match=f"answers status {status} to model 'org/bob'{advice}"),
     ):
         asking.ask(bundle, candidate(server), tmp_path / "bob", replace(QUICK, concurrency=1))
 

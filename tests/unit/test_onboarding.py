@@ -220,7 +220,6 @@ def test_bundle_remembers_where_answers_are_until_their_candidate_goes(
     [
         (Change(Action.ADD, "ada"), "ada", {}, "candidate 'ada' is routed to already, as 'ada'"),
         (Change(Action.ADD, "org/ada"), "ada", {}, "candidate 'org/ada' is routed to already, as 'ada'"),
-        (Change(Action.REMOVE, "new"), None, {}, "candidate 'new' is not among those routed to"),
         (Change(Action.REPRICE, "b"), "bob", {"price_in": 1.0, "price_out": 1.0}, "the prices of 'bob' are those of"),
     ],
 )
@@ -230,6 +229,14 @@ def test_change_that_is_made_already_is_left(
     done = changes.left_to_do(parent, change, known, facts)
 
     assert done.startswith(sentence)
+
+
+def test_candidate_that_is_removed_already_is_left_and_a_name_that_never_was_is_an_error(parent: Bundle) -> None:
+    gone = changes.apply(parent, Change(Action.REMOVE, "ada"), None, {})
+
+    assert changes.left_to_do(gone, Change(Action.REMOVE, "ada"), None, {}) == "candidate 'ada' is removed already"
+    with pytest.raises(InputError, match=r"no candidate 'bobb' is routed to \(similar names: bob\), so none can be"):
+        changes.left_to_do(parent, Change(Action.REMOVE, "bobb"), None, {})
 
 
 def test_last_candidate_cannot_be_removed(parent: Bundle) -> None:

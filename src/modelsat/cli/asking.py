@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from modelsat.cli import request_options
 from modelsat.cli.machine import AsJson
 
 
@@ -33,11 +34,10 @@ def ask(
     budget_usd: Annotated[
         float | None, typer.Option(help="Stop before a question could exceed this budget, in USD.")
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Maximum length of an answer, in tokens.")] = 1024,
-    timeout: Annotated[float, typer.Option(help="Timeout of one request, in seconds.")] = 120.0,
-    body: Annotated[
-        str, typer.Option(help='Request fields to override, as a JSON object; null removes a field: {"seed": 1}.')
-    ] = "{}",
+    max_tokens: request_options.MaxTokens = 0,
+    timeout: request_options.Timeout = 0.0,
+    body: request_options.Body = "{}",
+    reasoning_effort: request_options.ReasoningEffort = "",
     adaptive: Annotated[
         bool,
         typer.Option("--adaptive", help="Ask the most informative questions first; stop once choices are settled."),
@@ -66,7 +66,7 @@ def ask(
 
     with opening.opened(bundle, with_router=adaptive and not dry_run) as router:
         if export_task is not None:
-            lm_eval_task.export(router, export_task, questions, max_tokens)
+            lm_eval_task.export(router, export_task, questions, max_tokens or asking.MAX_TOKENS)
             wrote = f"wrote the task to {export_task}; its README.md says how to run it"
             typer.echo(json.dumps({"task": str(export_task)}) if as_json else wrote)
             return
@@ -80,9 +80,10 @@ def ask(
             rate=rate,
             budget_usd=budget_usd,
             adaptive=adaptive,
-            timeout_seconds=timeout,
-            max_tokens=max_tokens,
-            body=_fields(body),
+            timeout_seconds=timeout or None,
+            max_tokens=max_tokens or None,
+            body=request_options.fields(body),
+            reasoning_effort=reasoning_effort,
         )
         planned = asking.plan(router, row, into, settings)
         typer.echo(asked.announced(row["candidate"], planned), err=True)
@@ -93,15 +94,3 @@ def ask(
         asking.ask(router, row, into, settings, asking.shown_on(TerminalProgress("asking questions")))
     report = json.loads((into / "asked.json").read_text(encoding="utf-8"))
     typer.echo(json.dumps(report) if as_json else f"{asked.told(report)}\nResults  {into}")
-
-
-def _fields(body: str) -> dict[str, Any]:
-    from modelsat.errors import InputError
-
-    try:
-        fields = json.loads(body)
-    except ValueError as error:
-        raise InputError(f"--body {body!r} is not valid JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise InputError(f"--body {body!r} is not a JSON object; write fields and values in braces")
-    return fields

@@ -1,10 +1,12 @@
 """Verbs for candidates that come and go."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from modelsat.cli import request_options
 from modelsat.cli.machine import RunFolder
 from modelsat.errors import InputError
 
@@ -36,17 +38,28 @@ def onboard(
         bool,
         typer.Option("--adaptive", help="Ask the most informative questions first; stop once choices are settled."),
     ] = False,
+    max_tokens: request_options.MaxTokens = 0,
+    timeout: request_options.Timeout = 0.0,
+    body: request_options.Body = "{}",
+    reasoning_effort: request_options.ReasoningEffort = "",
     trusted: Annotated[
         bool, typer.Option("--trusted", help="Accept answers that look copied or leaked, after you have checked them.")
     ] = False,
     max_loss: Annotated[float, typer.Option(min=0, max=1, help="Largest accepted loss of accuracy, in [0, 1].")] = 0.05,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print what would be done and its estimated cost; call and change nothing."),
+    ] = False,
     folder: RunFolder = Path(".run"),
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Make a candidate routable without training.
 
     It joins the local champion. The exit code is 7 if the gate says no.
 
     Example: modelsat onboard my-model --catalogue catalogue.yaml
+
+    Example: modelsat onboard my-model --catalogue catalogue.yaml --dry-run
     """
     if remove and reprice:
         raise InputError("a candidate is removed or repriced; give one of --remove and --reprice")
@@ -62,9 +75,19 @@ def onboard(
         "ask_rate": rate,
         "ask_budget_usd": budget_usd,
         "ask_adaptive": adaptive,
+        "ask_max_tokens": max_tokens,
+        "ask_timeout_seconds": timeout,
+        "ask_body": request_options.fields(body),
+        "ask_reasoning_effort": reasoning_effort,
         "validate_trusted": trusted,
         "gate_max_loss": max_loss,
     }
+    if as_json and not dry_run:
+        raise InputError("--json prints the estimate of --dry-run; give both, or neither")
+    if dry_run:
+        estimated = one_candidate.estimate(folder, candidate, choices)
+        typer.echo(json.dumps(estimated.facts()) if as_json else estimated.sentence())
+        return
     one_candidate.run(folder, candidate, choices)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from modelsat.cli import request_options
 from modelsat.cli.machine import AsJson, RunFolder
 
 Ledger = Annotated[str, typer.Option(help="Folder or s3:// prefix of the release ledger; default: below --folder.")]
@@ -39,6 +40,14 @@ def watch(
     rate: Annotated[
         float, typer.Option(min=0, help="Maximum requests per second to a candidate; 0 sets no limit.")
     ] = 0.0,
+    budget: Annotated[
+        float,
+        typer.Option(min=0, help="Budget in USD for the questions of one check, all models together; 0 sets no limit."),
+    ] = 0.0,
+    max_tokens: request_options.MaxTokens = 0,
+    timeout: request_options.Timeout = 0.0,
+    body: request_options.Body = "{}",
+    reasoning_effort: request_options.ReasoningEffort = "",
     retry: Retry = None,
     folder: RunFolder = Path(".run"),
 ) -> None:
@@ -58,7 +67,15 @@ def watch(
         catalogue=_absolute(catalogue),
         ledger=ledger,
         results=_absolute(results),
-        choices={"ask_questions": questions, "ask_rate": rate},
+        choices={
+            "ask_questions": questions,
+            "ask_rate": rate,
+            "ask_max_tokens": max_tokens,
+            "ask_timeout_seconds": timeout,
+            "ask_body": request_options.fields(body),
+            "ask_reasoning_effort": reasoning_effort,
+        },
+        budget_usd=budget,
         rules=RetrainingRules(newcomers=newcomers) if train else None,
         recipe=recipe,
     ).run(every, once)

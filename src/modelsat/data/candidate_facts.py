@@ -33,6 +33,9 @@ _FIELD_OF_COLUMN = {
     "reasoning": "reasoning",
     "retires_at": "retires_at",
     "deprecation_date": "retires_at",
+    "request_body": "request_body",
+    "max_tokens": "max_tokens",
+    "timeout_seconds": "timeout_seconds",
 }
 COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
 """Columns that are read."""
@@ -138,6 +141,34 @@ def _count(cell: object) -> int:
     return _parameters(float(str(cell)) / 1e9)
 
 
+def _length(cell: object) -> int:
+    value = _whole(cell)
+    if value < 1:
+        raise ValueError(f"{cell!r} is no length; give a number of tokens, at least 1")
+    return value
+
+
+def _seconds(cell: object) -> float:
+    value = float(str(cell))
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{cell!r} is no time; give seconds above 0")
+    return value
+
+
+def _request_body(cell: object) -> str:
+    # It may hold a secret by mistake: nothing of it is repeated.
+    try:
+        fields = json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        fields = None
+    if not isinstance(fields, Mapping):
+        raise ValueError("this is no JSON object; write fields and values in braces")
+    for field in ("messages", "stream"):
+        if fields.get(field):
+            raise ValueError(f"it must not hold {field!r}; leave it out")
+    return json.dumps(dict(fields), sort_keys=True)
+
+
 _READ: dict[str, Callable[[object], object]] = {
     "released_at": _day,
     "n_params": _count,
@@ -152,4 +183,7 @@ _READ: dict[str, Callable[[object], object]] = {
     "tools": _truth,
     "regions": _list,
     "api_key_env": _variable,
+    "request_body": _request_body,
+    "max_tokens": _length,
+    "timeout_seconds": _seconds,
 }

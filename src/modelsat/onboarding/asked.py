@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from modelsat.data.collection import Collection
 from modelsat.io import storage
 from modelsat.io.progress import StepProgress
 from modelsat.onboarding import asking
-from modelsat.onboarding.asking import AskingSettings
+from modelsat.onboarding.asking import AskingSettings, Plan
 from modelsat.onboarding.order import Order
 from modelsat.text import rendering
 
@@ -36,10 +37,9 @@ def ask(parent: Bundle, order: Order, settings: AskingSettings, work: Path, stor
         InputError: The candidate has no endpoint, or none of the questions can be asked.
         ServiceError: The endpoint does not answer.
     """
-    candidate = {"candidate": order.change.candidate, **order.facts}
-    name = "-".join(filter(None, [order.change.candidate.replace("/", "--"), order.change.revision]))
+    candidate = _row(order)
     progress = asking.shown_on(StepProgress("asking questions"))
-    into = asking.ask(parent, candidate, work / "asked" / f"{name}-{order.test}", settings, progress)
+    into = asking.ask(parent, candidate, _place(order, settings, work), settings, progress)
     if not store:
         return str(into)
     # Named by what was answered: other answers, or some to further questions, never meet a place that is complete.
@@ -47,6 +47,26 @@ def ask(parent: Bundle, order: Order, settings: AskingSettings, work: Path, stor
     kept = storage.join(store, f"{into.name}-{rendering.digest(json.dumps(answers))[:12]}")
     storage.publish_folder(into, kept, last=REPORT)
     return kept
+
+
+def plan(parent: Bundle, order: Order, settings: AskingSettings, work: Path) -> Plan:
+    """Say what `ask` would do and cost; call nobody and write nothing.
+
+    Raises:
+        InputError: As of `ask`.
+    """
+    return asking.plan(parent, _row(order), _place(order, settings, work), settings)
+
+
+def _row(order: Order) -> dict[str, Any]:
+    return {**order.facts, "candidate": order.change.candidate}
+
+
+def _place(order: Order, settings: AskingSettings, work: Path) -> Path:
+    """Return the folder of the answers, one for each candidate, revision, test and kind of request."""
+    name = order.change.candidate.replace("/", "--")
+    parts = [name, order.change.revision, order.test, asking.request_mark(_row(order), settings)]
+    return work / "asked" / "-".join(filter(None, parts))
 
 
 def unreadable(sources: Sequence[str]) -> int:

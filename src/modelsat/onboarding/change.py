@@ -11,8 +11,10 @@ import pyarrow as pa
 from modelsat.bundle import admission, narrowing
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
+from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
+from modelsat.io.near_names import near
 from modelsat.text import rendering
 
 ANSWERS_AT = "answers_at"
@@ -71,7 +73,14 @@ def left_to_do(bundle: Bundle, asked: Change, known: str | None, facts: Mapping[
     if asked.action is Action.REMOVE:
         if known and len(bundle.names) == 1:
             raise InputError(f"{known!r} is the only candidate left; add another one before you remove it")
-        return "" if known else f"candidate {asked.candidate!r} is not among those routed to"
+        last = bundle.lineage.get("onboarding", {})
+        if known is None and (last.get("action"), last.get("candidate")) != (Action.REMOVE, asked.candidate):
+            similar = near(asked.candidate, Roster.of(bundle.candidates).canonical)
+            raise InputError(
+                f"no candidate {asked.candidate!r} is routed to{similar}, so none can be removed; "
+                f"the champion has {', '.join(bundle.names[:10])}{', ...' if len(bundle.names) > 10 else ''}"
+            )
+        return "" if known else f"candidate {asked.candidate!r} is removed already"
     if known is None:
         raise InputError(f"candidate {asked.candidate!r} is unknown to the champion; add it before you reprice it")
     if not facts:

@@ -28,6 +28,8 @@ def told(report: Mapping[str, Any]) -> str:
         f"{report['unreadable']} not readable, which count as wrong; {report['without_answer']} without an answer, "
         "which are left out",
     ]
+    if report.get("cut_off"):
+        lines.append(f"{report['cut_off']} of them were cut off at the longest length; raise max_tokens (--max-tokens)")
     if report["is_over_budget"]:
         lines.append("the budget ended the run; raise it and run again to ask the rest")
     return "\n".join(lines)

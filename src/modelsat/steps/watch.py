@@ -1,23 +1,42 @@
 """One look for releases, as the watch makes it: what is new, what is due, whether to train."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from modelsat.bundle import champions, opening
 from modelsat.data import catalogue
 from modelsat.errors import InputError
+from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import ANSWERS_AT
 from modelsat.onboarding.releases import due as releases
 from modelsat.onboarding.releases import ledger as release_ledger
 from modelsat.onboarding.releases import listing as listings
 from modelsat.onboarding.releases import refusals
+from modelsat.onboarding.releases.allowance import shares
 from modelsat.onboarding.releases.due import Due, ListedCandidates
 from modelsat.onboarding.releases.ledger import Lease, Release
 from modelsat.onboarding.releases.listing import ListedRelease
 from modelsat.onboarding.releases.retraining import RetrainingRules
+from modelsat.steps import estimate
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A budget for the tests of one look.
+
+    Attributes:
+        budget_usd: For all releases together, above 0.
+        settings: How candidates are asked, by which their tests are estimated.
+        work: Folder where interrupted tests go on, whose answers are paid for already.
+    """
+
+    budget_usd: float
+    settings: AskingSettings
+    work: Path = Path("work")
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,7 @@ class FoundReleases:
                 "scores": scores,
                 "key": one.lease.key,
                 "attempt": one.lease.attempt,
+                "budget_usd": one.budget_usd,
             }
             for one, scores in self.due
         ]
@@ -70,6 +90,7 @@ def look(
     most: int | None = None,
     is_gone: Callable[[str], bool] = lambda _: False,
     has_keys: bool = False,
+    allowance: Allowance | None = None,
 ) -> FoundReleases:
     """Announce what is new and take the leases of what is due; what is broken stops nobody else.
 
@@ -83,6 +104,7 @@ def look(
         most: So many releases at most; None takes all.
         is_gone: Says of a worker whether it is certain that it will not come back.
         has_keys: Whether this process asks itself: then a candidate whose key is not set waits for it.
+        allowance: What asking may cost, all releases together; None sets no limit.
 
     Raises:
         InputError: There is no champion, or no catalogue.
@@ -98,8 +120,33 @@ def look(
     reopened = refusals.reopen_changed(ledger, announced, listed.rows)
     due, notes = releases.due(ledger, listed, worker, lease_seconds, is_gone, most)
     again = [f"{release.candidate!r} is tried again: its catalogue row has changed" for release in reopened]
-    with_scores = tuple((one, _scores(results, one.release)) for one in due)
-    return FoundReleases(tuple(new), with_scores, (*faults, *waiting.values(), *again, *notes))
+    with_scores = [(one, _scores(results, one.release)) for one in due]
+    too_dear: list[str] = []
+    if allowance is not None:
+        with_scores, too_dear = _within(allowance, with_scores, catalogue_uri, ledger, champion_store)
+    return FoundReleases(tuple(new), tuple(with_scores), (*faults, *waiting.values(), *again, *notes, *too_dear))
+
+
+def _within(
+    allowance: Allowance, due: Sequence[tuple[Due, list[str]]], catalogue_uri: str, ledger: str, champion_store: str
+) -> tuple[list[tuple[Due, list[str]]], list[str]]:
+    """Return what may begin within the budget, each with its share, and a sentence on what waits for the next look."""
+    plans = []
+    for one, scores in due:
+        try:
+            wanted = (one.release.candidate, one.release.action, catalogue_uri, scores, champion_store)
+            plans.append(estimate.of(*wanted, allowance.settings, allowance.work).plan)
+        except InputError:
+            # The onboarding itself says why it cannot begin, and the ledger keeps that.
+            plans.append(None)
+    begun, notes = [], []
+    for (one, scores), share in zip(due, shares(allowance.budget_usd, plans), strict=True):
+        if share.waits:
+            release_ledger.wait(ledger, one.lease, share.waits, datetime.now(UTC))
+            notes.append(f"{one.release.candidate!r} waits for the next look: {share.waits}")
+        else:
+            begun.append((replace(one, budget_usd=share.usd), scores))
+    return begun, notes
 
 
 def is_as_it_was(catalogue_uri: str, one: Due) -> bool:

@@ -6,8 +6,8 @@
 The folder is read by `modelsat collect` like any other results.
 """
 
-from modelsat.onboarding.asking.exam import Plan, ask, plan
+from modelsat.onboarding.asking.exam import Plan, ask, plan, request_mark
 from modelsat.onboarding.asking.run import AskingProgress, shown_on
-from modelsat.onboarding.asking.settings import AskingSettings
+from modelsat.onboarding.asking.settings import MAX_TOKENS, AskingSettings
 
-__all__ = ["AskingProgress", "AskingSettings", "Plan", "ask", "plan", "shown_on"]
+__all__ = ["MAX_TOKENS", "AskingProgress", "AskingSettings", "Plan", "ask", "plan", "request_mark", "shown_on"]

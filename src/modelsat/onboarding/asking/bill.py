@@ -12,6 +12,8 @@ from modelsat.policy import costs
 
 _PESSIMISM = 2.0
 """How many times more tokens than four characters each a question may have: code, numbers, other scripts."""
+_THINKING_TOKENS_OUT = 2000.0
+"""Assumed of an answer with the thoughts before it."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,18 @@ class Estimate:
     usd_most: float | None
 
 
-def estimate(questions: Iterable[Mapping[str, Any]], prices: Prices, max_tokens: int) -> Estimate:
-    """Estimate the cost of questions: a token is four characters, an answer as long as where none was ever logged."""
+def estimate(questions: Iterable[Mapping[str, Any]], prices: Prices, max_tokens: int, thinks: bool = False) -> Estimate:
+    """Estimate the cost of questions: a token is four characters, an answer as long as where none was ever logged.
+
+    Args:
+        questions: Rows of the contract `APTITUDE_TEST`.
+        prices: Of the candidate.
+        max_tokens: Longest answer.
+        thinks: Whether the candidate thinks before it answers, which is charged as part of the answer.
+    """
     texts = [wording(question) for question in questions]
     tokens_in = float(costs.tokens_in(texts).sum())
-    tokens_out = len(texts) * min(costs.DEFAULT_TOKENS_OUT, max_tokens)
+    tokens_out = len(texts) * min(_THINKING_TOKENS_OUT if thinks else costs.DEFAULT_TOKENS_OUT, max_tokens)
     most = prices.of(tokens_in * _PESSIMISM, len(texts) * max_tokens)
     return Estimate(round(tokens_in), round(tokens_out), prices.of(tokens_in, tokens_out), most)
 
@@ -65,7 +74,7 @@ class Purse:
         if settings.budget_usd is not None and prices.of(0, 0) is None:
             raise InputError("a budget needs prices; add price_in and price_out to the candidate's catalogue row")
         self._left = math.inf if settings.budget_usd is None else settings.budget_usd
-        self._prices, self._max_tokens = prices, settings.max_tokens
+        self._prices, self._max_tokens = prices, settings.longest_answer
         self.spent = 0.0
 
     def worst(self, question: Mapping[str, Any]) -> float:

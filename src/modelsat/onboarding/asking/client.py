@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from modelsat.errors import ServiceError
 from modelsat.io.chat_endpoint import MAY_PASS, REFUSED, ChatEndpoint
+from modelsat.onboarding.asking import provider_words
 from modelsat.onboarding.asking.pace import LONGEST_PAUSE_SECONDS, RequestPace, backoff, retry_after
 from modelsat.onboarding.asking.settings import AskingSettings
 
@@ -41,7 +42,15 @@ class Reply:
 
 
 class NoAnswer(Exception):
-    """The endpoint refuses this one question, or failed at every try; the others may fare better."""
+    """The endpoint refuses this one question, or failed at every try; the others may fare better.
+
+    Attributes:
+        remedy: What helps where the endpoint objects to a field that all questions are sent with, else "".
+    """
+
+    def __init__(self, fault: str, remedy: str = "") -> None:
+        super().__init__(fault)
+        self.remedy = remedy
 
 
 class Endpoint:
@@ -61,7 +70,7 @@ class Endpoint:
         self._failures: tuple[type[Exception], ...] = (httpx.TransportError, httpx.DecodingError, TimeoutError)
         self._client = httpx.AsyncClient(
             headers=address.address.login(address.key),
-            timeout=settings.timeout_seconds,
+            timeout=settings.seconds,
             # The key and the question go to the host that was named.
             follow_redirects=False,
             limits=httpx.Limits(max_connections=settings.concurrency),
@@ -88,12 +97,12 @@ class Endpoint:
             await self._pace.turn()
             stated = 0.0
             try:
-                async with asyncio.timeout(self._settings.timeout_seconds):
+                async with asyncio.timeout(self._settings.seconds):
                     status, header, content, seconds = await self._post(body)
                 if status == 200:
                     return _reply(content, seconds)
                 fault, stated = f"status {status}", retry_after(header, datetime.now(UTC))
-                self._judge(status, stated)
+                self._judge(status, stated, content, text)
             except _NotACompletion:
                 fault = "a body that is no chat completion"
             except self._failures as error:
@@ -117,15 +126,16 @@ class Endpoint:
                     raise _NotACompletion
         return response.status_code, response.headers.get("Retry-After"), bytes(content), time.monotonic() - began
 
-    def _judge(self, status: int, stated: float) -> None:
+    def _judge(self, status: int, stated: float, content: bytes, text: str) -> None:
         where = f"the endpoint {self._address.url!r}"
-        if status in REFUSED:
-            raise NoAnswer(f"refused with status {status}")
         if status not in MAY_PASS:
-            raise ServiceError(
-                f"{where} answers status {status} to model {self._address.model!r}; "
-                "check its address (it mostly ends in /v1), the model's name and the key"
-            )
+            model, key = self._address.model, self._address.key
+            refused = provider_words.refusal(content, text, key, model, self._settings.fields())
+            if status in REFUSED:
+                raise NoAnswer(f"refused with status {status}{refused.quoted}", provider_words.remedy(refused))
+            remedy = provider_words.remedy_for_status(status)
+            advice = f"; {remedy}" if remedy else ""
+            raise ServiceError(f"{where} answers status {status} to model {model!r}{refused.quoted}{advice}")
         if stated > LONGEST_PAUSE_SECONDS:
             raise ServiceError(
                 f"{where} answers status {status} and asks to wait {stated:.0f} s; run the same command again then"
@@ -133,15 +143,12 @@ class Endpoint:
 
 
 def request_body(model: str, text: str, settings: AskingSettings) -> bytes:
-    """Return the body of a request at temperature 0; `settings.body` has the last word."""
-    fields: dict[str, object] = {
-        "model": model,
-        "temperature": 0,
-        "max_tokens": settings.max_tokens,
-        "messages": [{"role": "user", "content": text}],
-    }
-    fields |= settings.body
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    """Return the body of a request."""
+    fields = settings.fields()
+    first = {name: fields[name] for name in ("temperature", "max_tokens") if name in fields}
+    messages = [{"role": "user", "content": text}]
+    # The order of the fields is that of 0.1.0: interrupted runs know their requests by a digest.
+    return json.dumps({"model": model, **first, "messages": messages, **fields}).encode()
 
 
 class _NotACompletion(Exception):

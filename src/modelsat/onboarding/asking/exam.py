@@ -1,6 +1,7 @@
 """One candidate's exam: which questions it still has to answer, what that costs, and the results folder in the end."""
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -28,11 +29,19 @@ Candidate = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do: how many questions there are, how many were answered before, and what the others cost."""
+    """What a run would do.
+
+    Attributes:
+        questions: How many there are.
+        answered: How many were answered before.
+        estimate: What the others cost.
+        spent_usd: What the answers before cost, as far as it is known.
+    """
 
     questions: int
     answered: int
     estimate: Estimate
+    spent_usd: float = 0.0
 
 
 def plan(bundle: Bundle, candidate: Candidate, into: Path, settings: AskingSettings) -> Plan:
@@ -41,12 +50,23 @@ def plan(bundle: Bundle, candidate: Candidate, into: Path, settings: AskingSetti
     Raises:
         InputError: As of `ask`.
     """
+    settings = settings.for_candidate(candidate)
     exam = _exam(bundle, candidate, settings)
     path = next((path for path in (_log_beside(into), into / answers_folder.LOG) if path.exists()), _log_beside(into))
     known = answers_log.read(path, exam.heading)
     waiting = exam.without(known)
-    estimate = bill.estimate(waiting, exam.prices, settings.max_tokens)
-    return Plan(len(exam.questions), len(exam.questions) - len(waiting), estimate)
+    estimate = bill.estimate(waiting, exam.prices, settings.longest_answer, bool(candidate.get("reasoning")))
+    spent = sum(record["cost_usd"] or 0.0 for record in known.values())
+    return Plan(len(exam.questions), len(exam.questions) - len(waiting), estimate, spent)
+
+
+def request_mark(candidate: Candidate, settings: AskingSettings) -> str:
+    """Return a short name for the fields that a candidate is asked with, "" for the usual ones.
+
+    Answers to other fields, such as a longer `max_tokens`, are another run with files of their own.
+    """
+    fields = settings.for_candidate(candidate).fields()
+    return "" if fields == AskingSettings().fields() else digest(json.dumps(fields, sort_keys=True))[:8]
 
 
 def ask(
@@ -78,7 +98,7 @@ def ask(
         ServiceError: The endpoint refuses, or gave no answer to too many questions; the answers so far are kept.
         ConflictError: Another process asks the same.
     """
-    settings = settings or AskingSettings()
+    settings = (settings or AskingSettings()).for_candidate(candidate)
     exam = _exam(bundle, candidate, settings)
     address = _address(candidate, settings)
     began, started_at = time.monotonic(), datetime.now(UTC)
@@ -89,7 +109,8 @@ def ask(
     with AnswersLog(path, exam.heading) as log:
         purse = Purse(settings, exam.prices)
         run = AskingRun(exam.questions, log, exam.prices, purse, progress or (lambda _: None))
-        estimate = bill.estimate(exam.without(log.answers), exam.prices, settings.max_tokens)
+        waiting = exam.without(log.answers)
+        estimate = bill.estimate(waiting, exam.prices, settings.longest_answer, bool(candidate.get("reasoning")))
         asyncio.run(_put(run, _blocks(exam, log, bundle, settings), address, settings))
         answered = [question for question in exam.questions if question["prompt_id"] in log.answers]
         if not answered:

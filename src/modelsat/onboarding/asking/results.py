@@ -40,12 +40,18 @@ def report(
         "test": test,
         "answered": len(records),
         "unreadable": sum(record["answer"] is None for record in records),
+        "cut_off": sum(is_cut_off(record) for record in records),
         "accuracy": round(sum(record["score"] for record in records) / len(records), 4),
         "tokens_in": sum(known["tokens_in"]),
         "tokens_out": sum(known["tokens_out"]),
         "cost_usd": round(sum(known["cost_usd"]), 6) if known["cost_usd"] else None,
         "answers_without_cost": len(records) - len(known["cost_usd"]),
     }
+
+
+def is_cut_off(record: Mapping[str, Any]) -> bool:
+    """Say whether an answer reached the longest length before it said anything that can be read."""
+    return record["answer"] is None and record.get("finish_reason") == "length"
 
 
 def write(

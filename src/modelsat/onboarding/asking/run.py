@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelsat.errors import ModelsatError, ServiceError
+from modelsat.errors import InputError, ModelsatError, ServiceError
 from modelsat.io.progress import StepProgress
 from modelsat.onboarding.asking import replies
 from modelsat.onboarding.asking.answers_log import AnswersLog
 from modelsat.onboarding.asking.bill import Prices, Purse
 from modelsat.onboarding.asking.client import Endpoint, NoAnswer, Reply
 from modelsat.onboarding.asking.questions import wording
+from modelsat.onboarding.asking.results import is_cut_off
 
 SHARE_WITHOUT_ANSWER = 0.05
 FEWEST_WITHOUT_ANSWER = 4
 """A run stops where more questions than these get no answer at all: then it is not the questions' fault."""
+
+CUT_OFF_AT_FIRST = 8
+"""A run stops where so many answers came and all of them were cut off: the rest would be paid for in vain."""
 
 _KEPT_OF_A_REPLY = 500
 
@@ -30,6 +34,7 @@ class AskingProgress:
         answered: Questions with an answer, those of earlier runs included.
         planned: Questions in all.
         unreadable: Answers that cannot be read, among the answered.
+        cut_off: Answers that reached the longest length before they said anything, among those not readable.
         without_answer: Questions that the endpoint refused, or on which it failed at every try.
         usd: Spent so far, None where prices or counts are missing.
         is_over_budget: Whether the budget ended the run.
@@ -39,6 +44,7 @@ class AskingProgress:
     planned: int
     unreadable: int
     without_answer: int = 0
+    cut_off: int = 0
     usd: float | None = None
     is_over_budget: bool = False
 
@@ -51,6 +57,8 @@ def shown_on(line: StepProgress) -> Progress:
 
     def show(standing: AskingProgress) -> None:
         details = [f"{standing.unreadable} not readable"]
+        if standing.cut_off:
+            details.append(f"{standing.cut_off} cut off")
         if standing.without_answer:
             details.append(f"{standing.without_answer} without an answer")
         if standing.usd is not None:
@@ -79,7 +87,8 @@ class AskingRun:
         costs = [record["cost_usd"] for record in log.answers.values()]
         purse.settle(0.0, sum(cost for cost in costs if cost is not None))
         usd = None if prices.of(0, 0) is None or None in costs else purse.spent
-        self.standing = AskingProgress(len(known), len(questions), sum(one["answer"] is None for one in known), usd=usd)
+        unreadable, cut_off = sum(one["answer"] is None for one in known), sum(map(is_cut_off, known))
+        self.standing = AskingProgress(len(known), len(questions), unreadable, cut_off=cut_off, usd=usd)
 
     async def put(self, questions: Iterable[Question], endpoint: Endpoint, concurrency: int) -> None:
         """Ask until all questions have an answer or the budget is used up.
@@ -105,6 +114,8 @@ class AskingRun:
                 reply = await endpoint.ask(wording(question))
             except NoAnswer as fault:
                 self._purse.settle(reserved, 0.0)
+                if fault.remedy and not self.standing.answered:
+                    raise InputError(f"the endpoint {fault}; {fault.remedy}") from None
                 self._count_without(str(fault))
                 continue
             record = _record(question, reply, self._prices)
@@ -115,9 +126,19 @@ class AskingRun:
                 now,
                 answered=now.answered + 1,
                 unreadable=now.unreadable + (record["answer"] is None),
+                cut_off=now.cut_off + is_cut_off(record),
                 usd=None if now.usd is None or record["cost_usd"] is None else self._purse.spent,
             )
             self._progress(self.standing)
+            self._stop_where_all_are_cut_off()
+
+    def _stop_where_all_are_cut_off(self) -> None:
+        answered, cut_off = self.standing.answered, self.standing.cut_off
+        if answered == cut_off == CUT_OFF_AT_FIRST:
+            raise InputError(
+                f"the first {answered} answers were cut off before they said anything that can be read, so the run "
+                "stops; raise max_tokens in the candidate's row or with --max-tokens, or lower its reasoning effort"
+            )
 
     def _count_without(self, fault: str) -> None:
         self.standing = replace(self.standing, without_answer=self.standing.without_answer + 1)

@@ -28,11 +28,13 @@ class Due:
         release: Which one.
         lease: The right to work on it.
         row: Digest of the catalogue row that counts for it, "" where there is none.
+        budget_usd: What its test may cost; 0 sets no limit.
     """
 
     release: Release
     lease: Lease
     row: str = ""
+    budget_usd: float = 0.0
 
 
 @dataclass(frozen=True)

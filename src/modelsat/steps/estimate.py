@@ -1,0 +1,95 @@
+"""What an onboarding would do and cost, before anything is asked or written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelsat.bundle import opening
+from modelsat.onboarding import asked
+from modelsat.onboarding import order as orders
+from modelsat.onboarding.asking import AskingSettings, Plan
+from modelsat.onboarding.change import Action
+from modelsat.onboarding.order import Order
+from modelsat.reports import asked as shown
+
+
+@dataclass(frozen=True)
+class OnboardingEstimate:
+    """What is left to do, and what asking costs.
+
+    Attributes:
+        order: The change and the champion that it starts from.
+        plan: Questions and cost; None where nothing is asked.
+    """
+
+    order: Order
+    plan: Plan | None
+
+    def sentence(self) -> str:
+        """Say it in one sentence."""
+        if self.order.done:
+            return f"nothing to do: {self.order.done}"
+        if self.plan is None:
+            return f"{self.order.sentence()}; no question is asked"
+        return shown.announced(self.order.change.candidate, self.plan)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        told: dict[str, Any] = {
+            "candidate": self.order.change.candidate,
+            "action": self.order.change.action,
+            "epoch": self.order.epoch,
+            "done": self.order.done,
+            "asks": self.plan is not None,
+        }
+        if self.plan is None:
+            return told
+        cost = self.plan.estimate
+        return told | {
+            "questions": self.plan.questions,
+            "answered": self.plan.answered,
+            "tokens_in": cost.tokens_in,
+            "usd": cost.usd,
+            "usd_most": cost.usd_most,
+        }
+
+
+def of(
+    candidate: str,
+    action: str,
+    catalogue: str,
+    scores: Sequence[str],
+    champion_store: str,
+    settings: AskingSettings,
+    work: Path,
+) -> OnboardingEstimate:
+    """Estimate; call nobody and write nothing.
+
+    Args:
+        candidate: As of `order.place`, like the next two.
+        action: Likewise.
+        catalogue: Likewise.
+        scores: Folders or `s3://` prefixes with results; empty asks the candidate.
+        champion_store: Champion records.
+        settings: How to ask.
+        work: Folder where an interrupted test goes on.
+
+    Raises:
+        InputError: There is no champion, no such candidate, or it cannot be asked.
+    """
+    order = orders.place(candidate, action, catalogue, champion_store)
+    if order.done or scores or order.change.action is not Action.ADD:
+        return OnboardingEstimate(order, None)
+    with opening.opened_champion(order, with_router=False) as parent:
+        return OnboardingEstimate(order, asked.plan(parent, order, settings, work))
+
+
+def settings(parameters: Mapping[str, Any]) -> AskingSettings:
+    """Return how to ask by the parameters of the onboard pipeline; what is 0 or empty there is not set.
+
+    Args:
+        parameters: Those whose names begin with `ask_` are read.
+    """
+    chosen = {name.removeprefix("ask_"): value for name, value in parameters.items() if name.startswith("ask_")}
+    return AskingSettings(**{name: value for name, value in chosen.items() if value and name != "work_root"})
