@@ -188,4 +188,4 @@ def test_exactly_one_of_champions_and_bundle_is_named(
     code, said = run_to_the_end(*arguments)
 
     assert code == 2
-    assert said == "name either --champions to follow the champion or --bundle to serve one router\n"
+    assert said == "give either --champions to follow the champion or --bundle to serve one router\n"
