@@ -17,7 +17,9 @@ ERROR_IN_200 = "200 with an error"
 _CONTEXT = re.compile(
     r"context_length|context length|context window|maximum context|prompt is too long|input is too long|too many tokens"
     r"|exceeds? the (?:maximum|available) (?:number of )?(?:input )?(?:tokens|context)|reduce the length of"
-    r"|max(?:imum)?[_ ](?:model[_ ]len|input[_ ]tokens|prompt[_ ]length)|string_above_max_length|input token count"
+    r"|max(?:imum)?[_ ](?:model[_ ]len|input[_ ]tokens|prompt[_ ]length|seq_len|sequence length|tokens allowed)"
+    r"|string_above_max_length|input token count|context_?window|context limit|token limit|range of input length"
+    r"|`inputs`.{0,40}must|max_tokens must be at least 1, got -"
 )
 _KEY = re.compile(
     r"invalid_api_key|api[_ ]key[_ ](?:not valid|invalid)|(?:incorrect|invalid) api key|authentication_error"
@@ -29,8 +31,13 @@ _GONE = re.compile(
 )
 _UNSUPPORTED = re.compile(
     r"(?:does|do) not support|not supported|unsupported[_ ](?:parameter|value|model|content)|not a multimodal model"
-    r"|no endpoints found|no allowed providers"
+    r"|no endpoints found|no allowed providers|only supported (?:by|with|for)|at most 0 \w+|requires --enable-"
+    r"|unknown variant|extra_forbidden|extra inputs are not permitted|unrecognized request argument"
 )
+# With these a server refuses a request that another server would refuse, too.
+_OF_REQUEST = (400, 406, 411, 412, 414, 415, 416, 417, 422, 428, 431, 451)
+_WHOLE = re.compile(rb'"choices"\s*:\s*\[\s*\{')
+_SPOKEN = re.compile(rb'"(?:message|text)"\s*:\s*["{]')
 _TOO_DEAR = "fewer max_tokens"
 _FILTERED = re.compile(r"moderation|flagged|content[_ ](?:filter|policy)|safety")
 
@@ -60,7 +67,7 @@ def of_status(status: int, body: bytes = b"") -> UpstreamFault | None:
         body: Its beginning, decompressed.
     """
     codes, said = _said(body)
-    if status == 413 or (status in (400, 404, 422, 429) and _CONTEXT.search(said)):
+    if status == 413 or ((status in (400, 404, 422, 429) or status >= 500) and _CONTEXT.search(said)):
         return UpstreamFault(CONTEXT if status != 413 else "413", is_passed_on=True, needs_longer_context=True)
     if status in (400, 422, 429):
         for pattern, reason in ((_CREDIT, NO_CREDIT), (_KEY, KEY_REFUSED), (_GONE, MODEL_GONE)):
@@ -69,24 +76,22 @@ def of_status(status: int, body: bytes = b"") -> UpstreamFault | None:
                 return UpstreamFault(reason, takes_out=bool(pattern.search(codes)))
     if status in (400, 404, 415, 422) and _UNSUPPORTED.search(said):
         return UpstreamFault(UNSUPPORTED, is_passed_on=status != 404)
-    if status in (408, 409, 425, 429) or status >= 500:
-        return UpstreamFault(str(status), is_passed_on=True)
     if status in (401, 402, 403, 404, 405, 407, 410) or status < 400:
         is_of_request = (status == 403 and _FILTERED.search(said)) or (status == 402 and _TOO_DEAR in said)
         return UpstreamFault(str(status), takes_out=not is_of_request)
-    return None
+    return None if status in _OF_REQUEST else UpstreamFault(str(status), is_passed_on=True)
 
 
 def of_completion(body: bytes) -> UpstreamFault | None:
     """Return what is wrong with the body of a 200 that is whole and no stream; None for a chat completion."""
     # The common case costs two searches and no parsing.
-    if b'"choices"' in body and b'"error"' not in body:
+    if _WHOLE.search(body) and _SPOKEN.search(body) and b'"error"' not in body:
         return None
     parsed = _parsed(body)
     if not isinstance(parsed, Mapping):
         return UpstreamFault(NO_ANSWER)
     choices = parsed.get("choices")
-    if isinstance(choices, list) and choices and not all(_failed(choice) for choice in choices):
+    if isinstance(choices, list) and any(_is_answer(choice) for choice in choices):
         return None
     return _inside(parsed) or UpstreamFault(NO_ANSWER)
 
@@ -99,6 +104,11 @@ def of_event(event: bytes) -> UpstreamFault | bool:
     """
     lines = event.splitlines()
     data = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
+    is_error = any(line.startswith(b"event:") and line[6:].strip() == b"error" for line in lines)
+    # Some servers forget the word `data`, or write `error` in its place.
+    bare = b"" if data else b"\n".join(line.strip().removeprefix(b"error:").strip() for line in lines)
+    if bare.startswith(b"{"):
+        return _inside(_mapping(bare)) or False
     if not data:
         return False
     if data == b"[DONE]":
@@ -106,8 +116,8 @@ def of_event(event: bytes) -> UpstreamFault | bool:
     parsed = _parsed(data)
     if not isinstance(parsed, Mapping):
         # Nothing that this module knows; the client may.
-        return True
-    if any(line.startswith(b"event:") and line[6:].strip() == b"error" for line in lines):
+        return UpstreamFault(ERROR_IN_200) if is_error or data[:6].lower().lstrip(b"[").startswith(b"error") else True
+    if is_error:
         return _inside({"error": parsed.get("error", parsed)}) or UpstreamFault(ERROR_IN_200)
     choices = parsed.get("choices")
     if not isinstance(choices, list):
@@ -138,6 +148,13 @@ def _failed(choice: Any) -> bool:
     return isinstance(choice, Mapping) and bool(choice.get("error") or choice.get("finish_reason") == "error")
 
 
+def _is_answer(choice: Any) -> bool:
+    if not isinstance(choice, Mapping) or _failed(choice):
+        return False
+    # Azure leaves the message out of what its filter held back.
+    return isinstance(choice.get("message"), Mapping) or "text" in choice or bool(choice.get("finish_reason"))
+
+
 def _says_something(choice: Any) -> bool:
     if not isinstance(choice, Mapping):
         return True
@@ -157,6 +174,11 @@ def _said(body: bytes) -> tuple[str, str]:
     codes = " ".join(str(error.get(name)) for name in ("code", "type", "status") if error.get(name)).lower()
     words = " ".join(str(error.get(name)) for name in ("message", "detail", "metadata") if error.get(name)).lower()
     return codes, f"{codes} {words}"
+
+
+def _mapping(body: bytes) -> Mapping[str, Any]:
+    parsed = _parsed(body)
+    return parsed if isinstance(parsed, Mapping) else {}
 
 
 def _parsed(body: bytes) -> Any:

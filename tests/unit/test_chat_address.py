@@ -34,6 +34,15 @@ AZURE = "https://acme.openai.azure.com"
         ("https://host/chat/completions", "https://host/chat/completions"),
         ("https://api.openai.com", "https://api.openai.com/v1/chat/completions"),
         ("https://openrouter.ai/", "https://openrouter.ai/api/v1/chat/completions"),
+        ("https://openrouter.ai/v1", "https://openrouter.ai/api/v1/chat/completions"),
+        ("https://openrouter.ai/api/", "https://openrouter.ai/api/v1/chat/completions"),
+        ("https://api.groq.com/v1/", "https://api.groq.com/openai/v1/chat/completions"),
+        ("https://api.fireworks.ai", "https://api.fireworks.ai/inference/v1/chat/completions"),
+        ("http://localhost:11434/api", "http://localhost:11434/v1/chat/completions"),
+        (
+            "https://generativelanguage.googleapis.com/v1beta",
+            "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+        ),
         ("https://api.groq.com/chat/completions", "https://api.groq.com/openai/v1/chat/completions"),
         ("http://localhost:11434", "http://localhost:11434/v1/chat/completions"),
         ("http://localhost:8000", "http://localhost:8000/chat/completions"),
@@ -96,6 +105,7 @@ def test_address_that_is_meant_is_called(written: str, called: str) -> None:
         (AZURE, "is an Azure resource or deployment without a version"),
         ("https://api.anthropic.com/v1/messages", "is Anthropic's own API"),
         ("https://generativelanguage.googleapis.com/v1beta/models/gemini:generateContent", "is Google's own API"),
+        ("https://api.cohere.com/v2/chat", "is Cohere's own API"),
         ("http://localhost:11434/api/chat", "is Ollama's own API"),
     ],
 )

@@ -366,3 +366,20 @@ def test_what_users_brought_is_read_whole(case: str, n_prompts: int, n_candidate
     for text in merged.prompts["prompt"].to_pylist():
         assert not any(mark in text for mark in ("<|im_", "[INST]", '"role"'))
         assert text not in ("cause", "effect")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "<seed:bos>system\nBe brief.<seed:eos><seed:bos>user\nWho was it?<seed:eos><seed:bos>assistant\n",
+        "<s>[INST] <<SYS>>\nBe brief.\n\nAnswer in German.\n<</SYS>>\n\nWho was it? [/INST]",
+    ],
+    ids=["seed", "llama-2"],
+)
+def test_system_prompt_of_several_lines_and_rarer_templates_are_no_part_of_a_question(
+    tmp_path: Path, sent: str
+) -> None:
+    rows = [row({"text": f"document {i}", "who": "Ada"}, "Ada", sent) for i in range(2)]
+    write_run(tmp_path, "lab/m", {"t": rows}, {"doc_to_text": "<function f>"}, {"chat_template": "x"})
+
+    assert set(collected(tmp_path).prompts["prompt"].to_pylist()) == {"Who was it?"}

@@ -20,18 +20,28 @@ _OTHER_PROTOCOLS = (
         re.compile(r":(stream)?generatecontent$"),
         "is Google's own API; its OpenAI-compatible one is https://generativelanguage.googleapis.com/v1beta/openai",
     ),
-    (re.compile(r"/api/(chat|generate|tags)$"), "is Ollama's own API; its OpenAI-compatible one ends in /v1"),
+    (
+        re.compile(r"/v2/chat$"),
+        "is Cohere's own API; its OpenAI-compatible one is https://api.cohere.ai/compatibility/v1",
+    ),
+    (re.compile(r"^/api/(chat|generate|tags)$"), "is Ollama's own API; its OpenAI-compatible one ends in /v1"),
 )
 _BASES = {
     "api.openai.com": "/v1",
     "api.anthropic.com": "/v1",
+    "api.cerebras.ai": "/v1",
+    "api.fireworks.ai": "/inference/v1",
     "api.groq.com": "/openai/v1",
     "api.mistral.ai": "/v1",
+    "api.together.ai": "/v1",
     "api.together.xyz": "/v1",
     "api.x.ai": "/v1",
+    "generativelanguage.googleapis.com": "/v1beta/openai",
+    "integrate.api.nvidia.com": "/v1",
     "openrouter.ai": "/api/v1",
+    "router.huggingface.co": "/v1",
 }
-"""Where providers answer, of which people write the host alone."""
+"""Where providers answer, of which people write the host alone or a part of the path."""
 _OLLAMA_PORT = 11_434
 _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com")
 _AZURE_VERSION = "api-version"
@@ -84,8 +94,7 @@ def read(url: object) -> ChatAddress:
     host = _host(text)
     parts = urlsplit(text)
     path = _base_path(re.sub(r"/{2,}", "/", parts.path).rstrip("/"))
-    if not path:
-        path = "/v1" if parts.port == _OLLAMA_PORT else _BASES.get(host, "")
+    path = _whole_path(path, host, parts.port)
     query = _azure_version(parts.query)
     is_azure = host.endswith(_AZURE)
     if is_azure and not path.endswith("/v1") and not query:
@@ -146,6 +155,16 @@ def _base_path(path: str) -> str:
     if _COMPLETIONS in path.lower():
         raise InputError(f"has {_COMPLETIONS} within its path; {_EXAMPLE}")
     return _VERSION_TWICE.sub(r"\1", _ONE_CALL.sub(r"\1", path))
+
+
+def _whole_path(path: str, host: str, port: int | None) -> str:
+    """Return the path with what is missing of it where the provider is known."""
+    if port == _OLLAMA_PORT and path in ("", "/api"):
+        return "/v1"
+    base = _BASES.get(host, "")
+    # A part of the base, such as /v1 of /api/v1, leads to a page of the provider and to no model.
+    is_part = base.startswith(f"{path}/") or base.endswith(path)
+    return base if is_part or (path == "/v1" and base) else path
 
 
 def _azure_version(query: str) -> str:

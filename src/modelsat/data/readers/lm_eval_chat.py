@@ -21,9 +21,10 @@ _TEMPLATES = tuple(
         (r"<\|turn>user\n?", r"<turn\|>"),
         (r"<\|START_OF_TURN_TOKEN\|><\|USER_TOKEN\|>", r"<\|END_OF_TURN_TOKEN\|>"),
         (r"\[\|user\|\]", r"\[\|(?:assistant|endofturn)\|\]"),
-        (r"\[INST\](?:\s*<<SYS>>.*?<</SYS>>)?", r"\[/INST\]"),
+        (r"\[INST\](?:\s*<<SYS>>(?s:.*?)<</SYS>>)?", r"\[/INST\]"),
         (_BAR + r"(?i:user)[|\uff5c]>", rf"{_BAR}(?:(?i:assistant|end|eot)[|\uff5c]>|end)|</s>|<\|endoftext\|>"),
         (r"<\u7528\u6237>", r"<AI>"),
+        (r"<seed:bos>user\n?", r"<seed:eos>"),
         (r"<reserved_106>", r"<reserved_107>"),
         (r"(?:^|\n)<extra_id_1>User\n", r"\n<extra_id_1>Assistant"),
         (r"GPT4 Correct User: ?", r"<\|end_of_turn\|>"),
@@ -32,7 +33,9 @@ _TEMPLATES = tuple(
     )
 )
 # A marker of any template: what is left in a text that none of the above explains.
-_MARKER = re.compile(rf"{_BAR}[^|\uff5c<>]{{1,40}}[|\uff5c]>|\[/?INST\]|<(?:start|end)_of_turn>|<</?SYS>>")
+_MARKER = re.compile(
+    rf"{_BAR}[^|\uff5c<>]{{1,40}}[|\uff5c]>|\[/?INST\]|<(?:start|end)_of_turn>|<</?SYS>>|<seed:[a-z_]+>"
+)
 _PLAIN = 2
 
 

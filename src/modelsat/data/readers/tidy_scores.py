@@ -163,6 +163,9 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
             log.note(f"column {name!r} of {sheet.file.uri!r} is not listed in models.csv and holds no scores; not read")
         elif listed and name not in listed:
             reason = f"column {name!r} is not listed in models.csv; add a row for this candidate, or remove the column"
+            fault = fault_in_candidate(name)
+            if fault is not None:
+                reason = f"{fault}, and add a row for it to models.csv, or remove the column"
             log.reject(sheet.file.uri, reason, None, "candidate", name)
         elif (fault := fault_in_candidate(name)) is not None:
             log.reject(sheet.file.uri, fault, None, "candidate", name)
