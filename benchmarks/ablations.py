@@ -26,7 +26,7 @@ from modelsat.data.collection import collect
 from modelsat.io.atomic import write_json
 from modelsat.policy import choice
 from modelsat.rivals import fusion
-from modelsat.rivals.rival import Fit, Labelled, Scorer
+from modelsat.rivals.rival import Fit, Labelled, Scorer, on_all_layers
 from modelsat.routers.fusion import newcomer, surface
 from modelsat.studies import cross_validation, newcomers
 from modelsat.studies.cross_validation import Folds
@@ -170,7 +170,7 @@ class Compared:
     def _correct(self, fit: Fit) -> list[np.ndarray]:
         found = []
         for folds, vectors in zip(self.sets, self.vectors, strict=True):
-            scores = cross_validation.held_out_scores(folds, vectors, fit)
+            scores = cross_validation.held_out_scores(folds, vectors, on_all_layers(fit))
             chosen = choice.choose(scores, mean_score=folds.arena.prior)
             found.append(folds.arena.truth[np.arange(len(chosen)), chosen].astype(np.float64))
         return found

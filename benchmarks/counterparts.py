@@ -10,9 +10,9 @@ from torch import nn
 from modelsat.errors import InputError
 from modelsat.policy import choice as policy
 from modelsat.rivals import embedllm, knn, mlp, ridge
-from modelsat.rivals.neural import train_head
+from modelsat.rivals.neural import Schedule, trained
 from modelsat.rivals.rival import Labelled, Scorer
-from modelsat.routers.knn import Knn
+from modelsat.routers.neighbours import means
 
 SINGLE = "best single"
 DISCOUNT = 0.1
@@ -67,9 +67,8 @@ def labels(train: Labelled, order: np.ndarray) -> Labelled:
 
 def votes(labelled: Labelled) -> Scorer:
     """Count the labels among the 5 nearest prompts, without shrinkage: LLMRouter's kNN."""
-    names = [str(i) for i in range(labelled.outcomes.shape[1])]
-    router = Knn(names, None, labelled.vectors, labelled.outcomes, neighbours=5, mean=np.zeros(len(names)))
-    return router.from_embeddings
+    zero = np.zeros(labelled.outcomes.shape[1])
+    return lambda vectors: means(vectors, labelled.vectors, labelled.outcomes, zero, count=5)
 
 
 def network(width: int, candidates: int) -> nn.Module:
@@ -91,8 +90,7 @@ def routed(train: Labelled, validation: Labelled, test: Labelled) -> dict[str, n
     exact = {
         "knn, their settings": votes(best_first),
         "knn, their settings, rows by name": votes(by_name),
-        # Theirs stops after the last epoch, and so does ours where it is validated on what it learns.
-        "mlp, their settings": train_head(network, best_first, best_first, epochs=100, batch=32, rate=1e-3, decay=1e-4),
+        "mlp, their settings": trained(network, best_first, Schedule(100, rate=1e-3, batch=32, decay=1e-4), epochs=100),
     }
     found = {name: policy.choose(score(test.vectors), mean_score=means) for name, score in scorers.items()}
     # Votes tie often, and theirs go to the first name.

@@ -109,7 +109,7 @@ def length_errors(collection: Collection, folds: Folds, vectors: np.ndarray) -> 
     heads = {
         "candidate's mean": (level,),
         "its means on the predicted task": tuple(
-            partial(task_classifier.classify, inverse_penalty=value) for value in task_classifier.INVERSE_PENALTIES
+            partial(task_classifier.classify, value) for value in task_classifier.INVERSE_PENALTIES
         ),
         "length head": lengths.RIDGE,
     }

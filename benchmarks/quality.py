@@ -29,7 +29,7 @@ from modelsat.text.rendering import digest
 SETS = ("mmlupro", "mmlu_helm", "zeroeval")
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).resolve().parent / "results" / "quality.json"
-SIMPLE, SEEDS = "stack", 5
+SIMPLE, TWO_STACK, SEEDS = "stack", "two-stack", 5
 KEPT = Path(__file__).resolve().parents[1] / ".bench"
 
 
@@ -79,7 +79,7 @@ def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray,
     return found
 
 
-def code(fit: rivals.Fit) -> str:
+def code(fit: rivals.PromptFit) -> str:
     """Return the digest of a rival, of everything that it depends on, and of what cross-validates it."""
     return code_digest([fit.__module__, cross_validation.__name__, embeddings.__name__])
 
@@ -110,7 +110,10 @@ def pooled(correct: dict[str, np.ndarray]) -> dict:
     by_seed = [gains(table, rows, rows.index(evaluation.BEST_SINGLE), seed) for seed in range(SEEDS)]
     moved = [abs(by_seed[0][row][i] - other[row][i]) for other in by_seed[1:] for row in rows for i in (1, 2)]
     found = {"pooled": by_seed[0], "seeds": SEEDS, "bounds_move": round(max(moved), 2)}
-    return found | ({"over_simple": gains(table, rows, rows.index(SIMPLE), 0)} if SIMPLE in rows else {})
+    for key, reference in (("over_simple", SIMPLE), ("over_two_stack", TWO_STACK)):
+        if reference in rows:
+            found[key] = gains(table, rows, rows.index(reference), 0)
+    return found
 
 
 def gains(table: np.ndarray, rows: list[str], reference: int, seed: int) -> dict[str, list[float]]:

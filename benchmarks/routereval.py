@@ -37,7 +37,7 @@ from modelsat.text import embeddings
 from modelsat.text.rendering import digest
 
 # Avengers-Pro routes by prices, which RouterEval has none of.
-RIVALS = (rivals.OURS, *(name for name in rivals.NAMES if name != "avengers-pro"))
+RIVALS = (rivals.OURS, *(name for name in rivals.NAMES if name not in ("avengers-pro", *rivals.READ_TEXTS)))
 MIRRORED_SIZES = (3, 5, 10)
 MIRRORED = {"mmlupro": "mmlu_pro", "mmlu_helm": "mmlu"}
 CLUSTERS = 20
@@ -202,7 +202,7 @@ def in_pool(pool: Pool, benchmark: str, names: list[str]) -> Iterator[tuple[str,
 def utilities(name: str, pool: Pool) -> np.ndarray:
     """Return a rival's scores of the test prompts, computed or kept."""
     fit = rivals.named(name)
-    parts = [value for part in (pool.train, pool.validation) for value in vars(part).values()]
+    parts = [value for part in (pool.train, pool.validation) for value in vars(part).values() if value is not None]
     seen = (hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest() for value in [*parts, pool.test.vectors])
     path = KEPT / "scores" / f"routereval-{name}-{digest(chr(0).join([*code(fit), *seen]))[:16]}.npy"
     if path.is_file():

@@ -81,7 +81,7 @@ def main() -> None:
                 if table["rivals"].get(rival, {}).get("code") == code:
                     continue
                 with threadpool_limits(1):
-                    scores = fit(train, validation)(test.vectors)
+                    scores = fit(train, validation)(test.vectors, test.texts)
                 chosen = choice.choose(scores, mean_score=train.outcomes.mean(axis=0))
                 table["rivals"][rival] = {"gain": gain(test, chosen, single(train)), "code": code}
                 write_json(arguments.into, kept)

@@ -8,7 +8,7 @@ import pytest
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import table
-from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.rivals.rival import Labelled, PromptScorer
 from modelsat.studies import cross_validation
 from modelsat.studies.cross_validation import Folds
 
@@ -46,10 +46,10 @@ def test_train_validation_and_fold_are_all_there_is_and_share_nothing(folds: Fol
 def test_nobody_is_asked_about_what_it_was_fitted_to(folds: Folds) -> None:
     vectors = np.arange(N, dtype=np.float32)[:, None]
 
-    def fit(train: Labelled, validation: Labelled) -> Scorer:
+    def fit(train: Labelled, validation: Labelled) -> PromptScorer:
         known = {*train.vectors[:, 0].tolist(), *validation.vectors[:, 0].tolist()}
 
-        def score(asked: np.ndarray) -> np.ndarray:
+        def score(asked: np.ndarray, texts: object) -> np.ndarray:
             assert not known & set(asked[:, 0].tolist())
             return np.repeat(asked, 2, axis=1)
 
@@ -62,8 +62,8 @@ def test_nobody_is_asked_about_what_it_was_fitted_to(folds: Folds) -> None:
 
 def test_reference_lines_are_chosen_without_the_fold_too(folds: Folds) -> None:
     for fold in range(5):
-        train = folds.train(fold)
-        assert folds.arena.prior[folds.fold == fold][0] == pytest.approx(folds.arena.truth[train].mean(axis=0))
+        others = folds.arena.truth[folds.fold != fold]
+        assert folds.arena.prior[folds.fold == fold][0] == pytest.approx(others.mean(axis=0))
 
 
 def test_labels_move_nothing_but_the_line_that_knows_them(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.routers.knn import PRIOR_NEIGHBOURS, Knn, choose_neighbours
+from modelsat.routers.knn import Knn
+from modelsat.routers.neighbours import PRIOR_NEIGHBOURS
 from modelsat.routers.profile import Profile
 
 NAN = float("nan")
@@ -117,30 +118,3 @@ def test_newcomer_is_expected_its_mean_everywhere() -> None:
 
 def test_prior_is_worth_five_neighbours() -> None:
     assert PRIOR_NEIGHBOURS == 5.0
-
-
-def test_number_of_neighbours_that_routes_best_is_chosen() -> None:
-    train = np.array([EAST] * 10 + [NORTH] * 20)
-    outcomes = np.array([[1.0, 0.0]] * 10 + [[0.0, 1.0]] * 20)
-
-    chosen = choose_neighbours(train, outcomes, np.array([EAST, EAST]), np.array([[1.0, 0.0]] * 2), grid=(10, 30))
-
-    assert chosen == 10
-
-
-def test_larger_number_of_neighbours_wins_a_tie() -> None:
-    train, outcomes = np.array([EAST] * 30), np.tile([1.0, 0.0], (30, 1))
-
-    assert choose_neighbours(train, outcomes, np.array([EAST]), np.array([[1.0, 0.0]]), grid=(5, 20, 10)) == 20
-
-
-def test_candidate_that_was_not_run_on_a_validation_prompt_is_not_chosen_there() -> None:
-    train, outcomes = np.array([EAST] * 4), np.tile([0.9, 0.1], (4, 1))
-
-    assert choose_neighbours(train, outcomes, np.array([EAST]), np.array([[NAN, 1.0]]), grid=(1, 2)) == 2
-
-
-def test_without_validation_answers_the_largest_number_is_chosen() -> None:
-    train, outcomes = np.array([EAST] * 4), np.tile([0.9, 0.1], (4, 1))
-
-    assert choose_neighbours(train, outcomes, np.array([EAST]), np.array([[NAN, NAN]]), grid=(1, 2)) == 2

@@ -1,6 +1,9 @@
 """Every rival finds what is there, survives what is missing, and never sees a label while it routes."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +11,10 @@ import pytest
 from modelsat import rivals
 from modelsat.errors import InputError
 from modelsat.rivals import avengers, group_means, inference_dynamics, saverouter
-from modelsat.rivals.rival import Labelled, best, brier, regret
+from modelsat.rivals.rival import Labelled, best, contrast, regret, smoothest
 
 TOPICS, WIDTH = 4, 16
+WORDS = ("algebra", "poetry", "chemistry", "law")
 
 
 def labelled(n: int, seed: int, unlabelled: float = 0.0) -> Labelled:
@@ -23,7 +27,9 @@ def labelled(n: int, seed: int, unlabelled: float = 0.0) -> Labelled:
     outcomes = (rng.random((n, TOPICS)) < chance).astype(np.float32)
     outcomes[rng.random(outcomes.shape) < unlabelled] = np.nan
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Labelled(unit.astype(np.float32), outcomes, np.asarray([f"topic {t}" for t in topics]), np.ones((n, TOPICS)))
+    words = np.asarray([f"{WORDS[t]} number {i} of {WORDS[t]}" for i, t in enumerate(topics)], dtype=object)
+    tasks = np.asarray([f"topic {t}" for t in topics])
+    return Labelled(unit.astype(np.float32), outcomes, tasks, np.ones((n, TOPICS)), words)
 
 
 TRAIN, VALIDATION, TEST = labelled(400, 1), labelled(100, 2), labelled(300, 3)
@@ -41,7 +47,7 @@ def fitted() -> Callable[[str], np.ndarray]:
 
     def scores(name: str) -> np.ndarray:
         if name not in known:
-            known[name] = rivals.named(name)(TRAIN, VALIDATION)(TEST.vectors)
+            known[name] = rivals.named(name)(TRAIN, VALIDATION)(TEST.vectors, TEST.texts)
         return known[name]
 
     return scores
@@ -64,14 +70,16 @@ def test_scores_are_finite_and_one_per_candidate(fitted: Callable[[str], np.ndar
 
 @every_rival
 def test_fitting_again_gives_the_same_scores(fitted: Callable[[str], np.ndarray], name: str) -> None:
-    again = rivals.named(name)(TRAIN, VALIDATION)(TEST.vectors)
+    again = rivals.named(name)(TRAIN, VALIDATION)(TEST.vectors, TEST.texts)
 
     np.testing.assert_allclose(again, fitted(name), atol=1e-6)
 
 
 @every_rival
 def test_missing_outcomes_cost_little(name: str) -> None:
-    scores = rivals.named(name)(labelled(400, 1, unlabelled=0.3), labelled(100, 2, unlabelled=0.3))(TEST.vectors)
+    scores = rivals.named(name)(labelled(400, 1, unlabelled=0.3), labelled(100, 2, unlabelled=0.3))(
+        TEST.vectors, TEST.texts
+    )
 
     assert np.isfinite(scores).all()
     assert accuracy(scores, TEST) > TEST.outcomes.mean(axis=0).max() + 0.2
@@ -80,11 +88,11 @@ def test_missing_outcomes_cost_little(name: str) -> None:
 @every_rival
 def test_one_task_label_for_all_is_no_error(name: str) -> None:
     alike = [
-        Labelled(part.vectors, part.outcomes, np.full(len(part.tasks), "all"), part.cost)
+        Labelled(part.vectors, part.outcomes, np.full(len(part.tasks), "all"), part.cost, part.texts)
         for part in (TRAIN, VALIDATION)
     ]
 
-    assert np.isfinite(rivals.named(name)(*alike)(TEST.vectors)).all()
+    assert np.isfinite(rivals.named(name)(*alike)(TEST.vectors, TEST.texts)).all()
 
 
 def test_unknown_rival_is_named_with_those_there_are() -> None:
@@ -147,22 +155,68 @@ def test_profile_of_inference_dynamics_by_hand() -> None:
     assert scorer(np.zeros((1, 1))).tolist() == [pytest.approx(2 / 3 * index[0] + 1 / 3 * index[1])]
 
 
-def test_setting_with_the_least_validation_loss_is_taken() -> None:
-    def constant(value: float) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda vectors: np.full((len(vectors), TOPICS), value)
+def test_chosen_setting_learns_from_all_prompts() -> None:
+    learned_from = []
+    level = VALIDATION.outcomes.mean(axis=0)
 
-    chosen = best([0.0, float(VALIDATION.outcomes.mean()), 1.0], constant, VALIDATION)
+    def candidates_at(scale: float, known: Labelled) -> Callable[[np.ndarray], np.ndarray]:
+        learned_from.append((scale, len(known.vectors)))
+        return lambda vectors: np.tile(scale * level, (len(vectors), 1))
 
-    assert chosen(VALIDATION.vectors)[0, 0] == pytest.approx(VALIDATION.outcomes.mean())
+    chosen = best([-9.0, 1.0, 9.0], candidates_at, TRAIN, VALIDATION)
+
+    np.testing.assert_allclose(chosen(TEST.vectors)[0], level)
+    assert learned_from == [(-9.0, 400), (1.0, 400), (9.0, 400), (1.0, 500)]
+
+
+@every_rival
+def test_rival_learns_from_validation_prompts_too(name: str) -> None:
+    """The specialist of topic 0 is right there on validation prompts only."""
+    on_topic = TRAIN.tasks == "topic 0"
+    outcomes = TRAIN.outcomes.copy()
+    outcomes[on_topic] = 0.3
+    without = replace(TRAIN, outcomes=outcomes)
+    asked = TEST.take(np.flatnonzero(TEST.tasks == "topic 0"))
+
+    told = rivals.named(name)(without, labelled(1600, 7))(asked.vectors, asked.texts)
+
+    assert np.mean(told.argmax(axis=1) == 0) > 0.8
+
+
+def test_prompts_without_texts_are_refused_by_rivals_that_read_them() -> None:
+    for name in rivals.READ_TEXTS:
+        with pytest.raises(InputError, match="without texts"):
+            rivals.named(name)(replace(TRAIN, texts=None), VALIDATION)
+        with pytest.raises(InputError, match="give it the prompts' texts"):
+            rivals.named(name)(TRAIN, VALIDATION)(TEST.vectors)
+
+
+def test_lexical_rival_needs_neither_vectors_nor_torch(fitted: Callable[[str], np.ndarray]) -> None:
+    bare = [replace(part, vectors=np.empty((len(part.tasks), 0), np.float32)) for part in (TRAIN, VALIDATION, TEST)]
+    loaded = "import sys; from modelsat import rivals; rivals.named('lexical'); print('torch' in sys.modules)"
+
+    scores = rivals.named("lexical")(*bare[:2])(bare[2].vectors, bare[2].texts)
+
+    np.testing.assert_allclose(scores, fitted("lexical"), atol=1e-6)
+    ran = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
+
+
+def test_smoothest_setting_within_one_standard_error_is_taken() -> None:
+    # Excess over the third row: 1 each, without spread; 0.5 and -0.3, of mean 0.1 and standard error 0.4 / sqrt(2).
+    losses = np.asarray([[2.0, 2.0], [1.5, 0.7], [1.0, 1.0]])
+
+    assert smoothest(losses) == 1
+    assert smoothest(np.asarray([[1.0, 2.0], [1.0, 2.0]])) == 0
 
 
 def test_losses_by_hand() -> None:
     truth = Labelled(
         np.zeros((2, 1), np.float32), np.asarray([[1, 0], [0, np.nan]], np.float32), np.zeros(2), np.ones((2, 2))
     )
-    scores = np.asarray([[0.5, 0.5], [0.2, 0.9]])
 
-    assert brier(scores, truth) == pytest.approx((0.25 + 0.25 + 0.04) / 3)
+    # Errors of the first prompt are -0.5 and 1.0, of mean 0.25; a single outcome has no difference.
+    assert contrast(np.asarray([[0.5, 1.0], [0.2, 0.9]]), truth) == pytest.approx([0.75**2, 0.0])
     # The first is a tie that the better mean decides; of the second only one candidate was run.
-    assert regret(np.asarray([[0.4, 0.5], [0.2, 0.9]]), truth) == pytest.approx(1.0)
-    assert regret(np.asarray([[0.6, 0.5], [0.2, 0.9]]), truth) == pytest.approx(0.5)
+    assert regret(np.asarray([[0.4, 0.5], [0.2, 0.9]]), truth) == pytest.approx([1.0, 1.0])
+    assert regret(np.asarray([[0.6, 0.5], [0.2, 0.9]]), truth) == pytest.approx([0.0, 1.0])

@@ -14,7 +14,7 @@ from modelsat.evaluation.arena import Arena
 from modelsat.io.chat_endpoint import ChatEndpoint
 from modelsat.io.progress import StepProgress
 from modelsat.rivals import inference_dynamics, tag_features
-from modelsat.rivals.rival import Labelled
+from modelsat.rivals.rival import Labelled, on_all_layers
 from modelsat.text import embeddings
 
 
@@ -26,7 +26,7 @@ def utilities(
     annotator: ChatEndpoint | None,
     progress: Callable[[str], None],
 ) -> np.ndarray:
-    """Fit a rival to the collection's training prompts and score the arena.
+    """Fit a rival to the collection's training and validation prompts and score the arena.
 
     Args:
         name: Of the rival.
@@ -48,23 +48,26 @@ def utilities(
     parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
     labels = arenas.labels_of(collection)
     texts = arenas.texts_of(collection, np.arange(len(ids)))
+    read = np.asarray(texts, dtype=object)
     cost = arenas.costs_of(collection, np.arange(len(ids)))
     answered = ~np.isnan(truth).all(axis=1)
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
     if annotator is None:
-        features = embeddings.vectors(texts, cache, progress=StepProgress("encoding prompts", progress))
         fit = rivals.named(name)
+        features = np.empty((len(texts), 0), dtype=np.float32)
+        if name not in rivals.WITHOUT_VECTORS:
+            features = embeddings.vectors(texts, cache, progress=StepProgress("encoding prompts", progress))
     else:
         train, validation = (answered & (parts == split) for split in (splits.TRAIN, splits.VALIDATION))
         needed = validation | np.isin(np.arange(len(ids)), asked)
         features = tag_features.features(texts, train, needed, annotator, cache, progress)
-        fit = inference_dynamics.fit_annotated
+        fit = on_all_layers(inference_dynamics.fit_annotated)
 
     def labelled(split: str) -> Labelled:
         rows = np.flatnonzero((parts == split) & answered)
         if not len(rows):
             raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
-        return Labelled(features[rows], truth[rows], labels[rows], cost[rows])
+        return Labelled(features[rows], truth[rows], labels[rows], cost[rows], read[rows])
 
-    return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked])
+    return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked], read[asked])

@@ -1,9 +1,10 @@
 """The rivals: published routers and the simple ones that are hard to beat, re-implemented from their formulas."""
 
 from importlib import import_module
+from typing import cast
 
 from modelsat.errors import InputError
-from modelsat.rivals.rival import Fit, on_last_layer
+from modelsat.rivals.rival import PromptFit, on_all_layers, on_last_layer
 
 NAMES = {
     "knn": "knn:fit",
@@ -11,6 +12,8 @@ NAMES = {
     "mlp": "mlp:fit",
     "task-classifier": "task_classifier:fit",
     "stack": "stack:fit",
+    "lexical": "lexical:fit",
+    "two-stack": "two_stack:fit",
     "avengers": "avengers:fit",
     "avengers-pro": "avengers:fit_pro",
     "embedllm": "embedllm:fit",
@@ -22,9 +25,13 @@ NAMES = {
 }
 OURS = "fusion"
 """The part of our router that needs no training, judged in the same harness."""
+READ_TEXTS = ("lexical", "two-stack")
+"""Rivals that read the prompts' texts; they need `Labelled.texts`."""
+WITHOUT_VECTORS = ("lexical",)
+"""Rivals that need no encoder, and so no torch: their vectors may have width 0."""
 
 
-def named(name: str) -> Fit:
+def named(name: str) -> PromptFit:
     """Return the function that fits a rival.
 
     Raises:
@@ -34,5 +41,7 @@ def named(name: str) -> Fit:
         known = ", ".join([*NAMES, OURS])
         raise InputError(f"there is no rival {name!r}; name one of {known}, or the folder of a bundle")
     module, function = f"modelsat.rivals.{NAMES.get(name, 'fusion:fit')}".split(":")
-    fit: Fit = getattr(import_module(module), function)
-    return fit if name == OURS else on_last_layer(fit)
+    fit = getattr(import_module(module), function)
+    if name in READ_TEXTS:
+        return cast(PromptFit, fit)
+    return on_all_layers(fit) if name == OURS else on_last_layer(fit)

@@ -3,19 +3,19 @@
 import torch
 from torch import nn
 
-from modelsat.rivals.neural import train_head
+from modelsat.rivals.neural import Schedule, train_head
 from modelsat.rivals.rival import Labelled, Scorer
 
 WIDTH, NOISE = 232, 0.05
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit until validation loss is least.
+    """Fit for as many epochs as validation loss asks for.
 
     The paper's noise of 0.05 is per coordinate of vectors of length 1 and width 768; here it is scaled to the width.
     """
     noise = NOISE * (768 / train.vectors.shape[1]) ** 0.5
-    return train_head(Factors, train, validation, epochs=50, batch=256, rate=1e-3, noise=noise)
+    return train_head(Factors, train, validation, Schedule(epochs=50, rate=1e-3, noise=noise))
 
 
 class Factors(nn.Module):

@@ -35,9 +35,8 @@ def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
 
 def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
     """Return a surface with all candidates, and each candidate's position on it."""
-    vectors = np.concatenate([train.vectors, validation.vectors])
-    scores = np.concatenate([train.outcomes, validation.outcomes])
-    tasks = np.concatenate([train.tasks, validation.tasks])
+    known = train.joined(validation)
+    vectors, scores, tasks = known.vectors, known.outcomes, known.tasks
     given = (~np.isnan(scores)).sum(axis=0)
     late = np.flatnonzero(given < KNOWN_SHARE * given.max())
     zoo = np.setdiff1d(np.arange(len(given)), late)

@@ -24,9 +24,8 @@ RARE, INVERSE_PENALTY = 10, 4.0
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit with our annotator; the decay is chosen on validation prompts."""
-    annotate, tags = annotator(train)
-    return best(DECAYS, lambda decay: profile(train, annotate, tags, decay), validation, regret)
+    """Fit with our annotator; scores are no probabilities, so the decay is chosen by what it routes to."""
+    return best(DECAYS, lambda decay, known: profile(known, *annotator(known), decay), train, validation, regret)
 
 
 def fit_annotated(train: Labelled, validation: Labelled) -> Scorer:
@@ -34,15 +33,15 @@ def fit_annotated(train: Labelled, validation: Labelled) -> Scorer:
 
     Args:
         train: Prompts with `tag_features` for vectors, (prompts, kinds, ranks).
-        validation: The same; the decay is chosen on them.
+        validation: The same; the decay is the one that routes them best.
     """
-    kinds, tags = range(train.vectors.shape[1]), int(train.vectors.max()) + 1
 
-    def measured(decay: float) -> Scorer:
-        scorers = [profile(train, itemgetter(np.s_[:, kind]), tags, decay) for kind in kinds]
+    def measured(decay: float, known: Labelled) -> Scorer:
+        kinds, tags = range(known.vectors.shape[1]), int(known.vectors.max()) + 1
+        scorers = [profile(known, itemgetter(np.s_[:, kind]), tags, decay) for kind in kinds]
         return lambda numbers: np.sum([scorer(numbers) for scorer in scorers], axis=0)
 
-    return best(DECAYS, measured, validation, regret)
+    return best(DECAYS, measured, train, validation, regret)
 
 
 def annotator(train: Labelled) -> tuple[Annotate, int]:

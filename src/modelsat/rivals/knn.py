@@ -2,17 +2,19 @@
 
 import numpy as np
 
-from modelsat.rivals.rival import Labelled, Scorer
-from modelsat.routers.knn import Knn, choose_neighbours
+from modelsat.rivals.rival import Labelled, Scorer, best
+from modelsat.routers.neighbours import means, overall_means
+
+NEIGHBOURS = (200, 100, 50, 20)
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit with the number of neighbours that routes validation prompts best."""
-    neighbours = choose_neighbours(train.vectors, train.outcomes, validation.vectors, validation.outcomes)
-    names = [str(i) for i in range(train.outcomes.shape[1])]
-    router = Knn(names, None, train.vectors, train.outcomes, neighbours)  # type: ignore[arg-type]
+    """Fit with the number of neighbours that predicts validation outcomes best."""
+    return best(NEIGHBOURS, nearest, train, validation)
 
-    def score(vectors: np.ndarray) -> np.ndarray:
-        return router.from_embeddings(vectors)
 
-    return score
+def nearest(neighbours: int, known: Labelled) -> Scorer:
+    """Average over that many of the known prompts."""
+    outcomes = known.outcomes.astype(np.float32)
+    overall = overall_means(outcomes)
+    return lambda vectors: means(vectors, known.vectors, outcomes, overall, neighbours)

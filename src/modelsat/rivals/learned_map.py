@@ -9,22 +9,27 @@ from torch import nn
 
 from modelsat.rivals.clusters import cluster
 from modelsat.rivals.group_means import group_means
-from modelsat.rivals.neural import train_head
-from modelsat.rivals.rival import Labelled, Scorer, best
+from modelsat.rivals.neural import Make, Schedule, stopped, trained
+from modelsat.rivals.rival import Labelled, Scorer, contrast, smoothest
 
 CLUSTERS = (20, 50, 100)
+SCHEDULE = Schedule(epochs=40, rate=3e-3)
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit with the number of clusters that predicts validation outcomes best."""
-    return best(CLUSTERS, lambda count: by_map(train, validation, count), validation)
+    """Fit with the number of clusters, and of epochs, that predicts validation outcomes best."""
+    tried = [(count, *stopped(maps(count, train), train, validation, SCHEDULE)) for count in CLUSTERS]
+    losses = np.stack([contrast(scorer(validation.vectors), validation) for _, _, scorer in tried])
+    count, epochs, _ = tried[smoothest(losses)]
+    known = train.joined(validation)
+    return trained(maps(count, known), known, SCHEDULE, epochs)
 
 
-def by_map(train: Labelled, validation: Labelled, count: int) -> Scorer:
-    """Fit the map to `count` clusters, whose means stay as they are."""
-    centroids, groups = cluster(train.vectors, count, seed=0)
-    means = group_means(train, groups, len(centroids), prior=0.0)
-    return train_head(lambda width, _: Map(width, means, centroids), train, validation, epochs=40, batch=256, rate=3e-3)
+def maps(count: int, known: Labelled) -> Make:
+    """Return what makes the map to `count` clusters of the prompts, whose means stay as they are."""
+    centroids, groups = cluster(known.vectors, count, seed=0)
+    means = group_means(known, groups, len(centroids), prior=0.0)
+    return lambda width, _: Map(width, means, centroids)
 
 
 class Map(nn.Module):

@@ -5,13 +5,13 @@ Source: Huang et al., RouterEval, Findings of EMNLP 2025, arXiv 2503.10657 (base
 
 from torch import nn
 
-from modelsat.rivals.neural import train_head
+from modelsat.rivals.neural import Schedule, train_head
 from modelsat.rivals.rival import Labelled, Scorer
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit until validation loss is least."""
-    return train_head(_network, train, validation, epochs=60, batch=256, rate=1e-3, decay=1e-2)
+    """Fit for as many epochs as validation loss asks for."""
+    return train_head(_network, train, validation, Schedule(epochs=60, rate=1e-3, decay=1e-2))
 
 
 def _network(width: int, candidates: int) -> nn.Module:

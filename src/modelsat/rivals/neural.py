@@ -1,7 +1,11 @@
-"""Training shared by the neural rivals: masked loss on whole rows, early stopping on validation loss."""
+"""Training shared by the neural rivals: masked loss on whole rows; the number of epochs is chosen by validation loss.
+
+The network is then trained again, from the same start and for that many epochs, on training and validation prompts.
+"""
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,54 +14,80 @@ from torch.nn import functional
 
 from modelsat.rivals.rival import Labelled, Scorer
 
+Make = Callable[[int, int], nn.Module]
+"""Makes a network from (width, candidates); it predicts log-odds of success from vectors."""
 
-def train_head(
-    make: Callable[[int, int], nn.Module],
-    train: Labelled,
-    validation: Labelled,
-    epochs: int,
-    batch: int,
-    rate: float,
-    decay: float = 0.0,
-    noise: float = 0.0,
-) -> Scorer:
-    """Train a network from vectors to log-odds of success.
 
-    Args:
-        make: Makes it from (width, candidates).
-        train: Prompts with outcomes.
-        validation: Prompts by whose log-loss the epoch is chosen.
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes:
         epochs: At most.
-        batch: Prompts per step.
         rate: Of AdamW.
+        batch: Prompts per step.
         decay: Of the weights.
         noise: Standard deviation of Gaussian noise on the vectors while training.
     """
+
+    epochs: int
+    rate: float
+    batch: int = 256
+    decay: float = 0.0
+    noise: float = 0.0
+
+
+def train_head(make: Make, train: Labelled, validation: Labelled, schedule: Schedule) -> Scorer:
+    """Choose the number of epochs on validation prompts, then train on all prompts for that long."""
+    epochs, _ = stopped(make, train, validation, schedule)
+    return trained(make, train.joined(validation), schedule, epochs)
+
+
+def stopped(make: Make, train: Labelled, validation: Labelled, schedule: Schedule) -> tuple[int, Scorer]:
+    """Return the number of epochs, from 1, after which validation log-loss is least, and the network of that time."""
+    held_out = torch.from_numpy(validation.vectors), torch.from_numpy(validation.outcomes)
+    tried: list[tuple[float, int, nn.Module]] = []
+
+    def watch(epoch: int, network: nn.Module) -> None:
+        loss = float(_loss(network(held_out[0]), held_out[1]))
+        if not tried or loss < tried[0][0]:
+            tried[:] = [(loss, epoch, copy.deepcopy(network))]
+
+    _run(make, train, schedule, schedule.epochs, watch)
+    _, epochs, network = tried[0]
+    return epochs, _scorer(network)
+
+
+def trained(make: Make, known: Labelled, schedule: Schedule, epochs: int) -> Scorer:
+    """Train a network for a number of epochs."""
+    return _scorer(_run(make, known, schedule, epochs, lambda *_: None))
+
+
+def _run(
+    make: Make, known: Labelled, schedule: Schedule, epochs: int, watch: Callable[[int, nn.Module], None]
+) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = make(train.vectors.shape[1], train.outcomes.shape[1])
-        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=decay)
-        inputs, targets = torch.from_numpy(train.vectors), torch.from_numpy(train.outcomes)
-        held_out = torch.from_numpy(validation.vectors), torch.from_numpy(validation.outcomes)
-        least, chosen = float("inf"), copy.deepcopy(network.state_dict())
-        for _ in range(epochs):
+        network = make(known.vectors.shape[1], known.outcomes.shape[1])
+        optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
+        inputs, targets = torch.from_numpy(known.vectors), torch.from_numpy(known.outcomes)
+        for epoch in range(1, epochs + 1):
             network.train()
-            for rows in torch.split(torch.randperm(len(inputs), generator=generator), batch):
+            for rows in torch.split(torch.randperm(len(inputs), generator=generator), schedule.batch):
                 drawn = inputs[rows]
-                if noise:
-                    drawn = drawn + noise * torch.randn(drawn.shape, generator=generator)
+                if schedule.noise:
+                    drawn = drawn + schedule.noise * torch.randn(drawn.shape, generator=generator)
                 optimiser.zero_grad()
                 _loss(network(drawn), targets[rows]).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
             network.eval()
             with torch.no_grad():
-                loss = float(_loss(network(held_out[0]), held_out[1]))
-            if loss < least:
-                least, chosen = loss, copy.deepcopy(network.state_dict())
-        network.load_state_dict(chosen)
-        network.eval()
+                watch(epoch, network)
+    return network
 
+
+def _scorer(network: nn.Module) -> Scorer:
     def score(vectors: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return torch.sigmoid(network(torch.from_numpy(vectors))).numpy()

@@ -9,20 +9,19 @@ candidate without history gets its overall level.
 import numpy as np
 from torch import nn
 
-from modelsat.rivals.neural import train_head
+from modelsat.rivals.knn import nearest
+from modelsat.rivals.neural import Schedule, train_head
 from modelsat.rivals.rival import Labelled, Scorer
-from modelsat.routers.knn import Knn
 
 NEIGHBOURS, TRAINED_SHARE = 50, 0.6
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit both halves."""
-    trained = train_head(nn.Linear, train, validation, epochs=50, batch=256, rate=3e-3, decay=1e-6)
-    names = [str(i) for i in range(train.outcomes.shape[1])]
-    retrieved = Knn(names, None, train.vectors, train.outcomes, NEIGHBOURS)  # type: ignore[arg-type]
+    trained = train_head(nn.Linear, train, validation, Schedule(epochs=50, rate=3e-3, decay=1e-6))
+    retrieved = nearest(NEIGHBOURS, train.joined(validation))
 
     def score(vectors: np.ndarray) -> np.ndarray:
-        return TRAINED_SHARE * trained(vectors) + (1 - TRAINED_SHARE) * retrieved.from_embeddings(vectors)
+        return TRAINED_SHARE * trained(vectors) + (1 - TRAINED_SHARE) * retrieved(vectors)
 
     return score

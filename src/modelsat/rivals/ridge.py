@@ -13,15 +13,15 @@ PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit with the penalty that predicts validation outcomes best."""
-    return best(PENALTIES, lambda penalty: heads(train, penalty), validation)
+    return best(PENALTIES, heads, train, validation)
 
 
-def heads(train: Labelled, penalty: float) -> Scorer:
+def heads(penalty: float, train: Labelled) -> Scorer:
     """Regress each candidate's distance from its level on the centred vectors.
 
     Args:
-        train: Prompts with outcomes.
         penalty: Of the squared weights, above 0.
+        train: Prompts with outcomes.
     """
     centre = train.vectors.mean(axis=0)
     level = levels(train.outcomes)

@@ -21,21 +21,19 @@ LEAST_OBSERVATIONS = 8
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit with the clusters, prior and penalty that predict validation outcomes best."""
-    grouped = {count: cluster(train.vectors, count, seed=0) for count in CLUSTERS}
-    settings = product(CLUSTERS, PRIOR_PROMPTS, PENALTIES)
-    return best(settings, lambda chosen: shrunken(train, *grouped[chosen[0]], *chosen[1:]), validation)
+    return best(product(CLUSTERS, PRIOR_PROMPTS, PENALTIES), shrunken, train, validation)
 
 
-def shrunken(train: Labelled, centroids: np.ndarray, groups: np.ndarray, prior: float, penalty: float) -> Scorer:
+def shrunken(setting: tuple[int, float, float], train: Labelled) -> Scorer:
     """Fit one setting.
 
     Args:
+        setting: Number of clusters, how many prompts the two-way prior counts for in a cell, and the penalty of the
+            residual ridge.
         train: Prompts with outcomes.
-        centroids: Of the groups (groups, width).
-        groups: Group of each prompt.
-        prior: How many prompts the two-way prior counts for in a cell.
-        penalty: Of the residual ridge.
     """
+    clusters, prior, penalty = setting
+    centroids, groups = cluster(train.vectors, clusters, seed=0)
     member = membership(groups, len(centroids))
     n, right = member @ train.asked, member @ train.right
     base = two_way(n, right)

@@ -14,10 +14,10 @@ PRIOR_PROMPTS = 5.0
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
     """Fit with the penalty of the classifier that predicts validation outcomes best."""
-    return best(INVERSE_PENALTIES, lambda inverse: classify(train, inverse), validation)
+    return best(INVERSE_PENALTIES, classify, train, validation)
 
 
-def classify(train: Labelled, inverse_penalty: float) -> Scorer:
+def classify(inverse_penalty: float, train: Labelled) -> Scorer:
     """Mix the means on the tasks by how likely each task is."""
     names, tasks = np.unique(train.tasks, return_inverse=True)
     means = group_means(train, tasks, len(names), PRIOR_PROMPTS)

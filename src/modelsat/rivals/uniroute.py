@@ -7,17 +7,17 @@ import numpy as np
 
 from modelsat.rivals.clusters import cluster, nearest
 from modelsat.rivals.group_means import group_means
-from modelsat.rivals.rival import Labelled, Scorer, best, regret
+from modelsat.rivals.rival import Labelled, Scorer, best
 
 CLUSTERS = (5, 10, 20, 50, 100, 300)
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
-    """Fit with the number of clusters that routes validation prompts best."""
-    return best(CLUSTERS, lambda count: by_cluster(train, count), validation, regret)
+    """Fit with the number of clusters that predicts validation outcomes best."""
+    return best(CLUSTERS, by_cluster, train, validation)
 
 
-def by_cluster(train: Labelled, count: int) -> Scorer:
+def by_cluster(count: int, train: Labelled) -> Scorer:
     """Average scores within each of `count` clusters; a candidate that was not run in one has its overall level."""
     centroids, groups = cluster(train.vectors, count, seed=0)
     means = group_means(train, groups, len(centroids), prior=0.0)

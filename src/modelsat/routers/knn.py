@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from modelsat.policy import choice
+from modelsat.routers.neighbours import means, overall_means
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 from modelsat.text.backbone import copy_backbone
 from modelsat.text.encoder import Encoder
-
-PRIOR_NEIGHBOURS = 5.0
 
 
 class Knn(Router):
@@ -48,9 +46,7 @@ class Knn(Router):
         self.embeddings = embeddings.astype(np.float32)
         self.outcomes = outcomes.astype(np.float32)
         self.neighbours = neighbours
-        asked = ~np.isnan(self.outcomes)
-        right = np.where(asked, self.outcomes, 0.0).sum(axis=0)
-        self.mean = (right + 0.5) / (asked.sum(axis=0) + 1.0) if mean is None else mean.astype(np.float32)
+        self.mean = overall_means(self.outcomes) if mean is None else mean.astype(np.float32)
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Encode the prompts and average over their neighbours."""
@@ -58,16 +54,7 @@ class Knn(Router):
 
     def from_embeddings(self, embeddings: np.ndarray) -> np.ndarray:
         """Return success probabilities of prompts whose unit vectors (prompts, width) are known already."""
-        k = min(self.neighbours, len(self.embeddings))
-        out = np.empty((len(embeddings), len(self.candidates)), dtype=np.float32)
-        for start in range(0, len(embeddings), 512):
-            similarity = embeddings[start : start + 512] @ self.embeddings.T
-            nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-            answers = self.outcomes[nearest]
-            asked = ~np.isnan(answers)
-            right = np.where(asked, answers, 0.0).sum(axis=1)
-            out[start : start + 512] = (right + PRIOR_NEIGHBOURS * self.mean) / (asked.sum(axis=1) + PRIOR_NEIGHBOURS)
-        return out
+        return means(embeddings, self.embeddings, self.outcomes, self.mean, self.neighbours)
 
     def admit(self, newcomers: Profile) -> "Knn":
         """Predict the mean score of new candidates for every prompt, because no neighbour has outcomes of them."""
@@ -95,32 +82,3 @@ class Knn(Router):
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the encoder reads."""
         return self.encoder.truncated(texts)
-
-
-def choose_neighbours(
-    train: np.ndarray,
-    outcomes: np.ndarray,
-    held_out: np.ndarray,
-    truth: np.ndarray,
-    grid: Sequence[int] = (20, 50, 100, 200),
-) -> int:
-    """Choose the number of neighbours that routes validation prompts best; ties go to the larger number.
-
-    Args:
-        train: Unit vectors of training prompts (train, width).
-        outcomes: Their scores (train, candidates), NaN where not run.
-        held_out: Unit vectors of validation prompts (held_out, width).
-        truth: Their scores (held_out, candidates), NaN where not run.
-        grid: Numbers to try.
-    """
-    best, best_accuracy = grid[-1], -1.0
-    asked = ~np.isnan(outcomes)
-    means = np.where(asked, outcomes, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
-    for neighbours in sorted(grid, reverse=True):
-        router = Knn([str(i) for i in range(outcomes.shape[1])], None, train, outcomes, neighbours)  # type: ignore[arg-type]
-        picked = choice.choose(router.from_embeddings(held_out), ~np.isnan(truth), means)
-        answered = ~np.isnan(truth).all(axis=1)
-        accuracy = float(truth[np.arange(len(truth)), picked][answered].mean()) if answered.any() else 0.0
-        if accuracy > best_accuracy:
-            best, best_accuracy = neighbours, accuracy
-    return best

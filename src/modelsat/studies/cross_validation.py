@@ -1,8 +1,8 @@
 """Cross-validation by question: every prompt is scored by a router that never saw its question.
 
 Folds are a salted hash of the stem digest, so all copies of a question fall into one fold. In each fold one eighth of
-the other prompts chooses hyper-parameters and the rest is trained on. Reference lines are chosen on the same training
-prompts as the routers.
+the other prompts chooses hyper-parameters, and every router is then fitted to all other prompts. Reference lines are
+chosen on the same prompts.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation.arena import Arena, costs_of, label_means, labels_of, texts_of
-from modelsat.rivals.rival import Fit, Labelled
+from modelsat.rivals.rival import Labelled, PromptFit
 
 VALIDATION_SHARE = 0.125
 _VALIDATION_SALT = "modelsat-fold-validation-1"
@@ -36,7 +36,7 @@ class Folds:
     count: int
 
     def train(self, fold: int) -> np.ndarray:
-        """Return the rows that are trained on while `fold` is held out."""
+        """Return the rows that each setting is fitted to, while `fold` is held out, to choose one."""
         return np.flatnonzero((self.fold != fold) & ~self.validates)
 
     def validation(self, fold: int) -> np.ndarray:
@@ -71,7 +71,7 @@ def build(collection: Collection, count: int = 5, unseen: bool = False) -> Folds
     validates = splits.buckets(stems, _VALIDATION_SALT) < VALIDATION_SHARE
     prior, label_prior = np.empty(truth.shape), np.empty(truth.shape)
     for held_out in range(count):
-        train = (fold != held_out) & ~validates
+        train = fold != held_out
         prior[fold == held_out] = truth[train].mean(axis=0)
         label_prior[fold == held_out] = label_means(truth, train, labels)[fold == held_out]
     arena = Arena(
@@ -101,7 +101,18 @@ def _folds_of_kinds(labels: np.ndarray, count: int) -> np.ndarray:
     return np.asarray([fold_of[kind] for kind in kinds])
 
 
-def held_out_scores(folds: Folds, vectors: np.ndarray, fit: Fit) -> np.ndarray:
+def labelled(folds: Folds, vectors: np.ndarray) -> Labelled:
+    """Return all prompts of a set with their outcomes and texts.
+
+    Args:
+        folds: The set.
+        vectors: Unit vectors of its prompts (n, width), or one per layer.
+    """
+    arena = folds.arena
+    return Labelled(vectors, arena.truth, arena.labels, arena.cost, np.asarray(arena.texts, dtype=object))
+
+
+def held_out_scores(folds: Folds, vectors: np.ndarray, fit: PromptFit) -> np.ndarray:
     """Score every prompt with a rival that was fitted without its fold.
 
     Args:
@@ -112,11 +123,10 @@ def held_out_scores(folds: Folds, vectors: np.ndarray, fit: Fit) -> np.ndarray:
     Returns:
         Utilities (n, candidates).
     """
-    arena = folds.arena
-    everything = Labelled(vectors, arena.truth, arena.labels, arena.cost)
-    scores = np.empty(arena.truth.shape)
+    everything = labelled(folds, vectors)
+    scores = np.empty(folds.arena.truth.shape)
     for fold in range(folds.count):
         scorer = fit(everything.take(folds.train(fold)), everything.take(folds.validation(fold)))
-        held_out = folds.fold == fold
-        scores[held_out] = scorer(vectors[held_out])
+        held_out = everything.take(np.flatnonzero(folds.fold == fold))
+        scores[folds.fold == fold] = scorer(held_out.vectors, held_out.texts)
     return scores

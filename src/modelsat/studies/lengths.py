@@ -23,7 +23,7 @@ from modelsat.studies.cross_validation import Folds
 Head = Callable[[Labelled], Scorer]
 """Fits outcomes in [0, 1], here log lengths as a share of the longest."""
 
-RIDGE: tuple[Head, ...] = tuple(partial(ridge.heads, penalty=penalty) for penalty in ridge.PENALTIES)
+RIDGE: tuple[Head, ...] = tuple(partial(ridge.heads, penalty) for penalty in ridge.PENALTIES)
 PRIOR_ANSWERS = 5.0
 
 
@@ -62,7 +62,7 @@ def middle(train: Labelled, validation: Labelled, heads: Sequence[Head] = RIDGE)
     known, asked = (
         replace(part, outcomes=np.log1p(part.outcomes).astype(np.float32) / longest) for part in (train, validation)
     )
-    chosen = best(heads, lambda head: head(known), asked, _distance)
+    chosen = best(heads, lambda head, part: head(part), known, asked, _distance)
 
     def tokens(vectors: np.ndarray) -> np.ndarray:
         lengths = np.expm1(longest * chosen(vectors))
@@ -73,7 +73,7 @@ def middle(train: Labelled, validation: Labelled, heads: Sequence[Head] = RIDGE)
 
 
 def fit(train: Labelled, validation: Labelled, heads: Sequence[Head] = RIDGE) -> Scorer:
-    """Fit mean lengths: the middle, times by how much each candidate's training answers are longer than that in sum.
+    """Fit mean lengths: the middle, times by how much each candidate's known answers are longer than that in sum.
 
     Args:
         train: Prompts with answer lengths in tokens in the place of outcomes, NaN where not logged.
@@ -83,8 +83,8 @@ def fit(train: Labelled, validation: Labelled, heads: Sequence[Head] = RIDGE) ->
     Returns:
         Function from vectors (prompts, width) to expected lengths in tokens (prompts, candidates).
     """
-    lengths = middle(train, validation, heads)
-    factor = _longer(train.right, np.where(train.asked, lengths(train.vectors), 0.0))
+    lengths, known = middle(train, validation, heads), train.joined(validation)
+    factor = _longer(known.right, np.where(known.asked, lengths(known.vectors), 0.0))
     return lambda vectors: lengths(vectors) * factor
 
 
@@ -104,8 +104,8 @@ def held_out(folds: Folds, vectors: np.ndarray, tokens: np.ndarray, fit: Fit = f
     return cross_validation.held_out_scores(lengths, vectors, on_last_layer(fit))
 
 
-def _distance(predicted: np.ndarray, truth: Labelled) -> float:
-    return float(np.abs(predicted - truth.right)[truth.asked].mean()) if truth.asked.any() else 0.0
+def _distance(predicted: np.ndarray, truth: Labelled) -> np.ndarray:
+    return np.where(truth.asked, np.abs(predicted - truth.right), 0.0).sum(axis=1)
 
 
 def _longer(real: np.ndarray, expected: np.ndarray) -> np.ndarray:

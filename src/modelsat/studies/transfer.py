@@ -10,7 +10,7 @@ import numpy as np
 from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.evaluation.arena import costs_of, labels_of
+from modelsat.evaluation.arena import costs_of, labels_of, texts_of
 from modelsat.rivals.rival import Labelled
 from modelsat.studies.cross_validation import VALIDATION_SHARE
 
@@ -83,7 +83,8 @@ def labelled(collection: Collection, candidates: tuple[str, ...], vectors: np.nd
     names = collection.candidates["candidate"].to_pylist()
     columns = [names.index(candidate) for candidate in candidates]
     cost = costs_of(collection, np.arange(collection.prompts.num_rows))[:, columns]
-    return Labelled(vectors, _outcomes(collection, candidates), labels_of(collection), cost)
+    texts = np.asarray(texts_of(collection, np.arange(collection.prompts.num_rows)), dtype=object)
+    return Labelled(vectors, _outcomes(collection, candidates), labels_of(collection), cost, texts)
 
 
 def own_best(truth: np.ndarray, fold: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ those close behind it, as its three largest. Mixed: both together, the weak besi
 is unknown is not small. Source: Capability Instruction Tuning (Model-SAT), AAAI 2025, arXiv 2502.17282, experiments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from modelsat.rivals.rival import Fit, Labelled, Scorer
+from modelsat.rivals.rival import Labelled, PromptFit, PromptScorer
 from modelsat.studies.cross_validation import Folds
 
 SMALL_PARAMETERS = 10e9
@@ -50,7 +50,7 @@ def within(folds: Folds, zoo: Zoo, n_params: np.ndarray) -> Folds:
     arena = folds.arena
     pool = np.zeros_like(arena.pool)
     for fold in range(folds.count):
-        pool[folds.fold == fold] = zoo(n_params, arena.truth[folds.train(fold)].mean(axis=0))
+        pool[folds.fold == fold] = zoo(n_params, arena.truth[folds.fold != fold].mean(axis=0))
     truth, prior, label_prior, cost = (
         np.where(pool, of_all, np.nan) for of_all in (arena.truth, arena.prior, arena.label_prior, arena.cost)
     )
@@ -58,7 +58,7 @@ def within(folds: Folds, zoo: Zoo, n_params: np.ndarray) -> Folds:
     return replace(folds, arena=inside)
 
 
-def fit_within(fit: Fit, zoo: Zoo, n_params: np.ndarray) -> Fit:
+def fit_within(fit: PromptFit, zoo: Zoo, n_params: np.ndarray) -> PromptFit:
     """Return the rival that is fitted to the zoo's candidates alone; its utilities of all others are NaN.
 
     Args:
@@ -67,13 +67,13 @@ def fit_within(fit: Fit, zoo: Zoo, n_params: np.ndarray) -> Fit:
         n_params: Parameters of all candidates (m,), NaN where unknown.
     """
 
-    def fit_to_zoo(train: Labelled, validation: Labelled) -> Scorer:
-        inside = zoo(n_params, train.outcomes.mean(axis=0))
+    def fit_to_zoo(train: Labelled, validation: Labelled) -> PromptScorer:
+        inside = zoo(n_params, train.joined(validation).outcomes.mean(axis=0))
         scorer = fit(*(part.of(np.flatnonzero(inside)) for part in (train, validation)))
 
-        def score(vectors: np.ndarray) -> np.ndarray:
+        def score(vectors: np.ndarray, texts: Sequence[str] | np.ndarray | None = None, /) -> np.ndarray:
             utilities = np.full((len(vectors), len(inside)), np.nan)
-            utilities[:, inside] = scorer(vectors)
+            utilities[:, inside] = scorer(vectors, texts)
             return utilities
 
         return score
