@@ -84,10 +84,10 @@ have. "pooled" is the prompt-weighted mean of the paired gains over each set's o
 
 **Rows are unequal in this table.** It was measured when rivals did not learn from the validation prompts, and fusion
 did; kNN chose its neighbours by accuracy on few prompts. So the last column says too much. With equal rows, on 31,702
-prompts, fusion minus stack was -0.02 [-0.22, +0.19] on full pools and +0.33 [+0.21, +0.45] on strength-matched ones, and
-the two-stack mean gained +0.22 [+0.07, +0.38] over the stack (issue 15). On 9,606 kept-back prompts a plain stack
-gained +1.16 [+0.58, +1.71] and our router +0.99 [+0.45, +1.53]; plain kNN-200 was 0.69 [0.25, 1.13] above our kNN (issue
-21). "Rivals that learn from the same rows" below compares equal rows.
+prompts, fusion minus stack was -0.02 [-0.22, +0.19] on full pools and +0.33 [+0.21, +0.45] on strength-matched ones,
+and the two-stack mean gained +0.22 [+0.07, +0.38] over the stack (issue 15). On 9,606 kept-back prompts a plain stack
+gained +1.16 [+0.58, +1.71] and our router +0.99 [+0.45, +1.53]; plain kNN-200 was 0.69 [0.25, 1.13] above our kNN
+(issue 21). "Rivals that learn from the same rows" below compares equal rows.
 """
 
 EQUAL_ROWS = """
@@ -96,8 +96,8 @@ EQUAL_ROWS = """
 {folds} folds by question, as above. One eighth of the other prompts chooses hyper-parameters; then every rival is
 fitted again to all of them, as fusion is. A setting is chosen by how well it predicts the differences between the
 candidates of a prompt, the smoothest within one standard error of the best. kNN, task classifier, stack and ridge are
-held to plain recipes of scikit-learn in `tests/unit/test_plain_recipes.py`, within 0.2 points. "lexical" is the stack on
-words and characters, without an encoder; "two-stack" is the mean of stack and lexical.
+held to plain recipes of scikit-learn in `tests/unit/test_plain_recipes.py`, within 0.2 points. "lexical" is the stack
+on words and characters, without an encoder; "two-stack" is the mean of stack and lexical.
 """
 
 RETRAIN = """

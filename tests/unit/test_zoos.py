@@ -7,7 +7,7 @@ import pytest
 
 from modelsat.data.collection import Collection
 from modelsat.evaluation import table as evaluation
-from modelsat.rivals.rival import Labelled, Scorer
+from modelsat.rivals.rival import Labelled, Scorer, on_all_layers
 from modelsat.studies import cross_validation, zoos
 from modelsat.studies.cross_validation import Folds
 
@@ -65,7 +65,7 @@ def test_who_belongs_is_decided_on_training_prompts(folds: Folds) -> None:
     zoos.within(folds, nobody_held_out, NANO)
 
     truth = folds.arena.truth
-    assert seen == [truth[folds.train(fold)].mean(axis=0).tolist() for fold in range(folds.count)]
+    assert seen == [truth[folds.fold != fold].mean(axis=0).tolist() for fold in range(folds.count)]
 
 
 def test_rival_sees_members_alone_and_chooses_nobody_else(folds: Folds) -> None:
@@ -77,7 +77,7 @@ def test_rival_sees_members_alone_and_chooses_nobody_else(folds: Folds) -> None:
 
     inside = zoos.within(folds, zoos.small, NANO)
     vectors = np.ones((N, 1), dtype=np.float32)
-    scores = cross_validation.held_out_scores(folds, vectors, zoos.fit_within(fit, zoos.small, NANO))
+    scores = cross_validation.held_out_scores(folds, vectors, zoos.fit_within(on_all_layers(fit), zoos.small, NANO))
     table = evaluation.evaluate(inside.arena, {"means": scores})
 
     assert widths == [(2, 2, 2)] * folds.count
