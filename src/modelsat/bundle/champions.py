@@ -4,14 +4,26 @@ MLflow's alias has no compare-and-set, so it only mirrors this record; endpoints
 """
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from modelsat.bundle import champion_records
+from modelsat.bundle import champion_records, relative_address
 from modelsat.bundle.champion_records import FIRST, Champion
 from modelsat.errors import ConflictError, InputError
 from modelsat.io import storage
 
-__all__ = ["Champion", "current", "missing", "of_epoch", "of_run", "page", "promote", "require_not_behind", "required"]
+__all__ = [
+    "Champion",
+    "all_of",
+    "current",
+    "missing",
+    "of_epoch",
+    "of_run",
+    "page",
+    "promote",
+    "require_not_behind",
+    "required",
+]
 _WIDTH = 6
 _NAME = re.compile(rf"[0-9]{{{_WIDTH}}}\.json")
 
@@ -79,8 +91,9 @@ def promote(
         )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     previous = champion_records.digest(storage.read(_uri(store, epoch))) if epoch else FIRST
+    address = relative_address.written(bundle_uri, store)
     champion = champion_records.signed(
-        Champion(epoch + 1, bundle_uri, bundle_digest, model, run_id, verdict, now, previous)
+        Champion(epoch + 1, address, bundle_digest, model, run_id, verdict, now, previous)
     )
     try:
         storage.create(_uri(store, champion.epoch), champion_records.encode(champion))
@@ -90,7 +103,16 @@ def promote(
         if mine is None:
             raise
         return mine
-    return champion
+    return _resolved(champion, store)
+
+
+def all_of(store: str) -> list[Champion]:
+    """Return the champions of all epochs, the newest last.
+
+    Raises:
+        InputError: A record is damaged, or not signed though a key is set.
+    """
+    return [_read(store, name) for name in _records(store)]
 
 
 def of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:
@@ -172,4 +194,8 @@ def page(champion: Champion) -> str:
 
 def _read(store: str, name: str) -> Champion:
     uri = storage.join(store, name)
-    return champion_records.decode(storage.read(uri), uri, int(name[:_WIDTH]))
+    return _resolved(champion_records.decode(storage.read(uri), uri, int(name[:_WIDTH])), store)
+
+
+def _resolved(champion: Champion, store: str) -> Champion:
+    return replace(champion, bundle_uri=relative_address.resolved(champion.bundle_uri, store))
