@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import urllib.request
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ _QUESTION = "A train travels 180 km in 2.5 hours. What is its average speed in k
 _SWAP_SECONDS = 120
 
 
-def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
+def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> dict[str, Any]:
     """Take benchmark results through the pipeline to a live endpoint and print what came of it.
 
     Args:
@@ -28,6 +29,9 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
         scores: Sources; empty takes the synthetic sample.
         recipe: Training recipe.
         ranks: Training processes.
+
+    Returns:
+        What came of it, for programs: champion, evaluation, addresses and seconds.
 
     Raises:
         ModelsatError: A step failed; the endpoint keeps serving what it served.
@@ -53,14 +57,23 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> None:
     if champion is None:
         raise ServiceError(f"the pipeline ended without a champion; see {str(folder / 'logs')!r}")
     timed("Endpoint serves the champion", lambda: await_champion(endpoint.url, champion.bundle_digest))
-    result = local.output(tasks, "evaluate-router", "result").read_text(encoding="utf-8")
-    say(f"\n{printed.result(json.loads(result))}")
+    result = json.loads(local.output(tasks, "evaluate-router", "result").read_text(encoding="utf-8"))
+    say(f"\n{printed.result(result)}")
     say(f"\nEvaluation page  {folder / 'pages' / 'evaluated.html'}")
     say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
     _ask(endpoint.url)
     command = os.path.relpath(Path(sys.executable).with_name("modelsat"))
-    say(f'\nDone in {time.monotonic() - began:.0f} s. Next: {command} route "your question", make stop.')
+    seconds = time.monotonic() - began
+    say(f'\nDone in {seconds:.0f} s. Next: {command} route "your question", make stop.')
+    return {
+        "champion": asdict(champion),
+        "evaluation": result,
+        "page": str(folder / "pages" / "evaluated.html"),
+        "mlflow": mlflow.url,
+        "endpoint": f"{endpoint.url}/v2/models/router/infer",
+        "seconds": round(seconds, 1),
+    }
 
 
 def arguments(folder: Path, sources: list[str], recipe: str, ranks: int, tracking_uri: str) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from modelsat.errors import InputError
 
 OWN, SHARED = "modelsat.toml", "pyproject.toml"
 _SECRET_NAME = re.compile(r"(token|secret|password|passwd|credential|api_?key|access_?key|signing_?key)", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"://[^/\s]*:[^/\s]*@|\bBearer\s|\b(?:sk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}")
+_SECRET_VALUE = re.compile(
+    r"://[^/\s]*:[^/\s]*@|\bBearer\s|\b(?:sk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}"
+)
 _ADDRESSES = frozenset(
     {"catalogue", "results", "ledger", "champions", "bundle", "upstreams", "feedback_log", "scores", "folder"}
 )
@@ -79,23 +81,26 @@ def defaults(file: ConfigFile, verbs: Mapping[str, Mapping[str, Option]]) -> dic
         InputError: A key is unknown or a secret, or a value is of the wrong kind.
     """
     own: dict[str, dict[str, Any]] = {verb: {} for verb in verbs}
+    shared: dict[str, Any] = {}
     for key, value in file.content.items():
-        name = _normal(key)
-        verb = next((one for one in verbs if _normal(one.replace(" ", "_")) == name), None)
-        if isinstance(value, dict) and verb is not None:
-            for option, setting in value.items():
-                own[verb][_known(file, option, verbs[verb], f"[{key}]").parameter] = _value(
-                    file, option, setting, verbs[verb]
-                )
-        elif isinstance(value, dict):
-            raise InputError(f"{_where(file)} has a table [{key}], but there is no such verb{_near(name, verbs)}")
-        else:
+        verb = next((one for one in verbs if _normal(one.replace(" ", "_")) == _normal(key)), None)
+        if not isinstance(value, dict):
             everything = {option: one for options in verbs.values() for option, one in options.items()}
             _known(file, key, everything, "its top")
-    for key, value in file.content.items():
+            shared[key] = value
+        elif verb is None:
+            raise InputError(
+                f"{_where(file)} has a table [{key}], but there is no such verb{_near(_normal(key), verbs)}"
+            )
+        else:
+            for name, setting in value.items():
+                option = _known(file, name, verbs[verb], f"[{key}]")
+                own[verb][option.parameter] = _value(file, name, setting, option)
+    for key, value in shared.items():
         for verb, options in verbs.items():
-            if not isinstance(value, dict) and _normal(key) in options:
-                own[verb].setdefault(options[_normal(key)].parameter, _value(file, key, value, options))
+            if _normal(key) in options:
+                option = options[_normal(key)]
+                own[verb].setdefault(option.parameter, _value(file, key, value, option))
     return {verb: settings for verb, settings in own.items() if settings}
 
 
@@ -108,8 +113,7 @@ def _known(file: ConfigFile, key: str, options: Mapping[str, Option], place: str
     raise InputError(f"{_where(file)} has an unknown key {key!r} in {place}{_near(_normal(key), options)}; correct it")
 
 
-def _value(file: ConfigFile, key: str, value: Any, options: Mapping[str, Option]) -> Any:
-    option = options[_normal(key)]
+def _value(file: ConfigFile, key: str, value: Any, option: Option) -> Any:
     many = value if isinstance(value, list) else [value]
     if isinstance(value, list) != option.is_list:
         kind = "a list" if option.is_list else "a single value"

@@ -22,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     app.command()(run)
     app.command()(status)
+    app.command()(champions)
     app.command()(stop)
     app.command()(sample)
 
@@ -36,14 +37,25 @@ def run(
         str, typer.Option(help="Training recipe: cpu, paper or another file in training/recipes.")
     ] = "cpu",
     ranks: Annotated[int, typer.Option(help="Number of training processes.")] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as JSON on stdout; progress goes to stderr.")
+    ] = False,
 ) -> None:
     """Run the whole loop here: benchmark results in, a live endpoint out.
 
     Example: modelsat run ../shared/data/mmlu_helm
     """
+    import contextlib
+    import sys
+
     from pipelines import whole_loop
 
-    whole_loop.run(folder, scores or [], recipe, ranks)
+    if not as_json:
+        whole_loop.run(folder, scores or [], recipe, ranks)
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        outcome = whole_loop.run(folder, scores or [], recipe, ranks)
+    typer.echo(json.dumps(outcome))
 
 
 def status(folder: RunFolder = Path(".run"), as_json: AsJson = False) -> None:
@@ -51,10 +63,10 @@ def status(folder: RunFolder = Path(".run"), as_json: AsJson = False) -> None:
 
     Example: modelsat status --json
     """
-    from modelsat.bundle import champions
+    from modelsat.bundle import champions as records
     from pipelines import services
 
-    running, champion = services.running(folder), champions.current(str(folder / "champions"))
+    running, champion = services.running(folder), records.current(str(folder / "champions"))
     if as_json:
         told = [{"name": service.name, "url": service.url, "pid": service.pid} for service in running]
         typer.echo(json.dumps({"services": told, "champion": None if champion is None else asdict(champion)}))
@@ -67,6 +79,43 @@ def status(folder: RunFolder = Path(".run"), as_json: AsJson = False) -> None:
         typer.echo(
             f"champion   epoch {champion.epoch}, {champion.model}, {champion.verdict}, since {champion.promoted_at}"
         )
+
+
+def champions(
+    store: Annotated[
+        str,
+        typer.Option(
+            "--champions",
+            help="Folder or s3:// prefix of champion records; default: below --folder.",
+            envvar="MODELSAT_CHAMPIONS",
+        ),
+    ] = "",
+    folder: RunFolder = Path(".run"),
+    as_json: AsJson = False,
+) -> None:
+    """List all champions: epoch, model, verdict and time, the present one last.
+
+    Example: modelsat champions --json
+    """
+    from modelsat.bundle import champions as records
+    from modelsat.io.printed_table import PrintedTable
+
+    store = store or str(folder.resolve() / "champions")
+    listed, missing = records.all_of(store), records.missing(store)
+    if as_json:
+        typer.echo(json.dumps({"champions": [asdict(one) for one in listed], "missing_epochs": missing}))
+        return
+    if not listed:
+        typer.echo(f"{store!r} has no champion yet; next: modelsat run")
+        return
+    heads = ("epoch", "model", "verdict", "promoted", "digest")
+    rows = [
+        (str(one.epoch), one.model, one.verdict, one.promoted_at[:16].replace("T", " "), one.bundle_digest[:12])
+        for one in listed
+    ]
+    typer.echo(PrintedTable(heads, rows, texts=len(heads), marked=len(rows) - 1).text())
+    if missing:
+        typer.echo(f"no record of epoch {', '.join(map(str, missing))}", err=True)
 
 
 def stop(folder: RunFolder = Path(".run")) -> None:

@@ -2,19 +2,30 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modelsat.cli.machine import AsJson
+from modelsat.cli.machine import AsJson, RunFolder
+from modelsat.errors import InputError
 
 if TYPE_CHECKING:
     from modelsat.bundle.champions import Champion
 
 Champions = Annotated[
-    str, typer.Option(help="Folder or s3:// prefix of champion records.", envvar="MODELSAT_CHAMPIONS")
+    str,
+    typer.Option(
+        help="Folder or s3:// prefix of champion records; default: below --folder.", envvar="MODELSAT_CHAMPIONS"
+    ),
 ]
-Tracking = Annotated[str, typer.Option(help="MLflow tracking server.", envvar="MLFLOW_TRACKING_URI")]
+Tracking = Annotated[
+    str,
+    typer.Option(
+        help="MLflow tracking server; default: that of --folder, which is started if it does not run.",
+        envvar="MLFLOW_TRACKING_URI",
+    ),
+]
 Service = Annotated[
     str,
     typer.Option(
@@ -35,10 +46,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def reconcile(
-    champions: Champions,
-    mlflow_tracking_uri: Tracking,
+    champions: Champions = "",
+    mlflow_tracking_uri: Tracking = "",
     inference_service: Service = "",
     namespace: Namespace = "",
+    folder: RunFolder = Path(".run"),
     as_json: AsJson = False,
 ) -> None:
     """Finish an interrupted promotion.
@@ -49,32 +61,50 @@ def reconcile(
     """
     from modelsat.cluster.rollout import deployed
 
-    champion = deployed.bring(deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace))
+    store, tracking_uri = _addresses(champions, mlflow_tracking_uri, folder)
+    champion = deployed.bring(deployed.RolloutTarget(store, tracking_uri, inference_service, namespace))
     _show(champion, as_json)
 
 
 def rollback(
-    champions: Champions,
-    mlflow_tracking_uri: Tracking,
+    champions: Champions = "",
+    mlflow_tracking_uri: Tracking = "",
     inference_service: Service = "",
     namespace: Namespace = "",
+    folder: RunFolder = Path(".run"),
     to: Annotated[int | None, typer.Option(min=1, help="Epoch to return to; default: the previous one.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Undo a promotion in progress, or return to an earlier champion.
 
-    Example: modelsat rollback --champions s3://modelsat/champions --to 3
+    Example: modelsat rollback --to 3
+
+    Example: modelsat rollback --champions s3://modelsat/champions --mlflow-tracking-uri http://mlflow:5000
     """
     from modelsat.cluster.rollout import deployed
 
     target = "the previous champion" if to is None else f"the champion of epoch {to}"
     if not yes:
         typer.confirm(f"Return to {target}?", abort=True)
-    champion = deployed.roll_back(
-        deployed.RolloutTarget(champions, mlflow_tracking_uri, inference_service, namespace), to
-    )
+    store, tracking_uri = _addresses(champions, mlflow_tracking_uri, folder)
+    champion = deployed.roll_back(deployed.RolloutTarget(store, tracking_uri, inference_service, namespace), to)
     _show(champion, as_json)
+
+
+def _addresses(store: str, tracking_uri: str, folder: Path) -> tuple[str, str]:
+    """Return champion records and MLflow server: those that were named, else those of the folder."""
+    from modelsat.bundle import champions as records
+    from pipelines import services
+
+    folder = folder.resolve()
+    store = store or str(folder / "champions")
+    if not tracking_uri:
+        records.required(store)
+        if store != str(folder / "champions"):
+            raise InputError("these champion records are not those of --folder; name their MLflow server, too")
+        tracking_uri = services.mlflow(folder).url
+    return store, tracking_uri
 
 
 def _show(champion: "Champion | None", as_json: bool) -> None:
