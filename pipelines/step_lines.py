@@ -1,9 +1,12 @@
 """One line per pipeline step for whoever waits at a terminal: name, state, duration; the full log goes to a file.
 
-`kfp.local` says on stdout when a task starts and how it ends, and prints what the task prints in between.
+`kfp.local` says on stdout when a task starts and how it ends, and prints what the task prints in between. Among that
+are KFP's own lines: the whole input of a task as JSON over many lines, and its outputs after its end. They go to the
+log only.
 """
 
 import io
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -13,6 +16,10 @@ from typing import TextIO
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _STARTS = re.compile(r"Executing task '([\w-]+)'")
 _ENDS = re.compile(r"Task '([\w-]+)' finished with status (\w+)")
+_INPUT = "Got executor_input:"
+_NOT_OURS = re.compile(r"\[|Traceback \(|File \"|warning|\S*Warning: ", re.IGNORECASE)
+"""Beginnings of lines that say nothing of a step's progress: loggers, warnings and tracebacks."""
+_WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
 _STAMP = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} - ")
 _ALIVE_SECONDS = 20.0
 _WIDTH = 34
@@ -34,6 +41,8 @@ class StepLines(io.TextIOBase):
         self.said: list[str] = []
         self._rest = ""
         self._task = ""
+        self._input: list[str] | None = None
+        self._warned = False
         self._began = self._shown = 0.0
 
     def write(self, text: str) -> int:
@@ -52,14 +61,31 @@ class StepLines(io.TextIOBase):
 
     def _line(self, line: str) -> None:
         started, ended = _STARTS.search(line), _ENDS.search(line)
+        if (started or ended) or self._input is None:
+            self._input = [] if line.endswith(_INPUT) else None
+        else:
+            self._take_input(line)
+            return
         if started:
             self._task, self._began, self.said = started[1], time.monotonic(), []
             self._shown = self._began
         elif ended:
             self._finish(ended[1], ended[2])
+            # What follows are its outputs, as KFP prints them.
+            self._task = ""
         elif line and not _STAMP.match(line):
             self.said.append(line)
             self._alive(line)
+
+    def _take_input(self, line: str) -> None:
+        """Take a line of the JSON that KFP prints of a task's input; the step begins to speak behind it."""
+        self._input = [*(self._input or []), line]
+        if line == "}":
+            try:
+                json.loads("".join(self._input))
+            except ValueError:
+                return
+            self._input = None
 
     def _finish(self, task: str, status: str) -> None:
         if task in self.names:
@@ -70,7 +96,9 @@ class StepLines(io.TextIOBase):
         """Show that a long step lives: in place on a terminal, a line now and then elsewhere."""
         name = self.names.get(self._task)
         now = time.monotonic()
-        if name is None or line.startswith(("[KFP", "warning")):
+        # Python prints a warning with the line of code that it is about.
+        is_quote, self._warned = self._warned, bool(_WARNING.match(line))
+        if name is None or is_quote or self._warned or _NOT_OURS.match(line):
             return
         if self.terminal.isatty():
             self.terminal.write(f"\r\x1b[K{name:<{_WIDTH}} {line[:70]}")

@@ -1,0 +1,72 @@
+"""What somebody at a terminal sees of a pipeline that runs: its steps and their progress, nothing of KFP's own."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+from kfp import dsl, local
+
+from pipelines.step_lines import StepLines
+
+
+class Terminal(io.StringIO):
+    """Keeps what is written, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dsl.component(base_image="python:3.11", install_kfp_package=False)
+def speak(names: list, about: dict, out: dsl.Output[dsl.Metrics]) -> str:
+    import logging
+    import warnings
+
+    print("encoding prompts 10/20 · 3 s left", flush=True)  # noqa: T201
+    warnings.warn("this is old", stacklevel=1)
+    print("[2026-11-30 05:00:00] [WARNING] a library speaks", flush=True)  # noqa: T201
+    logging.info("another library speaks")
+    print("encoding prompts 20/20", flush=True)  # noqa: T201
+    out.log_metric("accuracy", 0.5)
+    return "an output"
+
+
+@dsl.pipeline
+def spoken():
+    speak(names=["x", "y"], about={"key": [1, {"deep": "}"}]}).set_display_name("Speak")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_terminal_shows_the_progress_of_a_step_and_no_piece_of_kfps_json(tmp_path: Path) -> None:
+    terminal = Terminal()
+    lines = StepLines({"speak": "Speak"}, terminal, tmp_path / "log")
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
+
+    with contextlib.redirect_stdout(lines):
+        spoken()
+    lines.close()
+
+    shown = [text.rstrip() for text in re.split(r"\r\x1b\[K|\n", terminal.getvalue()) if text.strip()]
+    assert shown[:-1] == [
+        f"{'Speak':<34} encoding prompts 10/20 · 3 s left",
+        f"{'Speak':<34} encoding prompts 20/20",
+    ]
+    assert re.fullmatch(r"Speak +done +\d+\.\d s", shown[-1])
+    log = (tmp_path / "log").read_text()
+    assert '"deep": "}"' in log
+    assert "an output" in log
+
+
+def test_input_that_never_ends_does_not_hide_the_next_step(tmp_path: Path) -> None:
+    terminal = Terminal()
+    lines = StepLines({"one": "One", "two": "Two"}, terminal, tmp_path / "log")
+
+    lines.write("Executing task 'one'\n[KFP Executor INFO]: Got executor_input:\n{\n  \"inputs\": {\n")
+    lines.write("Task 'one' finished with status FAILURE\nExecuting task 'two'\nworking 1/2\n")
+    lines.close()
+
+    assert "One" in terminal.getvalue()
+    assert "failed" in terminal.getvalue()
+    assert "working 1/2" in terminal.getvalue()
+    assert "inputs" not in terminal.getvalue()
