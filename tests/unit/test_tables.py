@@ -564,3 +564,105 @@ def test_parquet_bomb_is_refused_before_it_is_unpacked(read: Read, monkeypatch: 
     harvest = read(scores__parquet=pa.table({"prompt_id": pa.array(["p1"] * 10**6).dictionary_encode()}))
 
     assert "unpacks to more than" in reasons(harvest)[0]
+
+
+@pytest.mark.parametrize("name", ["row_id", "idx", "Index", "#", "rownames"])
+def test_row_numbers_under_names_of_other_programs_are_no_candidate(read: Read, name: str) -> None:
+    harvest = read(prompts__csv=PROMPTS, scores__csv=f"{name},prompt_id,ada,bo\n0,p1,1,0\n1,p2,0,1\n")
+
+    assert set(harvest.scores["candidate"].to_pylist()) == {"ada", "bo"}
+    assert any("numbers the rows" in note for note in harvest.notes)
+
+
+def test_column_id_is_a_candidate_unless_it_counts_the_rows(read: Read) -> None:
+    counted = "id,prompt_id,ada\n1,p1,1\n2,p2,0\n3,p3,0\n"
+    model = "id,prompt_id,ada\n1,p1,1\n1,p2,0\n0,p3,0\n"
+
+    assert set(read(scores__csv=counted).scores["candidate"].to_pylist()) == {"ada"}
+    assert set(read(scores__csv=model).scores["candidate"].to_pylist()) == {"ada", "id"}
+
+
+@pytest.mark.parametrize("name", ["is_hard", "has_image", "answer_idx", "prompt_length", "year", "fold_id", "cluster"])
+def test_what_a_column_says_of_the_prompt_is_no_candidate(read: Read, name: str) -> None:
+    harvest = read(scores__csv=f"prompt_id,ada,bo,{name}\np1,1,0,1\np2,0,1,1\n")
+
+    assert set(harvest.scores["candidate"].to_pylist()) == {"ada", "bo"}
+    assert any(repr(name) in note for note in harvest.notes)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "ada_score,ada_cost,bo_score,bo_cost",
+        "score_ada,cost_ada,score_bo,cost_bo",
+        "ada|correct,ada|latency,bo|correct,bo|latency",
+        "ada,ada_tokens,bo,bo_tokens",
+    ],
+)
+def test_costs_and_lengths_of_candidates_are_no_candidates_and_scores_have_their_names(
+    read: Read, columns: str
+) -> None:
+    harvest = read(scores__csv=f"prompt_id,{columns}\np1,1,0.01,0,0.02\np2,0,0.03,1,0.04\n")
+
+    found = sorted((row["candidate"], row["prompt_id"], row["score"]) for row in harvest.scores.to_pylist())
+    assert found == [("ada", "p1", 1.0), ("ada", "p2", 0.0), ("bo", "p1", 0.0), ("bo", "p2", 1.0)]
+    assert any("further figures" in note for note in harvest.notes)
+
+
+def test_one_model_whose_name_ends_like_a_figure_keeps_it(read: Read) -> None:
+    harvest = read(scores__csv="prompt_id,ada,deep-score\np1,1,0\np2,0,1\n")
+
+    assert set(harvest.scores["candidate"].to_pylist()) == {"ada", "deep-score"}
+
+
+@pytest.mark.parametrize("mark", ["N/A", "#N/A", "n/a", "NULL", "NaN"])
+def test_marks_for_a_missing_score_mean_not_run(read: Read, mark: str) -> None:
+    harvest = read(scores__csv=f"prompt_id,ada,bo\np1,{mark},0\np2,1,{mark}\n")
+
+    assert [row["score"] for row in harvest.scores.to_pylist()] == [0.0, 1.0]
+    assert harvest.rejects.num_rows == 0
+
+
+def test_percent_signs_are_refused_with_the_way_to_declare_them_and_read_where_they_are_declared(read: Read) -> None:
+    cells = "prompt_id,ada,bo\np1,50 %,100%\np2,0%,25%\n"
+
+    assert "holds percentages; a file whose name begins with scores_percent" in str(
+        read(scores__csv=cells).rejects["reason"].to_pylist()
+    )
+    declared = read(scores_percent__csv=cells)
+    assert sorted(declared.scores["score"].to_pylist()) == [0.0, 0.25, 0.5, 1.0]
+
+
+def test_space_around_an_id_is_no_part_of_it(read: Read) -> None:
+    prompts = "prompt_id,benchmark,category,prompt\np1 ,b,c,What is it?\n"
+
+    harvest = read(prompts__csv=prompts, scores__csv="prompt_id,ada,bo\n p1,1,0\n")
+
+    assert harvest.prompts["prompt_id"].to_pylist() == ["p1"]
+    assert set(harvest.scores["benchmark"].to_pylist()) == {"b"}
+
+
+@pytest.mark.parametrize("names", ["option_1,option_2,option_3", "choice0,choice1,choice2", "optionA,optionB,optionC"])
+def test_options_in_numbered_columns_are_options(read: Read, names: str) -> None:
+    prompts = f"prompt_id,benchmark,prompt,{names}\np1,b,Which one?,x,y,z\np2,b,Which two?,x,y,\n"
+
+    harvest = read(prompts__csv=prompts, scores__csv="prompt_id,ada\np1,1\np2,0\n")
+
+    assert harvest.prompts["choices"].to_pylist() == [["x", "y", "z"], ["x", "y"]]
+
+
+def test_gap_between_options_is_rejected_since_answers_name_options_by_place(read: Read) -> None:
+    prompts = "prompt_id,benchmark,prompt,A,B,C\np1,b,Which one?,x,,z\n"
+
+    harvest = read(prompts__csv=prompts, scores__csv="prompt_id,ada\np1,1\n")
+
+    assert harvest.prompts.num_rows == 0
+    assert "an option is no text" in harvest.rejects["reason"][0].as_py()
+
+
+def test_column_named_options_holds_the_choices(read: Read) -> None:
+    prompts = """prompt_id,benchmark,prompt,options\np1,b,Which one?,"[""x"", ""y""]"\n"""
+
+    harvest = read(prompts__csv=prompts, scores__csv="prompt_id,ada\np1,1\n")
+
+    assert harvest.prompts["choices"].to_pylist() == [["x", "y"]]

@@ -25,7 +25,12 @@ _DAMAGED = "the file is damaged or not what its name says ({}); copy it again fr
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # The numbers of the rows, as pandas and R write them beside the columns.
-_INDEX = re.compile(r"__index_level_\d+__|unnamed: \d+(\.\d+)*|index|level_\d+|\.\.\.1")
+_INDEX = re.compile(
+    r"__index_level_\d+__|unnamed: \d+(\.\d+)*|index|idx|#|level_\d+|\.\.\.1|rownames"
+    r"|row(_?(id|idx|index|nr|no|num|number))?"
+)
+
+_NUMBERED = ("id", "no", "nr", "n", "num", "number", "sno", "s.no", "seq", "order", "position")
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,15 @@ def row_numbers(sheet: TableSheet) -> list[str]:
     return [
         name
         for name, cells in sheet.columns.items()
-        if _INDEX.fullmatch(name.lower()) or (not name and (name == first or all(cell in (None, "") for cell in cells)))
+        if _INDEX.fullmatch(name.lower())
+        or (not name and (name == first or all(cell in (None, "") for cell in cells)))
+        or (name.lower() in _NUMBERED and _counts(cells))
     ]
+
+
+def _counts(cells: list[object]) -> bool:
+    """Say whether a column counts the rows, from 0 or from 1."""
+    return len(cells) > 2 and any(all(number(cell) == i + start for i, cell in enumerate(cells)) for start in (0, 1))
 
 
 def number(cell: object) -> float | None:

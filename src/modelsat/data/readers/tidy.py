@@ -139,7 +139,7 @@ def _lengths(sheets: list[TableSheet]) -> dict[tuple[str, str], float]:
                 for prompt_id, cell in zip(ids, cells, strict=True) if ids else ():
                     length = _length(cell)
                     if length is not None:
-                        lengths[str(tidy_prompts.text_of(prompt_id)), name] = length
+                        lengths[str(tidy_prompts.id_of(prompt_id)), name] = length
     return lengths
 
 

@@ -11,7 +11,7 @@ from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers import tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
-from modelsat.data.readers.tidy_prompts import text_of
+from modelsat.data.readers.tidy_prompts import id_of, text_of
 from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
 
 _MODEL = ("model", "candidate", "model_name", "llm", "model_id")
@@ -75,7 +75,7 @@ def long_scores(
     names = [(text_of(cell) or "").strip() or None for cell in sheet.columns[layout.model]]
     faults = {name: fault_in_candidate(name) for name in set(names)}
     values = scaled_scores(sheet, sheet.columns[layout.score], names, layout.score, scale, log)
-    ids = [text_of(cell) for cell in sheet.columns["prompt_id"]]
+    ids = [id_of(cell) for cell in sheet.columns["prompt_id"]]
     keep = []
     for i, (line, name, one) in enumerate(zip(sheet.rows, names, ids, strict=True)):
         if (fault := faults[name]) is not None:

@@ -13,8 +13,8 @@ from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.text.rendering import digest, stem_digest
 
 COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
-_LETTERS = "abcdefghij"
-_OPTION = re.compile(r"(?:(?:option|choice|opt)[_ ]?)?([a-j])")
+_SERIES = ("abcdefghij", "0123456789", "123456789")
+_OPTION = re.compile(r"(?:(?:option|choice|opt)[_ ]?)?([a-j])|(?:option|choice|opt)[_ ]?([0-9])")
 _REQUIRED = ("benchmark", "prompt")
 # What pandas writes for a missing text that was turned into text.
 _MISSING = {"nan", "none", "null", "<na>"}
@@ -48,18 +48,36 @@ def with_ids(sheet: TableSheet) -> TableSheet:
 
 def with_options(sheet: TableSheet) -> TableSheet:
     """Return a table with its options in one column, where each has a column of its own: A, B, ... or option_a, ..."""
+    if "choices" in sheet.columns:
+        return sheet
+    if "options" in sheet.columns:
+        columns = {"choices" if name == "options" else name: cells for name, cells in sheet.columns.items()}
+        return TableSheet(sheet.file, columns, sheet.rows)
     found: dict[str, str] = {}
     for name in sheet.columns:
         match = _OPTION.fullmatch(name.strip().lower())
         if match:
-            found.setdefault(match[1], name)
-    letters = "".join(sorted(found))
-    if "choices" in sheet.columns or len(letters) < 2 or not _LETTERS.startswith(letters):
+            found.setdefault(match[1] or match[2], name)
+    named = next((_named(found, series) for series in _SERIES if len(_named(found, series)) > 1), [])
+    if not named:
         return sheet
-    named = [found[letter] for letter in letters]
-    options = [[text for cell in cells if (text := text_of(cell))] or None for cells in sheet.cells(*named)]
+    options = [_without_blanks_at_the_end(cells) for cells in sheet.cells(*named)]
     columns = {name: cells for name, cells in sheet.columns.items() if name not in named}
     return TableSheet(sheet.file, {**columns, "choices": list(options)}, sheet.rows)
+
+
+def _named(found: dict[str, str], series: str) -> list[str]:
+    """Return the columns of the options under a series of letters or numbers, none where there are gaps in it."""
+    labels = "".join(label for label in series if label in found)
+    return [found[label] for label in labels] if series.startswith(labels) else []
+
+
+def _without_blanks_at_the_end(cells: tuple[object, ...]) -> list[str | None] | None:
+    """Return options; a gap stays, since an answer names what comes behind it by its place."""
+    texts = [text_of(cell) for cell in cells]
+    while texts and not texts[-1]:
+        texts.pop()
+    return texts or None
 
 
 def name_unread(sheet: TableSheet, known: tuple[str, ...], log: ReadingLog) -> None:
@@ -102,7 +120,7 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
         return None
     task = text_of(cells["category"]) or text_of(cells["task"])
     return {
-        "prompt_id": text_of(cells["prompt_id"]) or _id(benchmark, cells["category"], prompt, cells["choices"]),
+        "prompt_id": id_of(cells["prompt_id"]) or _id(benchmark, cells["category"], prompt, cells["choices"]),
         "stem_digest": stem_digest(prompt, options),
         "benchmark": benchmark,
         "task": task or benchmark,
@@ -115,6 +133,11 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
 
 def _id(benchmark: object, category: object, prompt: object, choices: object) -> str:
     return digest(f"{benchmark}\n{category}\n{prompt}\n{choices}")
+
+
+def id_of(cell: object) -> str | None:
+    """Return a prompt's id, None where it is missing; space around it, as some programs write, is no part of it."""
+    return (text_of(cell) or "").strip() or None
 
 
 def text_of(cell: object) -> str | None:

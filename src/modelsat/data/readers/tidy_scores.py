@@ -11,21 +11,23 @@ import pyarrow.compute as pc
 
 from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate
-from modelsat.data.readers import tidy_prompts
+from modelsat.data.readers import tidy_figures, tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
-from modelsat.data.readers.tidy_prompts import text_of
+from modelsat.data.readers.tidy_prompts import id_of
 from modelsat.policy.costs import CHARACTERS_PER_TOKEN
 
 HARNESS = "tidy-table"
 METRIC = "score"
 
-NOT_RUN = {"", "nan", "na", "null", "none", "<na>"}
+NOT_RUN = {"", "nan", "na", "null", "none", "<na>", "n/a", "#n/a"}
+_PERCENTAGES = "a file whose name begins with scores_percent holds scores from 0 to 100"
 SUMMARIES = re.compile(
     r"(?:[a-z]+_)*(?:mean|average|avg|median|std|stddev|stderr|sem|variance|oracle|difficulty|entropy|count|rank|rate|num|n)"
     r"(?:_[a-z]+)*|var|min|max|sum|total|best(?:_model|_score)?|worst|any|all|majority(?:_vote)?|votes?|consensus|ensemble|"
     r"agreement|hardness|easiness|upper_bound|random|weight|length|(?:n_)?tokens|cost|price|latency|split|fold|seed|"
-    r"subject|source|language|domain|topic|level|type|comments?|notes?|dataset"
+    r"subject|source|language|domain|topic|level|type|comments?|notes?|dataset|year|cluster|(?:is|has)_[a-z_]+|"
+    r"(?:[a-z]+_)+(?:id|idx|index|length|len|cluster|fold|split|year)"
 )
 """Names of columns that sum up the others or describe the prompt."""
 
@@ -79,6 +81,9 @@ def wide_scores(
         meant = tidy_prompts.meant("prompt_id", sheet.columns)
         log.reject(sheet.file.uri, f"the scores have no column prompt_id{meant}; add it")
         return contracts.SCORES.empty_table()
+    fixed = {*tidy_prompts.COLUMNS, *listed}
+    free = [name for name in sheet.columns if name not in fixed and not _describes(name)]
+    sheet = tidy_figures.with_scores_alone(sheet, free, log)
     ids = _ids(sheet, log)
     usable = _candidate_columns(sheet, listed, scale, log)
     values = np.column_stack([_numbers(sheet, name, scale, log) for name in usable] or [np.empty((len(ids), 0))])
@@ -141,7 +146,7 @@ def _repeat(value: str, size: int) -> pa.Array:
 
 
 def _ids(sheet: TableSheet, log: ReadingLog) -> list[str | None]:
-    ids = [text_of(cell) for cell in sheet.columns["prompt_id"]]
+    ids = [id_of(cell) for cell in sheet.columns["prompt_id"]]
     for line, one in zip(sheet.rows, ids, strict=True):
         if one is None:
             log.reject(sheet.file.uri, "the row has no prompt_id; add it", line, "prompt_id")
@@ -169,8 +174,10 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
             log.reject(sheet.file.uri, reason, None, "candidate", name)
         elif (fault := fault_in_candidate(name)) is not None:
             log.reject(sheet.file.uri, fault, None, "candidate", name)
-        elif _holds_no_number(cells):
+        elif _holds_no_number(cells, scale):
             reason = f"column {name!r} holds no numbers; remove it, or write scores in [0, 1]"
+            if any(_is_percentage(cell) for cell in cells):
+                reason = f"column {name!r} holds percentages; {_PERCENTAGES}"
             log.reject(sheet.file.uri, reason, None, name, next(cell for cell in cells if not is_missing(cell)))
         elif not listed and _is_mean_of_others(sheet, name):
             log.note(f"column {name!r} of {sheet.file.uri!r} is the mean of the others in every row and no candidate")
@@ -184,12 +191,21 @@ def _describes(name: str) -> bool:
 
 
 def _looks_like_scores(cells: Iterable[object], scale: float) -> bool:
-    told = [number(cell) for cell in cells if not is_missing(cell)]
+    told = [number(_bare(cell, scale)) for cell in cells if not is_missing(cell)]
     return bool(told) and all(one is not None and not one < 0 and not one > scale for one in told)
 
 
-def _holds_no_number(cells: Iterable[object]) -> bool:
-    told = [cell for cell in cells if not is_missing(cell)]
+def _is_percentage(cell: object) -> bool:
+    return isinstance(cell, str) and cell.strip().endswith("%")
+
+
+def _bare(cell: object, scale: float) -> object:
+    """Return a cell without the percent sign that it may have where percentages are declared."""
+    return cell.strip().removesuffix("%") if scale != 1 and isinstance(cell, str) else cell
+
+
+def _holds_no_number(cells: Iterable[object], scale: float) -> bool:
+    told = [_bare(cell, scale) for cell in cells if not is_missing(cell)]
     return len(told) > 1 and all(number(cell) is None for cell in told)
 
 
@@ -225,12 +241,11 @@ def scaled_scores(
     for i, (line, cell, name) in enumerate(zip(sheet.rows, cells, candidates, strict=True)):
         if is_missing(cell):
             continue
-        text = cell.strip().removesuffix("%") if scale != 1 and isinstance(cell, str) else cell
-        value = number(text)
+        value = number(_bare(cell, scale))
         if value is None:
             reason = f"the score of {name!r} is not a number; write a number in [0, 1] or leave the cell empty"
-            if isinstance(cell, str) and cell.strip().endswith("%"):
-                reason += "; a file whose name begins with scores_percent holds scores from 0 to 100"
+            if _is_percentage(cell):
+                reason += f"; {_PERCENTAGES}"
             log.reject(sheet.file.uri, reason, line, column, cell)
         else:
             out[i] = value / scale

@@ -1,0 +1,48 @@
+"""Several figures of one answer in a wide table of scores, such as `qwen_score` and `qwen_cost`."""
+
+import re
+from collections.abc import Sequence
+
+from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.readers.table_files import TableSheet
+
+_SCORES = r"is_correct|correct|score|acc|accuracy|exact_match|em|f1|performance|passed|success"
+_OTHERS = (
+    r"(?:total_|input_|output_|prompt_|completion_)?(?:cost|price|tokens?|latency|time|duration|length|chars)"
+    r"(?:_usd|_s|_ms|_seconds)?|response|output|prediction|pred|generation"
+)
+_BETWEEN = r"[_ .|:/-]"
+
+
+def with_scores_alone(sheet: TableSheet, names: Sequence[str], log: ReadingLog) -> TableSheet:
+    """Return a wide table whose columns of scores have their candidates' names, without further figures of them.
+
+    Args:
+        sheet: The table.
+        names: Columns that may be renamed or left out.
+        log: Receives a note on what is renamed and left out.
+    """
+    scores = {name: base for name in names if (base := _base(name, _SCORES))}
+    # One such name may be a model's own.
+    scores = scores if len(scores) > 1 and len(set(scores.values())) == len(scores) else {}
+    known = {*sheet.columns, *scores.values()}
+    others = [name for name in names if name not in scores and _base(name, _OTHERS) in known]
+    clashing = set(scores.values()) & set(sheet.columns)
+    if clashing or not (scores or others):
+        return sheet
+    if scores:
+        shown = ", ".join(f"{name!r} as {base!r}" for name, base in list(scores.items())[:3])
+        log.note(f"columns of {sheet.file.uri!r} are read under the candidates' names: {shown}")
+    if others:
+        shown = ", ".join(map(repr, others[:10]))
+        log.note(f"{sheet.file.uri!r} has further figures of its candidates that are not read: {shown}")
+    columns = {scores.get(name, name): cells for name, cells in sheet.columns.items() if name not in others}
+    return TableSheet(sheet.file, columns, sheet.rows)
+
+
+def _base(name: str, figures: str) -> str | None:
+    """Return the candidate in a column's name, None where the name is not of a candidate and a figure."""
+    found = re.fullmatch(
+        rf"(?P<base>.+?){_BETWEEN}(?:{figures})|(?:{figures}){_BETWEEN}(?P<rest>.+)", name, re.IGNORECASE
+    )
+    return (found["base"] or found["rest"]) if found else None
