@@ -148,8 +148,10 @@ def _why(bundle: Bundle, question: RoutingRequest, reading: Prediction) -> list[
     ranking = routing.rank(bundle, question.texts, reading, wanted)
     told = []
     for i, text in enumerate(question.texts):
-        ranked = routing.rows(ranking, i)
-        told.append({"reason": routing.reason(ranked, wanted)} | explanation.explain(bundle, text, ranked))
+        ranked, foreign = routing.rows(ranking, i), float(ranking.foreign[i])
+        told.append(
+            {"reason": routing.reason(ranked, wanted)} | explanation.explain(bundle, text, ranked, foreign=foreign)
+        )
     return told
 
 

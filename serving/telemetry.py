@@ -10,12 +10,11 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.champions import Champion
 from modelsat.bundle.ranking import Ranking
 from modelsat.challenger import chosen_mix
+from modelsat.routers.router import FOREIGN
 from serving import metric_names as names
 
 RECENT = 1000
 """How many decisions make the mix that is compared with the expected one."""
-FOREIGN = 0.5
-"""From here on a prompt counts as foreign; of held-out prompts one or two in a hundred do."""
 
 
 class EndpointTelemetry:

@@ -163,6 +163,7 @@ class Gateway:
             "outcome": decision.outcome,
             "reason": decision.reason or None,
             "router_version": decision.router_version or None,
+            "foreign": decision.foreign,
             "order": decision.order,
             "candidates": decision.ranked,
         }

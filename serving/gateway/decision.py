@@ -46,6 +46,7 @@ class RoutingDecision:
         explanation: Why, where that was asked for.
         propensity: With which probability the first one came first, in (0, 1].
         context_length: In tokens, of the candidates of which it is known.
+        foreign: How far the prompt is from the training prompts, in [0, 1]; None where the router was not asked.
     """
 
     order: list[str]
@@ -57,6 +58,7 @@ class RoutingDecision:
     explanation: dict[str, Any] | None = None
     propensity: float = 1.0
     context_length: Mapping[str, float] = field(default_factory=dict)
+    foreign: float | None = None
 
 
 class Decider:
@@ -166,6 +168,7 @@ class Decider:
             explanation=routed.explanation,
             propensity=propensity,
             context_length=self._catalogue.context_length,
+            foreign=float(routed.ranking.foreign[0]),
         )
 
     def _guarded(

@@ -30,6 +30,7 @@ def of_decision(
         OUTCOME: FALLBACK if failures else decision.outcome,
         "x-modelsat-router-version": decision.router_version,
         "x-modelsat-success-probability": _number(probabilities.get(candidate)),
+        "x-modelsat-foreign": _number(decision.foreign),
         REASON: "; ".join(filter(None, reasons)),
     }
     if milliseconds is not None:

@@ -88,7 +88,8 @@ def test_verb_prints_json_and_nothing_else(verb: str, place: Place) -> None:
 def test_batch_is_a_line_of_json_for_each_prompt(place: Place) -> None:
     lines = answer("route", "--prompts", place / "prompts.jsonl", "--bundle", place / "bundle").splitlines()
 
-    assert [sorted(json.loads(line)) for line in lines] == 2 * [["expected_cost_usd", "model", "success_probability"]]
+    fields = ["expected_cost_usd", "foreign", "model", "success_probability"]
+    assert [sorted(json.loads(line)) for line in lines] == 2 * [fields]
 
 
 def test_status_names_no_champion_where_there_is_none(place: Place) -> None:

@@ -79,6 +79,7 @@ def test_auto_is_answered_by_the_candidate_that_the_router_names(start: Callable
     assert answer.headers["x-modelsat-selected-model"] == "strong"
     assert answer.headers["x-modelsat-outcome"] == "routed"
     assert answer.headers["x-modelsat-success-probability"] == "0.8"
+    assert answer.headers["x-modelsat-foreign"] == "0"
     assert len(answer.headers["x-modelsat-router-version"]) == 12
 
 
@@ -477,7 +478,9 @@ def test_decision_is_explained_where_that_is_asked_for(start: Callable[..., Ask]
     told = client.post(f"/v1/route?explain{query}", json=body).json()
 
     assert told["explanation"]["reason"].startswith("strong: 10.0 points more likely to succeed than cheap")
-    assert "explanation" not in client.post("/v1/route", json=body).json()
+    plain = client.post("/v1/route", json=body).json()
+    assert "explanation" not in plain
+    assert plain["foreign"] == told["explanation"]["foreign"] == 0.0
 
 
 def test_gateway_is_ready_with_its_endpoint_or_with_a_best_single(

@@ -120,6 +120,7 @@ def test_json_holds_the_same(from_three: Route, three: tuple[Path, Bundle]) -> N
     assert json.loads(run.said) == {
         "model": "strong",
         "router_version": three[1].digest[:12],
+        "foreign": 0.0,
         "candidates": [
             {
                 "candidate": "strong",
@@ -135,6 +136,29 @@ def test_json_holds_the_same(from_three: Route, three: tuple[Path, Bundle]) -> N
             },
         ],
     }
+
+
+OLD = Path(__file__).parents[1] / "data" / "bundle_0_1_0" / "bundle"
+
+
+def test_foreign_prompt_is_called_so(route: Route) -> None:
+    foreign, familiar = (route(prompt, "--bundle", str(OLD)) for prompt in ("Name a river.", "What is 80 + 90?"))
+
+    assert re.search(r" · foreign 0\.73 · \d+ ms", foreign.said)
+    assert foreign.said.splitlines()[-1] == (
+        "This prompt is unlike the training prompts (foreign 0.73), so the probabilities are less certain."
+    )
+    assert "foreign" not in familiar.said
+
+
+def test_foreign_prompts_of_a_batch_are_counted(route: Route, tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text('"Name a river."\n"What is 80 + 90?"\n', encoding="utf-8")
+
+    table = route("--prompts", str(tmp_path / "prompts.jsonl"), "--bundle", str(OLD)).said
+    lines = route("--prompts", str(tmp_path / "prompts.jsonl"), "--bundle", str(OLD), "--json").said
+
+    assert table.splitlines()[-1] == "1 of 2 prompts are unlike the training prompts."
+    assert [round(json.loads(line)["foreign"], 2) for line in lines.splitlines()] == [0.73, 0.0]
 
 
 @pytest.fixture
@@ -162,6 +186,7 @@ def test_batch_as_json_is_a_line_per_prompt(from_three: Route, file_of_four: str
     rows = [json.loads(line) for line in from_three("--prompts", file_of_four, "--json").said.splitlines()]
 
     one = {"model": "strong", "success_probability": pytest.approx(0.8), "expected_cost_usd": pytest.approx(1e-3)}
+    one |= {"foreign": 0.0}
     assert rows == [one] * 4
 
 

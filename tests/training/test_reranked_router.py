@@ -91,6 +91,17 @@ def test_reading_says_how_foreign_a_prompt_is_beside_the_same_probabilities(rout
     assert reading.truncated.tolist() == router.fusion.truncated(UNSEEN).tolist()
 
 
+def test_members_add_up_to_what_the_router_says(router: Reranked) -> None:
+    fusion, model_sat = router.members(UNSEEN)
+
+    assert (fusion.name, model_sat.name, fusion.weight + model_sat.weight) == ("fusion", "Model-SAT", 1.0)
+    asked = ~np.isnan(model_sat.success_probability)
+    mixed = fusion.weight * fusion.success_probability + model_sat.weight * model_sat.success_probability
+    np.testing.assert_allclose(
+        np.where(asked, mixed, fusion.success_probability), router.success_probability(UNSEEN), atol=1e-5
+    )
+
+
 def test_router_is_read_back_as_it_was_written(router: Reranked, tmp_path: Path) -> None:
     back = Reranked.load(tmp_path, NAMES, router.save(tmp_path))
 

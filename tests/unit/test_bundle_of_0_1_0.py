@@ -52,10 +52,14 @@ def test_foreign_has_todays_meaning_although_choices_are_those_of_0_1_0(old: Bun
     assert 0.5 < now.foreign[2] < 1.0
 
 
-def test_explanation_is_that_of_0_1_0(old: Bundle, answers: Any) -> None:
+def test_explanation_names_its_candidates_and_shows_questions_of_the_same_kind(old: Bundle, answers: Any) -> None:
     prompt = answers["prompts"][0]
 
     now = explanation.explain(old, prompt, ranking.rows(ranking.route(old, [prompt])))
 
     assert now["candidates"] == answers["explained"]["candidates"]
-    assert [question["text"] for question in now["questions"]] == answers["explained"]["questions"]
+    # Similarity is that of the surface, in all layers, and no longer that of the last one: the order may differ.
+    texts = {question["text"] for question in now["questions"]}
+    assert len(texts & set(answers["explained"]["questions"])) >= 4
+    assert [member["name"] for member in now["members"]] == ["fusion"]
+    assert now["levels"].keys() == now["weighted"].keys() == set(now["candidates"])

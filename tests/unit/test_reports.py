@@ -253,6 +253,17 @@ def test_evaluated_page_stands_alone_and_says_what_was_decided(arena: Arena, res
         assert line in read.text
 
 
+def test_prompts_are_counted_by_how_foreign_they_are(arena: Arena, result: Evaluation, target: Path) -> None:
+    foreign = np.asarray([0.0, 0.05, 0.3, 0.9], dtype=np.float32)
+
+    evaluated.write(contest(arena, result, verdict(), {ROUTER: PERFECT}, foreign=foreign), ROUTER, target)
+
+    text = " ".join(Read(target).text.split())
+    assert "from 0 to 1: 0.31 on average" in text
+    for group in ("familiar, below 0.1 2", "in between 1", "foreign, from 0.5 on 1"):
+        assert group in text
+
+
 @pytest.mark.parametrize(
     ("outcome", "lead", "tone"),
     [

@@ -78,7 +78,7 @@ class LoadedRouter:
     def explain(
         self, prompt: Prompt, preferences: Preferences = Preferences(), questions: int = explanation.QUESTIONS
     ) -> ExplainedChoice:
-        """Show the aptitude questions nearest to a prompt, and how the best two candidates did on them.
+        """Show what each part of the router says of the best two candidates, and how they did on similar questions.
 
         Args:
             prompt: As of `route`.
@@ -90,7 +90,8 @@ class LoadedRouter:
         """
         routed = self.route(prompt, preferences)
         rows = ranking.rows(routed.ranking)
-        facts = explanation.explain(self._bundle, routed.prompts[0], rows, questions)
+        foreign = float(routed.ranking.foreign[0])
+        facts = explanation.explain(self._bundle, routed.prompts[0], rows, questions, foreign)
         return ExplainedChoice(routed.model[0], ranking.reason(rows, routed.preferences), **facts)
 
     def __repr__(self) -> str:

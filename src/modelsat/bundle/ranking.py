@@ -27,7 +27,7 @@ class Ranking:
         expected_cost_usd: NaN where a price is missing, (n, k).
         seen_in_training: Whether training knew the candidate, (n, k).
         truncated: Whether only a part of the prompt was read, (n,).
-        foreign: How far the prompt lies from all that was learned from, in [0, 1], (n,).
+        foreign: How far the prompt is from the training prompts, in [0, 1], (n,).
     """
 
     model: list[str]
@@ -161,3 +161,8 @@ def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferen
     if preferences.cost_weight and (first["expected_cost_usd"] or 0.0) < (second["expected_cost_usd"] or np.inf):
         return behind + f"but cheaper by more than that is worth at cost weight {preferences.cost_weight:.2f}."
     return behind + "of which too little is known to count on that."
+
+
+def unfamiliar(foreign: float) -> str:
+    """Say that a prompt is foreign."""
+    return f"This prompt is unlike the training prompts (foreign {foreign:.2f}), so the probabilities are less certain."

@@ -11,6 +11,7 @@ from modelsat.bundle import ranking as rankings
 from modelsat.bundle.ranking import Ranking
 from modelsat.io.printed_table import MISSING, PrintedTable, shortened
 from modelsat.policy.preferences import Preferences
+from modelsat.routers.router import FOREIGN
 
 if TYPE_CHECKING:
     import pandas
@@ -97,7 +98,9 @@ class RoutedPrompts:
 
     def _footer(self) -> str:
         if len(self.prompts) == 1:
-            return f"\n\n{rankings.reason(rankings.rows(self.ranking), self.preferences)}"
+            foreign = float(self.ranking.foreign[0])
+            caution = f"\n{rankings.unfamiliar(foreign)}" if foreign >= FOREIGN else ""
+            return f"\n\n{rankings.reason(rankings.rows(self.ranking), self.preferences)}{caution}"
         more = len(self.prompts) - _SHOWN_ROWS
         return f"\n\n{more:,} more; to_pandas() holds all" if more > 0 else ""
 

@@ -124,8 +124,12 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         FUSION: fused,
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
+    foreign = {CHALLENGER: made.fusion.foreign(vectors)}
     return pa.concat_tables(
-        [prediction_rows(name, values[:, served], test.ids, written.digest) for name, values in rows.items()]
+        [
+            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name))
+            for name, values in rows.items()
+        ]
     )
 
 
@@ -218,7 +222,9 @@ def attribution(instructions: Instructions) -> str:
     return "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
 
 
-def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest: str) -> pa.Table:
+def prediction_rows(
+    name: str, probabilities: np.ndarray, ids: list[str], digest: str, foreign: np.ndarray | None = None
+) -> pa.Table:
     """Return one router's probabilities (prompts, candidates) as a table of the contract `PREDICTIONS`."""
     rows = pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(probabilities).ravel(), probabilities.shape[1])
     columns = {
@@ -226,5 +232,6 @@ def prediction_rows(name: str, probabilities: np.ndarray, ids: list[str], digest
         "bundle_digest": [digest] * len(ids),
         "prompt_id": ids,
         "success_probability": rows.cast(pa.list_(pa.float32())),
+        "foreign": pa.nulls(len(ids), pa.float32()) if foreign is None else foreign,
     }
     return contracts.conform(pa.table(columns), contracts.PREDICTIONS)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelsat.errors import InputError
+from modelsat.routers.router import FOREIGN
 from modelsat.text.prompts import rendered, require_characters
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def records(ranking: "Ranking") -> Iterator[str]:
                 "model": model,
                 "success_probability": float(ranking.success_probability[i, 0]),
                 "expected_cost_usd": None if cost != cost else cost,
+                "foreign": float(ranking.foreign[i]),
             }
         )
 
@@ -67,6 +69,9 @@ def table(ranking: "Ranking") -> Iterator[str]:
     for _, name in sorted(counted, key=lambda pair: (-pair[0], pair[1])):
         yield _line(name, [i for i, model in enumerate(ranking.model) if model == name], ranking, width)
     yield _line("all", list(range(len(ranking.model))), ranking, width)
+    foreign = int((ranking.foreign >= FOREIGN).sum())
+    if foreign:
+        yield f"\n{foreign:,} of {len(ranking.model):,} prompts are unlike the training prompts."
 
 
 def _line(name: str, rows: list[int], ranking: "Ranking", width: int) -> str:

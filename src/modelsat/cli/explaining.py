@@ -27,9 +27,10 @@ def explain(
     questions: Annotated[int, typer.Option(min=1, help="Number of aptitude questions to show.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Show the aptitude questions most similar to a prompt.
+    """Show why a prompt goes where it goes.
 
-    For each it shows how the two best candidates answered it.
+    Shows what each part of the router says of the two best candidates, and how they answered the aptitude questions
+    most similar to the prompt, weighted as the router weighs them; says so where these speak against the choice.
 
     Example: modelsat explain "Prove that sqrt(2) is irrational"
     """
@@ -37,8 +38,9 @@ def explain(
     from modelsat.policy.preferences import Preferences
 
     with asked_bundle(bundle, folder) as router:
-        rows = ranking.rows(ranking.route(router, [prompt], Preferences(tuple(candidates) if candidates else None)))
-        explained = explanation.explain(router, prompt, rows, questions)
+        ranked = ranking.route(router, [prompt], Preferences(tuple(candidates) if candidates else None))
+        rows = ranking.rows(ranked)
+        explained = explanation.explain(router, prompt, rows, questions, float(ranked.foreign[0]))
     if as_json:
         typer.echo(json.dumps({"model": rows[0]["candidate"], "router_version": router.digest[:12]} | explained))
         return

@@ -54,6 +54,7 @@ def route(
     from modelsat.bundle import ranking as routing
     from modelsat.cli import batch_routing
     from modelsat.policy import preferences
+    from modelsat.routers.router import FOREIGN
 
     if (prompt is None) == (prompts is None):
         raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")
@@ -64,19 +65,23 @@ def route(
         routing.check(router, texts, wanted)
         progress = StepProgress("reading prompts", lambda line: typer.echo(line, err=True))
         ranking = routing.rank(router, texts, loaded.read_in_blocks(router, texts, progress), wanted)
-    heading = f"router {router.digest[:12]} · {_rule(wanted)} · {1000 * (time.perf_counter() - began):.0f} ms\n"
+    foreign = f" · foreign {ranking.foreign[0]:.2f}" if prompt is not None and ranking.foreign[0] > 0 else ""
+    took = f"{1000 * (time.perf_counter() - began):.0f} ms"
+    heading = f"router {router.digest[:12]} · {_rule(wanted)}{foreign} · {took}\n"
     if prompts is not None:
         lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]
         typer.echo("\n".join(lines))
         return
     rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
     if as_json:
-        told = {"model": ranking.model[0], "router_version": router.digest[:12], "candidates": rows[:top]}
-        typer.echo(json.dumps(told))
+        told = {"model": ranking.model[0], "router_version": router.digest[:12], "foreign": float(ranking.foreign[0])}
+        typer.echo(json.dumps(told | {"candidates": rows[:top]}))
         return
     typer.echo(heading)
     _show(ranking, rows[:top])
     typer.echo(f"\n{routing.reason(rows, wanted)}")
+    if ranking.foreign[0] >= FOREIGN:
+        typer.echo(routing.unfamiliar(float(ranking.foreign[0])))
 
 
 def _rule(wanted: "Preferences") -> str:

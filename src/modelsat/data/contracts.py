@@ -156,8 +156,10 @@ PREDICTIONS = _schema(
     _required("bundle_digest", pa.string()),
     _required("prompt_id", pa.string()),
     _required("success_probability", pa.list_(pa.float32())),
+    pa.field("foreign", pa.float32()),
 )
-"""One row per (router, prompt): probabilities in the bundle's candidate order, computed on the accelerator."""
+"""One row per (router, prompt): probabilities in the bundle's candidate order, computed on the accelerator; `foreign`
+says how far the prompt is from the training prompts, in [0, 1], where the router measures it."""
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

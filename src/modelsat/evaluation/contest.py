@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.bundle import opening
 from modelsat.bundle.bundle import Bundle
@@ -39,6 +40,8 @@ class Contest:
         against_epoch: Epoch of the champion that was compared with, 0 for none.
         digest: Of the challenger's bundle.
         data_digest: Of the collection.
+        foreign: How far each prompt is from the challenger's training prompts, in [0, 1], (n,); None where the
+            challenger does not measure it.
     """
 
     verdict: GateVerdict
@@ -50,6 +53,7 @@ class Contest:
     against_epoch: int
     digest: str
     data_digest: str
+    foreign: np.ndarray | None = None
 
     @property
     def promotes(self) -> bool:
@@ -127,6 +131,7 @@ def run(
         epoch,
         challenger.digest,
         challenger.lineage["data_digest"],
+        _foreign(predictions, arena),
     )
 
 
@@ -167,6 +172,14 @@ def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dic
         out[np.ix_(ids[mine], columns[columns >= 0])] = values[mine][:, columns >= 0]
         told[str(name)] = out
     return told
+
+
+def _foreign(predictions: pa.Table, arena: Arena) -> np.ndarray | None:
+    """Return how foreign each prompt of the arena is to the challenger, (n,)."""
+    mine = predictions.filter(pc.equal(predictions["router"], CHALLENGER))
+    known = dict(zip(mine["prompt_id"].to_pylist(), mine["foreign"].to_pylist(), strict=True))
+    foreign = [known[prompt_id] for prompt_id in arena.prompt_ids]
+    return None if None in foreign else np.asarray(foreign, dtype=np.float32)
 
 
 def _columns(names: tuple[str, ...], arena: Arena) -> np.ndarray:

@@ -10,11 +10,13 @@ from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, L
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.reports import figures, page, traffic
 from modelsat.reports.page import Section, TableRow
+from modelsat.routers.router import FOREIGN
 from modelsat.statistics import mean_over_ties
 
 _COST_WEIGHTS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 _FLIPS = 10
 _BINS = 10
+_FAMILIAR = 0.1
 
 
 def write(contest: Contest, challenger: str, path: Path | str, footer: str = "") -> None:
@@ -32,6 +34,7 @@ def write(contest: Contest, challenger: str, path: Path | str, footer: str = "")
         _plane(arena, evaluation, probabilities, challenger),
         table(evaluation, challenger),
         _by_label(arena, evaluation, challenger),
+        _by_foreign(contest.foreign, evaluation, challenger),
         *traffic.sections(contest, challenger),
         _flips(arena, evaluation, challenger),
         _calibration(arena, evaluation, probabilities, challenger),
@@ -134,6 +137,39 @@ def _by_label(arena: Arena, evaluation: Evaluation, challenger: str) -> Section:
         heads=("", "prompts", "router", "best single", "gain", "95 %", "oracle"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5, 6}),
+    )
+
+
+def _by_foreign(foreign: np.ndarray | None, evaluation: Evaluation, challenger: str) -> Section | None:
+    if foreign is None:
+        return None
+    mine, best = evaluation.correct[challenger], evaluation.correct[BEST_SINGLE]
+    judged = ~np.isnan(mine)
+    groups = {
+        "familiar, below 0.1": foreign < _FAMILIAR,
+        "in between": (foreign >= _FAMILIAR) & (foreign < FOREIGN),
+        f"foreign, from {FOREIGN} on": foreign >= FOREIGN,
+    }
+    rows = [
+        TableRow(
+            (
+                name,
+                f"{inside.sum():,}",
+                page.percent(mine[inside].mean()),
+                page.percent(best[inside].mean()),
+                page.points((mine[inside] - best[inside]).mean()),
+            )
+        )
+        for name, inside in ((name, group & judged) for name, group in groups.items())
+        if inside.any()
+    ]
+    return Section(
+        "Familiar and foreign prompts",
+        f"How far the prompts are from the training prompts, from 0 to 1: {foreign.mean():.2f} on average. Figures of "
+        "this page hold for prompts like these; where users' prompts are more foreign, expect less of the router.",
+        heads=("", "prompts", "router", "best single", "gain"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3, 4}),
     )
 
 

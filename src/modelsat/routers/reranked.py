@@ -9,7 +9,7 @@ import numpy as np
 from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
-from modelsat.routers.router import Prediction, Progress, Router
+from modelsat.routers.router import Member, Prediction, Progress, Router
 from modelsat.text.encoder import Pass
 
 SHORTLIST = 8
@@ -52,12 +52,23 @@ class Reranked(Router):
             foreign[part.rows] = self.fusion.foreign(vectors)
         return Prediction(probability, self.truncated(texts), foreign)
 
+    def members(self, texts: Sequence[str]) -> list[Member]:
+        """Return what fusion says of all candidates and Model-SAT of the shortlist."""
+        fused = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
+        joint = np.zeros_like(fused)
+        for part in self.fusion.encoder.passes(texts):
+            fused[part.rows], joint[part.rows] = self._both(part, self.fusion.encoder.vectors(part))
+        return [Member("fusion", 1 - self.weight, fused), Member("Model-SAT", self.weight, joint)]
+
     def _score(self, part: Pass, vectors: np.ndarray) -> np.ndarray:
+        return rerank(*self._both(part, vectors), self.weight)
+
+    def _both(self, part: Pass, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         fused = self.fusion.from_vectors(vectors)
         listed = shortlist(fused)
         joint = np.full_like(fused, np.nan)
         np.put_along_axis(joint, listed, self.model_sat.answer(part, listed), axis=1)
-        return rerank(fused, joint, self.weight)
+        return fused, joint
 
     @property
     def doubt(self) -> np.ndarray:
@@ -75,6 +86,10 @@ class Reranked(Router):
     def likeness(self, texts: Sequence[str]) -> np.ndarray:
         """Compare as fusion does."""
         return self.fusion.likeness(texts)
+
+    def kernel(self, likeness: np.ndarray) -> np.ndarray:
+        """Weigh as fusion does."""
+        return self.fusion.kernel(likeness)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write both into folders of their own."""

@@ -13,6 +13,9 @@ from modelsat.routers.profile import Profile
 Tensors = dict[str, np.ndarray]
 Progress = Callable[[int, int], None]
 
+FOREIGN = 0.5
+"""From here on a prompt counts as foreign; of held-out prompts one or two in a hundred do."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -28,6 +31,21 @@ class Prediction:
     success_probability: np.ndarray
     truncated: np.ndarray
     foreign: np.ndarray
+
+
+@dataclass(frozen=True)
+class Member:
+    """What one part of a router says of n prompts.
+
+    Attributes:
+        name: As users see it, such as `fusion` or `Model-SAT`.
+        weight: Its weight in the router's success probability, in [0, 1]; all weights add up to 1.
+        success_probability: float32 (n, candidates), in [0, 1], NaN for a candidate that it was not asked about.
+    """
+
+    name: str
+    weight: float
+    success_probability: np.ndarray
 
 
 class Router(ABC):
@@ -85,6 +103,10 @@ class Router(ABC):
             self.success_probability(texts), self.truncated(texts), np.zeros(len(texts), dtype=np.float32)
         )
 
+    def members(self, texts: Sequence[str]) -> list[Member]:
+        """Return what each part of the router says, before calibration; a router without parts is its only member."""
+        return [Member(self.kind, 1.0, self.success_probability(texts))]
+
     def likeness(self, texts: Sequence[str]) -> np.ndarray | None:  # noqa: ARG002
         """Return the similarity of prompts to the aptitude questions in their frozen order.
 
@@ -92,3 +114,7 @@ class Router(ABC):
             Cosines (prompts, questions), -1 for a question that the router does not hold; None where it compares none.
         """
         return None
+
+    def kernel(self, likeness: np.ndarray) -> np.ndarray:
+        """Return how much a question of a given similarity counts for the router, from cosines to at least 0."""
+        return np.maximum(likeness, 0.0)

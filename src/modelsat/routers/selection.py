@@ -9,7 +9,7 @@ import numpy as np
 
 from modelsat.routers.kinds import load_router
 from modelsat.routers.profile import Profile
-from modelsat.routers.router import Prediction, Progress, Router
+from modelsat.routers.router import Member, Prediction, Progress, Router
 
 
 class Selection(Router):
@@ -47,6 +47,17 @@ class Selection(Router):
         """Read as the router does."""
         prediction = self.inner.read(texts)
         return replace(prediction, success_probability=prediction.success_probability[:, self.columns])
+
+    def members(self, texts: Sequence[str]) -> list[Member]:
+        """Return what the router's members say of the selected candidates."""
+        return [
+            replace(member, success_probability=member.success_probability[:, self.columns])
+            for member in self.inner.members(texts)
+        ]
+
+    def kernel(self, likeness: np.ndarray) -> np.ndarray:
+        """Weigh as the router does."""
+        return self.inner.kernel(likeness)
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray | None:
         """Compare as the router does."""

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from modelsat.routers.fusion import foreign, newcomer
+from modelsat.routers.fusion import surface as surfaces
 from modelsat.routers.fusion.foreign import ForeignScale
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.surface import Surface
@@ -125,7 +126,10 @@ class Fusion(Router):
         return foreign.scale(self.surface)
 
     def likeness(self, texts: Sequence[str]) -> np.ndarray:
-        """Compare the vectors of the last layer; a question without a vector has no answers from the zoo."""
-        questions = self.anchors.vectors[:, -1]
-        held = questions.any(axis=1)
-        return np.where(held, self.encoder.encode(texts)[:, -1] @ questions.T, -1.0)
+        """Compare as the surface does, in all layers; a question without a vector has no answers from the zoo."""
+        held = self.anchors.vectors.any(axis=(1, 2))
+        return np.where(held, self.surface.similarity(self.encoder.encode(texts), self.anchors.vectors), -1.0)
+
+    def kernel(self, likeness: np.ndarray) -> np.ndarray:
+        """Return the surface's kernel."""
+        return surfaces.kernel(likeness)

@@ -72,6 +72,10 @@ class Surface:
         predicted = self._features(cosines) @ self.weights + self.intercept
         return np.asarray(predicted * (1 - (1 - FLATTEST) * self._far(cosines)[:, None]))
 
+    def similarity(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return the mean cosine over centred layers: (n, layers, width) and (q, layers, width) to (n, q)."""
+        return np.asarray(_described(vectors, self.centre) @ _described(others, self.centre).T)
+
     def observed(self, scores: np.ndarray) -> np.ndarray:
         """Return the directions of prompts from the zoo's scores: (n, zoo), NaN where not run, to (n, r)."""
         return np.asarray((filled(scores) - self.means[: self.zoo]) @ self.loadings[: self.zoo])
@@ -88,9 +92,9 @@ class Surface:
         return np.asarray(_described(vectors, self.centre) @ self.landmarks.T)
 
     def _features(self, cosines: np.ndarray) -> np.ndarray:
-        kernel = _kernel(cosines)
-        kinds = _softmax(self.sharpness * (kernel @ self.kind_weights + self.kind_intercept))
-        return np.concatenate([kernel, kinds], axis=1)
+        near = kernel(cosines)
+        kinds = _softmax(self.sharpness * (near @ self.kind_weights + self.kind_intercept))
+        return np.concatenate([near, kinds], axis=1)
 
     def _far(self, cosines: np.ndarray) -> np.ndarray:
         least, enough = self.familiar
@@ -111,9 +115,9 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     landmarks = described[np.sort(chosen)]
     # With the inverse root, distances between features equal kernel distances, so one penalty suits all features.
     cosines = landmarks @ landmarks.T
-    values, axes = np.linalg.eigh(_kernel(cosines).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
+    values, axes = np.linalg.eigh(kernel(cosines).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
     root = axes / np.sqrt(np.maximum(values, 1e-4))
-    features = _kernel(described @ landmarks.T) @ root
+    features = kernel(described @ landmarks.T) @ root
 
     names, kind = np.unique(np.asarray(kinds, dtype=str), return_inverse=True)
     guess = loo_ridge.fit(features, np.eye(len(names))[kind])
@@ -161,7 +165,8 @@ def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return np.asarray((layers / lengths / np.sqrt(len(centre))).reshape(len(vectors), centre.size), dtype=np.float32)
 
 
-def _kernel(cosines: np.ndarray) -> np.ndarray:
+def kernel(cosines: np.ndarray) -> np.ndarray:
+    """Return the Gaussian kernel of unit vectors from their cosines, in (0, 1]."""
     return np.asarray(np.exp(-BANDWIDTH * np.maximum(2 - 2 * cosines, 0.0)))
 
 
