@@ -12,7 +12,7 @@ from modelsat.bundle import champions
 from modelsat.bundle.bundle import Bundle
 from modelsat.cli import app
 from modelsat.errors import InputError
-from pipelines import services
+from pipelines import services, whole_loop
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
@@ -51,6 +51,19 @@ def test_epochs_are_listed_with_model_verdict_time_and_digest(folder: Path) -> N
     assert table[0].split() == ["epoch", "model", "verdict", "promoted", "digest"]
     assert table[2].startswith("› 2")
     assert table[2].endswith(as_json["champions"][1]["bundle_digest"][:12])
+
+
+def test_run_keeps_stdout_for_its_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loop(folder: Path, *_: object) -> dict[str, str]:
+        whole_loop.say("Start MLflow    done")
+        return {"endpoint": "http://here"}
+
+    monkeypatch.setattr(whole_loop, "run", loop)
+
+    done = modelsat("run", "--folder", str(tmp_path), "--json")
+
+    assert json.loads(done.stdout) == {"endpoint": "http://here"}
+    assert done.stderr == "Start MLflow    done\n"
 
 
 def test_folder_without_champions_says_what_to_do(tmp_path: Path) -> None:
