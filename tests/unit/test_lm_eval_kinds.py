@@ -383,3 +383,36 @@ def test_system_prompt_of_several_lines_and_rarer_templates_are_no_part_of_a_que
     write_run(tmp_path, "lab/m", {"t": rows}, {"doc_to_text": "<function f>"}, {"chat_template": "x"})
 
     assert set(collected(tmp_path).prompts["prompt"].to_pylist()) == {"Who was it?"}
+
+
+def test_a_task_about_images_is_left_out_since_its_text_lacks_them(tmp_path: Path) -> None:
+    config = {"doc_to_text": "<image>\n{{question}}", "doc_to_image": ["image"]}
+    write_run(tmp_path, "lab/m", {"t": [plain(1), plain(2)]}, config)
+
+    merged = collected(tmp_path)
+
+    assert merged.prompts.num_rows == 0
+    assert any("come with images, audio or video" in note for note in merged.notes)
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compressed_samples_are_rejected_by_name_and_their_task_is_not_called_missing(
+    tmp_path: Path, ending: str
+) -> None:
+    write_run(tmp_path, "lab/m", {"t": [plain(1)], "u": [plain(2)]})
+    (samples,) = tmp_path.glob("samples_t_*.jsonl")
+    samples.rename(samples.with_name(f"{samples.name}.{ending}"))
+
+    merged = collected(tmp_path)
+
+    assert f"compressed ({ending})" in merged.rejects["reason"][0].as_py()
+    assert not any("only averages" in note for note in merged.notes)
+    assert merged.prompts.num_rows == 1
+
+
+@pytest.mark.parametrize("metric", ["toxicity", "hallucination_rate", "edit_distance"])
+def test_a_metric_of_which_less_is_better_is_no_score(tmp_path: Path, metric: str) -> None:
+    rows = [plain(i) | {"metrics": [metric], metric: 0.25} for i in range(3)]
+    write_run(tmp_path, "lab/m", {"t": [dict(one, metrics={metric: 0.25}) for one in rows]})
+
+    assert collected(tmp_path).scores.num_rows == 0

@@ -35,6 +35,7 @@ _SAMPLES = re.compile(
     rf"(?P<prefix>samples_)(?P<task>.+?)(?:_(?P<stamp>{_STAMP}))?\.jsonl?"
     rf"|(?!samples_)(?P<old_task>.+?)(?:_(?P<old_stamp>{_STAMP}))?\.jsonl"
 )
+_PACKED = re.compile(rf"samples_(?P<task>.+?)(?:_{_STAMP})?\.jsonl?\.(?:gz|zst|xz|bz2|zip)")
 
 
 def claims(names: Iterable[str]) -> bool:
@@ -109,6 +110,11 @@ def _read_folder(files: list[SourceFile], haul: _Haul) -> list[SampleSheet]:
     sampled: dict[str, set[str]] = {key: set() for key in runs}
     sheets = []
     for file in files:
+        packed = _PACKED.fullmatch(_name(file))
+        if packed:
+            haul.rejects.append(reject(file.uri, notes.packed(file.uri)))
+            for tasks in sampled.values():
+                tasks.add(packed["task"])
         match = _SAMPLES.fullmatch(_name(file))
         if match is None:
             continue

@@ -24,7 +24,8 @@ BYPASS = "bypass"
 ABSENT = -1
 
 _LESS_IS_BETTER = re.compile(
-    r".*(?:perplexity|bits_per_byte|brier_score|loss|likelihood_diff|pct_stereotype)|(?:.*_)?(?:[wct]er|r?mse|mae|ece)"
+    r".*(?:perplexity|bits_per_byte|brier_score|loss|likelihood_diff|pct_stereotype|toxicity"
+    r"|hallucination(?:_rate)?|error_rate|edit_distance|latency)|(?:.*_)?(?:[wct]er|r?mse|mae|ece)"
 )
 _VOTE = re.compile(r"maj(?:ority)?[@_-]?\d*.*|.*(?:majority|vote|consensus|best_of).*|maj")
 _MANY = re.compile(r"(?:pass|maj|cons|best|avg)(?:@|_at_)(?!1$)\d+.*")

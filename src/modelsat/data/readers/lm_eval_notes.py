@@ -17,6 +17,14 @@ def asks_nothing(sheet: SampleSheet) -> str:
     )
 
 
+def shows_media(sheet: SampleSheet) -> str:
+    """Return the remark on a task about pictures or sounds, which its text does not hold."""
+    return (
+        f"{_whose(sheet)} is left out ({sheet.file.uri!r}): its questions come with images, audio or video, "
+        "and a router reads text only"
+    )
+
+
 def no_measure(sheet: SampleSheet) -> str:
     """Return the remark on a task without a usable metric."""
     return (
@@ -70,6 +78,11 @@ def absences(run: HarnessRun, sampled: set[str]) -> list[str]:
         return []
     names = ", ".join(absent[:_NAMED] + [f"{len(absent) - _NAMED} more"] * (len(absent) > _NAMED))
     return [f"{run.file.uri!r} has only averages and no samples of {names}; run the harness again with --log_samples"]
+
+
+def packed(uri: str) -> str:
+    """Return the reason for which compressed samples are rejected."""
+    return f"samples are compressed ({uri.rpartition('.')[2]}), which is not read here; unpack the file"
 
 
 def renamed(run: HarnessRun) -> str:

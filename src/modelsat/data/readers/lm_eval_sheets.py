@@ -55,6 +55,11 @@ class SampleSheet:
         metric, chosen = measure
         return (row.content.get(metric) for name, row in self.rows if name == chosen and not row.fault)
 
+    def shows_media(self) -> bool:
+        """Say whether the task's questions come with images, audio or video."""
+        config = self.run.setting(self.task).config
+        return any(config.get(f"doc_to_{kind}") for kind in ("image", "audio", "video"))
+
     def asks_nothing(self) -> bool:
         """Say whether no document of the file has a question."""
         known = [document.question for document in self.documents.values()]

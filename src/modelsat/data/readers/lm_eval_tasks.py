@@ -58,6 +58,8 @@ class HarnessTask:
     def rows(self, sheet: SampleSheet) -> TaskRows:
         """Return what a samples file of the task adds to the tables."""
         is_unscored = sheet.run.is_unscored(sheet.task) and not self._measures
+        if sheet.shows_media():
+            return TaskRows(notes=[notes.shows_media(sheet)])
         if not is_unscored and sheet.asks_nothing():
             return TaskRows(notes=[notes.asks_nothing(sheet)])
         if not is_unscored and not self._measures:
