@@ -13,7 +13,12 @@ def check_prerequisites(
     validate_max_drift: float,
     instruct_tasks: int,
     instruct_questions: int,
+    train_recipe: str,
+    train_backbone: str,
     train_ranks: int,
+    train_gpu_limit: str,
+    train_nodes: int,
+    train_node_gpus: int,
     gate_confidence: float,
     gate_margin: float,
     gate_saving: float,
@@ -28,11 +33,16 @@ def check_prerequisites(
     """Check the settings, ask results, MLflow, stores and disk for a sign of life, and name all faults at once.
 
     Args:
-        validate_max_rejected_share: Setting of the run, checked against its bounds like the next seven.
+        validate_max_rejected_share: Setting of the run, checked against its bounds like the next twelve.
         validate_max_drift: Likewise.
         instruct_tasks: Likewise.
         instruct_questions: Likewise.
+        train_recipe: Likewise, and whether it can train with the next five.
+        train_backbone: Likewise.
         train_ranks: Likewise.
+        train_gpu_limit: Likewise.
+        train_nodes: Likewise.
+        train_node_gpus: Likewise.
         gate_confidence: Likewise.
         gate_margin: Likewise.
         gate_saving: Likewise.
@@ -57,7 +67,12 @@ def check_prerequisites(
         "validate_max_drift": validate_max_drift,
         "instruct_tasks": instruct_tasks,
         "instruct_questions": instruct_questions,
+        "train_recipe": train_recipe,
+        "train_backbone": train_backbone,
         "train_ranks": train_ranks,
+        "train_gpu_limit": train_gpu_limit,
+        "train_nodes": train_nodes,
+        "train_node_gpus": train_node_gpus,
         "gate_confidence": gate_confidence,
         "gate_margin": gate_margin,
         "gate_saving": gate_saving,

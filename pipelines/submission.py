@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import InputError, ServiceError
+from pipelines import kubeflow_server
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class Kubeflow:
         login: How to reach it.
 
     Raises:
-        InputError: The token file is not readable.
-        ServiceError: Kubeflow Pipelines does not answer.
+        InputError: The token file is not readable, or the host is no address.
+        ServiceError: Kubeflow Pipelines does not answer, refuses the login or is too old.
     """
 
     def __init__(self, login: Login) -> None:
         self.login = login
+        self.version = kubeflow_server.require(login.host, _headers(login), login.ca_file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import kfp.client
@@ -133,14 +135,22 @@ class Kubeflow:
         return (self.login.ui or self.login.host).rstrip("/")
 
 
+def _headers(login: Login) -> dict[str, str]:
+    headers = {"cookie": login.cookie} if login.cookie else {}
+    if login.token_file:
+        try:
+            headers["authorization"] = f"Bearer {Path(login.token_file).read_text(encoding='utf-8').strip()}"
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"there is no token at {login.token_file!r}; mount a projected service-account token with the audience "
+                "pipelines.kubeflow.org, or leave MODELSAT_KFP_TOKEN_FILE out"
+            ) from error
+    return headers
+
+
 def _credentials(login: Login) -> Any:
     if not login.token_file:
         return None
-    if not Path(login.token_file).is_file():
-        raise InputError(
-            f"there is no token at {login.token_file!r}; mount a projected service-account token with the audience "
-            "pipelines.kubeflow.org, or leave MODELSAT_KFP_TOKEN_FILE out"
-        )
     from kfp.client import set_volume_credentials
 
     return set_volume_credentials.ServiceAccountTokenVolumeCredentials(path=login.token_file)
@@ -154,14 +164,15 @@ def _naming_faults(host: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        said = " ".join(str(error.reason or error.body).split())[:200]
-        if error.status in (401, 403):
-            raise ServiceError(
-                f"Kubeflow Pipelines at {host} refuses this login (HTTP {error.status}); set MODELSAT_KFP_TOKEN_FILE "
-                "or MODELSAT_KFP_COOKIE, and name your profile with --namespace"
-            ) from error
-        raise ServiceError(f"Kubeflow Pipelines at {host} failed (HTTP {error.status}: {said}); see its log") from error
+        raise kubeflow_server.of_status(host, error.status, kubeflow_server.said(error.body)) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise ServiceError(
-            f"Kubeflow Pipelines at {host} does not answer ({type(error).__name__}); correct --host"
+            f"Kubeflow Pipelines at {host} does not answer any more ({type(error).__name__}); run the same command "
+            "again"
+        ) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        # Its client found no answer of the API in what came back: a page, or an object without what it has to have.
+        raise ServiceError(
+            f"Kubeflow Pipelines at {host} answers what its API does not ({type(error).__name__}); check --host and "
+            "the login"
         ) from error

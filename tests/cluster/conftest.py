@@ -14,7 +14,7 @@ from test_rollout_promotion import World
 @pytest.fixture
 def namespace() -> Iterator[str]:
     """Make a namespace that is held to the standard of ours, and remove it in the end."""
-    manifest = yaml.safe_load((INFRA / "base" / "namespace.yaml").read_text(encoding="utf-8"))
+    manifest = yaml.safe_load((INFRA / "components" / "namespace" / "namespace.yaml").read_text(encoding="utf-8"))
     name = manifest["metadata"]["name"] = f"modelsat-test-{uuid.uuid4().hex[:8]}"
     kubectl("apply", "-f", "-", given=yaml.safe_dump(manifest))
     yield name

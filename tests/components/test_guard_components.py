@@ -81,8 +81,8 @@ def test_everything_that_is_there_holds(
     ready, sentence, page, metrics = check(artifact, tmp_path, [str(small_sample)], mlflow_server)
 
     assert ready, sentence
-    assert sentence == "6 prerequisites hold"
-    assert metrics == {"checks_passed": 6, "checks_failed": 0}
+    assert sentence == "7 prerequisites hold"
+    assert metrics == {"checks_passed": 7, "checks_failed": 0}
     assert "4 files" in page
     assert "no champion yet" in page
     assert "GiB free" in page
@@ -95,7 +95,7 @@ def test_all_faults_are_named_at_once(artifact: Artifact, tmp_path: Path, closed
     ready, sentence, page, metrics = check(artifact, tmp_path, sources, closed_port)
 
     assert not ready
-    assert metrics == {"checks_passed": 4, "checks_failed": 3}
+    assert metrics == {"checks_passed": 5, "checks_failed": 3}
     assert page.count("**missing**") == 3
     for fault in ("nowhere' does not exist", "empty' holds no files", f"MLflow at {closed_port} does not answer"):
         assert fault in sentence
@@ -155,7 +155,7 @@ def test_work_folder_that_cannot_be_made_is_one_of_the_faults(
 
 
 def test_run_goes_on_in_silence_where_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    halt.python_func(True, "6 prerequisites hold", 2)
+    halt.python_func(True, "7 prerequisites hold", 2)
 
     assert capsys.readouterr().out == ""
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 INFRA = Path(__file__).parents[2] / "infra"
 CONTRACTS = Path(__file__).parents[2].parent / "shared" / "contracts"
-OVERLAYS = ("local", "staging", "production")
+OVERLAYS = ("local", "staging", "production", "profile")
 OPTIONAL = ("monitoring", "components/feedback", "components/gateway-api", "components/webhooks")
 Manifest = dict[str, Any]
 
@@ -26,16 +26,35 @@ def render(overlay: str) -> tuple[Manifest, ...]:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl, which renders the overlays, is not installed")
+    if overlay == "everything":
+        return rendered_on("production", components=OPTIONAL)
+    return _kustomize(kubectl, INFRA / "overlays" / overlay)
+
+
+def rendered_on(base: str, components: Sequence[str] = (), **more: Any) -> tuple[Manifest, ...]:
+    """Render an overlay of one's own, as a user writes it: over one of ours, with more components and settings.
+
+    Args:
+        base: Name of our overlay.
+        components: Folders below `infra`.
+        more: Other fields of the kustomization, such as `namespace` and `images`.
+    """
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl, which renders the overlays, is not installed")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = INFRA / "overlays" / overlay
-        if overlay == "everything":
-            folder = Path(scratch).resolve()
-            content = {
-                "resources": [os.path.relpath(INFRA / "overlays" / "production", folder)],
-                "components": [os.path.relpath(INFRA / name, folder) for name in OPTIONAL],
-            }
-            (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
+        folder = Path(scratch).resolve()
+        content = {
+            "resources": [os.path.relpath(INFRA / "overlays" / base, folder)],
+            "components": [os.path.relpath(INFRA / name, folder) for name in components],
+            **more,
+        }
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        return _kustomize(kubectl, folder)
+
+
+def _kustomize(kubectl: str, folder: Path) -> tuple[Manifest, ...]:
+    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(yaml.load_all(done.stdout, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 

@@ -3,6 +3,9 @@
 This tier is "contract": nothing is applied to a cluster.
 """
 
+import fnmatch
+import hashlib
+import ipaddress
 import json
 import re
 import tomllib
@@ -12,7 +15,19 @@ from typing import Any
 
 import pytest
 import yaml
-from rendered import CONTRACTS, INFRA, OPTIONAL, OVERLAYS, Manifest, contract_faults, core_faults, find, pods, render
+from rendered import (
+    CONTRACTS,
+    INFRA,
+    OPTIONAL,
+    OVERLAYS,
+    Manifest,
+    contract_faults,
+    core_faults,
+    find,
+    pods,
+    render,
+    rendered_on,
+)
 
 from modelsat.cluster import train_job
 from modelsat.cluster.rollout import inference_service
@@ -131,7 +146,7 @@ def test_every_container_has_requests_limits_and_a_pinned_image(overlay: str) ->
             assert container["imagePullPolicy"] == "IfNotPresent", place
 
 
-@each_overlay
+@pytest.mark.parametrize("overlay", ["local", "staging", "production", "everything"])
 def test_namespace_enforces_the_restricted_standard(overlay: str) -> None:
     labels = find(overlay, "Namespace", "modelsat")["metadata"]["labels"]
 
@@ -183,6 +198,9 @@ def test_services_and_budgets_select_pods_that_there_are(overlay: str) -> None:
         for one in manifests
         if one["kind"] in ("Deployment", "StatefulSet")
     ]
+    # KServe gives the pods of an InferenceService its labels and this one.
+    service = find(overlay, "InferenceService", "router")["metadata"]
+    labels.append(service["labels"] | {"serving.kserve.io/inferenceservice": service["name"]})
     for manifest in manifests:
         if manifest["kind"] in ("Service", "PodDisruptionBudget"):
             selector = manifest["spec"]["selector"]
@@ -329,3 +347,142 @@ def test_no_file_below_infra_holds_a_secret_s_value() -> None:
     for path in sorted(Path(INFRA).rglob("*.yaml")):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             assert not (isinstance(document, dict) and document.get("kind") == "Secret"), path
+
+
+def texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text in a manifest with its place; keys are texts, too."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from texts(value, f"{place}.{key}")
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            yield from texts(value, f"{place}[{i}]")
+    elif isinstance(node, str):
+        yield place, node
+
+
+@pytest.mark.parametrize("base", OVERLAYS)
+def test_a_namespace_of_an_own_overlay_reaches_every_object_and_every_address(base: str) -> None:
+    manifests = rendered_on(base, OPTIONAL, namespace="team-a")
+    of_before = "my-profile" if base == "profile" else "modelsat"
+    address = re.compile(rf"\.{of_before}\b|namespace[\"']?\s*[:=]\s*[\"']?{of_before}\b")
+
+    for manifest in manifests:
+        name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+        assert manifest["metadata"].get("namespace") == (
+            None if manifest["kind"] in ("Namespace", "PersistentVolume") else "team-a"
+        ), name
+        if manifest["kind"] == "Namespace":
+            assert manifest["metadata"]["name"] == "team-a"
+        if manifest["kind"] == "RoleBinding":
+            assert {subject["namespace"] for subject in manifest["subjects"]} == {"team-a"}, name
+        for place, text in texts(manifest):
+            assert not address.search(text), f"{name}{place}: {text}"
+            if place.endswith(("namespace", "kubernetes.io/metadata.name")):
+                assert text != of_before, f"{name}{place}"
+
+
+def test_mlflow_answers_to_the_names_of_its_service_in_any_namespace() -> None:
+    (container,) = find("staging", "Deployment", "mlflow")["spec"]["template"]["spec"]["containers"]
+    names = [one["name"] for one in container["env"]]
+    (hosts,) = [one["value"] for one in container["env"] if one["name"] == "MLFLOW_SERVER_ALLOWED_HOSTS"]
+    settings = find("staging", "ConfigMap", "modelsat-settings")["data"]
+
+    # Kubernetes puts the values of variables that stand before it into a value.
+    assert names.index("MODELSAT_NAMESPACE") < names.index("MLFLOW_SERVER_ALLOWED_HOSTS")
+    allowed = hosts.replace("$(MODELSAT_MLFLOW_HOSTS)", settings["mlflow-allowed-hosts"])
+    allowed = allowed.replace("$(MODELSAT_NAMESPACE)", "team-a")
+    assert "$(" not in allowed
+    for host in ("mlflow:5000", "mlflow.team-a:5000", "mlflow.team-a.svc:5000", "mlflow.team-a.svc.cluster.local:5000"):
+        assert any(fnmatch.fnmatch(host, pattern) for pattern in allowed.split(",")), host
+    assert not any(fnmatch.fnmatch("mlflow.other.example", pattern) for pattern in allowed.split(","))
+
+
+def test_a_profile_s_namespace_stays_as_kubeflow_made_it() -> None:
+    assert "Namespace" not in {one["kind"] for one in render("profile")}
+
+
+@each_overlay
+def test_no_policy_and_no_budget_selects_a_pod_of_others(overlay: str) -> None:
+    """A user of the same namespace may well have pods that are called gateway, mlflow or router."""
+    for manifest in render(overlay):
+        if manifest["kind"] in ("NetworkPolicy", "PodDisruptionBudget"):
+            selector = manifest["spec"].get("podSelector") or manifest["spec"]["selector"]
+            assert selector["matchLabels"]["app.kubernetes.io/part-of"] == "modelsat", manifest["metadata"]["name"]
+
+
+@each_overlay
+def test_what_serves_reaches_no_link_local_address_where_clouds_hand_out_credentials(overlay: str) -> None:
+    for name in ("gateway", "endpoint", "mlflow"):
+        policy = find(overlay, "NetworkPolicy", f"{name}-egress")["spec"]
+        reached = [to["ipBlock"] for rule in policy["egress"] for to in rule.get("to", []) if "ipBlock" in to]
+
+        assert policy["policyTypes"] == ["Egress"]
+        for block in reached:
+            network = ipaddress.ip_network(block["cidr"])
+            assert all(ipaddress.ip_network(one).subnet_of(network) for one in block["except"])
+            denied = [ipaddress.ip_network(one) for one in block["except"]]
+            metadata = ipaddress.ip_address("169.254.169.254" if network.version == 4 else "fd00:ec2::254")
+            assert any(metadata in one for one in denied)
+    training = find(overlay, "NetworkPolicy", "training")["spec"]["egress"]
+    assert [list(rule["to"][0]) for rule in training if "to" in rule] == [["podSelector"]]
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production", "profile"])
+def test_of_what_serves_one_pod_at_a_time_may_be_evicted(overlay: str) -> None:
+    budgets = {one["metadata"]["name"]: one["spec"] for one in render(overlay) if one["kind"] == "PodDisruptionBudget"}
+
+    assert {name: budget["maxUnavailable"] for name, budget in budgets.items()} == dict.fromkeys(
+        ("gateway", "endpoint", "mlflow"), 1
+    )
+
+
+@pytest.mark.parametrize("overlay", ["staging", "production", "profile"])
+def test_logs_of_the_upload_stay_and_another_image_can_be_applied(overlay: str) -> None:
+    """A Job's template cannot be changed; of a CronJob it can, and its last Jobs stay with their logs."""
+    upload = find(overlay, "CronJob", "upload-pipelines")["spec"]
+
+    assert "Job" not in {one["kind"] for one in render(overlay)}
+    assert upload["successfulJobsHistoryLimit"] >= 1
+    assert upload["failedJobsHistoryLimit"] >= 1
+    assert "ttlSecondsAfterFinished" not in upload["jobTemplate"]["spec"]
+    assert upload["concurrencyPolicy"] == "Forbid"
+
+
+def test_images_named_by_digest_reach_every_container_and_every_runtime() -> None:
+    digest = "sha256:" + hashlib.sha256(b"an image of a test").hexdigest()
+    kinds = ("pipeline", "serving", "training")
+    images = [
+        {"name": f"modelsat/{kind}-python", "newName": f"registry.example/{kind}", "digest": digest} for kind in kinds
+    ]
+
+    manifests = rendered_on("production", OPTIONAL, images=images)
+
+    used = {container["image"] for one in manifests for _, container, _ in containers(one)}
+    assert used == {f"registry.example/{kind}@{digest}" for kind in kinds}
+
+
+def test_no_digest_of_an_image_stands_in_the_repository() -> None:
+    """A digest is of an image that somebody built and pushed; one that is made up pulls nothing."""
+    for path in sorted(Path(INFRA).rglob("*.yaml")):
+        assert not re.search(r"sha256:[0-9a-f]{64}", path.read_text(encoding="utf-8")), path
+
+
+def test_documentation_says_how_to_back_up_all_that_is_kept() -> None:
+    """Each claim, each store of the settings and each database of an overlay stands in the table."""
+    page = (INFRA.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    table = page.partition("### Back up and restore")[2].partition("\n### ")[0].partition("\n## ")[0]
+    kept = {
+        f"`{key}`" for key, value in find("staging", "ConfigMap", "modelsat-settings")["data"].items() if "s3:" in value
+    }
+    for manifest in rendered_on("staging", OPTIONAL):
+        kept |= (
+            {f"`{manifest['metadata']['name']}`"}
+            if manifest["kind"] in ("PersistentVolumeClaim", "StatefulSet")
+            else set()
+        )
+        for _, container, _ in containers(manifest):
+            kept |= {f"`{word}`" for word in container.get("args", ()) if word.startswith("s3:")}
+    kept |= {f"`{name}`" for kind, name, _, _ in references(list(rendered_on("staging", OPTIONAL))) if kind == "Secret"}
+
+    assert not [one for one in sorted(kept) if one not in table]

@@ -3,22 +3,30 @@
 Tier "contract": the answers come from a few lines below, not from a Kubeflow backend.
 """
 
+import contextlib
 import http.server
 import json
+import socket
+import subprocess
+import sys
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import kfp_server_api
 import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
 from typer.testing import CliRunner
 
 from modelsat.cli import app
 from modelsat.errors import InputError, ServiceError
 from modelsat.io.notification import send, sentence
-from pipelines import on_cluster
+from pipelines import kubeflow_server, on_cluster
 from pipelines.retrain import retrain
 from pipelines.submission import Kubeflow, Login
 
@@ -33,11 +41,12 @@ class Backend:
         self.runs: list[dict[str, Any]] = []
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.status = 200
+        self.page = ""
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Any:
         where = path.removeprefix("/apis/v2beta1")
         if where == "/healthz":
-            return {"multi_user": True}
+            return {"tag_name": "2.16.0", "multi_user": True}
         if where == "/pipelines/upload":
             name = query["name"][0]
             self.pipelines[name] = f"p-{name}"
@@ -73,9 +82,9 @@ def backend() -> Iterator[tuple[Backend, str]]:
                 (self.command, parts.path, {key.lower(): value for key, value in self.headers.items()})
             )
             answer = kept.answer(self.command, parts.path, urllib.parse.parse_qs(parts.query), body)
-            text = json.dumps(answer).encode()
+            text = kept.page.encode() or json.dumps(answer).encode()
             self.send_response(kept.status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "text/html" if kept.page else "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
@@ -99,11 +108,53 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def graph(path: Path) -> dict[str, Any]:
-    import yaml
+def all_documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
-    first: dict[str, Any] = next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    return first
+
+def graph(path: Path) -> dict[str, Any]:
+    return all_documents(path)[0]
+
+
+def fields(message: Any) -> set[str]:
+    """Return `Message.field` of every field that is set in a message or below it; well-known types are not entered."""
+    found: set[str] = set()
+    for field, value in message.ListFields():
+        found.add(f"{message.DESCRIPTOR.name}.{field.name}")
+        entry = field.message_type if field.message_type and field.message_type.GetOptions().map_entry else None
+        below = list(value.values()) if entry else list(value) if field.is_repeated else [value]
+        for one in below:
+            if hasattr(one, "ListFields") and not one.DESCRIPTOR.full_name.startswith("google."):
+                found |= fields(one)
+    return found
+
+
+@contextlib.contextmanager
+def answering(status: int, content_type: str, body: str, headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the address of a server that gives one answer to everything."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def modelsat(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does: what is printed is all that there is to see."""
+    command = [sys.executable, "-m", "modelsat.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_a_version_is_uploaded_once_and_found_again(backend: tuple[Backend, str], package: Path) -> None:
@@ -164,6 +215,110 @@ def test_without_a_login_nothing_is_sent(backend: tuple[Backend, str], package: 
     assert not any({"authorization", "cookie"} & headers.keys() for *_, headers in kept.requests)
 
 
+NO_ANSWER = [
+    (
+        401,
+        "application/json",
+        '{"message": "no token"}',
+        {},
+        "wants a login (HTTP 401: no token); log in with MODELSAT",
+    ),
+    (
+        403,
+        "text/plain",
+        "RBAC: access denied",
+        {},
+        "(HTTP 403: RBAC: access denied); name your profile with --namespace",
+    ),
+    (404, "text/plain", "404 page not found", {}, "has no Kubeflow Pipelines API"),
+    (500, "application/json", '{"error": "database is away"}', {}, "failed (HTTP 500: database is away)"),
+    (503, "text/html", "<h1>no upstream</h1>", {}, "failed (HTTP 503); look at its log"),
+    (200, "text/html; charset=utf-8", "<title>Log in</title>", {}, "answers with a web page instead of the API"),
+    (302, "text/html", "", {"location": "/dex/auth?client_id=x"}, "sends to a login page (/dex/auth); log in with"),
+    (200, "text/plain", "hello", {}, "is no Kubeflow Pipelines API (its answer is not JSON)"),
+    (200, "application/json", "{}", {}, "is no Kubeflow Pipelines API (its answer does not describe one)"),
+    (200, "application/json", '{"tag_name": "2.5.0"}', {}, "is version 2.5.0, these pipelines need 2.16 or newer"),
+]
+
+
+@pytest.mark.parametrize(("status", "content_type", "body", "headers", "sentence"), NO_ANSWER)
+def test_submit_says_in_one_sentence_what_it_met_instead_of_kubeflow(
+    status: int, content_type: str, body: str, headers: dict[str, str], sentence: str
+) -> None:
+    with answering(status, content_type, body, headers) as host:
+        done = modelsat("submit", "--host", host, "--namespace", "profile")
+
+    assert done.returncode == ServiceError.exit_code
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1), done.stderr
+    assert sentence in done.stderr
+
+
+def test_submit_says_in_one_sentence_that_nothing_listens() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        done = modelsat("submit", "--host", f"http://127.0.0.1:{bound.getsockname()[1]}")
+
+    assert done.returncode == ServiceError.exit_code
+    assert "nothing answers at http://127.0.0.1" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("host", ["localhost:8888", "ftp://kubeflow", ""])
+def test_submit_to_what_is_no_address_is_wrong_usage(host: str) -> None:
+    done = modelsat("submit", "--host", host)
+
+    assert done.returncode == InputError.exit_code
+    assert "write http://HOST:PORT" in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("version", ["2.16.0", "2.17.3", "3.0.0", "unknown"])
+def test_kubeflow_of_the_distribution_and_newer_ones_are_taken(version: str) -> None:
+    answer = kubeflow_server.ServerAnswer(200, "application/json", body=json.dumps({"tag_name": version}))
+
+    assert kubeflow_server.fault_of("http://kubeflow", answer) is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409, 500])
+def test_fault_after_the_first_answer_is_one_sentence_too(
+    backend: tuple[Backend, str], package: Path, status: int
+) -> None:
+    kept, host = backend
+    kubeflow = Kubeflow(Login(host))
+    kept.status = status
+
+    with pytest.raises(ServiceError, match=f"HTTP {status}"):
+        kubeflow.upload(package, "retrain", "d")
+
+
+def test_a_page_in_the_middle_of_a_submission_is_one_sentence(backend: tuple[Backend, str], package: Path) -> None:
+    kept, host = backend
+    kubeflow = Kubeflow(Login(host))
+    kept.page = "<title>Your session has ended</title>"
+
+    with pytest.raises(ServiceError, match="answers what its API does not"):
+        kubeflow.upload(package, "retrain", "d")
+
+
+def test_parser_of_the_distribution_s_kubeflow_knows_every_field_of_the_uploaded_graph(package: Path) -> None:
+    """tests/data/kfp_2_16_fields.json lists the fields of the parser that Kubeflow Pipelines 2.16.0 has."""
+    known = json.loads((Path(__file__).parents[1] / "data" / "kfp_2_16_fields.json").read_text(encoding="utf-8"))
+    first, *platforms = all_documents(package)
+    spec = json_format.ParseDict(first, pipeline_spec_pb2.PipelineSpec())
+    executors = [
+        json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+        for one in platforms
+        for executor in one["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values()
+    ]
+    deployment = json_format.ParseDict(
+        first["deploymentSpec"], pipeline_spec_pb2.PipelineDeploymentConfig(), ignore_unknown_fields=False
+    )
+
+    used = set().union(*(fields(one) for one in (spec, deployment, *executors)))
+    assert "PipelineTaskSpec.trigger_policy" in used
+    assert used <= set(known)
+
+
 def test_a_refused_login_says_what_to_set(backend: tuple[Backend, str], package: Path) -> None:
     kept, host = backend
     kubeflow = Kubeflow(Login(host))
@@ -199,9 +354,6 @@ def test_the_uploaded_graph_tells_of_a_failure_whatever_becomes_of_the_steps(pac
 
 
 def test_parser_of_kfp_knows_every_field_of_the_uploaded_graph(package: Path) -> None:
-    from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2
-
     spec = json_format.ParseDict(graph(package), pipeline_spec_pb2.PipelineSpec(), ignore_unknown_fields=False)
 
     assert spec.pipeline_info.name == "retrain"
@@ -223,6 +375,25 @@ def test_a_value_out_of_its_bounds_is_refused_before_anything_is_sent() -> None:
 
     assert isinstance(done.exception, InputError)
     assert "gate_confidence" in str(done.exception)
+
+
+@pytest.mark.parametrize("overlay", ["local", "staging", "production"])
+def test_defaults_of_each_overlay_pass_the_dry_run(overlay: str) -> None:
+    defaults = Path(__file__).parents[2] / "infra" / "overlays" / overlay / "run-defaults.json"
+
+    done = modelsat("submit", "--dry-run", "--defaults", str(defaults))
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pipeline"] == "retrain"
+
+
+@pytest.mark.parametrize("pipeline", ["retrain", "watch"])
+def test_a_dry_run_refuses_defaults_that_cannot_train(pipeline: str) -> None:
+    done = modelsat("submit", "--dry-run", "--pipeline", pipeline, "--set", "train_recipe=paper")
+
+    assert done.returncode == InputError.exit_code
+    assert "train_recipe 'paper' needs train_backbone" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_dry_run_talks_to_nobody(tmp_path: Path) -> None:

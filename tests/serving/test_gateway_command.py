@@ -15,7 +15,8 @@ import pytest
 from endpoint_process import Endpoint
 from local_servers import Upstream, served
 
-from modelsat.cli.serving import gateway
+from modelsat.cli.serving import gateway, in_namespace
+from modelsat.errors import InputError
 from serving.gateway.app import DEADLINE_SECONDS
 from serving.gateway.stickiness import SWITCH_GAIN
 
@@ -91,6 +92,18 @@ def test_what_cannot_be_served_safely_is_a_sentence(file: Path, arguments: tuple
     assert (run.returncode, run.stdout) == (2, "")
     assert complaint in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_namespace_in_the_endpoint_s_address_is_that_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "http://router.{namespace}.svc.cluster.local"
+
+    monkeypatch.delenv("MODELSAT_NAMESPACE", raising=False)
+    with pytest.raises(InputError, match="set MODELSAT_NAMESPACE"):
+        in_namespace(address)
+    monkeypatch.setenv("MODELSAT_NAMESPACE", "team-a")
+
+    assert in_namespace(address) == "http://router.team-a.svc.cluster.local"
+    assert in_namespace("http://router-predictor") == "http://router-predictor"
 
 
 def test_defaults_of_the_command_are_those_of_the_gateway() -> None:

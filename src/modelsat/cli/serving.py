@@ -1,5 +1,6 @@
 """Verbs around a router: serve it, put it in front of LLMs."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -101,4 +102,14 @@ def gateway(
         explore=explore,
         feedback=feedback(feedback_log, feedback_text, feedback_days),
     )
-    run(host, port, upstreams, endpoint, clients, settings)
+    run(host, port, upstreams, in_namespace(endpoint), clients, settings)
+
+
+def in_namespace(endpoint: str) -> str:
+    """Return an address with this pod's namespace in the place of `{namespace}`."""
+    if "{namespace}" not in endpoint:
+        return endpoint
+    namespace = os.environ.get("MODELSAT_NAMESPACE", "")
+    if not namespace:
+        raise InputError(f"--endpoint {endpoint!r} names {{namespace}}; set MODELSAT_NAMESPACE to it")
+    return endpoint.replace("{namespace}", namespace)

@@ -1,4 +1,4 @@
-"""Asks every party outside for a sign of life before anything costly starts, and names all faults at once."""
+"""Checks settings and asks every external service for a sign of life before any expensive work starts."""
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,11 @@ from typing import Any
 
 from modelsat import settings
 from modelsat.bundle import champions
+from modelsat.cluster import training_plan
 from modelsat.errors import InputError, ModelsatError, ResourceError
 from modelsat.io import mlflow_registry, storage
 from modelsat.io.atomic import write_text
+from modelsat.text.backbone import WEIGHTS
 
 _NEEDED_BYTES = 2 * 2**30
 
@@ -73,6 +75,7 @@ def check(
     """
     checks: list[tuple[str, Callable[[], str]]] = [
         ("settings", lambda: f"{len(settings.check(chosen))} within their bounds"),
+        ("training", _training(chosen, work_root)),
         *((f"results at {source}", _source(source)) for source in sources),
         (f"MLflow at {tracking_uri}", lambda: f"version {mlflow_registry.check(tracking_uri)}"),
         (f"champion records at {champion_store}", _champion(champion_store)),
@@ -115,6 +118,37 @@ def _champion(store: str) -> Callable[[], str]:
         return f"champion of epoch {champion.epoch}, {champion.model}{note}"
 
     return ask
+
+
+def _training(chosen: Mapping[str, Any], work_root: str) -> Callable[[], str]:
+    def ask() -> str:
+        # Bounds are the check before this one, which has named what breaks them.
+        try:
+            settings.check(chosen)
+        except InputError:
+            return "not asked: the settings are out of their bounds"
+        recipe = training_plan.recipe_of(chosen.get("train_recipe", "cpu"))
+        told = training_plan.check({**chosen, "train_work_root": work_root}, recipe)
+        return f"{told}, {_backbone(str(chosen.get('train_backbone', '')), recipe.get('capability_encoder', ''))}"
+
+    return ask
+
+
+def _backbone(named: str, encoder: str) -> str:
+    """Return what is known of the folders that training reads; those outside the volume only its own image has."""
+    if not named:
+        return "the packaged backbone"
+    folders = [Path(named), *([Path(named) / encoder] if encoder else [])]
+    for folder in folders:
+        if not folder.is_dir() and not Path(named).is_relative_to(training_plan.VOLUME):
+            return f"backbone {named} as the training image has it"
+        missing = [name for name in ("config.json", WEIGHTS) if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"the folder {str(folder)!r} of train_backbone has no {missing[0]}: copy the model there, with its "
+                "weights in one safetensors file"
+            )
+    return f"backbone {named}"
 
 
 def _disk(work_root: str) -> Callable[[], str]:
