@@ -20,6 +20,8 @@ class Objects:
         self.stored: dict[str, dict[str, Any]] = {}
         self.before_call: Callable[[str], None] = lambda _: None
         self.after_call: Callable[[str], None] = lambda _: None
+        # What admission makes of a body: it may drop fields that a definition does not know, or refuse.
+        self.admit: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
         self._version = 0
 
     def read(self, name: str) -> dict[str, Any] | None:
@@ -37,13 +39,17 @@ class Objects:
         self.after_call("create")
         return copy.deepcopy(self.stored[name])
 
-    def replace(self, body: dict[str, Any]) -> dict[str, Any]:
+    def replace(self, body: dict[str, Any], dry_run: bool = False) -> dict[str, Any]:
         self.before_call("replace")
         old = self.stored.get(body["metadata"]["name"])
         if old is None:
             raise InputError("gone")
         if old["metadata"]["resourceVersion"] != body["metadata"].get("resourceVersion"):
             raise ConflictError("stale")
+        body = self.admit(copy.deepcopy(body))
+        if dry_run:
+            self.after_call("replace")
+            return body
         # The status is a resource of its own.
         self.store(copy.deepcopy(body) | {"status": old.get("status", {})})
         self.after_call("replace")
@@ -80,24 +86,43 @@ class Versions:
 
 
 class Kserve:
-    """Does to the one InferenceService `router` what KServe's controller does in a deployment mode."""
+    """Does to the one InferenceService `router` what KServe's controller does in a deployment mode.
 
-    def __init__(self, objects: Objects, versions: Versions, mode: str = "Knative") -> None:
-        self.objects, self.versions = objects, versions
+    Args:
+        objects: Where the service is stored.
+        versions: What the pods of each bundle do.
+        mode: Deployment mode.
+        canary: The definition has `spec.canary`, as from KServe 0.20 on.
+        weights: The ingress gives a canary its share of clients, as from KServe 0.21 on with the Gateway API.
+    """
+
+    def __init__(
+        self, objects: Objects, versions: Versions, mode: str = "Knative", canary: bool = False, weights: bool = True
+    ) -> None:
+        self.objects, self.versions, self.weights = objects, versions, weights
         self.revisions: list[str] = []
         self.rolled_out = ""
+        if not canary:
+            objects.admit = without_canary
         objects.store(
             {
                 "apiVersion": "serving.kserve.io/v1beta1",
                 "kind": "InferenceService",
                 "metadata": {
                     "name": "router",
+                    "namespace": "modelsat",
                     "annotations": {
                         "serving.kserve.io/deploymentMode": mode,
                         "serving.kserve.io/enable-tag-routing": "true",
                     },
                 },
-                "spec": {"predictor": {"model": {"modelFormat": {"name": "modelsat"}, "args": ["--champions", "s"]}}},
+                "spec": {
+                    "predictor": {
+                        "minReplicas": 2,
+                        "maxReplicas": 4,
+                        "model": {"modelFormat": {"name": "modelsat"}, "args": ["--champions", "s"]},
+                    }
+                },
             }
         )
         self.shares: dict[str, int] = {}
@@ -106,9 +131,12 @@ class Kserve:
     def service(self) -> dict[str, Any]:
         return self.objects.stored["router"]
 
+    @property
+    def canaries(self) -> list[dict[str, Any]]:
+        return self.service["spec"].get("canary", [])
+
     def bundle(self) -> str:
-        words: list[str] = self.service["spec"]["predictor"]["model"]["args"]
-        return words[words.index("--bundle") + 1] if "--bundle" in words else ""
+        return bundle_of(self.service["spec"]["predictor"])
 
     def reconcile(self) -> None:
         """Make the status follow the spec, as far as pods come up."""
@@ -132,16 +160,28 @@ class Kserve:
             self.shares = shares
         elif percent == 0 and self.rolled_out:
             self.shares = {self.rolled_out: 100}
+        statuses = []
+        for one in self.canaries:
+            ready = bundle_of(one["predictor"]) not in self.versions.broken
+            statuses.append({"name": one["predictor"]["name"], "ready": ready, "trafficPercent": one["trafficPercent"]})
+            if ready and self.weights:
+                beside, part = bundle_of(one["predictor"]), one["trafficPercent"]
+                stable = {name: of * (100 - part) // 100 for name, of in self.shares.items()}
+                self.shares = {**stable, beside: stable.get(beside, 0) + part}
         predictor = {"latestCreatedRevision": newest, "traffic": traffic}
         if comes_up:
             predictor["latestReadyRevision"] = newest
+        # In Standard mode the address within the cluster is the predictor's own Service.
+        address = {} if knative else {"address": {"url": "stable://"}}
         self.objects.store(
             self.service
             | {
                 "status": {
                     "conditions": [{"type": "Ready", "status": "True" if comes_up else "False"}],
                     "components": {"predictor": predictor},
+                    "canaryStatuses": statuses,
                     "url": "all://",
+                    **address,
                 }
             }
         )
@@ -149,7 +189,23 @@ class Kserve:
     def ask(self, address: str, _: str) -> ProbeAnswer:
         if address.startswith("tag://"):
             return self.versions.answer(address.removeprefix("tag://"))
+        if address == "http://router-challenger-predictor.modelsat.svc":
+            (one,) = self.canaries
+            return self.versions.answer(bundle_of(one["predictor"]))
+        if address == "stable://":
+            return self.versions.answer(self.rolled_out) if self.rolled_out else ProbeAnswer("", "", 0.0)
         shares = self.shares
         if not shares:
             return ProbeAnswer("", "", 0.0)
         return self.versions.answer(self.versions.random.choices(list(shares), list(shares.values()))[0])
+
+
+def bundle_of(predictor: dict[str, Any]) -> str:
+    words: list[str] = predictor["model"]["args"]
+    return words[words.index("--bundle") + 1] if "--bundle" in words else ""
+
+
+def without_canary(body: dict[str, Any]) -> dict[str, Any]:
+    """Drop the field, as an API server does whose definition does not know it."""
+    body["spec"].pop("canary", None)
+    return body

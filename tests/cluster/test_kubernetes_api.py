@@ -94,6 +94,22 @@ def test_a_replacement_carries_the_version_that_it_was_decided_on(
     assert '"resourceVersion": "7"' in requests[0]
 
 
+def test_a_dry_run_asks_the_server_and_changes_nothing(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
+    api, requests = cluster((200, BODY))
+
+    assert api.replace(BODY, dry_run=True) == BODY
+    assert "inferenceservices/router?dryRun=All" in requests[0]
+
+
+def test_what_a_webhook_denies_is_no_missing_permission(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
+    said = 'admission webhook "inferenceservice.kserve-webhook-server.validator" denied the request: canary[0] is bad'
+    api, requests = cluster((403, {"kind": "Status", "message": said}))
+
+    with pytest.raises(InputError, match=r"canary\[0\] is bad"):
+        api.replace(BODY, dry_run=True)
+    assert len(requests) == 1
+
+
 def test_a_stale_replacement_is_a_conflict(cluster: Callable[..., tuple[Cluster, list[str]]]) -> None:
     with pytest.raises(ConflictError, match="update inferenceservices 'router'"):
         cluster((409, {}))[0].replace(BODY)

@@ -1,14 +1,18 @@
 """A promotion carried out: stages, the way back, kills at every call, several at once; KServe's part is simulated."""
 
+import copy
 import itertools
+import json
 import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cluster_edge import Kserve, Objects, Versions
+from kserve.models import V1beta1CanarySpec, V1beta1PredictorSpec
 
 from modelsat.bundle import champions
 from modelsat.bundle.champions import Champion
@@ -16,6 +20,7 @@ from modelsat.cluster.rollout import inference_service as service_of
 from modelsat.cluster.rollout.plan import Rollout, RolloutRules
 from modelsat.cluster.rollout.probing import ANY, ProbeAnswer, Probes
 from modelsat.cluster.rollout.promotion import Promoter
+from modelsat.cluster.rollout.traffic import TrafficWay, way
 from modelsat.errors import ConflictError, InputError, ServiceError, VerdictNo
 
 PROBES = Probes(tuple(f"question {i}" for i in range(60)), np.array([["right", "right"]] * 60, dtype=object))
@@ -28,10 +33,12 @@ class Killed(BaseException):
 class World:
     """One namespace with its records, alias and endpoint."""
 
-    def __init__(self, store: Path, mode: str = "Knative", seed: int = 0) -> None:
+    def __init__(self, store: Path, mode: str = "Knative", seed: int = 0, weights: bool = True) -> None:
+        """Make one; mode "canary" is Standard where the definition has `spec.canary`."""
         self.store = str(store)
         self.objects, self.versions = Objects(), Versions(seed)
-        self.kserve = Kserve(self.objects, self.versions, mode)
+        canary = mode == "canary"
+        self.kserve = Kserve(self.objects, self.versions, "Standard" if canary else mode, canary, weights)
         self.alias = ""
         self.lines: list[str] = []
         self.clock = 0.0
@@ -70,6 +77,7 @@ class World:
             and current.model == f"router/{name}" == self.alias
             and self.kserve.bundle() == f"b/{name}"
             and self.kserve.shares == {f"b/{name}": 100}
+            and not self.kserve.canaries
             and service_of.rollout(self.kserve.service) is None
             and service_of.epoch(self.kserve.service) == current.epoch
         )
@@ -79,7 +87,7 @@ def wanted(name: str, against: int) -> Rollout:
     return Rollout(f"run-{name}", against, f"b/{name}", name, f"router/{name}", "promoted")
 
 
-@pytest.fixture(params=["Knative", "Standard"])
+@pytest.fixture(params=["Knative", "Standard", "canary"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     found = World(tmp_path / "champions", request.param)
     found.promote("old", 0)
@@ -88,9 +96,9 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return found
 
 
-@pytest.fixture
-def split(tmp_path: Path) -> World:
-    found = World(tmp_path / "champions")
+@pytest.fixture(params=["Knative", "canary"])
+def split(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    found = World(tmp_path / "champions", request.param)
     found.promote("old", 0)
     found.lines.clear()
     return found
@@ -171,6 +179,135 @@ def test_a_bad_challenger_of_a_rolling_update_is_replaced_by_the_champion(tmp_pa
     assert world.agrees_on("old")
 
 
+def test_a_challenger_beside_stands_as_kserve_s_webhook_wants_it(tmp_path: Path) -> None:
+    """A name, its own bundle, one implementation and no scaling; the champion's predictor stays as it is."""
+    world = World(tmp_path, "canary")
+    world.promote("old", 0)
+    before = copy.deepcopy(world.kserve.service["spec"]["predictor"])
+
+    world.promoter()._begin(wanted("new", 1), PROBES)
+
+    (beside,) = world.kserve.canaries
+    assert world.kserve.service["spec"]["predictor"] == before
+    assert beside == {
+        "trafficPercent": 10,
+        "predictor": {
+            "name": "challenger",
+            "model": {"modelFormat": {"name": "modelsat"}, "args": ["--bundle", "b/new"]},
+        },
+    }
+    client = V1beta1CanarySpec(predictor=beside["predictor"], traffic_percent=beside["trafficPercent"])
+    assert client.traffic_percent == 10
+    assert set(beside["predictor"]) <= set(V1beta1PredictorSpec.attribute_map.values())
+
+
+def test_challenger_beside_keeps_all_traffic_until_the_champion_s_pods_are_replaced(tmp_path: Path) -> None:
+    world = World(tmp_path, "canary")
+    world.promote("old", 0)
+    seen: list[tuple[str, int]] = []
+
+    def note() -> None:
+        world.kserve.reconcile()
+        seen.extend((world.kserve.bundle(), one["trafficPercent"]) for one in world.kserve.canaries)
+
+    world.at_sleep = note
+    world.promote("new", 1)
+
+    assert list(dict.fromkeys(seen)) == [("b/old", 10), ("b/old", 50), ("b/new", 100)]
+    assert world.kserve.canaries == []
+
+
+def test_ingress_without_weights_is_named_by_who_answers(tmp_path: Path) -> None:
+    """KServe 0.20 starts the canary's pods and gives them no client."""
+    world = World(tmp_path, "canary", weights=False)
+    world.promote("old", 0)
+    world.lines.clear()
+
+    world.promote("new", 1)
+
+    assert any("none by the challenger, which KServe 0.20" in line for line in world.lines)
+    assert world.agrees_on("new")
+
+
+def test_bad_challenger_that_meets_no_client_is_found_all_the_same(tmp_path: Path) -> None:
+    world = World(tmp_path, "canary", weights=False)
+    world.promote("old", 0)
+    world.versions.choices["b/new"] = "wrong"
+
+    with pytest.raises(VerdictNo, match="wrong answers"):
+        world.promote("new", 1)
+
+    assert world.agrees_on("old")
+
+
+def test_canary_that_admission_refuses_is_a_rolling_update_and_says_why(tmp_path: Path) -> None:
+    world = World(tmp_path, "canary")
+    world.promote("old", 0)
+    world.lines.clear()
+
+    def refuse(body: dict[str, Any]) -> dict[str, Any]:
+        if "canary" in body["spec"]:
+            raise InputError("canary is only supported in Standard deployment mode")
+        return body
+
+    world.objects.admit = refuse
+    world.promote("new", 1)
+
+    assert "only supported in Standard" in world.lines[0]
+    assert "by a rolling update" in next(line for line in world.lines if "begins" in line)
+    assert world.agrees_on("new")
+
+
+def test_challenger_that_fails_at_100_percent_is_taken_away_and_the_champion_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path, "canary")
+    world.promote("old", 0)
+
+    def breaks_at_the_end() -> None:
+        if service_of.percent(world.kserve.service) == 100:
+            world.versions.errors["b/new"] = 1.0
+        world.kserve.reconcile()
+
+    world.at_sleep = breaks_at_the_end
+
+    with pytest.raises(VerdictNo, match="errors"):
+        world.promote("new", 1)
+
+    world.at_sleep = world.kserve.reconcile
+    assert world.agrees_on("old")
+
+
+def test_promotion_that_0_1_0_began_is_finished_by_its_deployment_mode(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.promote("old", 0)
+    world.promoter()._begin(wanted("new", 1), PROBES)
+    service = world.kserve.service
+    stored = json.loads(service["metadata"]["annotations"][service_of.ROLLOUT])
+    del stored["way"]
+    service["metadata"]["annotations"][service_of.ROLLOUT] = json.dumps(stored)
+
+    world.promoter().bring()
+
+    assert world.agrees_on("new")
+
+
+@pytest.mark.parametrize(
+    ("mode", "knows_canary", "expected"),
+    [
+        ("Knative", False, TrafficWay.KNATIVE),
+        ("Knative", True, TrafficWay.KNATIVE),
+        ("Serverless", True, TrafficWay.KNATIVE),
+        ("Standard", True, TrafficWay.CANARY),
+        ("Standard", False, TrafficWay.ROLLING),
+        ("RawDeployment", True, TrafficWay.ROLLING),
+        ("", True, TrafficWay.ROLLING),
+    ],
+)
+def test_way_of_sharing_traffic_follows_from_mode_and_definition(
+    mode: str, knows_canary: bool, expected: TrafficWay
+) -> None:
+    assert way(mode, knows_canary) is expected
+
+
 def test_of_twenty_equal_challengers_at_most_one_is_sent_back(tmp_path: Path) -> None:
     back = 0
     for seed in range(20):
@@ -239,7 +376,8 @@ def test_a_champion_that_does_not_come_back_is_said_and_gets_the_traffic_it_had(
     with pytest.raises(ServiceError, match="not ready again 900 s"):
         split.promote("new", 1)
 
-    assert service_of.percent(split.kserve.service) == 0
+    # Knative still pins the version before; a challenger beside is gone, and the champion's predictor never changed.
+    assert service_of.percent(split.kserve.service) == (None if split.kserve.revisions[-1] == "b/old" else 0)
 
 
 def test_a_promotion_taken_back_by_hand_ends_with_the_champion(split: World) -> None:
@@ -294,7 +432,7 @@ def kill_at(world: World, call: int, when: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("mode", ["Knative", "Standard"])
+@pytest.mark.parametrize("mode", ["Knative", "Standard", "canary"])
 def test_killed_at_any_call_the_reconciler_finishes_it_once(tmp_path: Path, mode: str, when: str) -> None:
     for call in range(30):
         world = World(tmp_path / str(call), mode)
@@ -386,9 +524,9 @@ def test_of_eight_promoters_one_wins_each_epoch(split: World) -> None:
     read, replace, reconcile = split.objects.read, split.objects.replace, split.kserve.reconcile
 
     def guarded(call: Callable[..., object]) -> Callable[..., object]:
-        def one(*arguments: object) -> object:
+        def one(*arguments: object, **more: object) -> object:
             with lock:
-                return call(*arguments)
+                return call(*arguments, **more)
 
         return one
 

@@ -39,8 +39,12 @@ class Objects(Protocol):
         """
         ...
 
-    def replace(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Replace an object, if it still has the resourceVersion of `body`.
+    def replace(self, body: dict[str, Any], dry_run: bool = False) -> dict[str, Any]:
+        """Replace an object, if it still has the resourceVersion of `body`, and return it as the server has it then.
+
+        Args:
+            body: The whole object.
+            dry_run: Let the server and its webhooks check and complete it, and change nothing.
 
         Raises:
             ConflictError: It was changed since it was read.
@@ -89,11 +93,12 @@ class Cluster:
         created: dict[str, Any] = self._call("create", name, self._api.create_namespaced_custom_object, body=body)
         return created
 
-    def replace(self, body: dict[str, Any]) -> dict[str, Any]:
+    def replace(self, body: dict[str, Any], dry_run: bool = False) -> dict[str, Any]:
         """Replace an object; see `Objects.replace`."""
         name = body["metadata"]["name"]
+        only = {"dry_run": "All"} if dry_run else {}
         new: dict[str, Any] = self._call(
-            "update", name, self._api.replace_namespaced_custom_object, name=name, body=body
+            "update", name, self._api.replace_namespaced_custom_object, name=name, body=body, **only
         )
         return new
 
@@ -174,6 +179,8 @@ def _naming_faults(what: str) -> Iterator[None]:
                     "log in again where KUBECONFIG says"
                 )
             ) from error
+        if error.status == 403 and "admission webhook" in said:
+            raise InputError(f"the Kubernetes API refuses to {what} ({said})") from error
         if error.status == 403:
             raise _RefusedError(
                 ServiceError(

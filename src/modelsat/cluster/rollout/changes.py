@@ -8,6 +8,7 @@ from typing import Any
 from modelsat.bundle.champions import Champion
 from modelsat.cluster.rollout import inference_service as service_of
 from modelsat.cluster.rollout.plan import PlannedStep, Rollout, StepAction
+from modelsat.cluster.rollout.traffic import TrafficWay
 
 
 def begun(service: Mapping[str, Any], wanted: Rollout, share: int, now: float) -> dict[str, Any]:
@@ -20,8 +21,11 @@ def begun(service: Mapping[str, Any], wanted: Rollout, share: int, now: float) -
         revision=service_of.newest_revision(service),
         before=tuple(words),
     )
-    bundle = service_of.serving(words, wanted.bundle_uri)
-    return service_of.changed(service, rollout, bundle, share if share < 100 else None)
+    share_or_all = share if share < 100 else None
+    if share < 100 and service_of.traffic_way(service, rollout) is TrafficWay.CANARY:
+        # The champion's predictor stays as it is: the challenger stands beside it.
+        return service_of.changed(service, rollout, None, share_or_all)
+    return service_of.changed(service, rollout, service_of.serving(words, wanted.bundle_uri), share_or_all)
 
 
 def after(
@@ -31,11 +35,16 @@ def after(
     words, share = service_of.arguments(service), service_of.percent(service)
     if rollout is None or step.do in (StepAction.SETTLE, StepAction.FOLLOW):
         return _settled(service, words, rollout, champion)
+    canary = service_of.traffic_way(service, rollout) is TrafficWay.CANARY
     if step.do is StepAction.RAISE:
-        return service_of.changed(service, replace(rollout, percent=step.percent, stage_since=now), None, step.percent)
+        raised = replace(rollout, percent=step.percent, stage_since=now)
+        # At 100 % the challenger beside has all traffic while the champion's pods are replaced by its own.
+        taken_over = service_of.serving(words, rollout.bundle_uri) if canary and step.percent == 100 else None
+        return service_of.changed(service, raised, taken_over, step.percent)
     if step.do is StepAction.GO_BACK:
-        # No traffic at once where KServe still pins the version before; at 100 % it no longer does.
-        share = 0 if share is not None and share < 100 else None
+        # No traffic at once where KServe still pins the version before; at 100 % it no longer does. A challenger that
+        # stands beside the champion is taken away.
+        share = 0 if share is not None and share < 100 and not canary else None
         return service_of.changed(service, replace(rollout, fault=step.why), None, share)
     if step.do is StepAction.RESTORE:
         words = list(rollout.before) if champion is None else service_of.serving(words, champion.bundle_uri)

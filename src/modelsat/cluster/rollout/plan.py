@@ -51,6 +51,7 @@ class Rollout:
         revision: Newest revision before what is served was last changed; readiness of another one counts.
         before: Arguments of the predictor before the start, for the way back where there is no champion.
         fault: Why it goes back; empty while it goes on.
+        way: How traffic is shared, a `traffic.TrafficWay`; empty in promotions of 0.1.0: then by the deployment mode.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class Rollout:
     revision: str = ""
     before: tuple[str, ...] = ()
     fault: str = ""
+    way: str = ""
 
 
 @dataclass(frozen=True)

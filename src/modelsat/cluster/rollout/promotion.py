@@ -7,7 +7,7 @@ process or the reconciler goes on from what stands on the InferenceService and i
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,16 @@ from modelsat.cluster.rollout import inference_service as service_of
 from modelsat.cluster.rollout.evidence import Pairs, judge
 from modelsat.cluster.rollout.plan import Observed, PlannedStep, Rollout, RolloutRules, StepAction
 from modelsat.cluster.rollout.probing import ProbeAnswer, Probes
+from modelsat.cluster.rollout.traffic import TrafficWay, way
 from modelsat.errors import ConflictError, InputError, ServiceError, VerdictNo
 
 PROBES_PER_CHECK = 80
 _ANSWERED = 0.8
+_SAID = {
+    TrafficWay.KNATIVE: "",
+    TrafficWay.CANARY: f", as KServe's canary {service_of.CHALLENGER!r}",
+    TrafficWay.ROLLING: ", by a rolling update, since this deployment mode cannot split traffic",
+}
 
 
 @dataclass(frozen=True)
@@ -130,21 +136,40 @@ class Promoter:
             if under_way is not None and under_way.run_id == wanted.run_id:
                 break
             self._require_free(wanted, champion, under_way, service)
-            split = service_of.splits(service)
+            try:
+                how = self._way(service, wanted) if champion is not None else service_of.traffic_way(service)
+            except ConflictError:
+                continue
+            begun, split = replace(wanted, way=how), how is not TrafficWay.ROLLING
             if before is None:
                 before = [] if split or champion is None else self._baseline(service, probes)
                 # The object may have changed while the champion was asked, so it is read again.
                 continue
             share = plan.first_share(split, champion, self.rules)
             try:
-                self.services.replace(changes.begun(service, wanted, share, self.now()))
+                self.services.replace(changes.begun(service, begun, share, self.now()))
             except ConflictError:
                 # Another promotion has begun, or a controller has updated the status, which also counts as a change.
                 continue
-            how = "" if split else ", by a rolling update, since this deployment mode cannot split traffic"
-            self.say(f"{wanted.model} begins with {share} % of the traffic{how}")
+            self.say(f"{wanted.model} begins with {share} % of the traffic{_SAID[how]}")
             return before
         return []
+
+    def _way(self, service: dict[str, Any], wanted: Rollout) -> TrafficWay:
+        """Return how traffic is shared; whether `spec.canary` is known the API server says in a dry run.
+
+        Its definition is not asked: a minimal one keeps every field, and KServe's webhook has rules of its own.
+        """
+        mode = service_of.deployment_mode(service)
+        if way(mode, knows_canary=True) is not TrafficWay.CANARY:
+            return way(mode, knows_canary=False)
+        tried = changes.begun(service, replace(wanted, way=TrafficWay.CANARY), self.rules.stages[0], self.now())
+        try:
+            known = service_of.has_challenger(self.services.replace(tried, dry_run=True))
+        except InputError as error:
+            self.say(f"spec.canary is not to be had here ({error})")
+            known = False
+        return way(mode, known)
 
     def _require_free(
         self, wanted: Rollout, champion: Champion | None, under_way: Rollout | None, service: dict[str, Any]
@@ -172,17 +197,16 @@ class Promoter:
         self, service: dict[str, Any], rollout: Rollout, champion: Champion, done: int, before: list[ProbeAnswer]
     ) -> Pairs:
         probes = probing.kept(self.store, rollout.run_id)
-        addresses = service_of.addresses(service)
-        beside = service_of.splits(service) and rollout.percent < 100
+        addresses = service_of.addresses(service, rollout)
+        beside = service_of.splits(service, rollout) and rollout.percent < 100
         if not addresses[1] or (beside and not addresses[0]):
             return Pairs()
         versions = probing.version(champion.bundle_digest), probing.version(rollout.bundle_digest)
         rows = np.arange(done, done + PROBES_PER_CHECK) % len(probes.prompts)
         pairs = probing.pairs(addresses, versions, probes, rows, before, self.ask)
         if beside:
-            self.say(
-                f"answers at the service's own address: {probing.counts(service_of.address(service), probes, self.ask)}"
-            )
+            counted = probing.counts(service_of.split_address(service, rollout), probes, self.ask)
+            self.say(f"answers at the service's own address: {counted}{_unsplit(counted, versions)}")
         return pairs
 
     def _seen(
@@ -190,7 +214,7 @@ class Promoter:
     ) -> Observed:
         needed = math.ceil(_ANSWERED * self.rules.checks * PROBES_PER_CHECK)
         return Observed(
-            splits=service_of.splits(service),
+            splits=service_of.splits(service, rollout),
             bundle=service_of.bundle(service),
             epoch=service_of.epoch(service),
             ready=service_of.ready(service, rollout),
@@ -231,6 +255,13 @@ class Promoter:
                 f"there is no InferenceService {self.name!r}; apply an overlay of infra/overlays, or name another"
             )
         return service
+
+
+def _unsplit(counted: dict[str, int], versions: tuple[str, str]) -> str:
+    """Return what it means that clients meet the champion alone; the spec says nothing of that."""
+    if counted.get(versions[0], 0) == 0 or versions[1] in counted:
+        return ""
+    return "; none by the challenger, which KServe 0.20, and any ingress but the Gateway API, give no share of clients"
 
 
 def _line(step: PlannedStep) -> str:
