@@ -80,8 +80,12 @@ def pods(manifest: Manifest) -> Iterator[tuple[str, Manifest]]:
     yield from walk(manifest, f"{manifest['kind']}/{manifest['metadata']['name']}")
 
 
-def contract_faults(manifest: Manifest) -> list[str]:
+def contract_faults(manifest: Manifest, given: Any = None) -> list[str]:
     """Return what the schema of a custom resource has against a manifest.
+
+    Args:
+        manifest: A custom resource.
+        given: The schema; None takes the one beside this checkout.
 
     Raises:
         LookupError: There is no schema of its kind.
@@ -90,9 +94,9 @@ def contract_faults(manifest: Manifest) -> list[str]:
 
     version = manifest["apiVersion"].replace("/", "_")
     path = CONTRACTS / f"{version}_{manifest['kind']}.json"
-    if not path.is_file():
+    if given is None and not path.is_file():
         raise LookupError(path.name)
-    schema = closed(json.loads(path.read_text(encoding="utf-8"))["schema"])
+    schema = closed(json.loads(path.read_text(encoding="utf-8"))["schema"] if given is None else given)
     bare = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata")}
     schema["properties"] = {key: value for key, value in schema["properties"].items() if key in (*bare, "status")}
     return [f"{list(fault.absolute_path)}: {fault.message[:200]}" for fault in OAS30Validator(schema).iter_errors(bare)]

@@ -30,7 +30,9 @@ from rendered import (
 )
 
 from modelsat.cluster import train_job
-from modelsat.cluster.rollout import inference_service
+from modelsat.cluster.rollout import changes, inference_service
+from modelsat.cluster.rollout.plan import Rollout
+from modelsat.cluster.rollout.traffic import TrafficWay
 from modelsat.settings import RetrainSettings, check
 
 VERSION = tomllib.loads((INFRA.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
@@ -101,6 +103,48 @@ def test_a_misspelt_field_of_a_custom_resource_would_be_found() -> None:
     service["spec"]["predictor"]["canaryTraffic"] = 10
 
     assert contract_faults(service)
+
+
+def kserve(version: str, kind: str) -> Any:
+    """Return the schema of a kind as a release of KServe defines it, cut to the fields that ours have."""
+    path = INFRA.parent / "tests" / "data" / "kserve_fields.json"
+    return json.loads(path.read_text(encoding="utf-8"))[version][kind]
+
+
+def promoted(overlay: str, traffic: TrafficWay) -> Manifest:
+    """Return an overlay's InferenceService as the first stage of a promotion leaves it."""
+    rollout = Rollout("run", 1, "s3://modelsat/bundles/1", "digest", "router/2", "promoted", way=traffic)
+    return changes.begun(find(overlay, "InferenceService", "router"), rollout, 10, 0.0)
+
+
+@each_overlay
+@pytest.mark.parametrize("version", ["0.18.0", "0.20.0"])
+def test_kserve_of_the_distribution_and_of_today_take_our_kinds(overlay: str, version: str) -> None:
+    """A field that one of them does not have fails here, so that a newer KServe is never needed unnoticed."""
+    custom = [one for one in render(overlay) if one["apiVersion"].startswith("serving.kserve.io")]
+
+    assert {one["kind"] for one in custom} == {"ServingRuntime", "InferenceService"}
+    assert [fault for one in custom for fault in contract_faults(one, kserve(version, one["kind"]))] == []
+
+
+@pytest.mark.parametrize(
+    ("overlay", "traffic", "version", "known"),
+    [
+        ("production", TrafficWay.KNATIVE, "0.18.0", True),
+        ("production", TrafficWay.KNATIVE, "0.20.0", True),
+        ("staging", TrafficWay.CANARY, "0.18.0", False),
+        ("staging", TrafficWay.CANARY, "0.20.0", True),
+    ],
+)
+def test_each_way_of_sharing_traffic_keeps_the_contract_of_the_releases_that_have_it(
+    overlay: str, traffic: TrafficWay, version: str, known: bool
+) -> None:
+    service = promoted(overlay, traffic)
+
+    assert inference_service.percent(service) == 10
+    assert (contract_faults(service, kserve(version, "InferenceService")) == []) is known
+    if known and CONTRACTS.is_dir():
+        assert contract_faults(service) == []
 
 
 @pytest.mark.parametrize("nodes", [0, 2])

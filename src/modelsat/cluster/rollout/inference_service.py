@@ -217,6 +217,8 @@ def _beside_champion(predictor: Mapping[str, Any], rollout: Rollout) -> dict[str
     """Return the challenger's predictor: the champion's with another bundle, a name and no scaling."""
     new = {key: copy.deepcopy(value) for key, value in predictor.items() if key not in _OF_STABLE}
     new["name"] = CHALLENGER
+    # The definition of KServe 0.20 wants a container's name here, which it does not want of the champion.
+    new["model"].setdefault("name", "kserve-container")
     new["model"]["args"] = serving(list(new["model"].get("args", [])), rollout.bundle_uri)
     return new
 
