@@ -48,8 +48,11 @@ def of_request(chat: ChatRequest) -> RequestNeeds:
     """Return what a chat completion needs, and what its `modelsat` object asks for beside."""
     asked, fields = chat.preferences, chat.forwarded
     parts = [part for message in chat.messages for part in _parts(message)]
-    kinds = [str(part.get("type")) for part in parts]
+    kinds = [_kind(part) for part in parts]
     modalities = {_READS[kind] for kind in kinds if kind in _READS}
+    # Models that speak are those that hear.
+    spoken = fields.get("modalities")
+    modalities |= {"audio"} if isinstance(spoken, list) and "audio" in spoken else set()
     tools = bool(fields.get("tools") or fields.get("functions")) and fields.get("tool_choice") != "none"
     # A model without tools does not read their calls and results either.
     tools = tools or any(one.get("tool_calls") or one.get("role") in ("tool", "function") for one in chat.messages)
@@ -133,7 +136,14 @@ def _long_enough(names: list[str], needs: RequestNeeds, facts: Mapping[str, Cand
 
 def _parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     content = message.get("content")
+    if isinstance(content, Mapping):
+        return [content]
     return [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    """Return what a part is, by its type or, where a client leaves that out, by what it holds."""
+    return str(part["type"]) if part.get("type") else next((name for name in part if name in _READS), "text")
 
 
 def _texts(messages: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -519,3 +519,41 @@ def test_free_variant_is_told() -> None:
     free = {**MODEL, "id": "openai/gpt-4o:free", "pricing": {"prompt": "0", "completion": "0"}}
 
     assert "a free variant answers few requests a day" in imported(MODEL, free).notes[0]
+
+
+def test_models_of_mistral_that_chat_are_taken_whatever_their_type() -> None:
+    chat = {"completion_chat": True, "function_calling": True, "vision": False}
+    listed = {
+        "object": "list",
+        "data": [
+            {"id": "mistral-small-2501", "type": "base", "capabilities": chat, "max_context_length": 32768},
+            {"id": "ft:mistral-small:mine", "type": "fine-tuned", "capabilities": chat, "max_context_length": 32768},
+            {"id": "mistral-embed", "type": "base", "capabilities": {"completion_chat": False}},
+        ],
+    }
+
+    imported = model_lists.read(listed, "https://api.mistral.ai/v1")
+
+    assert imported.candidates["candidate"].to_pylist() == ["mistral-small-2501", "ft:mistral-small:mine"]
+
+
+def test_vision_model_of_lm_studio_reads_images() -> None:
+    listed = {"data": [{"id": "qwen2-vl-7b", "object": "model", "type": "vlm", "max_context_length": 32768}]}
+
+    (row,) = model_lists.read(listed, "http://localhost:1234/v1").candidates.to_pylist()
+
+    assert row["modalities"] == ["image"]
+
+
+def test_price_of_a_provider_that_searches_in_every_call_is_unknown() -> None:
+    entry = {"mode": "chat", "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6}
+    search = {"search_context_cost_per_query": {"search_context_size_low": 0.005}}
+    prices = {
+        "perplexity/sonar": entry | search | {"litellm_provider": "perplexity"},
+        "gpt-4o": entry | search | {"litellm_provider": "openai"},
+    }
+
+    imported = litellm.read(prices, "http://host/v1")
+
+    assert [row["price_in"] for row in imported.candidates.to_pylist()] == [None, 1.0]
+    assert any("search in every call" in note for note in imported.notes)

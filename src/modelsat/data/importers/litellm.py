@@ -26,6 +26,8 @@ _MODALITIES = {
 }
 _TIER = re.compile(r"input_cost_per_token_above_(\w+?)_tokens")
 _PER_CALL = ("input_cost_per_request", "input_cost_per_query")
+_ALWAYS_SEARCH = ("perplexity",)
+"""Providers that charge `search_context_cost_per_query` whenever they answer, not only where a request asks for it."""
 _OTHER_UNITS = re.compile(r"(?:input|output)_cost_per_(character|second)")
 
 
@@ -93,6 +95,9 @@ def _prices(entry: Mapping[str, Any], remark: Callable[[str], None]) -> dict[str
     per_call = next((name for name in _PER_CALL if amount(entry.get(name))), None)
     if per_call:
         remark(f"it charges {amount(entry[per_call])} USD per call beside its tokens, so its price is left unknown")
+        return {"price_in": None, "price_out": None, "price_cached_in": None}
+    if entry.get("litellm_provider") in _ALWAYS_SEARCH and entry.get("search_context_cost_per_query"):
+        remark("it charges for a search in every call beside its tokens, so its price is left unknown")
         return {"price_in": None, "price_out": None, "price_cached_in": None}
     price_in, price_out = (per_million(entry.get(f"{side}_cost_per_token")) for side in ("input", "output"))
     units = sorted({unit[1] for name in entry if (unit := _OTHER_UNITS.fullmatch(name)) and amount(entry[name])})

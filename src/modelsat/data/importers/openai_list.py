@@ -135,6 +135,8 @@ def _candidate(
         others.append(root)
     is_local = str(model.get("owned_by")).lower() in _SERVERS
     sees = model.get("supports_image_input", capabilities.get("vision"))
+    # LM Studio's word for a model that sees.
+    sees = True if model.get("type") == "vlm" else sees
     return {
         **names(name, others),
         "released_at": None if is_local else day(model.get("created") or model.get("created_at")),
@@ -157,7 +159,8 @@ def _check_chat(name: str, model: Mapping[str, Any]) -> None:
     if model.get("deprecated") is True:
         raise LeftOutError(f"{name!r} is deprecated")
     kind, chat = model.get("type"), part(model, "capabilities").get("completion_chat", model.get("supports_chat"))
-    if isinstance(kind, str) and kind.lower() not in _CHAT_TYPES:
+    # Mistral's type is `base` or `fine-tuned`, of models that chat, too.
+    if isinstance(kind, str) and kind.lower() not in _CHAT_TYPES and chat is not True:
         raise LeftOutError(f"{name!r} answers no chat: its type is {kind!r}")
     if chat is False:
         raise LeftOutError(f"{name!r} answers no chat")
