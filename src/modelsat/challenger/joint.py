@@ -28,6 +28,7 @@ from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
 from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
 from modelsat.statistics import choose_calibration
+from modelsat.text import learned_core
 from modelsat.text.encoder import Encoder, load_language_model, thirds
 
 
@@ -114,8 +115,13 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
     """
     served = [made.bundle.names.index(name) for name in written.names]
     prompts = made.prompts
-    test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
-    learned = made.model_sat.success_probability(test.texts, StepProgress("scoring held-out prompts"))
+    test = prompts.parts[splits.TEST]
+    # Training read whole prompts; what is judged must be what is served, which reads their cores.
+    cores = made.fusion.encoder.cores(test.texts)
+    cut = [i for i, core in enumerate(cores) if core != test.texts[i]]
+    vectors = prompts.vectors[splits.TEST].copy()
+    vectors[cut] = made.fusion.encoder.encode([test.texts[i] for i in cut])
+    learned = made.model_sat.success_probability(cores, StepProgress("scoring held-out prompts"))
     fused = made.fusion.from_vectors(vectors)
     simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
     rows = {
@@ -192,7 +198,9 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     )
     anchors.vectors[into] = vectors[taken]
     anchors.zoo[into] = surface.filled(train.targets[taken])
-    return Fusion(instructions.names, Encoder(backbone, max_tokens, prompts.layers), fitted, anchors)
+    encoder = Encoder(backbone, max_tokens, prompts.layers)
+    encoder.core = learned_core.learn(encoder, train.texts)
+    return Fusion(instructions.names, encoder, fitted, anchors)
 
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from modelsat.errors import InputError
+from modelsat.text.core import Core, Segmented, segment_starts
 from modelsat.text.prompt_window import token_ids
 
 transformers_logging.set_verbosity_error()
@@ -86,12 +87,20 @@ class Encoder:
         max_tokens: Longer texts are cut in the middle (`prompt_window`), as Model-SAT cuts them.
         layers: Layers whose output states are taken, from 1, ascending; None takes the last one. Early layers carry
             more information about difficulty, the last one more about the topic.
+        core: Finds the core of a text, which is read in its place; None reads all of it.
     """
 
-    def __init__(self, folder: Path | str, max_tokens: int = 256, layers: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        max_tokens: int = 256,
+        layers: Sequence[int] | None = None,
+        core: Core | None = None,
+    ) -> None:
         self.folder = Path(folder)
         self.max_tokens = max_tokens
         self.layers = None if layers is None else tuple(layers)
+        self.core = core
         self.tokenizer = load_tokenizer(folder)
         self.model = load_language_model(folder)
 
@@ -105,17 +114,101 @@ class Encoder:
         return out[:, 0] if self.layers is None else out
 
     def passes(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
-        """Run texts of about one length together through the language model, until all are read."""
+        """Run texts of about one length together through the language model, until all are read.
+
+        A text that is read as its core runs through it a second time; all others run once.
+        """
         ids = token_ids(self.tokenizer, texts, self.max_tokens)
-        done = 0
+        segments = self._segments(texts, ids) if self.core is not None else {}
+        done, cores = 0, dict[int, str]()
+        for read in self._run(ids):
+            cut = {
+                int(i): self._core_of(texts[i], read, row, segments[i])
+                for row, i in enumerate(read.rows)
+                if i in segments
+            }
+            cores |= {i: core for i, core in cut.items() if core != texts[i]}
+            kept = np.asarray([int(i) not in cores for i in read.rows])
+            if kept.all():
+                yield read
+            elif kept.any():
+                chosen = torch.from_numpy(kept)
+                yield Pass(read.rows[kept], [state[chosen] for state in read.states], read.mask[chosen])
+            done += int(kept.sum())
+            if progress is not None:
+                progress(done, len(texts))
+        again = np.asarray(list(cores), dtype=np.int64)
+        for read in self._run(token_ids(self.tokenizer, list(cores.values()), self.max_tokens)):
+            yield Pass(again[read.rows], read.states, read.mask)
+            done += len(read.rows)
+            if progress is not None:
+                progress(done, len(texts))
+
+    def segmented(self, texts: Sequence[str]) -> list[Segmented]:
+        """Return the segments of texts, each with the mean states of its tokens; what the window cuts has none."""
+        ids = token_ids(self.tokenizer, texts, self.max_tokens)
+        segments = self._segments(texts, ids)
+        found: dict[int, Segmented] = {}
+        for read in self._run(ids):
+            found |= {
+                int(i): self._states(texts[i], read, row, segments.get(int(i))) for row, i in enumerate(read.rows)
+            }
+        return [found[i] for i in range(len(texts))]
+
+    def cores(self, texts: Sequence[str]) -> list[str]:
+        """Return what is read of each text."""
+        ids = token_ids(self.tokenizer, texts, self.max_tokens)
+        segments = self._segments(texts, ids) if self.core is not None else {}
+        found = list(texts)
+        few = list(segments)
+        for read in self._run([ids[i] for i in few]):
+            for row, i in enumerate(read.rows):
+                found[few[i]] = self._core_of(texts[few[i]], read, row, segments[few[i]])
+        return found
+
+    def _run(self, ids: Sequence[list[int]]) -> Iterator[Pass]:
         with torch.inference_mode():
             for rows in length_sorted_batches([len(row) for row in ids]):
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
                 states = self.model(**batch, output_hidden_states=True).hidden_states
                 yield Pass(rows, states, batch["attention_mask"])
-                done += len(rows)
-                if progress is not None:
-                    progress(done, len(texts))
+
+    def _segments(self, texts: Sequence[str], ids: Sequence[list[int]]) -> dict[int, np.ndarray]:
+        """Return each token's segment, -1 for special tokens, of texts of several segments that fit the window."""
+        several = [
+            i for i, text in enumerate(texts) if len(ids[i]) <= self.max_tokens and len(segment_starts(text)) > 1
+        ]
+        if not several:
+            return {}
+        read = self.tokenizer([texts[i] for i in several], verbose=False, return_offsets_mapping=True)
+        found = {}
+        for i, whole, offsets in zip(several, read["input_ids"], read["offset_mapping"], strict=True):
+            if whole == ids[i]:
+                begin, end = np.asarray(offsets).T
+                place = np.searchsorted(segment_starts(texts[i]), begin, side="right") - 1
+                found[i] = np.where(end > begin, place, -1)
+        return found
+
+    def _states(self, text: str, read: Pass, row: int, places: np.ndarray | None) -> Segmented:
+        starts = segment_starts(text) if places is not None else np.zeros(1, dtype=np.int64)
+        tokens = int(read.mask[row].sum())
+        placed = np.zeros(tokens, dtype=np.int64) if places is None else places
+        layers = self.layers or (len(read.states) - 1,)
+        states = torch.stack([read.states[layer][row, :tokens] for layer in layers], dim=1).float().numpy()
+        member = (placed[None, :] == np.arange(len(starts))[:, None]).astype(np.float32)
+        sums = np.tensordot(member, states, axes=1)
+        unit = sums / np.maximum(np.linalg.norm(sums, axis=2, keepdims=True), 1e-9)
+        return Segmented(starts, unit, member.sum(axis=1))
+
+    def _core_of(self, text: str, read: Pass, row: int, places: np.ndarray) -> str:
+        if self.core is None:
+            return text
+        segmented = self._states(text, read, row, places)
+        first, end = self.core.span(segmented)
+        if (first, end) == (0, len(segmented.starts)):
+            return text
+        bounds = [*segmented.starts.tolist(), len(text)]
+        return text[bounds[first] : bounds[end]].strip()
 
     def vectors(self, read: Pass) -> np.ndarray:
         """Return what `encode` returns of a pass, (n, layers, width)."""

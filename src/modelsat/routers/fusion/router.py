@@ -17,6 +17,7 @@ from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Prediction, Progress, Router
 from modelsat.text.backbone import copy_backbone
+from modelsat.text.core import Core
 from modelsat.text.encoder import Encoder
 
 _NUMBERS = ("sharpness", "zoo")
@@ -92,6 +93,8 @@ class Fusion(Router):
             "anchors.vectors": self.anchors.vectors.astype(np.float16),
             "anchors.zoo": self.anchors.zoo.astype(np.float32),
         }
+        if self.encoder.core is not None:
+            tensors |= {f"core.{name}": value for name, value in vars(self.encoder.core).items()}
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
         copy_backbone(self.encoder.folder, folder / "encoder")
         return {
@@ -108,7 +111,10 @@ class Fusion(Router):
         tensors.setdefault("surface.doubt", np.zeros(len(tensors["surface.means"]), dtype=np.float32))
         surface = Surface(**{name: tensors[f"surface.{name}"] for name in _TENSORS}, **settings["surface"])
         anchors = Anchors(tensors["anchors.vectors"].astype(np.float32), tensors["anchors.zoo"])
-        encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"])
+        # Older bundles read all of every prompt.
+        learned = {name.removeprefix("core."): value for name, value in tensors.items() if name.startswith("core.")}
+        core = Core(**learned) if learned else None
+        encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"], core)
         return cls(candidates, encoder, surface, anchors)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
