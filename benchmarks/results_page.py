@@ -28,6 +28,7 @@ import street_clothes
 import training_pairs
 import training_whole
 import transfer
+import wrappers
 import zoos
 
 from modelsat.io.atomic import write_json, write_text
@@ -43,6 +44,7 @@ SECTIONS = {
     "routereval": routereval_page.section,
     "packages": packages_page.section,
     "street_clothes": street_clothes.section,
+    "wrappers": wrappers.section,
     "long_context": long_context.section,
     "calibration": calibration.section,
     "ablations": ablations.section,

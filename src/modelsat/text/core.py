@@ -69,8 +69,7 @@ def segment_starts(text: str) -> np.ndarray:
 def heaviest(weights: np.ndarray) -> tuple[int, int]:
     """Return the run of largest sum as (first, after the last); it holds at least one number."""
     sums = np.concatenate([[0.0], np.cumsum(weights)])
-    runs = [
-        (sums[end] - sums[first], -first, end) for first in range(len(weights)) for end in range(first + 1, len(sums))
-    ]
-    _, first, end = max(runs)
-    return -first, end
+    runs = sums[None, 1:] - sums[:-1, None]
+    runs[np.tril_indices(len(weights), -1)] = -np.inf
+    first, last = np.unravel_index(int(np.argmax(runs)), runs.shape)
+    return int(first), int(last) + 1
