@@ -1,7 +1,7 @@
 """Scores of tidy tables: wide, a column per candidate, or long, a row per prompt and candidate."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -155,6 +155,12 @@ def _ids(sheet: TableSheet, log: ReadingLog) -> list[str | None]:
 
 def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: ReadingLog) -> list[str]:
     """Return the columns that are candidates; all others are named."""
+    # Each column is compared with all others, so their numbers are read once.
+    told = (
+        {}
+        if listed
+        else {one: [number(cell) for cell in cells] for one, cells in sheet.columns.items() if one != "prompt_id"}
+    )
     usable, ignored = [], {"prompt_id", *row_numbers(sheet)} - listed
     numbered = sorted(ignored - {"prompt_id"})
     if numbered:
@@ -179,7 +185,7 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
             if any(_is_percentage(cell) for cell in cells):
                 reason = f"column {name!r} holds percentages; {_PERCENTAGES}"
             log.reject(sheet.file.uri, reason, None, name, next(cell for cell in cells if not is_missing(cell)))
-        elif not listed and _is_mean_of_others(sheet, name):
+        elif not listed and _is_mean_of_others(told, name):
             log.note(f"column {name!r} of {sheet.file.uri!r} is the mean of the others in every row and no candidate")
         else:
             usable.append(name)
@@ -209,9 +215,8 @@ def _holds_no_number(cells: Iterable[object], scale: float) -> bool:
     return len(told) > 1 and all(number(cell) is None for cell in told)
 
 
-def _is_mean_of_others(sheet: TableSheet, name: str) -> bool:
+def _is_mean_of_others(told: Mapping[str, Sequence[float | None]], name: str) -> bool:
     """Say whether a column is computed from the others: their mean in every row, and not the same as one of them."""
-    told = {one: [number(cell) for cell in cells] for one, cells in sheet.columns.items() if one != "prompt_id"}
     others = [cells for one, cells in told.items() if one != name and any(cell is not None for cell in cells)]
     others = [cells for cells in others if all(cell is None or 0 <= cell <= 1 for cell in cells)]
     if len(others) < 2 or told[name] in others or len(told[name]) < 2:
