@@ -211,9 +211,53 @@ def test_model_that_does_not_exist_is_named(name: str, tmp_path: Path) -> None:
 
 def test_registry_is_asked_for_where_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(None)
 
     with pytest.raises(InputError, match=r"'models:/router@champion' needs a registry; set MLFLOW_TRACKING_URI"):
         mlflow_registry.download_bundle("models:/router@champion", tmp_path)
+
+
+@pytest.mark.usefixtures("registered")
+def test_registry_that_a_notebook_set_is_asked_where_the_environment_names_none(
+    mlflow_server: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(mlflow_server)
+
+    assert (mlflow_registry.download_bundle(f"models:/{name}@challenger", tmp_path) / "bundle.json").is_file()
+
+
+@pytest.mark.parametrize(("fault", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])
+def test_run_ends_as_what_ended_it(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient, fault: type[BaseException], status: str
+) -> None:
+    run = MlflowRun(mlflow_server, name, "run-1")
+
+    with pytest.raises(fault), run.ends_on_failure():
+        raise fault
+
+    assert client.get_run(run.id).info.status == status
+
+
+@pytest.mark.usefixtures("registered")
+def test_stored_model_brings_its_code_and_needs_only_what_is_on_an_index(name: str, tmp_path: Path) -> None:
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}@challenger", dst_path=str(tmp_path)))
+
+    needed = (folder / "requirements.txt").read_text(encoding="utf-8").split()
+    assert (folder / "code" / "modelsat" / "__init__.py").is_file()
+    assert not [line for line in needed if line.startswith("modelsat") or "+" in line or "==" not in line]
+    assert {"torch", "transformers", "pyarrow"} <= {line.partition("==")[0] for line in needed}
+
+
+def test_artifact_without_a_suffix_is_logged_under_a_name_that_mlflow_shows(
+    mlflow_server: str, name: str, client: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "report").write_text("<p>page</p>")
+    run = MlflowRun(mlflow_server, name, "run-1")
+
+    run.log_as(tmp_path / "report", "evaluation/evaluated.html")
+
+    assert [file.path for file in client.list_artifacts(run.id, "evaluation")] == ["evaluation/evaluated.html"]
 
 
 def test_model_that_is_no_router_is_refused(

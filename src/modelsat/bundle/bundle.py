@@ -168,6 +168,13 @@ def read(folder: Path, with_router: bool = True, uri: str = "") -> Bundle:
     )
 
 
+def kind(folder: Path) -> str:
+    """Return the kind of router in a bundle's folder, without loading it; a selection names what it selects from."""
+    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    inner = facts["settings"].get("kind") if facts["kind"] == "selection" else None
+    return f"selection of {inner}" if inner else str(facts["kind"])
+
+
 def verify(folder: Path, uri: str = "") -> str:
     """Check every file of a bundle against its manifest and return the bundle's digest.
 

@@ -7,7 +7,9 @@ mirror the champion record (`modelsat.bundle.champions`), since they have no com
 import contextlib
 import json
 import os
-import re
+import shutil
+import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
@@ -15,42 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import InputError, ServiceError
-from modelsat.io import mlflow_left_runs
+from modelsat.io import mlflow_left_runs, mlflow_server, stored_model
 from modelsat.io.mlflow_left_runs import RUN_KEY
+from modelsat.io.mlflow_server import naming_faults
 
 EPOCH = "modelsat.epoch"
 CHAMPION, CHALLENGER = "champion", "challenger"
-_VERSION = re.compile(r"\d+\.\d+[\w.]*")
-
-
-def check(tracking_uri: str) -> str:
-    """Check that the server responds, and return its version.
-
-    Raises:
-        ServiceError: It does not answer, refuses this host name, or is something else than MLflow.
-    """
-    if not tracking_uri.startswith(("http://", "https://")):
-        return "local store"
-    import requests
-
-    try:
-        answer = requests.get(f"{tracking_uri.rstrip('/')}/api/2.0/mlflow/experiments/get?experiment_id=0", timeout=10)
-        version = requests.get(f"{tracking_uri.rstrip('/')}/version", timeout=10).text
-    except requests.RequestException as error:
-        raise ServiceError(
-            f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); "
-            "start it or correct MLFLOW_TRACKING_URI"
-        ) from error
-    if answer.status_code in (401, 403):
-        raise ServiceError(
-            f"MLflow at {tracking_uri} refuses this client (HTTP {answer.status_code}); set "
-            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or add this host to the server's --allowed-hosts"
-        )
-    if answer.status_code >= 500:
-        raise ServiceError(f"MLflow at {tracking_uri} is broken (HTTP {answer.status_code}); see its own log")
-    if not _VERSION.fullmatch(version):
-        raise ServiceError(f"what answers at {tracking_uri} is not MLflow; correct MLFLOW_TRACKING_URI")
-    return version
+FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 
 class MlflowRun:
@@ -66,11 +39,11 @@ class MlflowRun:
     """
 
     def __init__(self, tracking_uri: str, experiment: str, key: str) -> None:
-        check(tracking_uri)
-        mlflow = _mlflow()
+        mlflow_server.check(tracking_uri)
+        mlflow = mlflow_server.library()
         self.tracking_uri, self.key = tracking_uri, key
         self.client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        with _naming_faults(tracking_uri):
+        with naming_faults(tracking_uri):
             existing = self.client.get_experiment_by_name(experiment)
             experiment_id = existing.experiment_id if existing else self.client.create_experiment(experiment)
             runs = self.client.search_runs([experiment_id], f"tags.`{RUN_KEY}` = '{key}'", max_results=1)
@@ -119,8 +92,8 @@ class MlflowRun:
             files: Files with the artifact folder they go to, "" for the top.
             dataset: Source URI and digest of the data behind the run.
         """
-        mlflow = _mlflow()
-        with _naming_faults(self.tracking_uri):
+        mlflow = mlflow_server.library()
+        with naming_faults(self.tracking_uri):
             entities = mlflow.entities
             self.client.log_batch(
                 self.id,
@@ -138,18 +111,36 @@ class MlflowRun:
                 described = entities.Dataset("scores", data_digest[:36], kind, json.dumps({"uri": source}))
                 self.client.log_inputs(self.id, [entities.DatasetInput(described, [])])
 
+    def log_as(self, path: Path, name: str) -> None:
+        """Log a file under a name with folder and suffix, by which MLflow shows it; KFP's artifacts have no suffix."""
+        with tempfile.TemporaryDirectory(prefix="modelsat-artifact-") as scratch, naming_faults(self.tracking_uri):
+            named = Path(scratch) / Path(name).name
+            shutil.copyfile(path, named)
+            self.client.log_artifact(self.id, str(named), str(Path(name).parent))
+
     def log_table(self, columns: Mapping[str, Sequence[Any]], name: str) -> None:
         """Log a table that MLflow's UI can filter, under a file name ending in .json; the same name replaces it."""
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
-        with _naming_faults(self.tracking_uri):
+        with naming_faults(self.tracking_uri):
             # MLflow's own log_table appends, which a second try must not.
             self.client.log_dict(self.id, {"columns": list(columns), "data": rows}, name)
             self.client.set_tag(self.id, "mlflow.loggedArtifacts", json.dumps([{"path": name, "type": "table"}]))
 
-    def finish(self, succeeded: bool = True) -> None:
-        """Mark the run as finished or failed."""
-        with _naming_faults(self.tracking_uri):
-            self.client.set_terminated(self.id, "FINISHED" if succeeded else "FAILED")
+    def finish(self, status: str = FINISHED) -> None:
+        """End the run with a status of MLflow: `FINISHED`, `FAILED` or `KILLED`."""
+        with naming_faults(self.tracking_uri):
+            self.client.set_terminated(self.id, status)
+
+    @contextlib.contextmanager
+    def ends_on_failure(self) -> Iterator[None]:
+        """End the run as failed, or killed if it is interrupted, where the body raises; the error stays the same."""
+        try:
+            yield
+        except BaseException as error:
+            # The step's own error is the one to report, even where MLflow is down as well.
+            with contextlib.suppress(ServiceError, InputError):
+                self.finish(FAILED if isinstance(error, Exception) else KILLED)
+            raise
 
     def register(self, bundle: Path, name: str, description: str, tags: Mapping[str, str]) -> str:
         """Log a bundle as a model and register it, once per run; it gets the alias `challenger`.
@@ -163,12 +154,13 @@ class MlflowRun:
         Returns:
             The version.
         """
-        with _naming_faults(self.tracking_uri):
+        with naming_faults(self.tracking_uri):
             version = self._registered(name)
             if version is None:
                 self._drop_unregistered()
                 version = self._log_model(bundle, name)
             self.client.update_model_version(name, version, description)
+            self.client.update_registered_model(name, description)
             for tag, value in {**tags, RUN_KEY: self.key}.items():
                 self.client.set_model_version_tag(name, version, tag, value)
             self.client.set_registered_model_alias(name, CHALLENGER, version)
@@ -185,7 +177,7 @@ class MlflowRun:
             self.client.delete_logged_model(left.model_id)
 
     def _log_model(self, bundle: Path, name: str) -> str:
-        mlflow = _mlflow()
+        mlflow = mlflow_server.library()
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.tracking_uri)
         with mlflow.start_run(run_id=self.id), warnings.catch_warnings():
@@ -194,8 +186,9 @@ class MlflowRun:
                 name="router",
                 python_model=str(resources.files("modelsat.bundle").joinpath("mlflow_model.py")),
                 artifacts={"bundle": str(bundle)},
-                signature=_signature(mlflow),
-                pip_requirements=["modelsat[torch]"],
+                signature=stored_model.signature(mlflow),
+                code_paths=[str(resources.files("modelsat"))],
+                pip_requirements=stored_model.requirements(),
                 registered_model_name=name,
             )
         return str(info.registered_model_version)
@@ -203,8 +196,8 @@ class MlflowRun:
 
 def mirrored_epoch(tracking_uri: str, name: str) -> int:
     """Return the epoch of the champion at which the alias `champion` points, 0 where there is none."""
-    mlflow = _mlflow()
-    with _naming_faults(tracking_uri):
+    mlflow = mlflow_server.library()
+    with naming_faults(tracking_uri):
         client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         try:
             tag = client.get_model_version_by_alias(name, CHAMPION).tags.get(EPOCH, "0")
@@ -217,16 +210,16 @@ def mirrored_epoch(tracking_uri: str, name: str) -> int:
 
 def mirror_champion(tracking_uri: str, name: str, version: str, epoch: int) -> None:
     """Point the alias `champion` at the version that the champion record names."""
-    with _naming_faults(tracking_uri):
-        client = _mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    with naming_faults(tracking_uri):
+        client = mlflow_server.library().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.set_model_version_tag(name, version, EPOCH, str(epoch))
         client.set_registered_model_alias(name, CHAMPION, version)
 
 
 def client(tracking_uri: str) -> Any:
     """Return an MLflow client of the server, which has given a sign of life."""
-    check(tracking_uri)
-    return _mlflow().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    mlflow_server.check(tracking_uri)
+    return mlflow_server.library().MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def download_bundle(uri: str, into: Path) -> Path:
@@ -236,11 +229,11 @@ def download_bundle(uri: str, into: Path) -> Path:
         InputError: There is no such model, version or alias.
         ServiceError: MLflow does not answer.
     """
-    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    tracking_uri = os.environ.get("MLFLOW_TRACKING_URI", "") or _set_in_python()
     if not tracking_uri:
-        raise InputError(f"{uri!r} needs a registry; set MLFLOW_TRACKING_URI")
-    mlflow = _mlflow()
-    with _naming_faults(tracking_uri):
+        raise InputError(f"{uri!r} needs a registry; set MLFLOW_TRACKING_URI or call mlflow.set_tracking_uri")
+    mlflow = mlflow_server.library()
+    with naming_faults(tracking_uri):
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
@@ -250,49 +243,13 @@ def download_bundle(uri: str, into: Path) -> Path:
     return manifests[0].parent
 
 
-def _signature(mlflow: Any) -> Any:
-    types = mlflow.types
-    return mlflow.models.ModelSignature(
-        inputs=types.Schema([types.ColSpec("string", "prompt")]),
-        outputs=types.Schema([types.ColSpec("string", "model"), types.ColSpec("double", "success_probability")]),
-        params=types.ParamSchema([types.ParamSpec("cost_weight", "double", 0.0)]),
-    )
-
-
-def _mlflow() -> Any:
-    # The defaults hang for four minutes where the server is down.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow
-        import mlflow.pyfunc
-    return mlflow
+def _set_in_python() -> str:
+    """Return the server that a notebook named with `mlflow.set_tracking_uri`; only then is mlflow imported already."""
+    mlflow = sys.modules.get("mlflow")
+    return str(mlflow.get_tracking_uri()) if mlflow is not None and mlflow.is_tracking_uri_set() else ""
 
 
 def _now() -> int:
     import time
 
     return int(time.time() * 1000)
-
-
-@contextlib.contextmanager
-def _naming_faults(tracking_uri: str) -> Iterator[None]:
-    mlflow = _mlflow()
-    import requests
-
-    try:
-        yield
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise InputError(f"MLflow at {tracking_uri} does not know what was asked for: {error.message}") from error
-        raise ServiceError(
-            f"MLflow at {tracking_uri} failed ({error.message.splitlines()[0][:200]}); check the server and run again"
-        ) from error
-    except requests.RequestException as error:
-        raise ServiceError(
-            f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); start it and run again"
-        ) from error

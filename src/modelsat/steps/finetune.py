@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from modelsat import __version__
 from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
@@ -81,9 +82,17 @@ def run_tracked(
     Raises:
         ModelsatError: Training failed.
     """
-    launch = launcher(placement)
-    trained = run(source, router, predictions, page, work_root, settings, tracking.live(), launch)
-    tracking.log(parameters=trained.parameters, metrics=trained.metrics, dataset=trained.dataset)
+    with tracking.ends_on_failure():
+        launch = launcher(placement)
+        trained = run(source, router, predictions, page, work_root, settings, tracking.live(), launch)
+        sources, data_digest = trained.dataset
+        tracking.log(
+            parameters=trained.parameters | {"recipe": settings.recipe, "data_digest": data_digest},
+            metrics=trained.metrics,
+            tags={"modelsat.sources": sources[:5000], "modelsat.version": __version__},
+            dataset=trained.dataset,
+        )
+        tracking.log_as(page, "training/trained.html")
     return trained
 
 

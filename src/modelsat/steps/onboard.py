@@ -12,7 +12,7 @@ from modelsat.cluster.rollout import deployed
 from modelsat.data import contracts
 from modelsat.data.collection import Collection
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
-from modelsat.io import mlflow_registry
+from modelsat.io import mlflow_server
 from modelsat.io.atomic import write_json
 from modelsat.onboarding import asked
 from modelsat.onboarding import change as changes
@@ -90,7 +90,7 @@ def place(candidate: str, action: str, catalogue: str, champion_store: str, trac
         InputError: There is no champion, no such candidate, or the change cannot be made.
         ServiceError: MLflow does not answer.
     """
-    mlflow_registry.check(tracking_uri)
+    mlflow_server.check(tracking_uri)
     order = orders.place(candidate, action, catalogue, champion_store)
     order.write(path)
     if order.done:

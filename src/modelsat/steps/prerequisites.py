@@ -10,7 +10,7 @@ from modelsat import settings
 from modelsat.bundle import champions
 from modelsat.cluster import training_plan
 from modelsat.errors import InputError, ModelsatError, ResourceError
-from modelsat.io import mlflow_registry, storage
+from modelsat.io import mlflow_server, storage
 from modelsat.io.atomic import write_text
 from modelsat.text.backbone import WEIGHTS
 
@@ -77,7 +77,7 @@ def check(
         ("settings", lambda: f"{len(settings.check(chosen))} within their bounds"),
         ("training", _training(chosen, work_root)),
         *((f"results at {source}", _source(source)) for source in sources),
-        (f"MLflow at {tracking_uri}", lambda: f"version {mlflow_registry.check(tracking_uri)}"),
+        (f"MLflow at {tracking_uri}", lambda: f"version {mlflow_server.check(tracking_uri)}"),
         (f"champion records at {champion_store}", _champion(champion_store)),
         (f"bundle store at {bundle_store}", lambda: f"{len(storage.names(bundle_store))} files at the top"),
         (f"disk at {work_root}", _disk(work_root)),

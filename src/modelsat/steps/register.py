@@ -9,9 +9,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from modelsat import __version__
 from modelsat.bundle import bundle
+from modelsat.evaluation.table import BEST_SINGLE
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import mlflow_registry
+from modelsat.steps import model_card
+from modelsat.steps.model_card import CardFacts
 
 _TAG_CHARACTERS = 5000
 """Longest value that MLflow takes everywhere."""
@@ -63,28 +67,34 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
     made = bundle.read(folder, with_router=False)
     uri = bundle.publish(folder, where.bundle_store)
     run = mlflow_registry.MlflowRun(where.tracking_uri, where.experiment, run_key)
-    run.log(
-        metrics=result["metrics"],
-        tags={
+    with run.ends_on_failure():
+        run.log(
+            metrics=result["metrics"],
+            tags={
+                "verdict": verdict,
+                "mlflow.note.content": sentence,
+                "modelsat.bundle_digest": made.digest,
+                "modelsat.data_digest": made.lineage["data_digest"],
+                "modelsat.sources": ", ".join(made.lineage["sources"])[:_TAG_CHARACTERS],
+                "modelsat.version": __version__,
+                **_pool_tags(result),
+            },
+        )
+        run.log_as(files.report, "evaluation/evaluated.html")
+        run.log_as(files.result, "evaluation/result.json")
+        run.log_table(pq.read_table(files.decisions).to_pydict(), "routing_decisions.json")
+        tags = {
             "verdict": verdict,
-            "mlflow.note.content": sentence,
-            "modelsat.bundle_digest": made.digest,
-            **_pool_tags(result),
-        },
-        files=[(files.report, "evaluation"), (files.result, "evaluation")],
-    )
-    run.log_table(pq.read_table(files.decisions).to_pydict(), "routing_decisions.json")
-    tags = {
-        "verdict": verdict,
-        "bundle_digest": made.digest,
-        "bundle_uri": uri,
-        "data_digest": made.lineage["data_digest"],
-        # Whoever asks what a version changed finds parent, candidate, test and answers without opening it.
-        **{f"onboarding_{name}": value for name, value in made.lineage.get("onboarding", {}).items()},
-    }
-    card = model_card(made, sentence, result)
-    version = run.register(folder, where.model_name, card, tags)
-    run.finish()
+            "bundle_digest": made.digest,
+            "bundle_uri": uri,
+            "data_digest": made.lineage["data_digest"],
+            # Whoever asks what a version changed finds parent, candidate, test and answers without opening it.
+            **{f"onboarding_{name}": value for name, value in made.lineage.get("onboarding", {}).items()},
+        }
+        served = BEST_SINGLE if verdict == GateOutcome.DO_NOT_ROUTE else result["challenger"]
+        card = model_card.markdown(made, CardFacts(bundle.kind(folder), uri, where.model_name, served), result)
+        version = run.register(folder, where.model_name, card, tags)
+        run.finish()
     link = f"{where.tracking_uri.rstrip('/')}/#/models/{where.model_name}/versions/{version}"
     page = (
         f"**{where.model_name} version {version}** ({verdict})\n\n{sentence}\n\n- [MLflow]({link})\n- bundle `{uri}`\n"
@@ -106,28 +116,3 @@ def _fitting(entries: list[str]) -> str:
     """Join entries as far as a tag of MLflow holds them."""
     kept = list(accumulate(entries, lambda text, entry: f"{text}; {entry}"))
     return next(text for text in reversed(kept) if len(text) <= _TAG_CHARACTERS or text is kept[0])[:_TAG_CHARACTERS]
-
-
-def model_card(made: bundle.Bundle, sentence: str, result: dict[str, object]) -> str:
-    """Return the model card: what it routes, on what it was trained, how well, its limits and how to load it."""
-    metrics: dict[str, float] = result["metrics"]  # type: ignore[assignment]
-    lineage = made.lineage
-    rows = "\n".join(f"| {name.replace('_', ' ')} | {value:,.4f} |" for name, value in sorted(metrics.items()))
-    return f"""# Router between {len(made.names)} candidates
-
-{sentence}
-
-- Kind: `{made.router.kind}`, bundle `{made.digest}`
-- Data: {", ".join(lineage["sources"])}, digest `{lineage["data_digest"]}`
-- Aptitude test: {lineage["aptitude_test"]}
-- Candidates: {", ".join(made.names)}
-- Withheld: {", ".join(lineage.get("withheld", {})) or "none"}
-
-| held-out metric | value |
-|---|---|
-{rows}
-
-Limits: figures hold for prompts like those of the data above; scores are single answers, so part of every gap is luck.
-
-Load it with `mlflow.pyfunc.load_model("models:/NAME@champion")`, or serve it with `modelsat serve --bundle URI`.
-"""
