@@ -4,7 +4,8 @@ A request is cut into slices, of which the first is due within the deadline, the
 what is due first is read first, so that a single prompt never waits for the whole of somebody's thousand and nobody
 waits forever. Slices of about one length are read together. Who would have to wait longer than half the deadline is
 refused at once; who has waited for nearly all of it before anything was read is dropped: under overload the router
-reads only what somebody still waits for. A request that was begun is finished.
+reads only what somebody still waits for. A request that was begun is finished. How long a prompt takes is the median of
+the last batches, so that one slow batch refuses nobody.
 """
 
 import asyncio
@@ -12,9 +13,11 @@ import heapq
 import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -28,6 +31,7 @@ _MOST_WAITING = 8192
 _ADMITTED_SHARE, _KEPT_SHARE = 0.5, 0.9
 _SHORT_CHARACTERS = 400
 _MOST_TIMES_LONGER = 2.0
+_BATCHES = 15
 
 
 @dataclass
@@ -63,7 +67,7 @@ class MicroBatches:
         self._tickets = itertools.count()
         self._waiting = 0
         self._reading = 0
-        self._seconds_per_prompt = 0.0
+        self._seconds = deque[float](maxlen=_BATCHES)
         self._worker: asyncio.Task[None] | None = None
 
     async def reading(self, bundle: Bundle, texts: list[str]) -> Prediction:
@@ -87,7 +91,7 @@ class MicroBatches:
     def _admit(self, prompts: int) -> None:
         due = time.monotonic() + self._deadline_seconds
         ahead = self._reading + sum(len(one.texts) for before, _, one in self._heap if before <= due)
-        wait = ahead * self._seconds_per_prompt
+        wait = ahead * (median(self._seconds) if self._seconds else 0.0)
         full = self._waiting and self._waiting + prompts > _MOST_WAITING
         if full or wait > _ADMITTED_SHARE * self._deadline_seconds:
             raise _full(wait)
@@ -117,7 +121,7 @@ class MicroBatches:
                 for one in batch:
                     _settle(one, error)
             else:
-                self._learn((time.monotonic() - began) / len(texts))
+                self._seconds.append((time.monotonic() - began) / len(texts))
                 start = 0
                 for one in batch:
                     _settle(one, _part(told, slice(start, start + len(one.texts))))
@@ -146,10 +150,6 @@ class MicroBatches:
         for entry in later:
             heapq.heappush(self._heap, entry)
         return batch
-
-    def _learn(self, seconds: float) -> None:
-        known = self._seconds_per_prompt
-        self._seconds_per_prompt = seconds if not known else 0.9 * known + 0.1 * seconds
 
 
 def _starts(texts: list[str]) -> range:

@@ -110,10 +110,10 @@ class Predictor(Model):  # type: ignore[misc]
         if bundle is None:
             raise ModelNotReady(self.name)
         texts, preferences = question.texts, question.preferences
-        _refusing(routing.check, bundle, texts, preferences)
-        _require_room(len(texts), len(bundle.names), preferences)
-        reading = await self._read(bundle, texts)
         is_long = len(texts) * len(bundle.names) > _MOST_AT_ONCE
+        _require_room(len(texts), len(bundle.names), preferences)
+        await off_loop.called(is_long, _refusing, routing.check, bundle, texts, preferences)
+        reading = await self._read(bundle, texts)
         ranking = await off_loop.called(is_long, _refusing, routing.rank, bundle, texts, reading, preferences)
         explained = await self._off_the_loop(_why, bundle, question, reading) if explain else []
         self.telemetry.decided(ranking)

@@ -94,7 +94,7 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
     slow = Slow()
 
     async def scenario(batches: MicroBatches) -> Refused:
-        batches._learn(1.0)
+        batches._seconds.append(1.0)
         asked = asyncio.create_task(batches.reading(slow, ["first"]))
         await until(lambda: slow.batches)
         with pytest.raises(Refused) as refused:
@@ -180,3 +180,19 @@ def test_queue_is_bounded_whatever_a_prompt_takes() -> None:
         await asyncio.gather(*asked)
 
     run(scenario, deadline_seconds=60.0)
+
+
+def test_one_slow_batch_does_not_make_the_queue_look_long() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        batches._seconds.extend([0.001] * 5 + [60.0])
+        asked = asyncio.create_task(batches.reading(slow, ["first"]))
+        await until(lambda: slow.batches)
+        others = [asyncio.create_task(batches.reading(slow, ["second"])) for _ in range(8)]
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        await asyncio.gather(asked, *others)
+
+    run(scenario, deadline_seconds=60.0)
+    assert len(slow.batches) == 2

@@ -1,10 +1,18 @@
 """Of a long prompt the beginning and the end are read, of a document the question behind it."""
 
+import re
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat.text.prompt_window import last_part, token_ids, window
+from modelsat.text import prompt_window
+from modelsat.text.backbone import default_backbone
+from modelsat.text.encoder import load_tokenizer
+from modelsat.text.prompt_window import DOCUMENT, LEAST_QUESTION, last_part, shortened, token_ids, truncated, window
+
+WORDPIECE = load_tokenizer(default_backbone())
 
 
 @pytest.mark.parametrize(
@@ -83,3 +91,88 @@ def test_company_in_a_batch_changes_nothing() -> None:
     texts = [QUESTION, "word " * 500, "A paragraph.\n\n" * 100 + QUESTION, "short"]
 
     assert token_ids(Words(), texts, 40) == [read(text) for text in texts]
+
+
+# Words, figures, Chinese, punctuation and gaps, of which any three hundred hold more than 64 tokens a thousand letters.
+pieces = st.sampled_from(
+    [
+        "the ",
+        "instructions ",
+        "12,345.67 ",
+        "na\u00efve ",
+        "\u65e5\u672c\u8a9e",
+        "def f(x): ",
+        "\n",
+        "\n\n",
+        "\n  \n",
+        "\nA. ",
+        "\n(B) ",
+    ]
+)
+long_texts = st.lists(st.lists(pieces, max_size=12).map("".join), min_size=1, max_size=6).flatmap(
+    lambda blocks: st.lists(st.sampled_from(blocks), max_size=120).map("".join)
+)
+
+
+def read_whole(tokenizer: Any, text: str, max_tokens: int) -> list[int]:
+    """Tokenise the whole text and cut afterwards."""
+    ids = tokenizer([text], verbose=False)["input_ids"][0]
+    for division in (prompt_window._PARAGRAPH, prompt_window._LINE):
+        if len(ids) > DOCUMENT * max_tokens:
+            ids = tokenizer([searched_whole(text, division)], verbose=False)["input_ids"][0]
+    return window(ids, max_tokens)
+
+
+def searched_whole(text: str, division: re.Pattern[str]) -> str:
+    starts = [0, *(gap.end() for gap in division.finditer(text))]
+    last = next((text[start:] for start in reversed(starts) if len(text) - start >= LEAST_QUESTION), text)
+    return prompt_window._LABEL.sub("", last)
+
+
+@settings(deadline=None)
+@given(long_texts)
+def test_text_that_is_shortened_first_gives_the_tokens_of_the_whole_text(text: str) -> None:
+    """A window of 8 tokens reads at most 512 characters."""
+    assert token_ids(WORDPIECE, [text], 8) == [read_whole(WORDPIECE, text, 8)]
+
+
+def test_long_prose_code_and_lists_give_the_tokens_of_the_whole_text() -> None:
+    prose = "The router reads the beginning and the end, and it costs nothing more. " * 400
+    code = "def total(values):\n    for value in values:\n        yield value  # 1,024\n" * 400
+    row = '  {"prompt": "Which?", "choices": ["a", "b"], "score": 0.25},\n' * 400
+    texts = [
+        prose,
+        code,
+        row,
+        "\u65e5\u672c\u8a9e\u306e\u6587\u7ae0\u3002" * 4000,
+        prose + "\n\n" + QUESTION,
+        code + "\n\n" + prose,
+    ]
+
+    assert all(len(text) > 20_000 for text in texts)
+    assert token_ids(WORDPIECE, texts, 256) == [read_whole(WORDPIECE, text, 256) for text in texts]
+    assert truncated(WORDPIECE, [*texts, QUESTION], 256).tolist() == [True] * 6 + [False]
+
+
+@given(long_texts, st.integers(1, 40))
+def test_last_part_is_that_of_a_search_through_the_whole_text(text: str, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompt_window, "_BLOCK", block)
+        for division in (prompt_window._PARAGRAPH, prompt_window._LINE):
+            assert last_part(text, division) == searched_whole(text, division)
+
+
+def test_tokenizer_is_never_given_more_than_four_windows_of_characters() -> None:
+    given_to_it: list[int] = []
+
+    class Counting(Words):
+        def __call__(self, texts: list[str], **options: object) -> dict[str, list[list[str]]]:
+            given_to_it.extend(map(len, texts))
+            return super().__call__(texts, **options)
+
+    texts = ["word " * 800_000, "word\n\n" * 600_000, "x" * 4_000_000]
+    token_ids(Counting(), texts, 40)
+
+    assert max(given_to_it) == 16 * 4 * 40
+    assert truncated(Counting(), texts, 40).all()
+    assert shortened("short", 40) == "short"

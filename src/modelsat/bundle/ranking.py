@@ -106,7 +106,7 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
     """Refuse a request before anything is read.
 
     Raises:
-        InputError: There is no prompt, one is empty, or a candidate is unknown.
+        InputError: There is no prompt, one is empty, a candidate is unknown, or none is allowed for a prompt.
     """
     if not texts:
         raise InputError("the request holds no prompt; send at least one")
@@ -122,6 +122,8 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
         if unknown or not preferences.candidates:
             known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
             raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
+    size = tokens_in(texts)
+    eligible(bundle.pool, size, bundle.pool.cost(size), preferences)
 
 
 def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:

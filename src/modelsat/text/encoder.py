@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from modelsat.errors import InputError
 from modelsat.text.core import Core, Segmented, segment_starts
+from modelsat.text import prompt_window
 from modelsat.text.prompt_window import token_ids
 
 transformers_logging.set_verbosity_error()
@@ -218,8 +219,7 @@ class Encoder:
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Return which texts are longer than the window, as a boolean array (texts,)."""
-        ids = self.tokenizer(list(texts), verbose=False)["input_ids"]
-        return np.asarray([len(row) > self.max_tokens for row in ids], dtype=bool)
+        return prompt_window.truncated(self.tokenizer, texts, self.max_tokens)
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

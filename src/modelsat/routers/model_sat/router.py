@@ -15,6 +15,7 @@ from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
+from modelsat.text import prompt_window
 from modelsat.text.backbone import WEIGHTS, copy_backbone
 from modelsat.text.encoder import Pass, length_sorted_batches, load_language_model, load_tokenizer
 from modelsat.text.prompt_window import token_ids
@@ -107,8 +108,7 @@ class ModelSat(Router):
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the router reads."""
-        ids = self.tokenizer(list(texts))["input_ids"]
-        return np.asarray([len(row) > self.max_tokens for row in ids], dtype=bool)
+        return prompt_window.truncated(self.tokenizer, texts, self.max_tokens)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write the language model as a backbone folder, and what is ours beside it."""

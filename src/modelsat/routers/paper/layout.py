@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from modelsat.errors import InputError
-from modelsat.text.prompt_window import window
+from modelsat.text.prompt_window import shortened, window
 from modelsat.text.rendering import INQUIRY, render_card
 
 SLOT = 1
@@ -82,7 +82,8 @@ class Layout:
 
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids read of each prompt."""
-        return [window(self._ids(text), self.reading.max_tokens) for text in texts]
+        most = self.reading.max_tokens
+        return [window(self._ids(shortened(text, most)), most) for text in texts]
 
     def slot(self) -> list[int]:
         """Return the placeholder of a soft vector: one token whose embedding is not used."""

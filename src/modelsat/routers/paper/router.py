@@ -16,6 +16,7 @@ from modelsat.routers.paper.layout import Layout, PaperTokens
 from modelsat.routers.paper.network import PaperNetwork, rebuild, rounded
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
+from modelsat.text import prompt_window
 from modelsat.text.backbone import copy_backbone
 from modelsat.text.encoder import length_sorted_batches, load_tokenizer
 from modelsat.text.rendering import render_card_line
@@ -102,8 +103,8 @@ class ModelSatPaper(Router):
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the router reads."""
-        ids = self.layout.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-        return np.asarray([len(row) > self.layout.reading.max_tokens for row in ids], dtype=bool)
+        most = self.layout.reading.max_tokens
+        return prompt_window.truncated(self.layout.tokenizer, texts, most, add_special_tokens=False)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write all weights, and configuration and tokenizer of the backbones."""
