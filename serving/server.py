@@ -73,8 +73,8 @@ def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> 
     known = tokens.known(os.environ.get(tokens.ENDPOINT, ""), settings.clients)
     for port in filter(None, (settings.port, settings.grpc_port)):
         _require_free(settings.host, port)
-    # oneDNN reads this once, before the first layer runs. By default it keeps 1,024 compiled shapes of batches, hundreds
-    # of megabytes of which most are never used again.
+    # oneDNN reads this once, before the first layer runs. By default it keeps 1,024 compiled shapes of batches
+    # (hundreds of megabytes), most of which are never used again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))
     torch.set_num_threads(settings.threads)
     _quiet_logs()

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from modelsat.errors import InputError
+from modelsat.text import prompt_window
 from modelsat.text.backbone import default_backbone
 from modelsat.text.encoder import Encoder, thirds
 
@@ -88,3 +89,23 @@ def test_texts_that_are_cut_are_told(encoder: Encoder) -> None:
 def test_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no"):
         Encoder(tmp_path)
+
+
+def test_text_that_is_cut_before_it_is_tokenised_is_never_tokenised_whole(encoder: Encoder) -> None:
+    """Looking for the segments of a prompt must not undo the bound on its characters."""
+    seen: list[int] = []
+    tokenizer = encoder.tokenizer
+
+    class Recording:
+        def __call__(self, texts: list[str], **options: object) -> object:
+            seen.extend(map(len, texts))
+            return tokenizer(texts, **options)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(tokenizer, name)
+
+    encoder.tokenizer = Recording()
+    most = prompt_window.most_characters(encoder.max_tokens)
+    encoder.segmented(["One sentence. " * most, "Short. Two sentences."])
+
+    assert max(seen) <= most

@@ -17,8 +17,8 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from modelsat.errors import InputError
-from modelsat.text.core import Core, Segmented, segment_starts
 from modelsat.text import prompt_window
+from modelsat.text.core import Core, Segmented, segment_starts
 from modelsat.text.prompt_window import token_ids
 
 transformers_logging.set_verbosity_error()
@@ -176,9 +176,9 @@ class Encoder:
 
     def _segments(self, texts: Sequence[str], ids: Sequence[list[int]]) -> dict[int, np.ndarray]:
         """Return each token's segment, -1 for special tokens, of texts of several segments that fit the window."""
-        several = [
-            i for i, text in enumerate(texts) if len(ids[i]) <= self.max_tokens and len(segment_starts(text)) > 1
-        ]
+        # A text that is shortened before it is tokenised does not fit, and must not be tokenised whole here.
+        most = prompt_window.most_characters(self.max_tokens)
+        several = [i for i, text in enumerate(texts) if len(text) <= most and len(segment_starts(text)) > 1]
         if not several:
             return {}
         read = self.tokenizer([texts[i] for i in several], verbose=False, return_offsets_mapping=True)

@@ -57,7 +57,7 @@ def truncated(tokenizer: Any, texts: Sequence[str], max_tokens: int, **options: 
         max_tokens: As of `token_ids`.
         options: Of the tokenizer.
     """
-    long = [len(text) > _most_characters(max_tokens) for text in texts]
+    long = [len(text) > most_characters(max_tokens) for text in texts]
     short = [text for text, is_long in zip(texts, long, strict=True) if not is_long]
     lengths = map(len, tokenizer(short, verbose=False, **options)["input_ids"] if short else [])
     return np.asarray([is_long or next(lengths) > max_tokens for is_long in long], dtype=bool)
@@ -69,7 +69,7 @@ def shortened(text: str, max_tokens: int) -> str:
     What is left has enough tokens for the window and to be recognised as a document: four windows of 16 characters
     per token.
     """
-    most = _most_characters(max_tokens)
+    most = most_characters(max_tokens)
     return text if len(text) <= most else text[: most // 2] + text[-(most // 2) :]
 
 
@@ -89,7 +89,8 @@ def _tokenised(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> list[li
     return ids
 
 
-def _most_characters(max_tokens: int) -> int:
+def most_characters(max_tokens: int) -> int:
+    """Return the length in characters up to which a text is tokenised whole."""
     return CHARACTERS_PER_TOKEN * DOCUMENT * max_tokens
 
 
