@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ModelsatError,
         ResourceError,
         ServiceError,
+        UnsetVariable,
         ValidationFailed,
         VerdictNo,
     )
@@ -41,6 +42,7 @@ __all__ = [
     "ResourceError",
     "RoutedPrompts",
     "ServiceError",
+    "UnsetVariable",
     "ValidationFailed",
     "VerdictNo",
     "__version__",

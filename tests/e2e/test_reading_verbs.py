@@ -64,6 +64,8 @@ COMMANDS: dict[str, Callable[[Place], list[str]]] = {
     ],
 }
 ELSEWHERE = {
+    "champions": "tests/e2e/test_champions_verbs.py, which promotes some",
+    "releases": "tests/e2e/test_releases_verb.py, which announces some",
     "feedback check": "tests/unit/test_feedback_reader.py, which makes a log",
     "rollback": "needs a champion before the present one; prints as reconcile does",
 }

@@ -210,7 +210,8 @@ def test_fetched_router_leaves_no_files_and_still_answers(
 
     fetched = modelsat.load(uri)
 
-    assert list(scratch.iterdir()) == []
+    # Torch keeps a folder of its own there where it is imported by this test first.
+    assert [path for path in scratch.iterdir() if not path.name.startswith("torchinductor")] == []
     assert fetched.digest == "158ecc851dbe7e43df758321456ef224"
     assert fetched.route("What is 80 + 90?").model == ["adder"]
     assert fetched.explain("What is 80 + 90?").questions
