@@ -34,7 +34,12 @@ def load_language_model(folder: Path | str) -> nn.Module:
         InputError: The folder holds no model.
     """
     try:
-        options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32, "use_safetensors": True}
+        options: dict[str, Any] = {
+            "local_files_only": True,
+            "trust_remote_code": False,
+            "dtype": torch.float32,
+            "use_safetensors": True,
+        }
         model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
     except OSError as error:
         fault = str(error).splitlines()[0]
@@ -47,7 +52,7 @@ def load_language_model(folder: Path | str) -> nn.Module:
 def load_tokenizer(folder: Path | str) -> Any:
     """Load the tokenizer of a backbone from its folder."""
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         fault = str(error).splitlines()[0]
         raise InputError(f"backbone {str(folder)!r} holds no tokenizer ({fault}); copy its files again") from error

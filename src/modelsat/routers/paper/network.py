@@ -100,7 +100,9 @@ class PaperNetwork(nn.Module):
 
 def is_causal(folder: Path) -> bool:
     """Say whether a backbone's language model predicts the next token and so has a vocabulary head of use here."""
-    architectures = AutoConfig.from_pretrained(str(folder), local_files_only=True).architectures or []
+    architectures = (
+        AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False).architectures or []
+    )
     return any(name.endswith("ForCausalLM") for name in architectures)
 
 
@@ -118,7 +120,12 @@ def start(language_model: Path, encoder: Path | None, tokenizer: Any) -> PaperNe
     read = None if encoder is None else load_language_model(encoder)
     if not is_causal(language_model):
         return PaperNetwork(load_language_model(language_model), read, None)
-    options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32, "use_safetensors": True}
+    options: dict[str, Any] = {
+        "local_files_only": True,
+        "trust_remote_code": False,
+        "dtype": torch.float32,
+        "use_safetensors": True,
+    }
     try:
         model = AutoModelForCausalLM.from_pretrained(str(language_model), **options)
     except OSError as error:
@@ -186,6 +193,6 @@ def check_lengths(network: PaperNetwork, layout: Layout) -> None:
 
 
 def _bare(folder: Path) -> Any:
-    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     options = {} if is_causal(folder) else {"add_pooling_layer": False}
-    return AutoModel.from_config(config, dtype=torch.float32, **options)
+    return AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False, **options)
