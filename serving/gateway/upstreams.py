@@ -62,7 +62,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         # A parser quotes the line at fault, and somebody may have written a key into it.
         raise InputError(f"upstreams {str(path)!r} are not readable ({type(error).__name__}); correct them") from None
     rows = content.get("upstreams") if isinstance(content, dict) else None

@@ -36,7 +36,7 @@ def prompts(file: Path) -> list[str]:
 def _prompt(line: str, where: str) -> str:
     try:
         found: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f'{where} is not valid JSON ({error}); write one prompt a line, as "..." with quotes'
         ) from error

@@ -190,7 +190,7 @@ def _rows(uri: str) -> list[Mapping[str, object]]:
         else:
             text = io.StringIO(content.decode("utf-8-sig"), newline="")
             rows = list(csv.DictReader(text, restkey=_SURPLUS, strict=True))
-    except (pa.ArrowException, yaml.YAMLError, ValueError, csv.Error) as error:
+    except (pa.ArrowException, OSError, yaml.YAMLError, ValueError, csv.Error, RecursionError) as error:
         fault = " ".join(str(error).split())
         raise InputError(f"catalogue {uri!r} is not readable ({fault}); correct it") from error
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):

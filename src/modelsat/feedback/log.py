@@ -63,9 +63,20 @@ def parse(line: bytes) -> dict[str, Any]:
     if fields is None:
         raise ValueError("the line is no row of the gateway's log; copy the file again")
     for name, kind in {**fields, **({"prompt": _TEXT} if "prompt" in row else {})}.items():
-        if not (isinstance(row.get(name), str) if kind == _TEXT else is_share(row.get(name))):
+        if not (_is_text(row.get(name), name) if kind == _TEXT else is_share(row.get(name))):
             raise ValueError(f"{name!r} is no {kind}; copy the file again")
     return dict(row)
+
+
+def _is_text(value: object, name: str) -> bool:
+    """Say whether a value is text that every step can carry: no half surrogate pair, and no NUL but in a prompt."""
+    if not isinstance(value, str) or (name != "prompt" and "\0" in value):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_share(value: object) -> bool:

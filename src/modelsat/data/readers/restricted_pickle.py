@@ -55,7 +55,7 @@ def load(path: Path, most_bytes: int = MOST_BYTES) -> object:
     # A damaged program of a pickle fails in as many ways as a program can.
     except (
         *(pickle.UnpicklingError, EOFError, AttributeError, LookupError, TypeError, ValueError),
-        *(OverflowError, MemoryError, RecursionError),
+        *(OverflowError, MemoryError, RecursionError, SystemError),
     ) as error:
         raise InputError(
             f"{str(path)!r} is damaged or no pickle of arrays ({str(error)[:_SHOWN]}); copy it again from its source"

@@ -103,6 +103,8 @@ class _Place:
         found = self.value.tolist() if isinstance(self.value, np.ndarray) else self.value
         if not isinstance(found, list | tuple) or not all(isinstance(text, str) for text in found):
             raise self.fault("is no list of texts")
+        if not all(map(_is_unicode, found)):
+            raise self.fault("holds a text that is no Unicode")
         return [str(text) for text in found]
 
     def numbers(self, kind: type, *shape: int) -> np.ndarray:
@@ -118,6 +120,14 @@ class _Place:
     def fault(self, what: str) -> InputError:
         keys = "".join(f"[{key!r}]" for key in self.keys)
         return InputError(f"{str(self.path)!r}{keys} {what}; copy it again from its source")
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text holds characters alone: numpy makes texts of damaged arrays that Python itself refuses."""
+    try:
+        return text.encode().decode() == text
+    except (UnicodeError, SystemError):
+        return False
 
 
 def _prompts(where: _Place, key: str) -> Prompts:

@@ -126,7 +126,12 @@ def _open_parquet(file: SourceFile, log: ReadingLog) -> TableSheet | None:
     columns: dict[str, list[object]] = {}
     bad: dict[int, str] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
-        columns[name] = column.to_pylist()
+        try:
+            columns[name] = column.to_pylist()
+        except UnicodeDecodeError:
+            # Arrow does not look into the bytes of a text.
+            column = column.cast(pa.large_binary())
+            columns[name] = column.to_pylist()
         if "binary" in str(column.type):
             for i, cell in enumerate(columns[name]):
                 try:
@@ -214,16 +219,28 @@ def _open_json_lines(file: SourceFile, text: str, log: ReadingLog) -> TableSheet
         if not content.strip():
             continue
         try:
-            row = json.loads(content) if _is_unicode(content) else None
+            row = json.loads(content, object_pairs_hook=_each_once) if _is_unicode(content) else None
+            if "\\u" in content:
+                # JSON can spell half a surrogate pair, which is no text.
+                json.dumps(row, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             rows.append(row)
             numbers.append(line)
         else:
-            log.reject(file.uri, "the line is not a JSON object in UTF-8; write one object per line", line)
+            log.reject(
+                file.uri, "the line is not a JSON object in UTF-8 with each field once; write one object per line", line
+            )
     names = dict.fromkeys(name for row in rows for name in row)
     return TableSheet(file, {name: [row.get(name) for row in rows] for name in names}, numbers)
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field stands twice")
+    return fields
 
 
 def _is_unicode(text: str) -> bool:

@@ -17,7 +17,7 @@ slow and comes back finds that its attempt is not the last one any more.
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,7 +97,7 @@ def release(store: str, key: str) -> Release:
     Raises:
         InputError: There is no such announcement, or it is damaged.
     """
-    told = _read(store, f"{key}.announced")
+    told = _read(store, f"{key}.announced", *Release.__dataclass_fields__)
     return Release(**{name: told[name] for name in Release.__dataclass_fields__})
 
 
@@ -113,13 +113,13 @@ def pause(store: str, state: ReleaseState) -> dict[str, Any] | None:
         return None
     kinds = (f"{state.key}.{kind}-{state.attempts:03d}" for kind in ("failed", "waiting"))
     names = storage.names(store)
-    return next((_read(store, name) for name in kinds if f"{name}.json" in names), None)
+    return next((_read(store, name, "retry_at") for name in kinds if f"{name}.json" in names), None)
 
 
 def attempt(store: str, state: ReleaseState) -> dict[str, Any] | None:
     """Return the last attempt's `worker` and `until`, None where there was none since the release was reopened."""
     is_begun = state.attempts != (state.reopened or 0)
-    return _read(store, f"{state.key}.attempt-{state.attempts:03d}") if is_begun else None
+    return _read(store, f"{state.key}.attempt-{state.attempts:03d}", "worker", "until") if is_begun else None
 
 
 def claim(
@@ -210,7 +210,7 @@ def _is_taken(store: str, state: ReleaseState, now: datetime, is_gone: Callable[
     pausing = pause(store, state)
     if pausing is not None:
         return now < _time(pausing["retry_at"])
-    last = _read(store, f"{state.key}.attempt-{state.attempts:03d}")
+    last = _read(store, f"{state.key}.attempt-{state.attempts:03d}", "worker", "until")
     return now < _time(last["until"]) and not is_gone(str(last["worker"]))
 
 
@@ -226,13 +226,32 @@ def _create(store: str, name: str, content: Mapping[str, Any]) -> bool:
     return True
 
 
-def _read(store: str, name: str) -> dict[str, Any]:
+def _read(store: str, name: str, *fields: str) -> dict[str, Any]:
+    """Return a record, after checking that it holds the fields."""
     uri = storage.join(store, f"{name}.json")
     try:
-        told: dict[str, Any] = json.loads(storage.read(uri))
-    except ValueError as error:
-        raise InputError(f"{uri!r} of the release ledger is damaged ({error}); remove it and announce again") from error
-    return told
+        told = json.loads(storage.read(uri))
+        fault = _fault(told, fields)
+    except (ValueError, RecursionError) as error:
+        told, fault = {}, str(error)
+    if fault:
+        raise InputError(f"{uri!r} of the release ledger is damaged ({fault}); remove it and announce again")
+    return dict(told)
+
+
+def _fault(told: object, fields: Sequence[str]) -> str:
+    if not isinstance(told, dict):
+        return "it is no object"
+    missing = next((field for field in fields if field not in told), None)
+    if missing is not None:
+        return f"it has no field {missing!r}"
+    wrong = next((field for field in fields if field != "about" and not isinstance(told[field], str)), None)
+    if wrong is not None:
+        return f"{wrong} is no text"
+    for field in set(fields) & {"until", "retry_at"}:
+        if datetime.fromisoformat(told[field]).tzinfo is None:
+            return f"{field} has no time zone"
+    return ""
 
 
 def _now() -> datetime:
