@@ -136,8 +136,8 @@ def test_store_that_does_not_answer_is_no_verdict(
     s3_that_answers: Callable[..., None], write: Write, clock: Clock, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     folder, bundle = write("first", 0.5)
-    promote(str(tmp_path / "kept"), folder, bundle.digest)
-    record = (tmp_path / "kept" / "000001.json").read_bytes()
+    kept = promote(str(tmp_path / "kept"), folder, bundle.digest)
+    record = champion_records.encode(replace(kept, bundle_uri=str(folder)))
     faults = ["<Error><Code>AccessDenied</Code></Error>"] * 2
     entry = "<Contents><Key>champions/000001.json</Key><ETag>&quot;0&quot;</ETag></Contents>"
     listing = f"<ListBucketResult><IsTruncated>false</IsTruncated>{entry}</ListBucketResult>"
