@@ -192,7 +192,9 @@ def test_malformed_outcome_is_a_400_with_a_sentence(start: Start, body: bytes) -
         answer = client.post("/v1/feedback", content=body, headers=ADA)
 
     assert answer.status_code == 400
-    assert re.search(r"; (send both and nothing else|correct them|send a flatter one)$", answer.json()["error"]["message"])
+    assert re.search(
+        r"; (send both and nothing else|correct them|send a flatter one)$", answer.json()["error"]["message"]
+    )
 
 
 def test_strangers_say_nothing_and_clients_no_faster_than_their_pace(start: Start) -> None:
