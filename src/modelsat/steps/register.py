@@ -91,7 +91,8 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
             # Whoever asks what a version changed finds parent, candidate, test and answers without opening it.
             **{f"onboarding_{name}": value for name, value in made.lineage.get("onboarding", {}).items()},
         }
-        served = BEST_SINGLE if verdict == GateOutcome.DO_NOT_ROUTE else result["challenger"]
+        # The result of an onboarding has no table, and so no line of figures.
+        served = BEST_SINGLE if verdict == GateOutcome.DO_NOT_ROUTE else result.get("challenger", "")
         card = model_card.markdown(made, CardFacts(bundle.kind(folder), uri, where.model_name, served), result)
         version = run.register(folder, where.model_name, card, tags)
         run.finish()
