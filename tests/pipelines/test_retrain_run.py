@@ -254,7 +254,10 @@ def test_promotion_leaves_a_record_of_a_bundle_that_loads(promoted: Went, mine: 
     assert (champion.epoch, champion.verdict, champion.model) == (1, "promoted", f"{mine.folder.name}/1")
     loaded = bundle.read(Path(champion.bundle_uri))
     assert loaded.digest == champion.bundle_digest
-    assert loaded.success_probability(["What is 17 * 23?"]).shape == (1, 12)
+    assert loaded.success_probability(["What is 17 * 23?"]).shape == (
+        1,
+        11,
+    )  # one of the sample was not run on enough to be judged
 
 
 @pytest.mark.slow
@@ -276,6 +279,7 @@ def test_run_of_mlflow_holds_parameters_live_metrics_data_and_verdict(
     experiment = client.get_experiment_by_name(mine.folder.name)
     record = json.loads((mine.folder / "champions" / "000001.json").read_text())
     (run,) = client.search_runs([experiment.experiment_id], f"tags.`modelsat.run_key` = '{record['run_id']}'")
+    champion = champions._read(str(mine.folder / "champions"), "000001.json")
 
     assert run.info.status == "FINISHED"
     assert run.data.params["zero_stage"] == "1"
@@ -283,7 +287,7 @@ def test_run_of_mlflow_holds_parameters_live_metrics_data_and_verdict(
     assert run.data.tags["verdict"] == "promoted"
     assert {"final_loss", "model_sat_weight", "routing_accuracy", "success_auc"} <= run.data.metrics.keys()
     (data,) = run.inputs.dataset_inputs
-    assert data.dataset.digest == bundle.read(Path(record["bundle_uri"]), with_router=False).lineage["data_digest"]
+    assert data.dataset.digest == bundle.read(Path(champion.bundle_uri), with_router=False).lineage["data_digest"]
 
 
 @pytest.mark.slow
