@@ -257,6 +257,11 @@ def test_prompt_goes_to_nobody_whose_context_it_exceeds(described: Bundle) -> No
         routing.route(described, ["x", "x" * 404], Preferences(("a",)))
 
 
+def test_context_is_checked_before_a_prompt_is_read(described: Bundle) -> None:
+    with pytest.raises(InputError, match="prompt 0 is longer than any allowed candidate reads"):
+        routing.check(described, ["x" * 404], Preferences(("a",)))
+
+
 def test_missing_price_is_never_within_a_budget(described: Bundle) -> None:
     with pytest.raises(InputError, match=r"prompt 0 costs more than 1 USD at every allowed candidate"):
         routing.route(described, ["x"], Preferences(("mystery",), max_cost_usd=1.0))
