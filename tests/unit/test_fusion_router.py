@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +200,19 @@ def test_bundle_whose_tensors_were_changed_is_refused(folder: Path, name: str) -
 
     with pytest.raises(InputError, match=f"'{name}' of bundle .* differs from its manifest"):
         bundle.read(folder)
+
+
+def test_level_is_read_off_what_the_zoo_scored_on_other_questions(router: Fusion) -> None:
+    """The same answers mean more where the zoo failed than where it succeeded."""
+    texts, right = [f"Say number {i}." for i in range(40)], np.ones((40, 1), dtype=np.float32)
+    profile = Profile(("new",), np.empty((1, 0)), np.array([0.5]), texts=texts, scores=right)
+
+    def told(score: float) -> float:
+        known = {name: np.full(40, score) for name in router.candidates}
+        return float(router.admit(replace(profile, known=known)).surface.means[-1])
+
+    expected = float(router.admit(profile).surface.means[-1])
+    assert told(0.1) > told(0.9)
+    assert min(told(0.1), told(0.9)) <= expected <= max(told(0.1), told(0.9))
+    one = {router.candidates[0]: np.full(40, 0.1)}
+    assert float(router.admit(replace(profile, known=one)).surface.means[-1]) > expected - 1e-6

@@ -15,11 +15,14 @@ from modelsat.data.collection import Collection
 from modelsat.routers.profile import Profile
 from modelsat.text import rendering
 
+_NOTHING = np.empty((0, 0), dtype=np.float32)
 MOST_OTHER_QUESTIONS = 2000
 """Beyond, further answers tell little and reading them takes longer than an evaluation."""
 
 
-def admit(bundle: Bundle, collection: Collection, questions: int | None = None) -> Bundle:
+def admit(
+    bundle: Bundle, collection: Collection, questions: int | None = None, zoo: Collection | None = None
+) -> Bundle:
     """Return the bundle with every candidate of the collection that it does not know.
 
     Answers are matched to the frozen test by prompt id, then by stem digest. Other labelled questions enter the
@@ -30,6 +33,7 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
         bundle: The router.
         collection: Holds the newcomers' answers, under canonical names (`modelsat.data.aliases`).
         questions: Only the first so many questions of the frozen test count, and no others; None takes all.
+        zoo: Holds what candidates of the bundle scored on the same questions; by default the collection does.
     """
     newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in bundle.names]
     if not newcomers:
@@ -44,14 +48,16 @@ def admit(bundle: Bundle, collection: Collection, questions: int | None = None) 
     table, _ = cards.build(test, scores, newcomers, prior)
     accuracies = cards.accuracies(table, newcomers, test.tasks)
     means = _expected_means(bundle, cards.accuracies(bundle.cards, bundle.names, test.tasks), accuracies)
-    texts, others = _others(collection, names, newcomers) if questions is None else ([], np.empty((0, 0), np.float32))
+    asked, texts, others = _others(collection, names, newcomers) if questions is None else ([], [], _NOTHING)
+    observed = score_matrix.matrix((zoo or collection).scores, asked, bundle.names)
+    known = {name: observed[:, i] for i, name in enumerate(bundle.names)} if asked else {}
     answers = score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), newcomers)
     rows = collection.candidates.filter(pc.is_in(collection.candidates["candidate"], value_set=pa.array(newcomers)))
     order = pc.index_in(pa.array(newcomers), value_set=rows["candidate"].combine_chunks())
     mean_score = bundle.lineage.get("mean_score", {}) | dict(zip(newcomers, map(float, means), strict=True))
     return replace(
         bundle,
-        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others)),
+        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others, known)),
         candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
         cards=pa.concat_tables([bundle.cards, table]),
         answers=pa.concat_tables([bundle.answers, frozen_test.answers(answers, newcomers)]),
@@ -94,8 +100,10 @@ def _renamed(scores: pa.Table, names: Mapping[str, str]) -> pa.Table:
     return kept.set_column(kept.column_names.index("prompt_id"), "prompt_id", renamed)
 
 
-def _others(collection: Collection, names: Mapping[str, str], newcomers: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Return further questions that a newcomer answered, as a router reads them, and the scores (questions, c)."""
+def _others(
+    collection: Collection, names: Mapping[str, str], newcomers: Sequence[str]
+) -> tuple[list[str], list[str], np.ndarray]:
+    """Return ids, texts and scores (questions, c) of further questions that a newcomer answered."""
     prompts = collection.prompts
     free = splits.assign(prompts["stem_digest"].to_pylist()) != splits.TEST
     free &= ~np.isin(prompts["prompt_id"].to_pylist(), list(names))
@@ -106,7 +114,7 @@ def _others(collection: Collection, names: Mapping[str, str], newcomers: Sequenc
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_OTHER_QUESTIONS, replace=False))
     taken = prompts.take(pa.array(rows))
     texts = map(rendering.render_prompt, taken["prompt"].to_pylist(), taken["choices"].to_pylist())
-    return list(texts), scores[rows]
+    return taken["prompt_id"].to_pylist(), list(texts), scores[rows]
 
 
 def _known(bundle: Bundle, test: AptitudeTest) -> tuple[np.ndarray, np.ndarray]:

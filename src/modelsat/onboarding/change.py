@@ -90,7 +90,13 @@ def left_to_do(bundle: Bundle, asked: Change, known: str | None, facts: Mapping[
     return f"the prices of {known!r} are those of the catalogue already" if same else ""
 
 
-def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Mapping[str, Any]) -> Bundle:
+def apply(
+    bundle: Bundle,
+    change: Change,
+    answers: Collection | None,
+    facts: Mapping[str, Any],
+    zoo: Collection | None = None,
+) -> Bundle:
     """Make the change.
 
     Args:
@@ -98,9 +104,10 @@ def apply(bundle: Bundle, change: Change, answers: Collection | None, facts: Map
         change: What is to change, resolved.
         answers: The candidate's own, where it is added.
         facts: As of `left_to_do`, without what is missing.
+        zoo: What candidates of the bundle scored on the same questions, where that is at hand.
     """
     if change.action is Action.ADD and answers is not None:
-        changed = admission.admit(bundle, answers)
+        changed = admission.admit(bundle, answers, zoo=zoo)
         known = bundle.lineage.get("sources", [])
         places = {change.candidate: [uri for uri in answers.sources if uri not in known]}
         changed = replace(

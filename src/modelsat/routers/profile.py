@@ -1,6 +1,6 @@
 """What is known about new candidates when they are admitted to a router."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,7 @@ class Profile:
         answers: Scores on the aptitude test in its frozen order, (a, c), NaN where not asked; (0, 0) for none.
         texts: Other questions with known answers, as a router reads them, length q.
         scores: Scores on those, (q, c), NaN where not asked.
+        known: What candidates that the router knows scored on those, (q,) by name, NaN where not run.
     """
 
     names: tuple[str, ...]
@@ -29,3 +30,4 @@ class Profile:
     answers: np.ndarray = field(default_factory=_none)
     texts: Sequence[str] = ()
     scores: np.ndarray = field(default_factory=_none)
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)

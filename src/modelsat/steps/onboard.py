@@ -143,9 +143,10 @@ def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: 
 def admit(order: Order, results: Path, router: Path, page: Path) -> str:
     """Write the changed bundle and the page with the candidate's card; return what was done in one sentence."""
     adds = order.change.action is Action.ADD
-    own = gathered.only(Collection.read(results), [order.change.candidate]) if adds else None
+    found = Collection.read(results)
+    own = gathered.only(found, [order.change.candidate]) if adds else None
     with opening.opened_champion(order) as parent:
-        made = changes.apply(parent, order.change, own, order.facts).write(router)
+        made = changes.apply(parent, order.change, own, order.facts, zoo=found).write(router)
     onboarded.write_card(made, order.change, page)
     return f"{order.change.action} {order.change.candidate}: bundle {made.digest[:12]} of {len(made.names)} candidates"
 

@@ -25,9 +25,11 @@ def prior(levels: np.ndarray) -> tuple[float, float]:
 def read(levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     """Return mean and variance of a new candidate's level.
 
+    The variance of its score, given how hard the questions are, is at least that of sampling so many answers.
+
     Args:
         levels: Mean score of each of the zoo's candidates on all prompts, (m,), in [0, 1].
-        zoo: Their scores on q questions, (q, m), no NaN.
+        zoo: Their scores on q questions, observed or expected, (q, m), no NaN.
         scores: The new candidate's scores there, (q,), in [0, 1].
     """
     centre, variance = prior(levels)
@@ -40,5 +42,8 @@ def read(levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray) -> tuple[float
     slope = max(float((level @ (there - middle) / binomial + 1 / _SLOPE_VARIANCE) / precision), _LEAST_SLOPE)
     distances = there - middle - slope * level
     noise = (float(distances @ distances) + _DOUBT * binomial) / len(levels) * (1 + 1 / len(levels))
+    # Expected scores lie on the line by construction: how far a drawn score lies from it is known from its sampling.
+    ease = zoo.mean(axis=1)
+    noise = max(noise, float((ease * (1 - ease)).mean()) / len(scores))
     known = 1 / (1 / variance + slope**2 / noise)
     return centre + known * slope / noise * (float(scores.mean()) - middle), known

@@ -13,7 +13,7 @@ from modelsat.routers.fusion import foreign, newcomer
 from modelsat.routers.fusion import surface as surfaces
 from modelsat.routers.fusion.foreign import ForeignScale
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
-from modelsat.routers.fusion.surface import Surface
+from modelsat.routers.fusion.surface import Surface, completed
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Prediction, Progress, Router
 from modelsat.text.backbone import copy_backbone
@@ -81,10 +81,17 @@ class Fusion(Router):
         rows = np.flatnonzero(~np.isnan(tested))
         asked = np.flatnonzero(~np.isnan(newcomers.scores[:, i])) if len(others) else np.empty(0, dtype=np.int64)
         scores = np.concatenate([tested[rows], newcomers.scores[asked, i] if len(others) else []])
-        zoo = np.concatenate([self.anchors.zoo[rows], surface.expected(others[asked])])
+        zoo = np.concatenate([self.anchors.zoo[rows], self._zoo(newcomers, others, asked)])
         return NewcomerAnswers(
             scores, zoo, surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
         )
+
+    def _zoo(self, newcomers: Profile, others: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Return what the zoo scored on other questions; where that is not known, what it is expected to."""
+        expected, names = self.surface.expected(others[asked]), self.candidates[: self.surface.zoo]
+        unknown = np.full(len(others), np.nan)
+        observed = [newcomers.known.get(name, unknown)[asked] for name in names]
+        return completed(np.column_stack(observed), expected)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """Write surface and anchors, and the backbone."""

@@ -158,6 +158,18 @@ def filled(scores: np.ndarray) -> np.ndarray:
     return np.where(asked, scores, np.clip(levels + deviation[:, None], 0.0, 1.0)).astype(np.float64)
 
 
+def completed(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return observed scores (n, m), and for NaN what is expected plus how much easier the prompt was than expected.
+
+    Args:
+        observed: Scores, NaN where not run.
+        expected: What a surface expects there, of the same shape.
+    """
+    asked = ~np.isnan(observed)
+    ease = np.where(asked, observed - expected, 0.0).sum(axis=1) / (asked.sum(axis=1) + 1.0)
+    return np.where(asked, observed, np.clip(expected + ease[:, None], 0.0, 1.0)).astype(np.float64)
+
+
 def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Return vectors whose inner product is the mean cosine over layers, each layer centred."""
     layers = vectors.reshape(len(vectors), *centre.shape) - centre
