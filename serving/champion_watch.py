@@ -105,6 +105,8 @@ class ChampionWatch:
                 return False
             champion = champions.current(self.store)
             self._require_onward(champion)
+            # Asked for before the swap: behind it, a store that fails would leave a swap half told.
+            deleted = champions.missing(self.store)
             is_new = champion is not None and champion != self._serving
             if champion is not None and is_new:
                 with opening.opened_champion(champion) as bundle:
@@ -115,7 +117,6 @@ class ChampionWatch:
             return False
         self._recovered()
         self._followed, self._serving = records, champion
-        deleted = champions.missing(self.store)
         if deleted:
             logger.warning("champion records of epochs %s were deleted in %r", deleted, self.store)
         if champion is not None and is_new:

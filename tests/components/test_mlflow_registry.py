@@ -1,6 +1,7 @@
 """Runs, models and aliases on a real MLflow server: each effect happens once per run, whatever is tried again."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -28,8 +29,10 @@ PICKLE_SUFFIXES = {".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth", 
 
 
 @pytest.fixture(autouse=True)
-def _own_tracking_uri(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_tracking_uri(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    yield
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.fixture
@@ -225,6 +228,26 @@ def test_registry_that_a_notebook_set_is_asked_where_the_environment_names_none(
     mlflow.set_tracking_uri(mlflow_server)
 
     assert (mlflow_registry.download_bundle(f"models:/{name}@challenger", tmp_path) / "bundle.json").is_file()
+
+
+@pytest.mark.usefixtures("registered")
+def test_fetching_a_bundle_leaves_the_server_that_a_notebook_named(
+    mlflow_server: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow.set_tracking_uri("http://mine.example")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+
+    mlflow_registry.download_bundle(f"models:/{name}@challenger", tmp_path)
+
+    assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == "http://mine.example"
+    assert os.environ["MLFLOW_TRACKING_URI"] == mlflow_server
+
+
+@pytest.mark.usefixtures("registered")
+def test_registering_names_no_server_for_the_rest_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+
+    assert not mlflow.is_tracking_uri_set()
 
 
 @pytest.mark.parametrize(("fault", "status"), [(ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")])

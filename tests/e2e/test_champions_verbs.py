@@ -21,6 +21,12 @@ def modelsat(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
+@pytest.fixture(autouse=True)
+def _nothing_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MODELSAT_CHAMPIONS", raising=False)
+
+
 @pytest.fixture
 def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
     """A folder of `modelsat run` with two champions."""
@@ -71,11 +77,10 @@ def test_folder_without_champions_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_rollback_takes_the_addresses_of_the_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("MODELSAT_CHAMPIONS", raising=False)
+def test_rollback_takes_the_addresses_of_the_folder(folder: Path) -> None:
     try:
-        client = mlflow.MlflowClient(services.mlflow(folder).url)
+        server = services.mlflow(folder).url
+        client = mlflow.MlflowClient(server, server)
         client.create_registered_model("router")
         run = client.create_run("0").info
         for _ in (1, 2):
@@ -91,12 +96,24 @@ def test_rollback_takes_the_addresses_of_the_folder(folder: Path, monkeypatch: p
         services.stop(folder)
 
 
-def test_rollback_of_a_folder_without_a_champion_starts_nothing(tmp_path: Path) -> None:
-    refused = modelsat("rollback", "--folder", str(tmp_path), "--yes")
+@pytest.mark.parametrize("server", ["", "http://127.0.0.1:9"])
+def test_rollback_of_a_folder_without_a_champion_starts_nothing(tmp_path: Path, server: str) -> None:
+    refused = modelsat("rollback", "--folder", str(tmp_path), "--mlflow-tracking-uri", server, "--yes")
 
     assert isinstance(refused.exception, InputError)
     assert "has no champion yet" in str(refused.exception)
     assert services.running(tmp_path) == []
+
+
+def test_first_champion_has_none_before_it(make_bundle: Callable[..., Bundle], tmp_path: Path) -> None:
+    made = make_bundle({"ada": 0.5}).write(tmp_path / "bundle")
+    store = str(tmp_path / "champions")
+    champions.promote(store, str(tmp_path / "bundle"), made.digest, "router/1", "run1", "promoted", 0)
+
+    refused = modelsat("rollback", "--champions", store, "--mlflow-tracking-uri", "http://127.0.0.1:9", "--yes")
+
+    assert isinstance(refused.exception, InputError)
+    assert "one champion alone; there is none before it" in str(refused.exception)
 
 
 def test_records_elsewhere_need_their_server(folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ class Run:
 
 def write_recipe(folder: Path, **changes: Any) -> str:
     settings = RECIPE | changes
-    path = folder / f"recipe-{len(list(folder.glob('recipe-*')))}.yaml"
+    # A file of its own for each: two threads write at the same time.
+    path = folder / f"recipe-{uuid.uuid4().hex}.yaml"
     path.write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
     return str(path)
 

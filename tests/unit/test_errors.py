@@ -9,7 +9,7 @@ from modelsat import errors
 from modelsat.cluster import launch_torchrun
 from modelsat.errors import ModelsatError
 
-CLASSES = [ModelsatError, *ModelsatError.__subclasses__()]
+CLASSES = [cls for cls in (ModelsatError, *ModelsatError.__subclasses__()) if cls.__module__ == errors.__name__]
 
 
 @pytest.mark.parametrize("cls", CLASSES)

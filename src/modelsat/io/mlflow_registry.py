@@ -178,9 +178,7 @@ class MlflowRun:
 
     def _log_model(self, bundle: Path, name: str) -> str:
         mlflow = mlflow_server.library()
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.tracking_uri)
-        with mlflow.start_run(run_id=self.id), warnings.catch_warnings():
+        with mlflow_server.pointed_at(self.tracking_uri), mlflow.start_run(run_id=self.id), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             info = mlflow.pyfunc.log_model(
                 name="router",
@@ -233,9 +231,7 @@ def download_bundle(uri: str, into: Path) -> Path:
     if not tracking_uri:
         raise InputError(f"{uri!r} needs a registry; set MLFLOW_TRACKING_URI or call mlflow.set_tracking_uri")
     mlflow = mlflow_server.library()
-    with naming_faults(tracking_uri):
-        mlflow.set_tracking_uri(tracking_uri)
-        mlflow.set_registry_uri(tracking_uri)
+    with naming_faults(tracking_uri), mlflow_server.pointed_at(tracking_uri):
         folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
     manifests = sorted(folder.rglob("bundle.json"))
     if not manifests:

@@ -75,3 +75,28 @@ def naming_faults(tracking_uri: str) -> Iterator[None]:
         raise ServiceError(
             f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); start it and run again"
         ) from error
+
+
+@contextlib.contextmanager
+def pointed_at(tracking_uri: str) -> Iterator[None]:
+    """Point what MLflow offers only for the process's one server at this one, and afterwards back at the caller's.
+
+    A notebook or a test that asked another server, or none, goes on with what it had.
+    """
+    mlflow = library()
+    variables = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    tracking = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    registry = mlflow.get_registry_uri() if mlflow.get_registry_uri() != mlflow.get_tracking_uri() else None
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        # A server that the environment alone names stays named by it alone.
+        mlflow.set_tracking_uri(None if tracking == variables["MLFLOW_TRACKING_URI"] else tracking)
+        mlflow.set_registry_uri(registry)
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

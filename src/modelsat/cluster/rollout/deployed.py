@@ -9,6 +9,7 @@ from modelsat.cluster.rollout import inference_service
 from modelsat.cluster.rollout.plan import Rollout, RolloutRules
 from modelsat.cluster.rollout.probing import Probes
 from modelsat.cluster.rollout.promotion import Promoter
+from modelsat.errors import InputError
 from modelsat.io import mlflow_registry
 
 
@@ -113,14 +114,15 @@ def roll_back(where: RolloutTarget, epoch: int | None) -> Champion | None:
         The champion afterwards.
 
     Raises:
-        InputError: There is no such epoch.
+        InputError: There is no champion yet, none before the present one, or none of that epoch.
         ConflictError: Another promotion happened at the same time.
     """
     promoter = where.promoter([]) if where.service else None
     if promoter is not None and epoch is None and promoter.take_back("taken back by hand"):
         return promoter.bring()
-    present = champions.current(where.store)
-    newest = present.epoch if present is not None else 0
+    newest = champions.required(where.store).epoch
+    if epoch is None and newest == 1:
+        raise InputError(f"{where.store!r} has had one champion alone; there is none before it to return to")
     old = champions.of_epoch(where.store, newest - 1 if epoch is None else epoch)
     champion = champions.promote(
         where.store,
