@@ -118,9 +118,10 @@ def test_weak_newcomer_is_let_in_and_gets_nothing(parent: Bundle, own: Callable[
 
     found = shadow.compare(parent, made, known, ADD)
 
-    assert found.after == {"ada": 1.0}
+    assert found.after == {"ada": 1.0, "new": 0.0}
     assert found.loss_bound == 0.0
-    assert shadow.judge(found, ADD, 0.0).outcome is GateOutcome.PROMOTED
+    verdict = shadow.judge(found, ADD, 0.0)
+    assert (verdict.outcome, verdict.warning) == (GateOutcome.PROMOTED, "")
     assert made.names == ("ada", "bob", "new")
 
 

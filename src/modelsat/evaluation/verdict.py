@@ -25,6 +25,7 @@ class GateVerdict:
         gain: Accuracy of the challenger minus that of its opponent, with the two-sided 95 % interval.
         saving: Share of the opponent's cost that is saved, None where costs are unknown.
         prompts: How many held-out prompts decided: those on which both choices can be judged.
+        warning: What a person should look at although it refuses nothing; "" for nothing.
     """
 
     outcome: GateOutcome
@@ -33,6 +34,7 @@ class GateVerdict:
     gain: Interval
     saving: float | None
     prompts: int
+    warning: str = ""
 
 
 def sentence(verdict: GateVerdict) -> str:

@@ -6,13 +6,11 @@ lead over the champion's choice on questions whose answer the bundle did not kno
 is asked about these. Both are compared on the same questions, as those of a test are harder than others.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from modelsat.aptitude import frozen_test
-from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
@@ -20,14 +18,14 @@ from modelsat.errors import InputError
 from modelsat.evaluation import arena
 from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
+from modelsat.onboarding import hidden_answers, side_by_side, yardsticks
 from modelsat.onboarding.change import Action, Change
-from modelsat.onboarding.evidence import only
-from modelsat.policy import choice, costs, eligibility
+from modelsat.onboarding.hidden_answers import HiddenAnswers
+from modelsat.onboarding.yardsticks import Yardsticks
 from modelsat.statistics import Interval, bootstrap_means, interval, lower_bound
 
 PROMPTS = 256
 """Prompts that both bundles are shown, at most."""
-_PARTS, _MANY = 8, 256
 _LIKE = 20
 _EVEN = 1e-6
 _COMPARED = 8
@@ -48,6 +46,7 @@ class Shadow:
         scored: On how many prompts the gain rests.
         basis: What it rests on.
         choices: Per prompt its id and both choices.
+        yardsticks: The changed router beside the obvious; None where no candidate came, or nothing is known of it.
     """
 
     prompts: int
@@ -59,6 +58,7 @@ class Shadow:
     scored: int
     basis: str
     choices: pa.Table
+    yardsticks: Yardsticks | None = None
 
     def share(self, candidate: str) -> float:
         """Return the share of the prompts that the change brings or takes from a candidate, in [0, 1]."""
@@ -82,28 +82,31 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
     ids, texts, truth, where = _prompts(wide, old, results, change.candidate)
     probability = wide.success_probability(texts)
     _unmoved(old, new, texts, wide.assured(probability), wide)
-    before, after = (_choose(one, texts, probability, wide) for one in (old, new))
+    before, after = (side_by_side.choose(one, texts, probability, wide) for one in (old, new))
+    adds = change.action is Action.ADD
     gains = _known_gains(truth, before, after, wide, change.candidate)
+    beside = truth, before, after
     basis = "outcomes on held-out prompts"
     if gains is None or len(gains) < rules.min_prompts:
         gains, basis = None, "nothing: no outcome is known"
-        if change.action is Action.ADD:
-            gains, basis = (
-                _expected(old, results, change, wide.assured(probability), before, after),
-                "its answers to the test",
-            )
+        if adds:
+            hidden = hidden_answers.read(old, results, change.candidate)
+            gains, basis = _expected(hidden, wide.assured(probability), before, after), "its answers to the test"
+            beside = hidden.truth, hidden.before, hidden.after
     measured = None if gains is None or not len(gains) else _measured(gains, rules)
     names = np.asarray(wide.names, dtype=object)
     return Shadow(
         prompts=len(texts),
         where=where,
         before=_shares(names[before]),
-        after=_shares(names[after]),
+        # A newcomer that gets nothing is shown with nothing.
+        after=({change.candidate: 0.0} if adds else {}) | _shares(names[after]),
         gain=None if measured is None else measured[0],
         loss_bound=None if measured is None else measured[1],
         scored=0 if gains is None else len(gains),
         basis=basis,
         choices=pa.table({"prompt_id": ids, "before": names[before], "after": names[after]}),
+        yardsticks=_beside_the_obvious(old, new, *beside) if adds else None,
     )
 
 
@@ -121,11 +124,9 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
     share = f"{100 * shadow.share(change.candidate):.0f} % of {shadow.prompts} {shadow.where}"
     worth = "what that is worth is not known"
     if shadow.gain is not None and shadow.loss_bound is not None:
-        gain = 100 * shadow.gain.value, 100 * shadow.gain.low, 100 * shadow.gain.high
-        worth = (
-            f"{gain[0]:+.1f} points ({gain[1]:+.1f} to {gain[2]:+.1f}), at most {100 * shadow.loss_bound:.1f} points "
-        )
-        worth += f"are lost, by {shadow.basis} ({shadow.scored})"
+        points = 100 * shadow.gain.value, 100 * shadow.gain.low, 100 * shadow.gain.high
+        worth = f"{points[0]:+.1f} points ({points[1]:+.1f} to {points[2]:+.1f}), at most "
+        worth += f"{100 * shadow.loss_bound:.1f} points are lost, by {shadow.basis} ({shadow.scored})"
     outcome = GateOutcome.PROMOTED
     if change.action is Action.ADD:
         reason = f"{change.candidate} would get {share}: {worth}"
@@ -136,7 +137,9 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
         reason = f"{change.candidate} gives up {share}: {worth}"
     else:
         reason = f"{change.candidate} has new prices; choices without a cost weight stay as they are"
-    return GateVerdict(outcome, reason, "the champion", shadow.gain or Interval(0.0, 0.0, 0.0), None, shadow.scored)
+    told = yardsticks.warning(shadow.yardsticks, change.candidate, shadow.share(change.candidate))
+    gain = shadow.gain or Interval(0.0, 0.0, 0.0)
+    return GateVerdict(outcome, reason, "the champion", gain, None, shadow.scored, told)
 
 
 def _prompts(
@@ -170,25 +173,9 @@ def _unmoved(old: Bundle, new: Bundle, texts: list[str], assured: np.ndarray, wi
     narrow = new if wide is old else old
     few = narrow.assured(narrow.success_probability(texts[:_COMPARED]))
     # The median: a newcomer may take somebody's place on a short list, and then that one's probability moves.
-    moved = float(np.median(np.abs(few - assured[:_COMPARED][:, _columns(narrow, wide)])))
+    moved = float(np.median(np.abs(few - assured[:_COMPARED][:, side_by_side.columns(narrow, wide)])))
     if not moved <= _TOLERANCE:
         raise InputError(f"the change moves probabilities of other candidates by {moved:.3f}; retrain the router")
-
-
-def _columns(bundle: Bundle, wide: Bundle) -> list[int]:
-    return [wide.names.index(name) for name in bundle.names]
-
-
-def _choose(bundle: Bundle, texts: list[str], probability: np.ndarray, wide: Bundle) -> np.ndarray:
-    """Return which column of the wide bundle a bundle chooses, (n,), by its probabilities there."""
-    columns = np.asarray(_columns(bundle, wide))
-    readable = eligibility.readable(bundle.pool.context_length, costs.tokens_in(texts))
-    # A prompt that no candidate reads is refused when it is sent; here it counts as if all could read it.
-    allowed = readable | ~readable.any(axis=1, keepdims=True)
-    chosen = choice.choose(
-        probability[:, columns], allowed, bundle.pool.mean_score, uncertainty_margin=bundle.router.doubt
-    )
-    return columns[chosen]
 
 
 def _shares(chosen: np.ndarray) -> dict[str, float]:
@@ -209,25 +196,25 @@ def _known_gains(
     return np.where(same, 0.0, second - first)[usable].astype(np.float64)
 
 
-def _expected(
-    old: Bundle,
-    results: Collection,
-    change: Change,
-    assured: np.ndarray,
-    before: np.ndarray,
-    after: np.ndarray,
-) -> np.ndarray | None:
+def _beside_the_obvious(
+    old: Bundle, new: Bundle, truth: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> Yardsticks | None:
+    best = old.pool.best_single
+    if best is None:
+        return None
+    return yardsticks.measure(truth, before, after, len(new.names) - 1, new.names.index(best), new.names)
+
+
+def _expected(hidden: HiddenAnswers, assured: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
     """Return what is expected to be gained, once per answer that corrects the expectation; None without such answers.
 
     Args:
-        old: The champion's bundle.
-        results: With the newcomer's answers.
-        change: What was changed.
+        hidden: The newcomer's answers, each as a bundle sees it that does not know it.
         assured: What choices of the changed bundle count on at the prompts (n, candidates), the newcomer last.
         before: Which column the champion chooses, (n,).
         after: The same of the changed bundle.
     """
-    promised, kept, alike = _unseen(old, results, change)
+    promised, kept, alike = hidden.promised, hidden.kept, hidden.alike
     moved = before != after
     if not moved.any() or not len(promised):
         return np.zeros(len(promised)) if len(promised) else None
@@ -238,53 +225,6 @@ def _expected(
     enough = float(np.sort(alike)[-min(_LIKE, len(alike))])
     like = alike >= min(least, enough) - _EVEN
     return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
-
-
-def _unseen(old: Bundle, results: Collection, change: Change) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return by how much a newcomer leads the champion's choice on aptitude questions: as promised, in truth, by kind.
-
-    The promise is that of a bundle that does not know the newcomer's answer. Where that of the champion's choice is not
-    known either, it is taken to be what was expected. The last one is the promise less what all questions hidden with
-    it share: who fails the hidden ones has done better on the others, so promises of that part are the larger ones.
-    """
-    test = old.aptitude_test
-    place = {stem: i for i, stem in enumerate(test["stem_digest"].to_pylist())}
-    own = only(results, [change.candidate])
-    stems = dict(zip(own.prompts["prompt_id"].to_pylist(), own.prompts["stem_digest"].to_pylist(), strict=True))
-    asked = {stems[prompt_id]: score for prompt_id, score in _scores(own) if stems[prompt_id] in place}
-    order = sorted(asked, key=place.__getitem__)
-    texts, known = test["text"].to_pylist(), frozen_test.outcomes(old.answers, old.names, test.num_rows)
-    promised, kept, alike = [np.empty(0)], [np.empty(0)], [np.empty(0)]
-    # Of few answers only as many are hidden as leave a bundle much like the one that is judged.
-    parts = _PARTS if len(order) > _MANY else max(_PARTS, len(order) // _PARTS)
-    for part in range(parts):
-        judged = order[part::parts]
-        others = set(order) - set(judged)
-        if others and judged:
-            placed = admission.admit(old, _of_stems(own, others))
-            rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]
-            shown = [texts[i] for i in questions]
-            probability = placed.success_probability(shown)
-            assured, before = placed.assured(probability), _choose(old, shown, probability, placed)
-            expected, scored = assured[rows, before], known[questions, before]
-            lead = assured[:, placed.names.index(change.candidate)] - expected
-            promised.append(lead)
-            alike.append(lead - lead.mean())
-            kept.append([asked[stem] for stem in judged] - np.where(np.isnan(scored), expected, scored))
-    everywhere = np.concatenate(promised)
-    level = everywhere.mean() if len(everywhere) else 0.0
-    return everywhere, np.concatenate(kept), np.concatenate(alike) + level
-
-
-def _scores(own: Collection) -> list[tuple[str, float]]:
-    return list(zip(own.scores["prompt_id"].to_pylist(), own.scores["score"].to_pylist(), strict=True))
-
-
-def _of_stems(own: Collection, stems: set[str]) -> Collection:
-    prompts = own.prompts.filter(pa.array([stem in stems for stem in own.prompts["stem_digest"].to_pylist()]))
-    ids = set(prompts["prompt_id"].to_pylist())
-    kept = pa.array([prompt_id in ids for prompt_id in own.scores["prompt_id"].to_pylist()])
-    return replace(own, prompts=prompts, scores=own.scores.filter(kept))
 
 
 def _measured(gains: np.ndarray, rules: GateRules) -> tuple[Interval, float]:

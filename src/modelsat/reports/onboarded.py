@@ -10,10 +10,13 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.onboarding.change import Action, Change
 from modelsat.onboarding.shadow import Shadow
+from modelsat.onboarding.yardsticks import Yardsticks
 from modelsat.reports import figures, page
 from modelsat.reports.page import Section, TableRow
+from modelsat.statistics import Interval
 
 _SHOWN = 15
+_CHAMPION = 1
 
 
 def refusal(candidate: str, against: Sequence[Finding]) -> str:
@@ -57,7 +60,8 @@ def write_card(made: Bundle, change: Change, path: Path) -> None:
 def sentence(verdict: GateVerdict) -> str:
     """Return the verdict in one sentence."""
     become = "becomes champion" if verdict.outcome is GateOutcome.PROMOTED else "is not promoted"
-    return f"The changed router {become}: {verdict.reason}."
+    warning = f" Warning: {verdict.warning}." if verdict.warning else ""
+    return f"The changed router {become}: {verdict.reason}.{warning}"
 
 
 def write(shadow: Shadow, verdict: GateVerdict, change: Change, path: Path, footer: str) -> None:
@@ -79,10 +83,31 @@ def write(shadow: Shadow, verdict: GateVerdict, change: Change, path: Path, foot
             TableRow((f"rests on {shadow.basis}", f"{shadow.scored:,}")),
         ]
         sections.append(Section("What it is worth", heads=("", "value"), rows=rows, numeric=frozenset({1})))
-    tone = "good" if verdict.outcome is GateOutcome.PROMOTED else "bad"
+    if shadow.yardsticks is not None:
+        sections.append(_obvious(shadow.yardsticks))
+    tone = "bad" if verdict.outcome is not GateOutcome.PROMOTED else "warn" if verdict.warning else "good"
     page.write(
         path, f"Shadow evaluation: {change.action} {change.candidate}", sentence(verdict), sections, tone, footer
     )
+
+
+def _obvious(found: Yardsticks) -> Section:
+    rows = []
+    for i, one in enumerate(found.lines):
+        gain = ("–", "–") if i == _CHAMPION else _with_interval(one.gain)
+        rows.append(TableRow((one.name, page.percent(one.accuracy.value), *gain), "strong" if i == 0 else ""))
+    return Section(
+        "Beside the obvious",
+        f"The {found.prompts:,} prompts on which each of these can be judged. Where they are aptitude questions, the "
+        "changed router was placed without the answer to the question, while the champion was trained on them.",
+        heads=("", "accuracy", "gain over the champion", "95 % interval"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3}),
+    )
+
+
+def _with_interval(gain: Interval) -> tuple[str, str]:
+    return page.points(gain.value), f"{page.points(gain.low)} to {page.points(gain.high)}"
 
 
 def _state(finding: Finding, refused: bool) -> str:

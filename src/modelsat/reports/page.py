@@ -53,7 +53,7 @@ def write(
         title: What the page is about.
         sentence: What a reader wants to know first.
         sections: The rest, in order.
-        tone: good, bad or empty: the colour of the sentence.
+        tone: good, warn, bad or empty: the colour of the sentence.
         footer: Versions, seeds and digests.
     """
     source = resources.files("modelsat.reports").joinpath("page.html").read_text(encoding="utf-8")

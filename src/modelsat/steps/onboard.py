@@ -167,6 +167,7 @@ def write_pages(judged: Judged, order: Order, page: Path, decisions: Path, resul
         "metrics": dict(judged.metrics),
         "before": judged.shadow.before,
         "after": judged.shadow.after,
+        "yardsticks": None if judged.shadow.yardsticks is None else asdict(judged.shadow.yardsticks),
         "change": asdict(order.change),
         "parent": {"epoch": order.epoch, "model": order.model, "bundle": order.bundle_digest},
     }
@@ -185,5 +186,16 @@ def _metrics(found: Shadow, order: Order) -> dict[str, float]:
             "gain_over_champion_ci_low": found.gain.low,
             "gain_over_champion_ci_high": found.gain.high,
             "loss_bound": found.loss_bound,
+        }
+    if found.yardsticks is not None:
+        changed, champion, best, always = found.yardsticks.lines
+        values |= {
+            "yardstick_prompts": float(found.yardsticks.prompts),
+            "changed_router_accuracy": changed.accuracy.value,
+            "champion_accuracy": champion.accuracy.value,
+            "best_single_accuracy": best.accuracy.value,
+            "always_newcomer_accuracy": always.accuracy.value,
+            "always_newcomer_gain_over_champion": always.gain.value,
+            "always_newcomer_gain_over_best_single": found.yardsticks.over_best.value,
         }
     return values

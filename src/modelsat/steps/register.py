@@ -77,6 +77,7 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
                 "modelsat.data_digest": made.lineage["data_digest"],
                 "modelsat.sources": ", ".join(made.lineage["sources"])[:_TAG_CHARACTERS],
                 "modelsat.version": __version__,
+                **_warning_tag(result),
                 **_pool_tags(result),
             },
         )
@@ -101,6 +102,11 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
         f"**{where.model_name} version {version}** ({verdict})\n\n{sentence}\n\n- [MLflow]({link})\n- bundle `{uri}`\n"
     )
     return Registered(version, uri, made.digest, page)
+
+
+def _warning_tag(result: Mapping[str, Any]) -> dict[str, str]:
+    warning = result["verdict"].get("warning", "")
+    return {"modelsat.warning": warning[:_TAG_CHARACTERS]} if warning else {}
 
 
 def _pool_tags(result: Mapping[str, Any]) -> dict[str, str]:
