@@ -163,7 +163,7 @@ def test_candidate_without_results_is_left_out_and_named(
     assert said.code == 0
     assert said.err == (
         f"note: candidate 'ghost-7b' is listed in '{scores}' but has no scores, so it is left out; "
-        "add its results or remove its row\n"
+        "add its results or remove its row [candidate-without-scores]\n"
     )
     assert modelsat("validate", tmp_path / "collected").code == 0
 

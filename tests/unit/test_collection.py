@@ -88,7 +88,9 @@ def test_equal_scores_found_twice_are_one_row_and_counted() -> None:
 
     assert kept(merged) == [("a", "p", 1.0, "x.csv")]
     assert merged.rejects.num_rows == 0
-    assert merged.notes == ("candidate 'a' has the same score twice on 1 prompts; each is counted once",)
+    assert merged.notes == (
+        "candidate 'a' has the same score twice on 1 prompts; each is counted once [score-repeated]",
+    )
 
 
 def test_scores_that_differ_by_rounding_are_equal() -> None:
@@ -155,14 +157,16 @@ def test_older_scores_that_differ_are_noted_with_their_versions() -> None:
 
     assert merged.notes == (
         "candidate 'a' has scores of by hand 0.4.2 and of by hand 0.4.3 that differ on 2 prompts; those of "
-        "by hand 0.4.3 are used, remove the others to silence this",
+        "by hand 0.4.3 are used, remove the others to silence this [scores-superseded]",
     )
 
 
 def test_older_scores_that_agree_are_the_same_score_twice() -> None:
     merged = merge([harvest(score(1.0, "x", "0.4.3")), harvest(score(1.0, "y", "0.4.2"))])
 
-    assert merged.notes == ("candidate 'a' has the same score twice on 1 prompts; each is counted once",)
+    assert merged.notes == (
+        "candidate 'a' has the same score twice on 1 prompts; each is counted once [score-repeated]",
+    )
 
 
 def test_conflict_within_the_newest_version_is_out_whatever_the_older_says() -> None:
@@ -206,7 +210,8 @@ def test_candidates_without_scores_are_left_out_and_noted() -> None:
 
     assert merged.candidates["candidate"].to_pylist() == ["a"]
     assert merged.notes == (
-        "candidate 'idle' is listed in 'data' but has no scores, so it is left out; add its results or remove its row",
+        "candidate 'idle' is listed in 'data' but has no scores, so it is left out; add its results or remove its "
+        "row [candidate-without-scores]",
     )
 
 

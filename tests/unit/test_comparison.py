@@ -163,6 +163,51 @@ def test_page_says_who_routes_best_and_whether_that_is_significant(
     assert said in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
+def tied(found: Comparison, gain: float) -> Comparison:
+    """Return the comparison with this gain of kNN's and of ridge's, ridge's off by what a sum of floats loses."""
+    gains = {"knn": Interval(gain, -1.0, 1.0), "ridge": Interval(gain + 1e-16, 0.0, 0.0)}
+    lines = [replace(line, gain=gains.get(line.name, Interval(-1.0, -1.0, -1.0))) for line in found.evaluation.lines]
+    return replace(found, evaluation=replace(found.evaluation, lines=tuple(lines)))
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"),
+    [
+        (
+            0.02,
+            "No router is the best: knn and ridge are equally accurate, +2.0 points over the best single candidate.",
+        ),
+        (
+            -0.01,
+            "No router is better than the best single candidate; knn and ridge come equally close: -1.0 points.",
+        ),
+    ],
+    ids=["better", "no better"],
+)
+def test_exact_tie_names_no_winner_on_terminal_page_and_in_json(
+    found: Comparison, tmp_path: Path, gain: float, said: str
+) -> None:
+    equal = tied(found, gain)
+
+    compared.write(equal, tmp_path / "page.html")
+
+    facts = comparison.as_json(equal)
+    assert (facts["winner"], facts["tied"]) == (None, ["knn", "ridge"])
+    assert printed.sentence(equal.evaluation) == said
+    assert said in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_winner_is_named_in_json_where_there_is_one(found: Comparison) -> None:
+    best, none, few = (
+        with_gain(found, Interval(0.02, 0.01, 0.03)),
+        with_gain(found, Interval(-0.01, -0.02, 0.0)),
+        replace(found, evaluation=replace(found.evaluation, prompts=49)),
+    )
+
+    assert [comparison.as_json(one)["winner"] for one in (best, none, few)] == ["knn", None, None]
+    assert comparison.as_json(best)["tied"] == []
+
+
 def test_nobody_routes_best_on_a_handful_of_prompts(found: Comparison) -> None:
     few = replace(found, evaluation=replace(found.evaluation, prompts=49))
 

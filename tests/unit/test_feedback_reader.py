@@ -176,7 +176,7 @@ def test_scores_hold_who_was_chosen_and_nobody_else(write: Callable[..., Path]) 
     assert set(found.prompts["prompt"].to_pylist()) == {answer(key)["prompt"] for key in "ac"}
     assert set(found.scores["harness"].to_pylist()) == {"modelsat-feedback"}
     assert found.rejects.num_rows == 0
-    assert found.notes == ("3 of 3 outcomes of 3 answers are learned from",)
+    assert found.notes == ("3 of 3 outcomes of 3 answers are learned from [feedback-read]",)
     assert validation.check(found).passed
 
 
@@ -187,7 +187,7 @@ def test_what_is_left_out_is_told_with_the_reason(write: Callable[..., Path]) ->
 
     assert found.scores.num_rows == 0
     (note,) = found.notes
-    start, _, reasons = note.partition("; left out: ")
+    start, _, reasons = note.removesuffix(" [feedback-read]").partition("; left out: ")
     assert start == "0 of 3 outcomes of 2 answers are learned from"
     assert sorted(reasons.split(", ")) == [
         "1 since the answer is not in the log",

@@ -204,7 +204,7 @@ def test_expired_model_is_left_out_and_one_that_will_expire_says_when() -> None:
 
     assert found.candidates["candidate"].to_pylist() == ["lab/going"]
     assert found.candidates["retires_at"].to_pylist() == [date(2027, 1, 31)]
-    assert found.notes == ("model 1 of the list is left out: 'lab/gone' was retired on 2026-11-29",)
+    assert found.notes == ("model 1 of the list is left out: 'lab/gone' was retired on 2026-11-29 [model-left-out]",)
 
 
 def test_price_of_a_model_that_charges_per_request_is_left_unknown() -> None:
@@ -331,7 +331,9 @@ def test_second_served_name_of_a_model_is_an_alias() -> None:
 
     assert found.candidates["candidate"].to_pylist() == [VLLM["id"]]
     assert found.candidates["aliases"].to_pylist() == [["qwen"]]
-    assert found.notes == ("model 2 of the list is left out: 'qwen' is another name of 'Qwen/Qwen2.5-7B-Instruct'",)
+    assert found.notes == (
+        "model 2 of the list is left out: 'qwen' is another name of 'Qwen/Qwen2.5-7B-Instruct' [model-left-out]",
+    )
 
 
 def test_list_of_groq_leaves_out_what_is_not_active_or_answers_no_chat() -> None:
@@ -351,7 +353,7 @@ def test_list_of_groq_leaves_out_what_is_not_active_or_answers_no_chat() -> None
         131072,
         date(2023, 9, 3),
     )
-    assert [note.partition(": ")[2] for note in found.notes] == [
+    assert [note.partition(": ")[2].removesuffix(" [model-left-out]") for note in found.notes] == [
         "'llama-2-70b' is not active",
         "'whisper-large-v3' answers no chat, by its name ('whisper')",
         "'playai-tts' answers no chat, by its name ('tts')",

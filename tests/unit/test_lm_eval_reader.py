@@ -371,7 +371,9 @@ def test_results_without_samples_are_remarked_on(tmp_path: Path):
 
     assert harvest.scores.num_rows == harvest.rejects.num_rows == harvest.candidates.num_rows == 0
     (note,) = harvest.notes
-    assert note.endswith("has only averages and no samples of 'toy_words'; run the harness again with --log_samples")
+    assert note.endswith(
+        "has only averages and no samples of 'toy_words'; run the harness again with --log_samples [averages-only]"
+    )
 
 
 def test_a_run_without_scoring_gives_no_score_of_999(tmp_path: Path):

@@ -63,4 +63,4 @@ def test_score_of_an_unknown_prompt_is_told(collect: Callable[..., Told]) -> Non
     _, (told,) = collect(scores=SCORES + "p9,1,1\n")
 
     assert told.startswith("note: 2 rows are on unknown prompts")
-    assert told.endswith("row 4: prompt id 'p9'")
+    assert told.endswith("row 4: prompt id 'p9' [prompts-unknown]")

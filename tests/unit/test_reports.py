@@ -441,9 +441,7 @@ def test_verdict_of_the_gate_reads_as_a_sentence() -> None:
         np.tile([1.0, 0.0], 50), np.tile([0.0, 1.0], 50), against="the champion of epoch 3", has_champion=True
     )
 
-    assert verdicts.sentence(refused).startswith(
-        "The champion is kept: not surely better: +0.0 points (95 % interval -"
-    )
+    assert verdicts.sentence(refused).startswith("The champion is kept: equally accurate: +0.0 points (95 % interval -")
     assert verdicts.sentence(refused).endswith("against the champion of epoch 3 on 100 held-out prompts.")
 
 

@@ -37,6 +37,14 @@ def evaluate(
         int | None,
         typer.Option(min=0, help="Use only the first K aptitude questions of candidates that are new to a bundle."),
     ] = None,
+    missing_at_random: Annotated[
+        bool,
+        typer.Option(
+            "--missing-at-random",
+            help="Measure patchy results: a prompt's candidates are those that were run on it, which is taken to be "
+            "chance. Default: candidates that were run on 95 % of the prompts, on complete rows.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +99,7 @@ def evaluate(
         questions,
         lambda line: typer.echo(line, err=True),
         ChatEndpoint(annotator, annotator_model, key) if annotator and annotator_model else None,
+        missing_at_random,
     )
     if to_stdout:
         typer.echo(json.dumps(comparison.as_json(found)))

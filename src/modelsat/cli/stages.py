@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from modelsat.cli.machine import AsJson
-from modelsat.errors import ValidationFailed
+from modelsat.errors import InputError, ValidationFailed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,14 +24,19 @@ def collect(
 ) -> None:
     """Read and merge benchmark results, and report what was rejected.
 
+    The exit code is 2 if no score could be read; only the page is written then.
+
     Example: modelsat collect results/ s3://bucket/scores --into collected
     """
-    from modelsat.data import collection
+    from modelsat.data import collection, sources
     from modelsat.reports import collected
 
-    found = collection.collect(scores)
+    found, page = collection.collect(scores), into.with_name(f"{into.name}.html")
+    collected.write(found, page)
+    if not found.scores.num_rows:
+        silent = sources.without_scores(found.sources, found.scores, found.rejects, found.notes)
+        raise InputError(f"no score could be read, {str(page)!r} shows all that was found; {'; '.join(silent)}")
     found.write(into)
-    collected.write(found, into.with_name(f"{into.name}.html"))
     typer.echo(json.dumps(found.counts()) if as_json else collected.sentence(found))
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)

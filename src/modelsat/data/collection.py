@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from modelsat.data import contracts, readers, repeated_scores
 from modelsat.data.readers.harvest import EmptyAnswers, Harvest, reject, rejects_table
+from modelsat.data.remarks import Remark
+from modelsat.data.sources import without_scores
 from modelsat.errors import InputError
 from modelsat.io import atomic, storage
 from modelsat.text import rendering
@@ -121,7 +123,9 @@ def collect(uris: Sequence[str]) -> Collection:
             into = Path(scratch) / str(i)
             into.mkdir()
             harvests += readers.read(uri, storage.snapshot(uri, into))
-    return merge(harvests, uris)
+    merged = merge(harvests, uris)
+    silent = without_scores(uris, merged.scores, merged.rejects, merged.notes)
+    return replace(merged, notes=(*merged.notes, *map(Remark.SOURCE_WITHOUT_SCORES.of, silent)))
 
 
 def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collection:
@@ -135,8 +139,10 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
     for name in candidates["candidate"].to_pylist():
         if name not in with_scores:
             notes.append(
-                f"candidate {name!r} is listed in {', '.join(map(repr, sources)) or 'the sources'} but has no scores, "
-                "so it is left out; add its results or remove its row"
+                Remark.CANDIDATE_WITHOUT_SCORES.of(
+                    f"candidate {name!r} is listed in {', '.join(map(repr, sources)) or 'the sources'} but has no "
+                    "scores, so it is left out; add its results or remove its row"
+                )
             )
     known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
     return Collection(
@@ -184,8 +190,10 @@ def _merge_candidates(tables: list[pa.Table]) -> tuple[pa.Table, list[str]]:
         for name in sorted(name for name, values in fields.items() if len(values) > 1):
             shown = " and ".join(sorted(map(str, fields[name])))
             remarks.append(
-                f"the sources give candidate {candidate!r} different values of {name} ({shown}), so none is used; "
-                "correct one of them"
+                Remark.FACTS_CONTRADICT.of(
+                    f"the sources give candidate {candidate!r} different values of {name} ({shown}), so none is used; "
+                    "correct one of them"
+                )
             )
         rows.append({name: values[0] for name, values in fields.items() if len(values) == 1})
     return contracts.from_rows(rows, contracts.CANDIDATES), remarks

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from modelsat.data import collection
 from modelsat.data.collection import Collection
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 
 
@@ -33,7 +34,7 @@ def collect(sources: Sequence[str], tell: Callable[[str], None] = lambda _: None
     if found.rejects.num_rows:
         first = found.rejects.slice(0, 1).to_pylist()[0]
         where = f"{first['source_uri']} row {first['source_row']}: {first['reason']}"
-        tell(f"note: {_rows(found.rejects)} rejected, such as {where}")
+        tell(f"note: {Remark.ROWS_REJECTED.of(f'{_rows(found.rejects)} rejected, such as {where}')}")
     unknown = found.scores.filter(
         pc.invert(pc.is_in(found.scores["prompt_id"], value_set=found.prompts["prompt_id"].combine_chunks()))
     )
@@ -42,7 +43,8 @@ def collect(sources: Sequence[str], tell: Callable[[str], None] = lambda _: None
         where = f"{first['source_uri']} row {first['source_row']}: prompt id {first['prompt_id']!r}"
         if unknown.num_rows == found.scores.num_rows:
             raise InputError(f"no score is on a known prompt ({where}); put the table of prompts beside the scores")
-        tell(f"note: {_rows(unknown)} on unknown prompts and left out, such as {where}")
+        sentence = f"{_rows(unknown)} on unknown prompts and left out, such as {where}"
+        tell(f"note: {Remark.PROMPTS_UNKNOWN.of(sentence)}")
     return found
 
 

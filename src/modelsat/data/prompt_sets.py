@@ -4,24 +4,24 @@ Prompts of one source form a set. The core of a set are the candidates that were
 source has fewer than two of these, each of its benchmarks is a set.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from modelsat.data import score_matrix
 from modelsat.data.collection import Collection
+from modelsat.data.sources import place_of
 
 
-def names(collection: Collection, truth: np.ndarray) -> np.ndarray:
+def names(collection: Collection, truth: np.ndarray, min_share: float = score_matrix.CORE_SHARE) -> np.ndarray:
     """Return the name of each prompt's set, (prompts,): a source, or a source and a benchmark.
 
     Args:
         collection: The results.
         truth: Their scores (prompts, candidates), NaN where not run.
+        min_share: Share of a set that its core candidates were run on, in [0, 1].
     """
     roots = sorted(collection.sources) or [""]
     files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
-    root_of_file = np.asarray([_root(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
+    root_of_file = np.asarray([place_of(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
     root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
     ids = collection.prompts["prompt_id"].to_pylist()
     position = {prompt_id: i for i, prompt_id in enumerate(ids)}
@@ -32,7 +32,7 @@ def names(collection: Collection, truth: np.ndarray) -> np.ndarray:
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
     for name in set(sets):
         rows_of = sets == name
-        if score_matrix.core_candidates(truth[rows_of]).sum() < 2:
+        if score_matrix.core_candidates(truth[rows_of], min_share).sum() < 2:
             sets[rows_of] = [f"{name}:{benchmark}" for benchmark in benchmarks[rows_of]]
     return sets.astype(str)
 
@@ -48,8 +48,3 @@ def cores(collection: Collection) -> dict[str, list[str]]:
         if len(core) >= 2:
             found[str(name)] = [candidates[i] for i in core]
     return found
-
-
-def _root(uri: str, roots: Sequence[str]) -> int:
-    below = [i for i, root in enumerate(roots) if uri == root or uri.startswith(root.rstrip("/") + "/")]
-    return max(below, key=lambda i: len(roots[i])) if below else 0

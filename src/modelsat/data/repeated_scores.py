@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.data.readers.harvest import reject
+from modelsat.data.remarks import Remark
 
 SAME_SCORE = 1e-6
 
@@ -171,9 +172,15 @@ def _notes(counts: dict[tuple[str, str, str], int]) -> list[str]:
     for (candidate, beaten, kept), n in sorted(counts.items()):
         if beaten:
             notes.append(
-                f"candidate {candidate!r} has scores of {beaten} and of {kept} that differ on {n} prompts; "
-                f"those of {kept} are used, remove the others to silence this"
+                Remark.SCORES_SUPERSEDED.of(
+                    f"candidate {candidate!r} has scores of {beaten} and of {kept} that differ on {n} prompts; "
+                    f"those of {kept} are used, remove the others to silence this"
+                )
             )
         else:
-            notes.append(f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once")
+            notes.append(
+                Remark.SCORE_REPEATED.of(
+                    f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once"
+                )
+            )
     return notes

@@ -27,7 +27,11 @@ def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str
     return out
 
 
-def core_candidates(outcomes: np.ndarray, min_share: float = 0.95) -> np.ndarray:
+CORE_SHARE = 0.95
+"""Share of a set's prompts on which a candidate has to be run to be judged there."""
+
+
+def core_candidates(outcomes: np.ndarray, min_share: float = CORE_SHARE) -> np.ndarray:
     """Return which columns were run on at least `min_share` of the rows, as a boolean array."""
     if not len(outcomes):
         return np.zeros(outcomes.shape[1], dtype=bool)

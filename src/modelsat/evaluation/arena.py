@@ -1,7 +1,8 @@
 """The arena: held-out prompts with every candidate's outcome, in which routers are compared.
 
 A set's pool is its core candidates (`modelsat.data.prompt_sets`), and only prompts on which the whole pool was run
-count: a candidate cannot look better by skipping what is hard.
+count: a candidate cannot look better by skipping what is hard. Where results are taken to be missing at random
+(`patchy`), a prompt's pool are the candidates that were run on it.
 
 Routers choose from the pool of each prompt, or, where the served candidates are named, from all of these on every
 prompt, as they do in front of a user. Of several sources with different candidates, a choice may then fall on one that
@@ -16,6 +17,7 @@ import numpy as np
 from modelsat.data import prompt_sets, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
+from modelsat.evaluation import patchy
 from modelsat.policy import costs
 from modelsat.text.rendering import render_prompt
 
@@ -36,6 +38,7 @@ class Arena:
         label_prior: The same over the training prompts of the same label, shrunk to `prior`, (n, m).
         cost: Expected cost in USD, (n, m), NaN where a price is missing.
         served: Which candidates routers may choose on every prompt, boolean (m,); None where they choose from `pool`.
+        missing_at_random: Whether pools are the candidates that were run on the prompt, as of `patchy`.
     """
 
     prompt_ids: list[str]
@@ -49,6 +52,7 @@ class Arena:
     label_prior: np.ndarray
     cost: np.ndarray
     served: np.ndarray | None = None
+    missing_at_random: bool = False
 
     @property
     def routable(self) -> np.ndarray:
@@ -62,9 +66,15 @@ class Arena:
 
 
 _LABEL_PRIOR_PROMPTS = 5.0
+_PATCHY = "; `modelsat evaluate --missing-at-random` measures on patchy results, under that assumption"
 
 
-def build(collection: Collection, split: str = splits.TEST, served: Sequence[str] | None = None) -> Arena:
+def build(
+    collection: Collection,
+    split: str = splits.TEST,
+    served: Sequence[str] | None = None,
+    missing_at_random: bool = False,
+) -> Arena:
     """Set up the arena of one split of a collection.
 
     Args:
@@ -72,6 +82,8 @@ def build(collection: Collection, split: str = splits.TEST, served: Sequence[str
         split: Which prompts.
         served: Candidates that are served: routers may choose each of them on every prompt, and reference lines those
             of them that are in the prompt's pool. None lets all choose from the pool.
+        missing_at_random: Measure patchy results under this assumption: each prompt's pool are the candidates that
+            were run on it, of those run on `patchy.MIN_SHARE` of its set. Complete results are measured as ever.
 
     Raises:
         InputError: No prompt of the split was answered by two candidates or more.
@@ -80,7 +92,8 @@ def build(collection: Collection, split: str = splits.TEST, served: Sequence[str
     names = tuple(collection.candidates["candidate"].to_pylist())
     truth = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
-    sets = prompt_sets.names(collection, truth)
+    share = patchy.MIN_SHARE if missing_at_random else score_matrix.CORE_SHARE
+    sets = prompt_sets.names(collection, truth, share)
     offered = np.ones(len(names), dtype=bool) if served is None else np.isin(names, list(served))
     labels = labels_of(collection)
     pool = np.zeros_like(truth, dtype=bool)
@@ -89,21 +102,26 @@ def build(collection: Collection, split: str = splits.TEST, served: Sequence[str
     usable = np.zeros(len(truth), dtype=bool)
     for name in np.unique(sets):
         rows = sets == name
-        core = score_matrix.core_candidates(truth[rows])
-        complete = rows & ~np.isnan(truth[:, core]).any(axis=1)
-        train = complete & (parts == splits.TRAIN)
-        core &= offered
+        core = score_matrix.core_candidates(truth[rows], share)
+        if missing_at_random:
+            core &= offered
+            counted = rows & ((~np.isnan(truth[:, core])).sum(axis=1) >= 2)
+        else:
+            counted = rows & ~np.isnan(truth[:, core]).any(axis=1)
+            core &= offered
+        train = counted & (parts == splits.TRAIN)
         if core.sum() < 2 or not train.any():
             continue
-        usable |= complete
-        pool[np.ix_(complete, core)] = True
-        prior[np.ix_(complete, core)] = truth[np.ix_(train, core)].mean(axis=0)
-        label_prior[np.ix_(complete, core)] = label_means(truth[:, core], train, labels)[complete]
+        usable |= counted
+        pool[np.ix_(counted, core)] = ~np.isnan(truth[np.ix_(counted, core)])
+        means = training_means(truth[np.ix_(train, core)])
+        prior[np.ix_(counted, core)] = means
+        label_prior[np.ix_(counted, core)] = label_means(truth[:, core], train, labels, means)[counted]
     keep = np.flatnonzero(usable & (parts == split))
     if not len(keep):
         raise InputError(
-            f"no {split} prompt was answered by at least two candidates that were run on 95 % of its source; "
-            "collect more results"
+            f"no {split} prompt was answered by at least two candidates that were run on {100 * share:.0f} % of its "
+            f"source; collect more results{'' if missing_at_random else _PATCHY}"
         )
     texts = texts_of(collection, keep)
     return Arena(
@@ -118,6 +136,7 @@ def build(collection: Collection, split: str = splits.TEST, served: Sequence[str
         label_prior=label_prior[keep],
         cost=costs_of(collection, keep),
         served=None if served is None else offered,
+        missing_at_random=missing_at_random,
     )
 
 
@@ -127,20 +146,29 @@ def labels_of(collection: Collection) -> np.ndarray:
     return np.asarray([f"{benchmark}/{task}" for benchmark, task in zip(*columns, strict=True)])
 
 
-def label_means(truth: np.ndarray, train: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def training_means(outcomes: np.ndarray) -> np.ndarray:
+    """Return each candidate's mean over training prompts (n, candidates), or its level where some are missing."""
+    return score_matrix.levels(outcomes) if np.isnan(outcomes).any() else outcomes.mean(axis=0)
+
+
+def label_means(
+    truth: np.ndarray, train: np.ndarray, labels: np.ndarray, overall: np.ndarray | None = None
+) -> np.ndarray:
     """Return per prompt the mean scores on the training prompts of its label, shrunk to those on all of them.
 
     Args:
-        truth: Scores (n, candidates); complete on the training prompts.
+        truth: Scores (n, candidates), NaN where not run.
         train: Which prompts to average over, boolean (n,).
         labels: Label of each prompt (n,).
+        overall: What is shrunk to, (candidates,); None for the means over all training prompts.
     """
-    mean = truth[train].mean(axis=0)
+    mean = training_means(truth[train]) if overall is None else overall
     out = np.empty(truth.shape)
     for label in np.unique(labels):
         same = labels == label
         seen = truth[train & same]
-        out[same] = (seen.sum(axis=0) + _LABEL_PRIOR_PROMPTS * mean) / (len(seen) + _LABEL_PRIOR_PROMPTS)
+        total, n = np.nansum(seen, axis=0), (~np.isnan(seen)).sum(axis=0)
+        out[same] = (total + _LABEL_PRIOR_PROMPTS * mean) / (n + _LABEL_PRIOR_PROMPTS)
     return out
 
 

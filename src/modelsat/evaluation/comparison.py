@@ -24,7 +24,7 @@ from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
-from modelsat.evaluation import fitted_rival, printed, scoring
+from modelsat.evaluation import cautions, fitted_rival, printed, scoring
 from modelsat.evaluation import table as evaluation
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.scoring import ChoiceTerms
@@ -53,6 +53,7 @@ class Comparison:
         seen: Which candidates of the arena each router was trained on.
         uris: Where each router came from, and who annotated for it.
         collection: What the arena was made of; its rejects count nowhere.
+        remarks: What to know before one believes the figures, in sentences with their names (`modelsat.data.remarks`).
     """
 
     arena: Arena
@@ -61,6 +62,7 @@ class Comparison:
     seen: dict[str, list[str]]
     uris: dict[str, str]
     collection: Collection
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the table of routers and reference lines, and what it means in one sentence."""
@@ -101,6 +103,7 @@ def evaluate(
     candidates: str | None = None,
     outcomes: Sequence[str] = (),
     questions: int | None = None,
+    missing_at_random: bool = False,
     cache: str | PathLike[str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> Comparison:
@@ -113,6 +116,7 @@ def evaluate(
         candidates: Catalogue of candidates, with prices, dates and aliases that the results do not hold.
         outcomes: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
         questions: As of `compare`.
+        missing_at_random: As of `compare`.
         cache: Folder that keeps prompt vectors for the next call; None keeps none.
         progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
 
@@ -121,7 +125,10 @@ def evaluate(
     """
     sources, routers = ([given] if isinstance(given, str) else given for given in (sources, routers))
     with tempfile.TemporaryDirectory(prefix="modelsat-vectors-") as scratch:
-        return compare(sources, routers, Path(cache or scratch), outcomes, candidates, questions, progress)
+        folder = Path(cache or scratch)
+        return compare(
+            sources, routers, folder, outcomes, candidates, questions, progress, missing_at_random=missing_at_random
+        )
 
 
 def compare(
@@ -133,6 +140,7 @@ def compare(
     questions: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
     annotator: ChatEndpoint | None = None,
+    missing_at_random: bool = False,
 ) -> Comparison:
     """Compare routers.
 
@@ -146,6 +154,7 @@ def compare(
             it answered, and other labelled questions too.
         progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
         annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
+        missing_at_random: Measure patchy results under this assumption, as of `arena.build`.
 
     Raises:
         InputError: A router or a source cannot be used.
@@ -162,7 +171,10 @@ def compare(
     if facts is not None:
         told = catalogue.read(facts)
         collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
-    arena = arenas.build(collection)
+    arena = arenas.build(collection, missing_at_random=missing_at_random)
+    remarks = cautions.of(collection, arena)
+    for remark in remarks:
+        progress(f"note: {remark}")
     predictions: dict[str, np.ndarray] = {}
     terms: dict[str, ChoiceTerms] = {}
     seen: dict[str, list[str]] = {}
@@ -184,11 +196,12 @@ def compare(
                 told_of = known.keys() | Roster.of(answers.candidates).match(collection.candidates).keys()
                 silent = [one for one in _in_a_pool(arena) if one not in told_of]
                 if silent:
-                    progress(f"note: {name} cannot choose {', '.join(silent)}: the results contain no answers from it")
+                    remarks.append(cautions.unanswered(name, silent))
+                    progress(f"note: {remarks[-1]}")
     if annotator is not None:
         uris |= {name: f"{uri}, tags by {annotator.model}" for name, uri in uris.items() if uri == ANNOTATED}
     table = evaluation.evaluate(arena, predictions, terms=terms)
-    return Comparison(arena, table, predictions, seen, uris, collection)
+    return Comparison(arena, table, predictions, seen, uris, collection, tuple(remarks))
 
 
 def short_names(routers: Sequence[str]) -> dict[str, str]:
@@ -217,12 +230,17 @@ def _in_a_pool(arena: Arena) -> list[str]:
 def as_json(comparison: Comparison) -> dict[str, Any]:
     """Return the comparison as JSON; `docs/evaluation.md` describes the keys. It holds no prompt text."""
     table, arena = comparison.evaluation, comparison.arena
+    leading = printed.leaders(table)
     return {
         "prompts": table.prompts,
         "pool": table.pool,
+        "missing_at_random": arena.missing_at_random,
         "sets": table.sets,
         "candidates": list(arena.candidates),
         "rejected_rows": comparison.collection.rejects.num_rows,
+        "winner": printed.winner(table),
+        "remarks": list(comparison.remarks),
+        "tied": [line.name for line in leading] if len(leading) > 1 else [],
         "lines": [asdict(line) for line in table.lines],
         "routers": {
             name: {

@@ -6,6 +6,7 @@ route: the best single candidate answers everything.
 """
 
 from dataclasses import dataclass
+from math import isclose
 
 import numpy as np
 
@@ -87,7 +88,8 @@ def judge(
         reason = f"{100 * saving:.0f} % cheaper and no more than {100 * rules.margin:.0f} point worse: {points} {on}"
     else:
         cheaper = "" if saving is None else f", {100 * abs(saving):.0f} % {'cheaper' if saving >= 0 else 'dearer'}"
-        outcome, reason = refused, f"not surely better: {points}{cheaper} {on}"
+        found = "equally accurate" if isclose(gain.value, 0.0, abs_tol=1e-9) else "not surely better"
+        outcome, reason = refused, f"{found}: {points}{cheaper} {on}"
     return GateVerdict(outcome, reason, against, gain, saving, len(difference))
 
 

@@ -11,6 +11,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data import collection, contracts
 from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError, ModelsatError
 from modelsat.onboarding.change import Action, Change
 
@@ -52,7 +53,9 @@ def gather(
                 parts.append(_on_roster(collection.collect([uri]), roster))
             except ModelsatError as error:
                 notes.append(
-                    f"the results behind the champion are not within reach, so nothing is compared there: {error}"
+                    Remark.RESULTS_OUT_OF_REACH.of(
+                        f"the results behind the champion are not within reach, so nothing is compared there: {error}"
+                    )
                 )
     results = merged(parts) if parts else nothing()
     return replace(results, notes=(*results.notes, *notes))

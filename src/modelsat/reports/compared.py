@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modelsat.evaluation import printed
+from modelsat.evaluation import patchy, printed
 from modelsat.evaluation.comparison import Comparison
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Line
 from modelsat.reports import collected, evaluated, figures, page
@@ -22,6 +22,8 @@ def write(comparison: Comparison, path: Path | str, footer: str = "") -> None:
     sections = [
         _gains(comparison),
         evaluated.table(comparison.evaluation, ""),
+        _patchy(comparison),
+        _remarks(comparison),
         _by_set(comparison),
         _unseen(comparison),
         collected.rejects(comparison.collection) if comparison.collection.rejects.num_rows else None,
@@ -43,6 +45,23 @@ def _gains(comparison: Comparison) -> Section:
 
 def _points(line: Line) -> tuple[str, float, float, float]:
     return line.name, 100 * line.gain.value, 100 * line.gain.low, 100 * line.gain.high
+
+
+def _patchy(comparison: Comparison) -> Section | None:
+    if not comparison.arena.missing_at_random:
+        return None
+    offered = comparison.arena.pool.sum(axis=1)
+    return Section(
+        "Missing at random",
+        f"{patchy.ASSUMPTION} A prompt has {offered.mean():.1f} candidates on average, at least {offered.min()} and at "
+        f"most {offered.max()}.",
+    )
+
+
+def _remarks(comparison: Comparison) -> Section | None:
+    if not comparison.remarks:
+        return None
+    return Section("Remarks", rows=[TableRow((one,)) for one in comparison.remarks], heads=("before you believe it",))
 
 
 def _by_set(comparison: Comparison) -> Section | None:

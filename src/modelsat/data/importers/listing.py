@@ -10,6 +10,7 @@ from typing import Any
 from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 from modelsat.data.importers import Import
+from modelsat.data.remarks import Remark
 
 _MILLISECONDS = 1e11
 _FIRST_YEAR = 2015
@@ -40,7 +41,7 @@ class Listing:
                 reason = str(error) or type(error).__name__
                 name = _name(entry)
                 told = reason if name is None or repr(name) in reason else f"{name!r} cannot be read ({reason})"
-                self.notes.append(f"model {number} of {where} is left out: {told}")
+                self.notes.append(Remark.MODEL_LEFT_OUT.of(f"model {number} of {where} is left out: {told}"))
                 continue
             self.rows[row["candidate"]] = row
             self.notes += [f"model {number} of {where}, {row['candidate']!r}: {remark}" for remark in remarks]

@@ -16,6 +16,7 @@ from modelsat.data.importers.listing import (
     per_million,
     whole,
 )
+from modelsat.data.remarks import Remark
 
 _EXAMPLE = "sample_spec"
 _MODALITIES = {
@@ -52,7 +53,9 @@ def read(
     """
     listing = Listing()
     if not endpoint:
-        listing.notes.append("the price map does not say where its models answer; add --endpoint to ask them")
+        listing.notes.append(
+            Remark.NO_ENDPOINT.of("the price map does not say where its models answer; add --endpoint to ask them")
+        )
     now = today or datetime.now(UTC).date()
 
     def candidate(entry: tuple[str, Any], remark: Callable[[str], None]) -> dict[str, Any]:
@@ -94,22 +97,38 @@ def _candidate(name: str, entry: object, today: date, remark: Callable[[str], No
 def _prices(entry: Mapping[str, Any], remark: Callable[[str], None]) -> dict[str, float | None]:
     per_call = next((name for name in _PER_CALL if amount(entry.get(name))), None)
     if per_call:
-        remark(f"it charges {amount(entry[per_call])} USD per call beside its tokens, so its price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                f"it charges {amount(entry[per_call])} USD per call beside its tokens, so its price is left unknown"
+            )
+        )
         return {"price_in": None, "price_out": None, "price_cached_in": None}
     if entry.get("litellm_provider") in _ALWAYS_SEARCH and entry.get("search_context_cost_per_query"):
-        remark("it charges for a search in every call beside its tokens, so its price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                "it charges for a search in every call beside its tokens, so its price is left unknown"
+            )
+        )
         return {"price_in": None, "price_out": None, "price_cached_in": None}
     price_in, price_out = (per_million(entry.get(f"{side}_cost_per_token")) for side in ("input", "output"))
     units = sorted({unit[1] for name in entry if (unit := _OTHER_UNITS.fullmatch(name)) and amount(entry[name])})
     if units and price_in is None:
-        remark(f"it is charged per {' and '.join(units)}, so its price is left unknown")
+        remark(Remark.PRICE_UNKNOWN.of(f"it is charged per {' and '.join(units)}, so its price is left unknown"))
     thinking = per_million(entry.get("output_cost_per_reasoning_token"))
     if thinking and thinking != price_out:
-        remark(f"it charges {thinking:g} USD per million reasoning tokens, so its output price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                f"it charges {thinking:g} USD per million reasoning tokens, so its output price is left unknown"
+            )
+        )
         price_out = None
     tiers = sorted({tier[1] for name in entry if (tier := _TIER.fullmatch(name)) and entry[name]})
     if tiers:
-        remark(f"prompts above {' and '.join(tiers)} tokens cost more than the price that is taken over")
+        remark(
+            Remark.TIERED_PRICE.of(
+                f"prompts above {' and '.join(tiers)} tokens cost more than the price that is taken over"
+            )
+        )
     cached = per_million(entry.get("cache_read_input_token_cost"))
     return {"price_in": price_in, "price_out": price_out, "price_cached_in": cached}
 

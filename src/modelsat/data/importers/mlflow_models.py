@@ -11,6 +11,7 @@ from typing import Any
 from modelsat.data import candidate_facts, contracts
 from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 from modelsat.data.importers import Import
+from modelsat.data.remarks import Remark
 
 PREFIX = "modelsat."
 ALIAS = "champion"
@@ -32,10 +33,18 @@ def read(client: Any) -> Import:
         try:
             facts = candidate_facts.parse({"revision": _revision(client, model)} | cells)
         except ValueError as error:
-            notes.append(f"registered model {model.name!r} is left out, a tag is not readable ({error}); correct it")
+            notes.append(
+                Remark.MODEL_LEFT_OUT.of(
+                    f"registered model {model.name!r} is left out, a tag is not readable ({error}); correct it"
+                )
+            )
             continue
         if name in rows:
-            notes.append(f"registered model {model.name!r} is left out, another one is called {name!r} too; rename it")
+            notes.append(
+                Remark.MODEL_LEFT_OUT.of(
+                    f"registered model {model.name!r} is left out, another one is called {name!r} too; rename it"
+                )
+            )
             continue
         aliases = facts.get("aliases")
         names = {model.name, *(aliases if isinstance(aliases, list) else [])} - {name}

@@ -20,6 +20,7 @@ from modelsat.data.importers.listing import (
     whole,
 )
 from modelsat.data.importers.openrouter import further_pages
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 
 _CONTEXT = (
@@ -127,7 +128,9 @@ def _candidate(
     retires = day(model.get("deprecation") or model.get("deprecation_date") or model.get("expiration_date"))
     check_not_retired(retires, today, name)
     if name.endswith("-latest"):
-        remark("the model behind this name may change; its results are then those of another model")
+        remark(
+            Remark.MODEL_MOVES.of("the model behind this name may change; its results are then those of another model")
+        )
     parent, capabilities = by_id.get(str(model.get("parent")), {}), part(model, "capabilities")
     meta, root = {**part(model, "meta"), **part(model, "metadata")}, str(model.get("root") or "")
     others = [other for other, kept in same.items() if kept == name]
@@ -178,7 +181,7 @@ def _prices(
     if price_in is None or price_out is None:
         return {"price_in": None, "price_out": None}
     if amount(pricing.get("hourly")):
-        remark("it is charged by the hour, so its price is left unknown")
+        remark(Remark.PRICE_UNKNOWN.of("it is charged by the hour, so its price is left unknown"))
         return {"price_in": None, "price_out": None}
     return {"price_in": float(price_in), "price_out": float(price_out)}
 

@@ -19,6 +19,7 @@ from modelsat.data.importers.listing import (
     per_million,
     whole,
 )
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 
 ENDPOINT = "https://openrouter.ai/api/v1"
@@ -75,7 +76,8 @@ def further_pages(listed: Mapping[str, Any], n: int) -> list[str]:
         return []
     of = f" of {total}" if isinstance(total, int) else ""
     where = f" at {following}" if following else ""
-    return [f"the list holds {n}{of} models and goes on{where}; save the other pages, too, and import each"]
+    sentence = f"the list holds {n}{of} models and goes on{where}; save the other pages, too, and import each"
+    return [Remark.LIST_GOES_ON.of(sentence)]
 
 
 def _models(listed: object) -> list[Any]:
@@ -100,9 +102,13 @@ def _candidate(model: object, today: date, remark: Callable[[str], None]) -> dic
     if model.get("deprecated") is True:
         raise LeftOutError(f"{name!r} is deprecated")
     if name.endswith(":free"):
-        remark("a free variant answers few requests a day; its price of 0 makes a router prefer it")
+        remark(
+            Remark.FREE_VARIANT.of("a free variant answers few requests a day; its price of 0 makes a router prefer it")
+        )
     if name.endswith("-latest"):
-        remark("the model behind this name may change; its results are then those of another model")
+        remark(
+            Remark.MODEL_MOVES.of("the model behind this name may change; its results are then those of another model")
+        )
     supported = model.get("supported_parameters")
     return {
         **names(name, (model.get("canonical_slug"), model.get("hugging_face_id"))),
@@ -122,16 +128,28 @@ def _prices(pricing: Mapping[str, Any], remark: Callable[[str], None]) -> dict[s
     cached = per_million(pricing.get("input_cache_read"))
     request, thinking = amount(pricing.get("request")), per_million(pricing.get("internal_reasoning"))
     if any(_is_negative(pricing.get(kind)) for kind in ("prompt", "completion")):
-        remark("its price depends on the request and is left unknown where the list says so")
+        remark(Remark.PRICE_UNKNOWN.of("its price depends on the request and is left unknown where the list says so"))
     other = [kind for kind in ("image", "audio", "image_output", "audio_output") if amount(pricing.get(kind))]
     if price_in == price_out == 0 and other:
-        remark(f"it charges by {' and '.join(other)} and nothing for tokens, so its price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                f"it charges by {' and '.join(other)} and nothing for tokens, so its price is left unknown"
+            )
+        )
         return {"price_in": None, "price_out": None, "price_cached_in": None}
     if request:
-        remark(f"it charges {request} USD per request beside its tokens, so its price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                f"it charges {request} USD per request beside its tokens, so its price is left unknown"
+            )
+        )
         return {"price_in": None, "price_out": None, "price_cached_in": None}
     if thinking and thinking != price_out:
-        remark(f"it charges {thinking:g} USD per million reasoning tokens, so its output price is left unknown")
+        remark(
+            Remark.PRICE_UNKNOWN.of(
+                f"it charges {thinking:g} USD per million reasoning tokens, so its output price is left unknown"
+            )
+        )
         price_out = None
     return {"price_in": price_in, "price_out": price_out, "price_cached_in": cached}
 

@@ -18,6 +18,7 @@ from modelsat.data import contracts
 from modelsat.data.answers_folder import ANSWERS, HARNESS, REPORT, SCHEMA
 from modelsat.data.readers import tidy
 from modelsat.data.readers.harvest import Harvest, reject, rejects_table
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 from modelsat.io.storage import SourceFile
 
@@ -71,7 +72,9 @@ def _notes(answers: pa.Table) -> list[str]:
     unread = answers.filter(pc.invert(answers["is_readable"]))
     counts = zip(*unread.group_by("candidate").aggregate([([], "count_all")]).to_pydict().values(), strict=True)
     return [
-        f"{n} of {answers.num_rows} answers of candidate {name!r} could not be read and count as wrong; "
-        f"see the column is_readable of {ANSWERS}"
+        Remark.ANSWER_UNREADABLE.of(
+            f"{n} of {answers.num_rows} answers of candidate {name!r} could not be read and count as wrong; "
+            f"see the column is_readable of {ANSWERS}"
+        )
         for name, n in counts
     ]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from modelsat import __version__
 from modelsat.data import contracts
 from modelsat.data.readers.harvest import Harvest, reject, rejects_table
+from modelsat.data.remarks import Remark
 from modelsat.feedback import BENCHMARK, log
 from modelsat.feedback.joining import Joined, join
 from modelsat.feedback.protection import CandidateFeedback, Protected, protect
@@ -31,13 +32,14 @@ def read(files: list[SourceFile]) -> Harvest:
     joined = join(files)
     judged = protect(joined.votes, accepted=joined.review.accepted_candidates)
     prompts, scores = _learned(joined, judged)
+    learned, *quarantined = notes(joined, judged)
     names: list[dict[str, object]] = [{"candidate": name} for name in sorted({str(row["candidate"]) for row in scores})]
     return Harvest(
         contracts.from_rows(scores, contracts.SCORES),
         contracts.from_rows(prompts, contracts.PROMPTS),
         contracts.from_rows(names, contracts.CANDIDATES),
         rejects_table([reject(file.uri, reason, number) for file, number, reason in joined.faults]),
-        notes=tuple(notes(joined, judged)),
+        notes=(Remark.FEEDBACK_READ.of(learned), *map(Remark.FEEDBACK_QUARANTINED.of, quarantined)),
     )
 
 

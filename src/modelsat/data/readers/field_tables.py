@@ -19,6 +19,7 @@ from modelsat.data.readers.options import options_of
 from modelsat.data.readers.table_files import TableSheet, number, open_sheet
 from modelsat.data.readers.tidy_prompts import text_of
 from modelsat.data.readers.tidy_scores import is_missing
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
 _COST, _RESPONSE = "|total_cost", "|model_response"
@@ -86,7 +87,7 @@ def _read_routerbench(table: TableSheet, sheet: AnswerSheet) -> None:
         if name.endswith(_COST) and name.rpartition("|")[0] not in models
     )
     if absent:
-        sheet.log.note(f"{table.file.uri!r} has costs but no scores of {', '.join(absent)}")
+        sheet.log.note(Remark.NO_SCORE, f"{table.file.uri!r} has costs but no scores of {', '.join(absent)}")
     for i, (line, cell, name) in enumerate(
         zip(table.rows, *(table.columns[c] for c in ("prompt", "eval_name")), strict=True)
     ):
@@ -158,7 +159,8 @@ def _read_llmrouter(table: TableSheet, sheet: AnswerSheet) -> None:
         sheet.add(table.file, line, name, question, score, "score", **_measures(table, i))
     if failed:
         sheet.log.note(
-            f"{failed} calls of {table.file.uri!r} failed (their response is an error): no score, and not wrong"
+            Remark.NO_SCORE,
+            f"{failed} calls of {table.file.uri!r} failed (their response is an error): no score, and not wrong",
         )
 
 

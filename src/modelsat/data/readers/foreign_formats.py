@@ -9,6 +9,7 @@ from modelsat.data.readers import field_tables, helm, inspect_logs, opencompass,
 from modelsat.data.readers.file_heads import Head, head_of
 from modelsat.data.readers.harvest import Harvest, rejects_table
 from modelsat.data.readers.unread_formats import sentence_for
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
 _READERS: tuple[ModuleType, ...] = (vllm_sr, inspect_logs, helm, opencompass, field_tables)
@@ -48,7 +49,13 @@ def tables(files: Sequence[SourceFile]) -> list[SourceFile]:
 def noted(sentences: Sequence[str]) -> Harvest:
     """Return a harvest of nothing but remarks."""
     scores, prompts = contracts.SCORES.empty_table(), contracts.PROMPTS.empty_table()
-    return Harvest(scores, prompts, contracts.CANDIDATES.empty_table(), rejects_table([]), tuple(sentences))
+    return Harvest(
+        scores,
+        prompts,
+        contracts.CANDIDATES.empty_table(),
+        rejects_table([]),
+        tuple(map(Remark.FILE_NOT_READ.of, sentences)),
+    )
 
 
 def _claims(reader: ModuleType, head: Head) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from modelsat.data import contracts
+from modelsat.data.remarks import Remark
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ class ReadingLog:
         """Add an input row, or a whole file where `row` is None."""
         self.rejects.append(reject(uri, reason, row, field, value))
 
-    def note(self, sentence: str) -> None:
+    def note(self, name: Remark, sentence: str) -> None:
         """Add a remark, once."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        remark = name.of(sentence)
+        if remark not in self.notes:
+            self.notes.append(remark)
 
 
 def reject(

@@ -13,6 +13,7 @@ from typing import Any
 from modelsat.data.readers.answer_sheet import AnswerSheet, Question, mean
 from modelsat.data.readers.file_heads import Head
 from modelsat.data.readers.harvest import Harvest
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 from modelsat.text.rendering import option_letter
 
@@ -61,7 +62,9 @@ def read(files: list[SourceFile]) -> Harvest:
     for parts in runs.values():
         if _STATS not in parts:
             first = next(iter(parts.values()))
-            sheet.log.note(f"the run of {first.uri!r} has no {_STATS}, so it did not end; it is left out")
+            sheet.log.note(
+                Remark.RUN_LEFT_OUT, f"the run of {first.uri!r} has no {_STATS}, so it did not end; it is left out"
+            )
             continue
         file = parts[_STATS]
         missing = [] if _SPEC in parts else [_SPEC]
@@ -100,7 +103,7 @@ def _read_run(file: SourceFile, parts: dict[str, SourceFile], sheet: AnswerSheet
         found[entry["instance_id"]].append(stats)
         rows.setdefault(entry["instance_id"], row)
     if perturbed:
-        sheet.log.note(f"{perturbed} perturbed instances of {file.uri!r} are left out")
+        sheet.log.note(Remark.VARIANTS_LEFT_OUT, f"{perturbed} perturbed instances of {file.uri!r} are left out")
     names = {name for trials in found.values() for stats in trials for name in stats}
     metric = next((name for name in _METRICS if name in names), None)
     if metric is None:

@@ -15,6 +15,7 @@ from modelsat.data.readers import table_files
 from modelsat.data.readers.answer_sheet import AnswerSheet, Question, mean, user_text
 from modelsat.data.readers.file_heads import Head
 from modelsat.data.readers.harvest import Harvest
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
 HARNESS = "inspect_ai"
@@ -84,12 +85,13 @@ def _read_log(file: SourceFile, header: dict[str, Any], samples: list[dict[str, 
             f"the log has version {header.get('version')}, not {VERSION}; write it with `inspect log convert`"
         )
     if header.get("invalidated"):
-        sheet.log.note(f"{file.uri!r} is invalidated and left out")
+        sheet.log.note(Remark.RUN_LEFT_OUT, f"{file.uri!r} is invalidated and left out")
         return
     run = header["eval"]
     if header.get("status") not in (None, "success"):
         sheet.log.note(
-            f"the run of {file.uri!r} ended as {header.get('status')!r}; the samples that it scored are read"
+            Remark.RUN_INCOMPLETE,
+            f"the run of {file.uri!r} ended as {header.get('status')!r}; the samples that it scored are read",
         )
     if not samples:
         raise _LogError("the log holds no samples; run Inspect with log_samples, and copy the log and no summary of it")
@@ -97,7 +99,9 @@ def _read_log(file: SourceFile, header: dict[str, Any], samples: list[dict[str, 
     scored = [sample for sample in samples if not sample.get("error") and not sample.get("invalidated")]
     if len(scored) < len(samples):
         n = len(samples) - len(scored)
-        sheet.log.note(f"{n} of {len(samples)} samples of {file.uri!r} ended in an error or are invalid: no score")
+        sheet.log.note(
+            Remark.NO_SCORE, f"{n} of {len(samples)} samples of {file.uri!r} ended in an error or are invalid: no score"
+        )
     scorer = _scorer(file, scored, sheet)
     benchmark = str(run["task"]).rpartition("/")[2]
     epochs: dict[Question, list[dict[str, Any]]] = defaultdict(list)
@@ -108,7 +112,9 @@ def _read_log(file: SourceFile, header: dict[str, Any], samples: list[dict[str, 
             epochs[question].append(sample)
             rows.setdefault(question, number)
         elif sample in scored:
-            sheet.log.note(f"sample {sample.get('id')!r} of {file.uri!r} holds more than text and is left out")
+            sheet.log.note(
+                Remark.NOT_TEXT, f"sample {sample.get('id')!r} of {file.uri!r} holds more than text and is left out"
+            )
     for question, answers in epochs.items():
         values = [value for sample in answers if (value := _value(_scores(sample).get(scorer))) is not None]
         if values:
@@ -126,7 +132,9 @@ def _scorer(file: SourceFile, samples: list[dict[str, Any]], sheet: AnswerSheet)
             value is None or 0 <= value <= 1 for value in values
         ):
             if len(names) > 1:
-                sheet.log.note(f"{file.uri!r} has the scorers {', '.join(names)}; {name!r} is read")
+                sheet.log.note(
+                    Remark.SCORER_CHOSEN, f"{file.uri!r} has the scorers {', '.join(names)}; {name!r} is read"
+                )
             return name
     shown = f"its scorers ({', '.join(names)}) give no" if names else "it has no scorers that give"
     raise _LogError(f"the log is left out: {shown} single numbers in [0, 1]; score it with such a scorer")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from modelsat.data.readers.lm_eval_results import HarnessRun
 from modelsat.data.readers.lm_eval_sheets import SampleSheet
+from modelsat.data.remarks import Remark
 
 AGAIN, EMPTY, UNCLEAR, NO_SCORE = "again", "empty", "unclear", "no score"
 _NAMED = 5
@@ -11,7 +12,7 @@ _NAMED = 5
 
 def asks_nothing(sheet: SampleSheet) -> str:
     """Return the remark on a task without questions, such as the likelihood of a text."""
-    return (
+    return Remark.TASK_LEFT_OUT.of(
         f"{_whose(sheet)} is left out: its documents ask no question in {sheet.file.uri!r}, they only have texts "
         "completed or compared, and a router decides by questions"
     )
@@ -19,7 +20,7 @@ def asks_nothing(sheet: SampleSheet) -> str:
 
 def shows_media(sheet: SampleSheet) -> str:
     """Return the remark on a task about pictures or sounds, which its text does not hold."""
-    return (
+    return Remark.NOT_TEXT.of(
         f"{_whose(sheet)} is left out ({sheet.file.uri!r}): its questions come with images, audio or video, "
         "and a router reads text only"
     )
@@ -27,7 +28,7 @@ def shows_media(sheet: SampleSheet) -> str:
 
 def no_measure(sheet: SampleSheet) -> str:
     """Return the remark on a task without a usable metric."""
-    return (
+    return Remark.TASK_LEFT_OUT.of(
         f"{_whose(sheet)} is left out, since no metric in {sheet.file.uri!r} gives each document a "
         "number in [0, 1] of which more is better; add such a metric to the task and run it again"
     )
@@ -47,26 +48,38 @@ def remarks(sheet: SampleSheet, left_out: Mapping[str, int], n_documents: int | 
     out = []
     if sizes and sizes[1] < sizes[0]:
         out.append(
-            f"{whose} was run on {sizes[1]} of {sizes[0]} documents ({where}); run it without --limit to have them all"
+            Remark.RUN_INCOMPLETE.of(
+                f"{whose} was run on {sizes[1]} of {sizes[0]} documents ({where}); run it without --limit to have "
+                "them all"
+            )
         )
     if sizes and n_documents is not None and n_documents < sizes[1]:
         out.append(
-            f"{where!r} holds {n_documents} of the {sizes[1]} documents that {whose} was run on; "
-            "copy the file again, or run the task again if the disk was full"
+            Remark.RUN_INCOMPLETE.of(
+                f"{where!r} holds {n_documents} of the {sizes[1]} documents that {whose} was run on; "
+                "copy the file again, or run the task again if the disk was full"
+            )
         )
     if left_out[EMPTY]:
         out.append(
-            f"{left_out[EMPTY]} of {n} answers of {whose} are empty ({where}), so they count as missing, not as wrong; "
-            "check the endpoint and the limit of generated tokens, and run it again"
+            Remark.EMPTY_ANSWERS.of(
+                f"{left_out[EMPTY]} of {n} answers of {whose} are empty ({where}), so they count as missing, not as "
+                "wrong; check the endpoint and the limit of generated tokens, and run it again"
+            )
         )
     if left_out[UNCLEAR]:
         out.append(
-            f"{left_out[UNCLEAR]} of {n} documents of {whose} are left out ({where}), since the question cannot be "
-            "told from the examples or the chat template around it; run it with --num_fewshot 0"
+            Remark.QUESTION_UNCLEAR.of(
+                f"{left_out[UNCLEAR]} of {n} documents of {whose} are left out ({where}), since the question cannot be "
+                "told from the examples or the chat template around it; run it with --num_fewshot 0"
+            )
         )
     if left_out[NO_SCORE]:
         out.append(
-            f"{left_out[NO_SCORE]} of {n} documents of {whose} have no score of any metric ({where}) and are left out"
+            Remark.NO_SCORE.of(
+                f"{left_out[NO_SCORE]} of {n} documents of {whose} have no score of any metric ({where}) and are left "
+                "out"
+            )
         )
     return out
 
@@ -77,7 +90,8 @@ def absences(run: HarnessRun, sampled: set[str]) -> list[str]:
     if not absent:
         return []
     names = ", ".join(absent[:_NAMED] + [f"{len(absent) - _NAMED} more"] * (len(absent) > _NAMED))
-    return [f"{run.file.uri!r} has only averages and no samples of {names}; run the harness again with --log_samples"]
+    sentence = f"{run.file.uri!r} has only averages and no samples of {names}; run the harness again with --log_samples"
+    return [Remark.AVERAGES_ONLY.of(sentence)]
 
 
 def packed(uri: str) -> str:
@@ -87,7 +101,7 @@ def packed(uri: str) -> str:
 
 def renamed(run: HarnessRun) -> str:
     """Return the remark on a model whose name cannot be a candidate's."""
-    return (
+    return Remark.MODEL_RENAMED.of(
         f"the model {run.given_name!r} in {run.file.uri!r} is called {run.candidate!r} here, since its name is a path "
         "or has characters that a candidate's name cannot have"
     )

@@ -17,6 +17,7 @@ from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers import routereval_pools
 from modelsat.data.readers.harvest import Harvest, reject, rejects_table
 from modelsat.data.readers.routereval_pools import Dataset
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 from modelsat.io.storage import SourceFile
 from modelsat.text.rendering import stem_digest
@@ -79,8 +80,11 @@ def _columns(
         column_of = np.concatenate([pool.scores[split] for split in dataset.prompts])
         if len(columns.keys() | set(pool.candidates)) * len(column_of) > MOST_SCORES:
             notes.append(
-                f"the pool {pool.kind!r} of {len(pool.candidates):,} candidates in {file.uri!r} is left out, since the "
-                f"file's scores would be more than {MOST_SCORES:,}; benchmarks/routereval.py reads it from the file"
+                Remark.POOL_LEFT_OUT.of(
+                    f"the pool {pool.kind!r} of {len(pool.candidates):,} candidates in {file.uri!r} is left out, since "
+                    f"the file's scores would be more than {MOST_SCORES:,}; benchmarks/routereval.py reads it from the "
+                    "file"
+                )
             )
             continue
         for name, column in zip(pool.candidates, column_of.T, strict=True):

@@ -21,6 +21,7 @@ from modelsat.data.readers import tidy_long, tidy_models, tidy_prompts
 from modelsat.data.readers.harvest import Harvest, ReadingLog, rejects_table
 from modelsat.data.readers.table_files import ENDINGS, TableSheet, open_sheet
 from modelsat.data.readers.tidy_scores import HARNESS, METRIC, AnswerLengths, wide_scores
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
 __all__ = ["HARNESS", "METRIC", "claims", "read"]
@@ -117,7 +118,7 @@ def _name_misspelt(file: SourceFile, log: ReadingLog) -> None:
     stem, _, ending = PurePosixPath(file.name).name.lower().partition(".")
     close = difflib.get_close_matches(stem, _KNOWN, 1, 0.75)
     if close and ending in ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz", "json", "tsv", "xlsx"):
-        log.note(f"{file.uri!r} is not read; is {close[0]}.csv (or .parquet, .jsonl) meant?")
+        log.note(Remark.FILE_NOT_READ, f"{file.uri!r} is not read; is {close[0]}.csv (or .parquet, .jsonl) meant?")
 
 
 def _licences(files: list[SourceFile]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet
+from modelsat.data.remarks import Remark
 
 _SCORES = r"is_correct|correct|score|acc|accuracy|exact_match|em|f1|performance|passed|success"
 _OTHERS = (
@@ -32,10 +33,13 @@ def with_scores_alone(sheet: TableSheet, names: Sequence[str], log: ReadingLog) 
         return sheet
     if scores:
         shown = ", ".join(f"{name!r} as {base!r}" for name, base in list(scores.items())[:3])
-        log.note(f"columns of {sheet.file.uri!r} are read under the candidates' names: {shown}")
+        log.note(Remark.COLUMN_RENAMED, f"columns of {sheet.file.uri!r} are read under the candidates' names: {shown}")
     if others:
         shown = ", ".join(map(repr, others[:10]))
-        log.note(f"{sheet.file.uri!r} has further figures of its candidates that are not read: {shown}")
+        log.note(
+            Remark.COLUMN_NOT_READ,
+            f"{sheet.file.uri!r} has further figures of its candidates that are not read: {shown}",
+        )
     columns = {scores.get(name, name): cells for name, cells in sheet.columns.items() if name not in others}
     return TableSheet(sheet.file, columns, sheet.rows)
 

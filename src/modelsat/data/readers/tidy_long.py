@@ -13,6 +13,7 @@ from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
 from modelsat.data.readers.tidy_prompts import id_of, text_of
 from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
+from modelsat.data.remarks import Remark
 
 _MODEL = ("model", "candidate", "model_name", "llm", "model_id")
 _SCORE = ("score", "label", "correct", "is_correct", "accuracy", "acc", "performance", "passed", "success", "value")
@@ -129,6 +130,9 @@ def _fact(sheet: TableSheet, column: str, i: int, whole: bool, log: ReadingLog) 
     value = number(cell)
     if value is None or not 0 <= value < 2**31:
         if value is None or value == value:
-            log.note(f"row {sheet.rows[i]} of {sheet.file.uri!r}: {column} is no number of at least 0 and is left out")
+            log.note(
+                Remark.FIGURE_NOT_READ,
+                f"row {sheet.rows[i]} of {sheet.file.uri!r}: {column} is no number of at least 0 and is left out",
+            )
         return None
     return round(value) if whole else value

@@ -9,6 +9,7 @@ from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet
 from modelsat.data.readers.tidy_prompts import text_of
+from modelsat.data.remarks import Remark
 
 NAMES = ("model", "candidate")
 COLUMNS = (*NAMES, *candidate_facts.COLUMNS)
@@ -61,4 +62,6 @@ def _name_misspelt(sheet: TableSheet, log: ReadingLog) -> None:
     for column in sheet.columns:
         close = candidate_facts.near_miss(column) if column not in COLUMNS else None
         if close:
-            log.note(f"column {column!r} of {sheet.file.uri!r} is not read; is {close!r} meant?")
+            log.note(
+                Remark.COLUMN_NOT_READ, f"column {column!r} of {sheet.file.uri!r} is not read; is {close!r} meant?"
+            )

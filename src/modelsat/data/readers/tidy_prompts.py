@@ -10,6 +10,7 @@ from modelsat.data import contracts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.options import options_of
 from modelsat.data.readers.table_files import TableSheet, row_numbers
+from modelsat.data.remarks import Remark
 from modelsat.text.rendering import digest, stem_digest
 
 COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
@@ -85,7 +86,7 @@ def name_unread(sheet: TableSheet, known: tuple[str, ...], log: ReadingLog) -> N
     surplus = [name for name in sheet.columns if name not in known and name not in row_numbers(sheet)]
     if surplus:
         shown = ", ".join(f"{name!r}{_instead(name, known)}" for name in surplus[:10])
-        log.note(f"{sheet.file.uri!r} has columns that are not read: {shown}")
+        log.note(Remark.COLUMN_NOT_READ, f"{sheet.file.uri!r} has columns that are not read: {shown}")
 
 
 def meant(name: str, columns: dict[str, list[object]]) -> str:

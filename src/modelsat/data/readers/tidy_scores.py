@@ -15,6 +15,7 @@ from modelsat.data.readers import tidy_figures, tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
 from modelsat.data.readers.tidy_prompts import id_of
+from modelsat.data.remarks import Remark
 from modelsat.policy.costs import CHARACTERS_PER_TOKEN
 
 HARNESS = "tidy-table"
@@ -164,14 +165,23 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
     usable, ignored = [], {"prompt_id", *row_numbers(sheet)} - listed
     numbered = sorted(ignored - {"prompt_id"})
     if numbered:
-        log.note(f"{', '.join(map(repr, numbered))} of {sheet.file.uri!r} numbers the rows and is no candidate")
+        log.note(
+            Remark.COLUMN_NO_CANDIDATE,
+            f"{', '.join(map(repr, numbered))} of {sheet.file.uri!r} numbers the rows and is no candidate",
+        )
     for name, cells in sheet.columns.items():
         if name in ignored:
             continue
         if name not in listed and (name in tidy_prompts.COLUMNS or _describes(name)):
-            log.note(f"column {name!r} of {sheet.file.uri!r} is no candidate; list it in models.csv if it is one")
+            log.note(
+                Remark.COLUMN_NO_CANDIDATE,
+                f"column {name!r} of {sheet.file.uri!r} is no candidate; list it in models.csv if it is one",
+            )
         elif listed and name not in listed and not _looks_like_scores(cells, scale):
-            log.note(f"column {name!r} of {sheet.file.uri!r} is not listed in models.csv and holds no scores; not read")
+            log.note(
+                Remark.COLUMN_NOT_READ,
+                f"column {name!r} of {sheet.file.uri!r} is not listed in models.csv and holds no scores; not read",
+            )
         elif listed and name not in listed:
             reason = f"column {name!r} is not listed in models.csv; add a row for this candidate, or remove the column"
             fault = fault_in_candidate(name)
@@ -186,7 +196,10 @@ def _candidate_columns(sheet: TableSheet, listed: set[str], scale: float, log: R
                 reason = f"column {name!r} holds percentages; {_PERCENTAGES}"
             log.reject(sheet.file.uri, reason, None, name, next(cell for cell in cells if not is_missing(cell)))
         elif not listed and _is_mean_of_others(told, name):
-            log.note(f"column {name!r} of {sheet.file.uri!r} is the mean of the others in every row and no candidate")
+            log.note(
+                Remark.COLUMN_NO_CANDIDATE,
+                f"column {name!r} of {sheet.file.uri!r} is the mean of the others in every row and no candidate",
+            )
         else:
             usable.append(name)
     return usable

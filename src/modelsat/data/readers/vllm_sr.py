@@ -11,6 +11,7 @@ from typing import Any
 from modelsat.data.readers.answer_sheet import AnswerSheet, Question, user_text
 from modelsat.data.readers.file_heads import Head
 from modelsat.data.readers.harvest import Harvest
+from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
 HARNESS = "vllm-sr"
@@ -41,7 +42,9 @@ def read(files: list[SourceFile]) -> Harvest:
 def _read_case(file: SourceFile, row: int, case: dict[str, Any], sheet: AnswerSheet) -> None:
     prompt = user_text(case.get("messages"))
     if not prompt:
-        sheet.log.note(f"case {case.get('id')!r} of {file.uri!r} has no messages of text alone and is left out")
+        sheet.log.note(
+            Remark.NOT_TEXT, f"case {case.get('id')!r} of {file.uri!r} has no messages of text alone and is left out"
+        )
         return
     metadata, answer = case.get("metadata") or {}, case.get("answer")
     category = metadata.get("category") or metadata.get("subject") or case.get("category")
@@ -54,7 +57,10 @@ def _read_case(file: SourceFile, row: int, case: dict[str, Any], sheet: AnswerSh
     models = Counter(target["model"] for target in case["targets"])
     for target in case["targets"]:
         if target.get("kind") != "single":
-            sheet.log.note(f"target {target['id']!r} of {file.uri!r} is a mixture of models and no candidate")
+            sheet.log.note(
+                Remark.NOT_A_CANDIDATE,
+                f"target {target['id']!r} of {file.uri!r} is a mixture of models and no candidate",
+            )
             continue
         score = target["correct"] if target.get("score") is None else target["score"]
         if score is None:

@@ -1,0 +1,40 @@
+"""Which source a file came from, and why a source gave no score."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def place_of(uri: str, sources: Sequence[str]) -> int:
+    """Return the place of the source that a file lies in, the innermost of several; 0 where it lies in none."""
+    inside = [i for i, source in enumerate(sources) if uri == source or uri.startswith(source.rstrip("/") + "/")]
+    return max(inside, key=lambda i: len(sources[i])) if inside else 0
+
+
+def without_scores(sources: Sequence[str], scores: pa.Table, rejects: pa.Table, notes: Sequence[str]) -> list[str]:
+    """Return a sentence for each source that gave no score: what was found there instead.
+
+    Args:
+        sources: Folders or `s3://` prefixes.
+        scores: Table of the contract `SCORES`.
+        rejects: Table of the contract `REJECTS`.
+        notes: Remarks on the files.
+    """
+    gave = {place_of(uri, sources) for uri in pc.unique(scores["source_uri"]).to_pylist()}
+    sentences = []
+    for i, source in enumerate(sources):
+        if i in gave:
+            continue
+        lost = [row for row in rejects.to_pylist() if place_of(row["source_uri"], sources) == i]
+        said = [note for note in notes if source in note]
+        if lost:
+            first, row = lost[0], lost[0]["source_row"]
+            where = f"{first['source_uri']}{'' if row is None else f' row {row}'}: {first['reason']}"
+            why = f"{len(lost):,} {'row or file is' if len(lost) == 1 else 'rows or files are'} rejected, first {where}"
+        elif said:
+            why = said[0]
+        else:
+            why = "its files hold no rows with a score"
+        sentences.append(f"{source!r} gave no scores: {why}")
+    return sentences
