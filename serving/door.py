@@ -2,7 +2,7 @@
 
 An ASGI middleware around an application: it knows the client by its token, keeps its pace, bounds bodies and requests
 in flight, gives every request an id that stands in the answer's headers, and reads the body whole, so that a slow
-client keeps nobody else waiting.
+client keeps nobody else waiting. Where a client leaves, what was begun for it ends.
 """
 
 import asyncio
@@ -10,18 +10,22 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import tokens
+from serving import proxies, tokens
 from serving.compression import decompressed
-from serving.limits import ClientRates, RequestLimits
+from serving.limits import ClientRates, RequestLimits, Slots
 from serving.refusal import Refused
 
 REQUEST_ID = "x-modelsat-request-id"
+LEFT = 499
+"""What logs call the status of a request whose client has left; nobody is sent it."""
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -56,7 +60,7 @@ class Door:
         self._on_refused = on_refused
         self._logger = logger
         self._pace = ClientRates(limits.per_minute) if limits.per_minute else None
-        self._in_flight = 0
+        self._slots = Slots(limits.most_in_flight)
         self._bytes_in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,40 +76,70 @@ class Door:
             await self.app(scope, receive, send)
             return
         began = time.monotonic()
-        told: list[int] = []
+        progress = _Progress()
         held: list[bytes] = []
-        send = _noting(send, told)
-        self._in_flight += 1
+        send = _noting(send, progress)
+        source = self._source(scope, headers)
         try:
-            state["client"] = self._let_in(scope, headers)
-            await self._take_body(headers, receive, held)
-            await self._decompress(headers, held)
-            await self.app(scope, _again(b"".join(held), receive), send)
+            with self._slot(source):
+                state["client"] = self._let_in(source, headers)
+                await self._take_body(headers, receive, held)
+                await self._decompress(headers, held)
+                await self._answer_while_there(scope, receive, send, held, progress)
         except _Shut as shut:
             self._on_refused(shut.reason)
             await self._answer(shut.refused)(scope, receive, send)
         finally:
-            self._in_flight -= 1
             self._bytes_in_flight -= sum(map(len, held))
             if self._logger is not None:
-                line = (state["request_id"], scope["method"], scope["path"][:100], (told or [0])[0])
+                line = (state["request_id"], scope["method"], scope["path"][:100], progress.status)
                 self._logger.info("%s %s %r %d in %.0f ms", *line, 1000 * (time.monotonic() - began))
 
-    def _let_in(self, scope: Scope, headers: Mapping[str, str]) -> str:
-        most = self.limits.most_in_flight
-        if self._in_flight > most:
-            raise _Shut("in flight", 503, f"{most} requests are in flight, which is all that is taken; try again", 1)
+    def _source(self, scope: Scope, headers: Headers) -> str:
+        peer = (scope.get("client") or ("", 0))[0]
+        return proxies.source(proxies.client(peer, headers.getlist("x-forwarded-for"), self.limits.proxies))
+
+    @contextmanager
+    def _slot(self, source: str) -> Iterator[None]:
+        try:
+            self._slots.take(source)
+        except Refused as error:
+            raise _Shut("in flight", error.status, str(error), error.retry_after) from None
+        try:
+            yield
+        finally:
+            self._slots.free(source)
+
+    def _let_in(self, source: str, headers: Mapping[str, str]) -> str:
         try:
             client = tokens.client_of(headers.get("authorization", ""), self._clients)
         except Refused as error:
             raise _Shut("token", error.status, str(error)) from None
         if self._pace is not None:
-            peer = scope.get("client") or ("", 0)
-            wait = self._pace.wait(client or f"address {peer[0]}", time.monotonic())
+            wait = self._pace.wait(client or f"address {source}", time.monotonic())
             if wait is not None:
                 pace = f"more than {self.limits.per_minute:g} requests a minute came from this client"
                 raise _Shut("pace", 429, f"{pace}; try again in {wait} s", wait)
         return client
+
+    async def _answer_while_there(
+        self, scope: Scope, receive: Receive, send: Send, held: list[bytes], progress: "_Progress"
+    ) -> None:
+        """Run the application until it has answered, or until the client has left."""
+        left = asyncio.ensure_future(_left(receive))
+        answered = asyncio.ensure_future(self.app(scope, _again(b"".join(held), left), send))
+        try:
+            await asyncio.wait((answered, left), return_when=asyncio.FIRST_COMPLETED)
+            # A server says that the client has left also behind the end of an answer.
+            if progress.is_answered or answered.done():
+                await answered
+            else:
+                progress.status = LEFT
+                self._on_refused("left")
+        finally:
+            answered.cancel()
+            left.cancel()
+            await asyncio.gather(answered, left, return_exceptions=True)
 
     async def _take_body(self, headers: Mapping[str, str], receive: Receive, held: list[bytes]) -> None:
         """Take a body part by part into `held`, which counts from its first byte on."""
@@ -148,6 +182,14 @@ class Door:
         held[:] = [body]
 
 
+@dataclass
+class _Progress:
+    """How far an answer is: its status, 0 before it has begun, and whether all of it is sent."""
+
+    status: int = 0
+    is_answered: bool = False
+
+
 class _Shut(Exception):
     """A refusal at the door, and the word under which it is counted."""
 
@@ -172,24 +214,33 @@ def _with_id(send: Send, request_id: str) -> Send:
     return send_with_id
 
 
-def _noting(send: Send, statuses: list[int]) -> Send:
+def _noting(send: Send, progress: _Progress) -> Send:
     async def send_and_note(message: Message) -> None:
         if message["type"] == "http.response.start":
-            statuses.append(message["status"])
+            progress.status = message["status"]
+        elif not message.get("more_body", False):
+            progress.is_answered = True
         await send(message)
 
     return send_and_note
 
 
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives the body once and then whatever else comes."""
+async def _left(receive: Receive) -> None:
+    """Return once the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _again(body: bytes, left: "asyncio.Future[None]") -> Receive:
+    """Return a `receive` that gives the body once, and then waits until the client has left."""
     given = False
 
     async def receive_again() -> Message:
         nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not given:
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await asyncio.shield(left)
+        return {"type": "http.disconnect"}
 
     return receive_again

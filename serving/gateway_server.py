@@ -10,7 +10,8 @@ import uvicorn
 
 from modelsat.errors import InputError
 from modelsat.io.addresses import is_http_address, is_loopback
-from serving import tokens
+from serving import connections, tokens
+from serving.connections import ConnectionLimits
 from serving.gateway import endpoint as endpoint_calls
 from serving.gateway import feedback_settings, upstreams
 from serving.gateway.app import GatewaySettings, create_app
@@ -51,6 +52,9 @@ def run(
     config = uvicorn.Config(
         app,
         ws="none",
+        http=connections.bounded(ConnectionLimits(proxies=settings.proxies)),
+        proxy_headers=False,
+        timeout_keep_alive=connections.KEEP_ALIVE_SECONDS,
         access_log=False,
         log_config=None,
         server_header=False,

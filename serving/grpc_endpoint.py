@@ -12,9 +12,9 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServi
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from modelsat.errors import InputError
-from serving import tensors, tokens, wire_fields
+from serving import proxies, tensors, tokens, wire_fields
 from serving.error_objects import as_refusal
-from serving.limits import ClientRates, RequestLimits
+from serving.limits import ClientRates, RequestLimits, Slots
 from serving.refusal import Refused
 
 _STATUS = {
@@ -69,7 +69,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._clients = clients
         self._on_refused = on_refused
         self._pace = ClientRates(limits.per_minute) if limits.per_minute else None
-        self._in_flight = 0
+        self._slots = Slots(limits.most_in_flight)
 
     async def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
         """Wrap one call."""
@@ -79,16 +79,17 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         name = details.method.rsplit("/", 1)[-1]
 
         async def guarded(message: bytes, context: Any) -> Any:
+            source = _source(context.peer())
             try:
-                if name not in _OPEN:
-                    self._let_in(details, context.peer())
-                self._in_flight += 1
+                if name in _OPEN:
+                    return await handler.unary_unary(_parsed(message, handler.request_deserializer), context)
+                self._let_in(details, source)
                 try:
                     if name == "ModelInfer":
                         wire_fields.require_bounded(message)
                     return await handler.unary_unary(_parsed(message, handler.request_deserializer), context)
                 finally:
-                    self._in_flight -= 1
+                    self._slots.free(source)
             except InputError as error:
                 await self._refuse(context, Refused(400, str(error)))
             except grpc.aio.AbortError:
@@ -99,26 +100,34 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         # Without a deserializer the handler gets bytes, which are read once the client is known.
         return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
 
-    def _let_in(self, details: grpc.HandlerCallDetails, peer: str) -> None:
-        if self._in_flight >= self._limits.most_in_flight:
-            self._on_refused("in flight")
-            raise Refused(503, f"{self._limits.most_in_flight} requests are in flight, which is all; try again", 1)
+    def _let_in(self, details: grpc.HandlerCallDetails, source: str) -> None:
+        """Take a slot for a client that may come in."""
         said = {key.lower(): value for key, value in details.invocation_metadata}
         try:
             client = tokens.client_of(str(said.get("authorization", "")), self._clients)
         except Refused:
             self._on_refused("token")
             raise
-        # An address of gRPC ends in the port, which is another one for each connection.
-        wait = self._pace.wait(client or peer.rsplit(":", 1)[0], time.monotonic()) if self._pace else None
+        wait = self._pace.wait(client or source, time.monotonic()) if self._pace else None
         if wait is not None:
             self._on_refused("pace")
             raise Refused(429, f"more than {self._limits.per_minute:g} requests a minute; try again in {wait} s", wait)
+        try:
+            self._slots.take(source)
+        except Refused:
+            self._on_refused("in flight")
+            raise
 
     async def _refuse(self, context: Any, refused: Refused) -> None:
         if refused.retry_after is not None:
             context.set_trailing_metadata((("retry-after", str(refused.retry_after)),))
         await context.abort(_STATUS.get(refused.status, grpc.StatusCode.INTERNAL), str(refused))
+
+
+def _source(peer: str) -> str:
+    """Return where a call comes from, of an address such as `ipv4:10.0.0.7:50312` or `ipv6:[fd00::7]:50312`."""
+    host = peer.partition(":")[2].rpartition(":")[0]
+    return proxies.source(host.replace("%5B", "").replace("%5D", "").strip("[]"))
 
 
 def _parsed(message: bytes, deserializer: Callable[[bytes], Any]) -> Any:

@@ -15,8 +15,9 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
 from modelsat.errors import InputError
-from serving import bounded_json, error_objects, off_loop, tensors
+from serving import bounded_json, connections, error_objects, off_loop, tensors
 from serving.answers import version
+from serving.connections import ConnectionLimits
 from serving.door import Door
 from serving.limits import RequestLimits
 from serving.off_loop import LONG_BODY
@@ -131,11 +132,16 @@ class Rest(RESTServer):  # type: ignore[misc]
         super().__init__(FASTAPI_APP_IMPORT_STRING, plane, repository, port)
         self.config.host = host
         self.config.server_header = False
+        self.config.proxy_headers = False
+        self.config.ws = "none"
+        self.config.http = connections.bounded(ConnectionLimits(proxies=limits.proxies))
         self._door = {"limits": limits, "clients": clients, "on_refused": on_refused, "logger": logger}
 
     def create_application(self) -> None:
         """Put our routes before KServe's, so that they win however FastAPI keeps them, and the door before all."""
         application: FastAPI = app
+        # A redirect would lead to the host that the request names.
+        application.router.redirect_slashes = False
         application.add_api_route(f"{_CLOSED}/{{rest:path}}", _closed, methods=["GET", "POST"], include_in_schema=False)
         application.add_api_route("/v2/models/{model_name}", self._metadata, methods=["GET"])
         for of_version in ("", "/versions/{model_version}"):

@@ -25,6 +25,7 @@ from serving.champion_watch import ChampionWatch, load
 from serving.limits import RequestLimits
 from serving.micro_batches import DEADLINE_SECONDS
 from serving.predictor import Predictor
+from serving.proxies import Network
 from serving.rest_endpoint import MODEL_NAME, Rest, StrictPlane
 from serving.telemetry import EndpointTelemetry
 
@@ -46,6 +47,7 @@ class ServerSettings:
         deadline_seconds: Within which a single prompt is answered or refused, above 0.
         per_minute: Requests that one client may send; 0 sets no limit.
         clients: File of SHA-256 digests of the tokens that are let in, beside those in the environment.
+        proxies: Whose `X-Forwarded-For` says where a request comes from.
     """
 
     host: str = "127.0.0.1"
@@ -55,6 +57,7 @@ class ServerSettings:
     deadline_seconds: float = DEADLINE_SECONDS
     per_minute: float = 0.0
     clients: Path | None = None
+    proxies: tuple[Network, ...] = ()
 
 
 def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> None:
@@ -92,7 +95,13 @@ async def _serve(settings: ServerSettings, predictor: Predictor, known: frozense
     server = ModelServer(http_port=settings.port, enable_grpc=False, enable_latency_logging=False)
     server.register_model(predictor)
     plane = StrictPlane(model_registry=server.registered_models)
-    limits = RequestLimits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute)
+    limits = RequestLimits(
+        MOST_BYTES,
+        MOST_IN_FLIGHT,
+        MOST_BYTES_IN_FLIGHT,
+        per_minute=settings.per_minute,
+        proxies=settings.proxies,
+    )
     count = predictor.telemetry.refused
     async with contextlib.AsyncExitStack() as stack:
         if settings.grpc_port:

@@ -3,6 +3,7 @@
 It keeps no text unless feedback is asked for with it: prompts and keys stand in no log, no metric and no message.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -16,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from serving import off_loop
-from serving.door import Door
+from serving.door import LEFT, Door
 from serving.gateway import decision_headers, errors, headers
 from serving.gateway.chat_request import AUTO, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
@@ -30,6 +31,7 @@ from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.limits import RequestLimits
 from serving.off_loop import LONG_BODY
+from serving.proxies import Network
 from serving.refusal import Refused
 
 DEADLINE_SECONDS = 1.0
@@ -45,6 +47,7 @@ class GatewaySettings:
 
     Attributes:
         clients: SHA-256 of the tokens that are let in; empty lets everybody in.
+        proxies: Whose `X-Forwarded-For` says where a request comes from.
         deadline_seconds: How long the endpoint may take for a decision, above 0.
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own, in [0, 1].
         per_minute: Requests that one client may send; 0 sets no limit.
@@ -55,6 +58,7 @@ class GatewaySettings:
     """
 
     clients: frozenset[str] = frozenset()
+    proxies: tuple[Network, ...] = ()
     deadline_seconds: float = DEADLINE_SECONDS
     switch_gain: float = SWITCH_GAIN
     per_minute: float = 0.0
@@ -81,10 +85,17 @@ def create_app(
             yield
         await gateway.client.aclose()
 
-    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    # A redirect would lead to the host that the request names.
+    app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_middleware(
         Door,
-        limits=RequestLimits(MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT, per_minute=settings.per_minute),
+        limits=RequestLimits(
+            MOST_BYTES,
+            MOST_IN_FLIGHT,
+            MOST_BYTES_IN_FLIGHT,
+            per_minute=settings.per_minute,
+            proxies=settings.proxies,
+        ),
         clients=settings.clients,
         is_open=lambda _, path: path in _OPEN,
         answer=errors.answer,
@@ -136,7 +147,17 @@ class Gateway:
         chat, decision, milliseconds = await self._decided(request)
         sent = headers.to_upstream(request.headers, headers.request_id(request))
         began = time.perf_counter()
-        forwarded = await forward(self.client, decision, chat, self.upstreams, sent, self.health)
+        called: list[str] = []
+        try:
+            forwarded = await forward(
+                self.client, decision, chat, self.upstreams, sent, self.health, on_called=called.append
+            )
+        except asyncio.CancelledError:
+            # The client has left; what was begun for it is paid for all the same.
+            if called:
+                self.telemetry.decided(decision, called[-1])
+                logger.info("%s %s %s %d", headers.request_id(request), decision.outcome, called[-1], LEFT)
+            raise
         told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
         if forwarded.response.is_success:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)

@@ -4,7 +4,7 @@ After the first byte there is no way back, since the client has read it: an answ
 """
 
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -45,11 +45,12 @@ async def forward(
     upstreams: Mapping[str, Upstream],
     headers: Mapping[str, str],
     health: UpstreamHealth,
+    on_called: Callable[[str], None] = lambda _: None,
 ) -> Forwarded:
     """Call the candidates of a decision in order until one answers.
 
     Candidates that are out are left for the others. Where no candidate answers, the client gets the last thing that an
-    upstream said and that is meant for clients.
+    upstream said and that is meant for clients. `on_called` is told of each candidate before it is called.
 
     Raises:
         Refused: None answered, and none said anything that is the client's to know (502).
@@ -64,6 +65,7 @@ async def forward(
             if not waiting:
                 break
             candidate = waiting.pop(0)
+            on_called(candidate)
             start, fault = await _begun(client, upstreams[candidate], chat, headers)
             if start is not None and (fault is None or fault.is_passed_on):
                 superseded, kept = kept, (candidate, start)

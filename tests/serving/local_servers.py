@@ -22,11 +22,13 @@ EVENTS = (
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """Serve an application on a free port; yields its address and ends it for certain."""
+def served(app: Any, **options: Any) -> Iterator[str]:
+    """Serve an application on a free port, with options of uvicorn; yields its address and ends it for certain."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app, ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=1, **options
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

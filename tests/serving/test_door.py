@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi.responses import JSONResponse
 
+from serving import proxies as networks
 from serving import tokens
 from serving.door import REQUEST_ID, Door
 from serving.limits import ClientRates, RequestLimits
@@ -19,6 +20,7 @@ class Inner:
     """An application that keeps what it is given, and answers once it may."""
 
     def __init__(self) -> None:
+        self.ended = 0
         self.bodies: list[bytes] = []
         self.states: list[dict[str, Any]] = []
         self.may_answer = asyncio.Event()
@@ -26,7 +28,10 @@ class Inner:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.states.append(scope["state"])
         self.bodies.append((await receive())["body"])
-        await self.may_answer.wait()
+        try:
+            await self.may_answer.wait()
+        finally:
+            self.ended += 1
         await JSONResponse({"fine": True})(scope, receive, send)
 
 
@@ -48,8 +53,14 @@ class Client:
         self.door = Door(self.inner, limits, clients, lambda _, path: path == "/live", answer, self.counted.append)
 
     async def ask(
-        self, *parts: bytes, path: str = "/", headers: dict[str, str] | None = None, peer: str = "10.0.0.1"
+        self,
+        *parts: bytes,
+        path: str = "/",
+        headers: dict[str, str] | None = None,
+        peer: str = "10.0.0.1",
+        leaves: bool = False,
     ) -> tuple[int, dict[str, str]]:
+        """Ask and return status and headers of the answer; 0 where there is none."""
         sent: list[Any] = []
         given = iter(parts or (b"",))
         last = len(parts) or 1
@@ -57,7 +68,7 @@ class Client:
         async def receive() -> Any:
             nonlocal last
             last -= 1
-            part = next(given)
+            part = next(given, LEAVES if leaves else NEVER)
             if part == LEAVES:
                 return {"type": "http.disconnect"}
             if part == NEVER:
@@ -70,6 +81,8 @@ class Client:
         raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         scope = {"type": "http", "method": "POST", "path": path, "headers": raw, "client": (peer, 1)}
         await self.door(scope, receive, send)
+        if not sent:
+            return 0, {}
         told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], told
 
@@ -114,6 +127,83 @@ def test_client_that_leaves_before_the_end_of_its_body_keeps_no_place() -> None:
     assert asyncio.run(client.ask(b"x", LEAVES))[0] == 400
     assert asyncio.run(client.ask(b"x"))[0] == 200
     assert client.counted == ["left"]
+
+
+def test_client_that_leaves_before_the_answer_ends_what_was_begun_for_it() -> None:
+    async def scenario(client: Client) -> list[int]:
+        statuses = [(await client.ask(b"x", leaves=True))[0]]
+        client.inner.may_answer.set()
+        return [*statuses, (await client.ask(b"x"))[0]]
+
+    client = Client(RequestLimits(100, 1, 1000), answers=False)
+
+    assert asyncio.run(scenario(client)) == [0, 200]
+    assert (client.inner.ended, client.counted) == (2, ["left"])
+
+
+def test_end_of_an_answer_is_not_a_client_that_leaves() -> None:
+    """uvicorn says `http.disconnect` behind a whole answer, too, while the application still tidies up."""
+    tidied: list[str] = []
+    counted: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await JSONResponse({"fine": True})(scope, receive, send)
+        await asyncio.sleep(0.01)
+        tidied.append("whole")
+
+    async def scenario() -> None:
+        answered = asyncio.Event()
+
+        async def receive() -> Any:
+            if asked:
+                await answered.wait()
+                return {"type": "http.disconnect"}
+            asked.append(True)
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                answered.set()
+
+        asked: list[bool] = []
+        door = Door(app, WIDE, frozenset(), lambda *_: False, answer, counted.append)
+        await door({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+
+    asyncio.run(scenario())
+
+    assert (tidied, counted) == (["whole"], [])
+
+
+def test_one_address_leaves_a_quarter_of_the_slots_to_others() -> None:
+    """Of 4 slots one address has 3."""
+
+    async def scenario(client: Client) -> list[int]:
+        first = [asyncio.create_task(client.ask(b"x")) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        fourth, other = client.ask(b"x"), asyncio.create_task(client.ask(b"x", peer="10.0.0.2"))
+        statuses = [(await fourth)[0]]
+        await asyncio.sleep(0.01)
+        fifth = await client.ask(b"x", peer="10.0.0.3")
+        client.inner.may_answer.set()
+        return statuses + [fifth[0]] + [(await task)[0] for task in (other, *first)] + [(await client.ask(b"x"))[0]]
+
+    client = Client(RequestLimits(100, 4, 1000), answers=False)
+
+    assert asyncio.run(scenario(client)) == [429, 503, 200, 200, 200, 200, 200]
+    assert client.counted == ["in flight", "in flight"]
+
+
+@pytest.mark.parametrize(("proxies", "statuses"), [("", [200, 200, 429]), ("10.0.0.0/24", [200, 200, 200])])
+def test_clients_behind_a_proxy_have_a_pace_each_where_the_proxy_is_configured(
+    proxies: str, statuses: list[int]
+) -> None:
+    client = Client(RequestLimits(100, 10, 1000, per_minute=12, proxies=networks.read(proxies)))
+
+    async def scenario() -> list[int]:
+        asked = [client.ask(headers={"x-forwarded-for": f"192.0.2.{i}"}) for i in range(3)]
+        return [(await one)[0] for one in asked]
+
+    assert asyncio.run(scenario()) == statuses
 
 
 def test_requests_beyond_those_in_flight_are_a_503_and_probes_pass() -> None:

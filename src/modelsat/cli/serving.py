@@ -33,6 +33,10 @@ def serve(
     per_minute: Annotated[
         float, typer.Option(min=0, help="Maximum requests per client and minute; 0 sets no limit.")
     ] = 0.0,
+    proxies: Annotated[
+        str,
+        typer.Option(envvar="MODELSAT_PROXIES", help="Addresses and networks of proxies whose X-Forwarded-For counts."),
+    ] = "",
 ) -> None:
     """Serve routing decisions over KServe's protocols v1 and v2.
 
@@ -40,9 +44,11 @@ def serve(
     """
     if (champions is None) == (bundle is None):
         raise InputError("give either --champions to follow the champion or --bundle to serve one router")
+    from serving import proxies as networks
     from serving.server import ServerSettings, run
 
-    run(ServerSettings(host, port, grpc_port, threads, deadline, per_minute, clients), champions, bundle)
+    trusted = networks.read(proxies)
+    run(ServerSettings(host, port, grpc_port, threads, deadline, per_minute, clients, trusted), champions, bundle)
 
 
 def gateway(
@@ -81,6 +87,10 @@ def gateway(
     feedback_days: Annotated[
         float, typer.Option(min=0.01, help="Days for which outcomes of an answer are accepted.")
     ] = 7.0,
+    proxies: Annotated[
+        str,
+        typer.Option(envvar="MODELSAT_PROXIES", help="Addresses and networks of proxies whose X-Forwarded-For counts."),
+    ] = "",
     most_dearest_share: Annotated[
         float | None, typer.Option(min=0, max=1, hidden=True, help="Old name of --max-premium-share.")
     ] = None,
@@ -91,10 +101,12 @@ def gateway(
 
     Example: modelsat gateway --upstreams upstreams.yaml --port 8000
     """
+    from serving import proxies as networks
     from serving.gateway.app import GatewaySettings
     from serving.gateway_server import feedback, run
 
     settings = GatewaySettings(
+        proxies=networks.read(proxies),
         deadline_seconds=deadline,
         switch_gain=switch_gain,
         per_minute=per_minute,
