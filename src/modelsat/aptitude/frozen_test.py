@@ -1,8 +1,10 @@
 """The aptitude test: which questions measure a candidate, chosen once, frozen and versioned.
 
-A task is a (benchmark, category) pair. Where there are more than `TASKS`, those with the most discriminative questions
-stay; where there are fewer, the largest tasks are halved by what their questions are about. Within a task the
-questions that about half of the candidates solve come first (Model-SAT, section 4.1). All come from training prompts.
+A task is a (benchmark, category) pair. Where there are more than `TASKS`, the largest stay; where there are fewer, the
+largest are halved by what their questions are about. The questions are a fair sample of the training prompts of these
+tasks, and so is every beginning of the test (`balanced_order`). Model-SAT (section 4.1) takes what about half of the
+candidates solve. That separates known candidates best and is unfair to strangers: it holds nothing that only a
+candidate beyond all known ones would solve, and flatters those it was chosen with.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat import feedback
+from modelsat.aptitude import balanced_order
 from modelsat.data import contracts, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
@@ -110,14 +113,13 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
         raise InputError(
             f"only {prompts.num_rows} training prompts were collected, too few for an aptitude test; collect at least 8"
         )
-    value = _discrimination(collection, prompts)
     texts = [
         render_prompt(prompt, choices)
         for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
     ]
     topics = _topics(texts)
-    groups, story = _form_tasks(prompts, value, topics, min(tasks, budget), budget)
-    return _freeze(prompts, texts, groups, value, topics, budget, story)
+    groups, story = _form_tasks(prompts, topics, min(tasks, budget))
+    return _freeze(prompts, texts, groups, _outcomes(collection, prompts), topics, budget, story)
 
 
 def _one_per_stem(prompts: pa.Table) -> pa.Table:
@@ -128,13 +130,10 @@ def _one_per_stem(prompts: pa.Table) -> pa.Table:
     return prompts.take(pa.array(order[first]))
 
 
-def _discrimination(collection: Collection, prompts: pa.Table) -> np.ndarray:
-    """Return p(1-p) per prompt over the candidates, lowered where candidates are missing; in [0, 0.25]."""
-    names = collection.candidates["candidate"].to_pylist()
-    table = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
-    asked = ~np.isnan(table)
-    solved = np.where(asked, table, 0.0).sum(axis=1) / np.maximum(asked.sum(axis=1), 1)
-    return np.asarray(solved * (1 - solved) * asked.mean(axis=1))
+def _outcomes(collection: Collection, prompts: pa.Table) -> np.ndarray:
+    """Return the scores (prompts, candidates), NaN where not run; candidates by name, whatever the order of files."""
+    names = sorted(collection.candidates["candidate"].to_pylist())
+    return score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
 
 
 @dataclass(frozen=True)
@@ -177,19 +176,14 @@ def _topics(texts: Sequence[str]) -> _Topics:
 _Group = tuple[str, np.ndarray]
 
 
-def _form_tasks(
-    prompts: pa.Table, value: np.ndarray, topics: _Topics, tasks: int, budget: int
-) -> tuple[list[_Group], str]:
+def _form_tasks(prompts: pa.Table, topics: _Topics, tasks: int) -> tuple[list[_Group], str]:
     pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
     labels = np.asarray([category_of(benchmark, task) for benchmark, task in pairs], dtype=str)
     groups: list[_Group] = [(str(name), np.flatnonzero(labels == name)) for name in np.unique(labels)]
     categories = len(groups)
     if categories > tasks:
-        share = max(1, budget // tasks)
-        worth = [np.sort(value[rows])[::-1][:share].sum() for _, rows in groups]
-        chosen = sorted(np.argsort(worth, kind="stable")[::-1][:tasks])
-        story = f"the {tasks} of {categories} categories with the most discriminative questions"
-        return [groups[i] for i in chosen], story
+        largest_first = np.argsort([-len(rows) for _, rows in groups], kind="stable")
+        return [groups[i] for i in sorted(largest_first[:tasks])], f"the {tasks} largest of {categories} categories"
     while len(groups) < tasks:
         largest = max(range(len(groups)), key=lambda i: len(groups[i][1]))
         if len(groups[largest][1]) < 2 * SMALLEST_TASK:
@@ -215,44 +209,44 @@ def _freeze(
     prompts: pa.Table,
     texts: list[str],
     groups: list[_Group],
-    value: np.ndarray,
+    outcomes: np.ndarray,
     topics: _Topics,
     budget: int,
     story: str,
 ) -> AptitudeTest:
-    share = max(1, budget // len(groups))
-    ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
     gold = {name: prompts[name].to_pylist() for name in ("benchmark", "choices", "answer", "scorer")}
-    # Ties are broken by digest, so that the order of files has no effect.
-    tie = np.asarray([digest(stem) for stem in stems])
+    ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
-    rows: list[dict[str, Any]] = []
-    occurrences: dict[str, int] = {}
-    for name, members in groups:
-        occurrences[name] = occurrences.get(name, 0) + 1
-        task = name if sum(other == name for other, _ in groups) == 1 else f"{name} #{occurrences[name]}"
-        keywords = _keywords(task, topics, members, overall)
-        order = members[np.lexsort((tie[members], -value[members]))][:share]
-        rows += [
-            {
-                "task": task,
-                "category": name,
-                "keywords": keywords,
-                "position": place,
-                "prompt_id": ids[i],
-                "stem_digest": stems[i],
-                "text": texts[i],
-                **{column: values[i] for column, values in gold.items()},
-            }
-            for place, i in enumerate(order)
-        ]
-    # Every task's first question, then every task's second: an early stop still covers every task.
-    rows.sort(key=lambda row: row["position"])
-    for position, row in enumerate(rows):
-        row["position"] = position
-    version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in rows]))[:12]}"
-    table = contracts.from_rows([{"version": version, **row} for row in rows], contracts.APTITUDE_TEST)
-    return AptitudeTest(table, f"{story}; {len(rows)} questions, {share} a task")
+    named = _named(groups)
+    keywords = [_keywords(task, topics, members, overall) for task, (_, members) in zip(named, groups, strict=True)]
+    rows = np.concatenate([members for _, members in groups])
+    group = np.repeat(np.arange(len(groups)), [len(members) for _, members in groups])
+    chosen = balanced_order.order(balanced_order.traits(outcomes[rows], group), min(budget, len(rows)))
+    asked: list[dict[str, Any]] = [
+        {
+            "task": named[g],
+            "category": groups[g][0],
+            "keywords": keywords[g],
+            "position": position,
+            "prompt_id": ids[i],
+            "stem_digest": stems[i],
+            "text": texts[i],
+            **{column: values[i] for column, values in gold.items()},
+        }
+        for position, (g, i) in enumerate(zip(group[chosen], rows[chosen], strict=True))
+    ]
+    version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in asked]))[:12]}"
+    table = contracts.from_rows([{"version": version, **row} for row in asked], contracts.APTITUDE_TEST)
+    return AptitudeTest(table, f"{story}; {len(asked)} questions")
+
+
+def _named(groups: list[_Group]) -> list[str]:
+    """Return a name for each task: that of its category, numbered where the category was split."""
+    categories = [name for name, _ in groups]
+    return [
+        name if categories.count(name) == 1 else f"{name} #{categories[: place + 1].count(name)}"
+        for place, name in enumerate(categories)
+    ]
 
 
 def _keywords(task: str, topics: _Topics, members: np.ndarray, overall: np.ndarray) -> list[str]:

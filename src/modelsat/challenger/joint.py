@@ -16,7 +16,7 @@ from modelsat import __version__, feedback
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.bundle.bundle import Bundle, Calibration
-from modelsat.data import contracts, splits
+from modelsat.data import contracts, score_matrix, splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
 from modelsat.rivals import stack
@@ -197,7 +197,7 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
         np.tile(fitted.means, (len(asked), 1)),
     )
     anchors.vectors[into] = vectors[taken]
-    anchors.zoo[into] = surface.filled(train.targets[taken])
+    anchors.zoo[into] = score_matrix.filled(train.targets[taken])
     encoder = Encoder(backbone, max_tokens, prompts.layers)
     encoder.core = learned_core.learn(encoder, train.texts)
     return Fusion(instructions.names, encoder, fitted, anchors)

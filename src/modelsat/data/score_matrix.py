@@ -68,3 +68,12 @@ def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.nda
         if asked.all():
             break
     return np.asarray(np.clip(mean + candidate, 0.0, 1.0))
+
+
+def filled(outcomes: np.ndarray) -> np.ndarray:
+    """Return outcomes (prompts, candidates) without gaps: NaN becomes the candidate's level plus the prompt's ease."""
+    asked = ~np.isnan(outcomes)
+    level = levels(outcomes)
+    known = np.where(asked, outcomes - level, 0.0)
+    ease = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
+    return np.where(asked, outcomes, np.clip(level + ease[:, None], 0.0, 1.0)).astype(np.float64)

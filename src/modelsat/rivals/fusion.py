@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from modelsat.data import score_matrix
 from modelsat.policy import choice
 from modelsat.rivals.rival import Labelled, Scorer
 from modelsat.routers.fusion import newcomer, surface
@@ -44,7 +45,7 @@ def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]
     asked = ~np.isnan(scores[:, late])
     rows = np.flatnonzero(asked.any(axis=1))
     if len(late):
-        features, peers = fitted.features(vectors[rows]), surface.filled(scores[np.ix_(rows, zoo)])
+        features, peers = fitted.features(vectors[rows]), score_matrix.filled(scores[np.ix_(rows, zoo)])
     for i, column in enumerate(late):
         mine = asked[rows, i]
         fitted = newcomer.place(fitted, NewcomerAnswers(scores[rows, column][mine], peers[mine], features[mine]))

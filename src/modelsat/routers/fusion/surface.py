@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.data import score_matrix
+from modelsat.data.score_matrix import filled
 from modelsat.routers.fusion import loo_ridge
 
 LANDMARKS = 1000
@@ -147,15 +147,6 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
         familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),
         zoo=len(means),
     )
-
-
-def filled(scores: np.ndarray) -> np.ndarray:
-    """Return outcomes (n, m) without gaps: NaN becomes the candidate's level plus the prompt's mean deviation."""
-    asked = ~np.isnan(scores)
-    levels = score_matrix.levels(scores)
-    known = np.where(asked, scores - levels, 0.0)
-    deviation = known.sum(axis=1) / (asked.sum(axis=1) + 1.0)
-    return np.where(asked, scores, np.clip(levels + deviation[:, None], 0.0, 1.0)).astype(np.float64)
 
 
 def completed(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -1,0 +1,69 @@
+"""Orders prompts so that every beginning is a fair sample of all: of tasks, difficulty and the zoo's outcomes.
+
+A score on a fair sample is the level, also for a candidate unlike all known ones. Questions chosen because they
+separate the known candidates are no such sample: they flatter the candidates that they were chosen with, and leave out
+what hardly any solved, which is where a stronger candidate shows. Here the next prompt is the one that brings the mean
+of the chosen prompts' traits nearest to the mean of all (kernel herding; Chen, Welling and Smola, Super-Samples from
+Kernel Herding, 2010), among few prompts drawn by chance: what is not among the traits stays a random sample.
+"""
+
+import numpy as np
+
+from modelsat.data import score_matrix
+
+DRAWN = 200
+"""Prompts drawn at each step, of which the best is taken."""
+DIFFICULTIES = 10
+"""Strata of difficulty, of equally many prompts each."""
+MOST_CANDIDATES = 64
+"""Candidates whose outcomes are balanced, spread evenly over levels; more only take time."""
+_OF_OUTCOMES = 3.0
+"""Weight of one candidate's outcomes beside the weight 1 of a task's and of a stratum's membership."""
+
+
+def traits(outcomes: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+    """Return what a sample is balanced by, (prompts, traits).
+
+    Args:
+        outcomes: Scores (prompts, candidates) in [0, 1], NaN where not run.
+        tasks: Task of each prompt, (prompts,).
+    """
+    known = score_matrix.filled(outcomes)
+    levels = known.mean(axis=0)
+    taken = np.argsort(levels, kind="stable")
+    taken = taken[np.unique(np.linspace(0, len(taken) - 1, min(len(taken), MOST_CANDIDATES)).round().astype(int))]
+    deviations = known[:, taken] - levels[taken]
+    deviations *= _OF_OUTCOMES / max(float(deviations.std()), 1e-9)
+    place = np.argsort(np.argsort(known.mean(axis=1), kind="stable"), kind="stable")
+    return np.concatenate([_membership(tasks), _membership(place * DIFFICULTIES // len(known)), deviations], axis=1)
+
+
+def order(traits: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
+    """Return the rows of the `size` first prompts, in their order.
+
+    Args:
+        traits: As of `traits`, (prompts, traits).
+        size: At most the number of prompts.
+        seed: Of the draws; the same seed gives the same order.
+    """
+    rng = np.random.default_rng(seed)
+    centred = traits - traits.mean(axis=0)
+    lengths = (centred**2).sum(axis=1)
+    total = np.zeros(centred.shape[1])
+    left = np.arange(len(centred))
+    chosen = np.empty(size, dtype=np.int64)
+    for step in range(size):
+        drawn = rng.choice(len(left), min(DRAWN, len(left)), replace=False)
+        rows = left[drawn]
+        # Rounding must not decide between equals, so that every machine orders alike.
+        best = drawn[int(np.argmin(np.round(lengths[rows] + 2 * centred[rows] @ total, 6)))]
+        chosen[step] = left[best]
+        total += centred[left[best]]
+        left = np.delete(left, best)
+    return chosen
+
+
+def _membership(groups: np.ndarray) -> np.ndarray:
+    """Return membership (prompts, groups), each group with the same weight whatever its size."""
+    inside = (np.unique(groups)[None, :] == groups[:, None]).astype(np.float64)
+    return np.asarray(inside / np.sqrt(inside.mean(axis=0)))
