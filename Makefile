@@ -27,6 +27,7 @@ test: check ## Everything CI runs
 
 test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py
+	MODELSAT_EVERY_STAGE=1 $(BIN)/python -m pytest tests/training/test_every_recipe_trains.py
 	MODELSAT_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_killed_swaps.py tests/pipelines/test_killed_onboarding.py
 
 check: $(READY) ## Format, lint, types, architecture

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def train(
 
     Args:
         objective: Batch in, loss out.
-        groups: Trainable parameters; each step sets one learning rate per group.
+        groups: Trainable parameters; each step holds one learning rate per group, an empty one included.
         steps: In order, their numbers rising by 1.
         inputs: Makes the batches of a step.
         settings: Of the training.
@@ -77,7 +77,9 @@ def train(
         saved = checkpoints.progress(folder, tags[-1])
     # Without ZeRO every rank holds everything, and any number of ranks can load it.
     recut = settings.zero_stage > 0 and saved["ranks"] != ranks.count
-    engine = wrap(objective, groups, settings, universal=recut)
+    # A group may be empty, as where a card in words needs nothing new: DeepSpeed drops it, so its rate goes, too.
+    learning = [number for number, group in enumerate(groups) if group]
+    engine = wrap(objective, [groups[number] for number in learning], settings, universal=recut)
     if tags:
         if recut:
             universal.load(engine, folder, tags[-1], ranks)
@@ -92,6 +94,7 @@ def train(
             continue
         # Dropout is a function of the step, so that a resumed training draws what an uninterrupted one draws.
         torch.manual_seed((settings.seed * total + step.number) * ranks.count + ranks.rank)
+        step = replace(step, rates=tuple(step.rates[number] for number in learning))
         loss, taught = take(engine, step, inputs, ranks)
         row = {"step": step.number + 1, "stage": step.stage, "after": saved["step"], "ranks": ranks.count}
         _append(work / f"taught-{ranks.rank}.jsonl", row | {"prompts": taught})

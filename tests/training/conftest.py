@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
 from torch import nn
-from transformers import BertConfig, BertModel
+from transformers import BertConfig, BertModel, Phi3Config, Phi3ForCausalLM, XLMRobertaConfig, XLMRobertaModel
 
 from modelsat.aptitude import cards
 from modelsat.aptitude import instructions as capability_instructions
@@ -31,6 +33,7 @@ from modelsat.routers.model_sat.router import ModelSat
 from modelsat.text.encoder import Encoder, load_language_model
 
 WIDTH, LAYERS, HEADS = 32, 3, 4
+ENCODER_WIDTH = 16
 SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
 
 
@@ -55,7 +58,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     common = [word for word, n in sorted(words.items(), key=lambda pair: (-pair[1], pair[0])) if n > 2]
     tokens = [*SPECIAL.values(), *signs, *(f"##{sign}" for sign in signs), *common]
     vocabulary = {token: i for i, token in enumerate(tokens)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
@@ -77,6 +80,38 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         state = BertModel(config, add_pooling_layer=False).state_dict()
     state["embeddings.word_embeddings.weight"] *= 100
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with thin models: `bert`, `xlmr`, and `phi3`, a causal one with Yes and No in its vocabulary."""
+    folder = tmp_path_factory.mktemp("models")
+    causal, encoder = folder / "phi3", folder / "xlmr"
+    shutil.copytree(backbone, folder / "bert")
+    causal.mkdir()
+    tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    tokenizer.add_tokens([AddedToken(word, normalized=False, single_word=True) for word in ("Yes", "No", "<s>")])
+    tokenizer.save(str(causal / "tokenizer.json"))
+    facts = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "bos_token": "<s>"}
+    facts |= {"pad_token": "[PAD]", "unk_token": "[UNK]"}
+    (causal / "tokenizer_config.json").write_text(json.dumps(facts))
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    size = tokenizer.get_vocab_size()
+    special = {"pad_token_id": 0, "bos_token_id": size - 1, "eos_token_id": 0}
+    heads = {"num_key_value_heads": 4, "max_position_embeddings": 512}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        Phi3ForCausalLM(Phi3Config(vocab_size=size, hidden_size=32, **sizes, **special, **heads)).save_pretrained(
+            causal
+        )
+        config = XLMRobertaConfig(
+            vocab_size=size, hidden_size=ENCODER_WIDTH, pad_token_id=0, max_position_embeddings=514, **sizes
+        )
+        XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(encoder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(backbone / name, encoder / name)
     return folder
 
 

@@ -130,6 +130,13 @@ def test_recipe_that_does_not_fit_the_backbone_is_refused(instructions: Instruct
         finetune.build(instructions, backbone, recipe.Recipe())
 
 
+def test_causal_language_model_is_named_to_the_recipe_that_cannot_train_it(
+    instructions: Instructions, models: Path
+) -> None:
+    with pytest.raises(InputError, match=r"candidates join a BERT-shaped language model, and this one is phi3"):
+        finetune.build(instructions, models / "phi3", recipe.Recipe())
+
+
 def test_recipe_cannot_be_changed_once_it_is_read() -> None:
     with pytest.raises(pydantic.ValidationError):
         recipe.Recipe().batch = 3

@@ -17,9 +17,10 @@ from modelsat.aptitude.instructions import Instructions
 from modelsat.io.atomic import atomic_file, write_json
 from modelsat.io.storage import file_digest
 from modelsat.routers.paper.layout import Layout
-from modelsat.routers.paper.network import PaperNetwork, check_lengths, is_causal, rounded, start
+from modelsat.routers.paper.network import PaperNetwork, check_lengths, rounded, start
 from modelsat.routers.paper.router import load_layout
 from modelsat.text.backbone import copy_backbone
+from modelsat.text.encoder import is_causal
 from training import adapters, loop
 from training.loop import Inputs, OptimiserStep
 from training.paper import curriculum

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from modelsat.errors import InputError
@@ -25,6 +25,12 @@ transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
 BATCH = 32
+
+
+def is_causal(folder: Path | str) -> bool:
+    """Say whether a backbone's language model predicts the next token, and so has a vocabulary head."""
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    return any(name.endswith("ForCausalLM") for name in config.architectures or [])
 
 
 def load_language_model(folder: Path | str) -> nn.Module:
@@ -40,7 +46,9 @@ def load_language_model(folder: Path | str) -> nn.Module:
             "dtype": torch.float32,
             "use_safetensors": True,
         }
-        model: nn.Module = AutoModel.from_pretrained(str(folder), add_pooling_layer=False, **options)
+        if not is_causal(folder):
+            options["add_pooling_layer"] = False
+        model: nn.Module = AutoModel.from_pretrained(str(folder), **options)
     except OSError as error:
         fault = str(error).splitlines()[0]
         raise InputError(

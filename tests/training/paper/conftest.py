@@ -1,6 +1,5 @@
-"""Fixtures of the paper's mode: a thin random Phi-3 beside the thin BERT, and a thin XLM-R as capability encoder."""
+"""Fixtures of the paper's mode: where a language model lies beside its capability encoder, and routers made of them."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,48 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import AddedToken, Tokenizer, processors
-from transformers import Phi3Config, Phi3ForCausalLM, XLMRobertaConfig, XLMRobertaModel
 
 from modelsat.routers.paper.layout import Layout, PaperTokens
 from modelsat.routers.paper.network import rounded, start
 from modelsat.routers.paper.router import ModelSatPaper, load_layout
 from modelsat.text.encoder import load_tokenizer
 
-ENCODER_WIDTH = 16
 KEYWORDS = [["red", "crimson", "ruby", "scarlet", "rose"], ["blue", "azure", "navy", "sky", "teal"], ["green"] * 5]
 ACCURACIES = np.asarray([[0.9, 0.2, 0.5], [0.1, 0.8, 0.5], [0.5, 0.5, 0.3]], dtype=np.float32)
-
-
-@pytest.fixture(scope="session")
-def models(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with `phi3`, a causal language model with Yes and No in its vocabulary, and `xlmr`, an encoder."""
-    folder = tmp_path_factory.mktemp("models")
-    causal, encoder = folder / "phi3", folder / "xlmr"
-    causal.mkdir()
-    tokenizer = Tokenizer.from_file(str(backbone / "tokenizer.json"))
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
-    tokenizer.add_tokens([AddedToken(word, normalized=False, single_word=True) for word in ("Yes", "No", "<s>")])
-    tokenizer.save(str(causal / "tokenizer.json"))
-    facts = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "bos_token": "<s>"}
-    facts |= {"pad_token": "[PAD]", "unk_token": "[UNK]"}
-    (causal / "tokenizer_config.json").write_text(json.dumps(facts))
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    size = tokenizer.get_vocab_size()
-    special = {"pad_token_id": 0, "bos_token_id": size - 1, "eos_token_id": 0}
-    heads = {"num_key_value_heads": 4, "max_position_embeddings": 512}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        Phi3ForCausalLM(Phi3Config(vocab_size=size, hidden_size=32, **sizes, **special, **heads)).save_pretrained(
-            causal
-        )
-        config = XLMRobertaConfig(
-            vocab_size=size, hidden_size=ENCODER_WIDTH, pad_token_id=0, max_position_embeddings=514, **sizes
-        )
-        XLMRobertaModel(config, add_pooling_layer=False).save_pretrained(encoder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(backbone / name, encoder / name)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from modelsat.errors import InputError
 from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens
-from modelsat.routers.paper.network import PaperNetwork, answer_tokens, check_lengths, is_causal, rebuild, start
-from modelsat.text.encoder import load_tokenizer
+from modelsat.routers.paper.network import PaperNetwork, answer_tokens, check_lengths, rebuild, start
+from modelsat.text.encoder import is_causal, load_tokenizer
 from training.paper.finetune import parameter_groups
 
 KINDS = ("causal", "bidirectional")

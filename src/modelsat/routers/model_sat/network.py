@@ -52,11 +52,19 @@ class Network(nn.Module):
     Args:
         language_model: A BERT-shaped model without pooling layer.
         shape: Sizes of the parts that are ours.
+
+    Raises:
+        ValueError: The language model is not BERT-shaped, or has no such layer.
     """
 
     def __init__(self, language_model: Any, shape: Shape) -> None:
         super().__init__()
         width = int(language_model.config.hidden_size)
+        if not hasattr(language_model, "encoder"):
+            raise ValueError(
+                f"candidates join a BERT-shaped language model, and this one is {language_model.config.model_type}; a "
+                "recipe of the paper's mode trains it"
+            )
         layers = language_model.encoder.layer
         if not 0 <= shape.entry_layer < len(layers):
             raise ValueError(

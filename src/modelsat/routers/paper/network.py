@@ -22,7 +22,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from modelsat.errors import InputError
 from modelsat.routers.paper.layout import SLOT, Layout, Pieces
-from modelsat.text.encoder import load_language_model
+from modelsat.text.encoder import is_causal, load_language_model
 
 YES, NO = 0, 1
 ANSWERS = ("Yes", "No")
@@ -96,14 +96,6 @@ class PaperNetwork(nn.Module):
         """Turn pieces that lie anywhere into soft vectors on this network's device (c, d)."""
         ids, mask, card = (part.to(self.answer.weight.device) for part in (pieces.ids, pieces.mask, pieces.card))
         return self.represent(ids, mask, card, int(card.max()) + 1)
-
-
-def is_causal(folder: Path) -> bool:
-    """Say whether a backbone's language model predicts the next token and so has a vocabulary head of use here."""
-    architectures = (
-        AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False).architectures or []
-    )
-    return any(name.endswith("ForCausalLM") for name in architectures)
 
 
 def start(language_model: Path, encoder: Path | None, tokenizer: Any) -> PaperNetwork:
