@@ -19,10 +19,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from statistics import median
 
-import numpy as np
-
 from modelsat.bundle.bundle import Bundle
-from modelsat.routers.router import Prediction
+from modelsat.routers.router import Prediction, joined
 from serving.refusal import Refused
 
 SLICE = 32
@@ -86,7 +84,7 @@ class MicroBatches:
             # Where one part is refused or the client has gone, nobody waits for the others.
             for one in slices:
                 one.read.cancel()
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else joined(parts)
 
     def _admit(self, prompts: int) -> None:
         due = time.monotonic() + self._deadline_seconds
@@ -124,7 +122,7 @@ class MicroBatches:
                 self._seconds.append((time.monotonic() - began) / len(texts))
                 start = 0
                 for one in batch:
-                    _settle(one, _part(told, slice(start, start + len(one.texts))))
+                    _settle(one, told.rows(slice(start, start + len(one.texts))))
                     start += len(one.texts)
             finally:
                 self._reading = 0
@@ -173,15 +171,3 @@ def _settle(one: _Slice, result: Prediction | Exception) -> None:
 
 def _full(wait: float) -> Refused:
     return Refused(503, "more prompts wait than can be read in time; try again, or send fewer", max(1, math.ceil(wait)))
-
-
-def _part(told: Prediction, rows: slice) -> Prediction:
-    return Prediction(told.success_probability[rows], told.truncated[rows], told.foreign[rows])
-
-
-def _joined(parts: list[Prediction]) -> Prediction:
-    return Prediction(
-        np.concatenate([one.success_probability for one in parts]),
-        np.concatenate([one.truncated for one in parts]),
-        np.concatenate([one.foreign for one in parts]),
-    )

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file, save_file
 from modelsat.bundle import bundle
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
-from modelsat.routers.fusion import newcomer, surface
+from modelsat.policy.costs import tokens_in
+from modelsat.routers.fusion import cost_head, newcomer, surface
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.profile import Profile
@@ -216,3 +217,23 @@ def test_level_is_read_off_what_the_zoo_scored_on_other_questions(router: Fusion
     assert min(told(0.1), told(0.9)) <= expected <= max(told(0.1), told(0.9))
     one = {router.candidates[0]: np.full(40, 0.1)}
     assert float(router.admit(replace(profile, known=one)).surface.means[-1]) > expected - 1e-6
+
+
+def test_cost_head_travels_in_the_bundle_and_knows_no_price_of_a_newcomer(router: Fusion, tmp_path: Path) -> None:
+    vectors, lengths = router.encoder.encode(TRAINED), tokens_in(TRAINED)
+    paid = np.column_stack([np.where(np.arange(120) < 60, 0.01, 0.2), np.full(120, 0.05), np.full(120, np.nan)])
+    priced = Fusion(NAMES, router.encoder, router.surface, router.anchors, cost_head.fit(vectors, lengths, paid))
+
+    settings = priced.save(tmp_path)
+    loaded = Fusion.load(tmp_path, NAMES, settings)
+    told = loaded.read(TRAINED[:2]).cost_usd
+    admitted = loaded.admit(profile([1, 1, 1, 0, 0, 0])).read(TRAINED[:2]).cost_usd
+
+    assert told is not None
+    assert admitted is not None
+    np.testing.assert_array_equal(told, priced.read(TRAINED[:2]).cost_usd)
+    assert told[:, 1] == pytest.approx(0.05, rel=0.01)
+    assert np.isnan(told[:, 2]).all()
+    np.testing.assert_array_equal(admitted[:, :3], told)
+    assert np.isnan(admitted[:, 3]).all()
+    assert router.read(TRAINED[:2]).cost_usd is None

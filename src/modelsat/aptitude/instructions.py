@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
-from modelsat.data import contracts, prompt_sets, score_matrix, splits, validation
+from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, validation
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
@@ -62,7 +62,8 @@ class Instructions:
         aptitude_test: The frozen questions.
         cards: The candidates' cards.
         facts: Digest of the data, story of the test, per-candidate means, licences; which candidates were run on what
-            (`cores` as of `prompt_sets.cores`, and `ran`, a share of all prompts by candidate).
+            (`cores` as of `prompt_sets.cores`, and `ran`, a share of all prompts by candidate); `paid` as of
+            `modelsat.data.paid.levels`, where anything was paid.
     """
 
     instructions: pa.Table
@@ -98,6 +99,13 @@ class Instructions:
         """Return the targets of prompts, (prompts, candidates), NaN where not run or held out."""
         table = self.instructions.select(["candidate", "prompt_id"]).append_column("score", self.instructions["target"])
         return score_matrix.matrix(table, prompt_ids, self.names)
+
+    def paid(self, prompt_ids: Sequence[str]) -> np.ndarray:
+        """Return what answers to prompts cost in USD, (prompts, candidates), NaN where not known or held out."""
+        table = self.instructions.select(["candidate", "prompt_id"]).append_column(
+            "score", self.instructions["paid_usd"]
+        )
+        return score_matrix.matrix(table, prompt_ids, self.names).astype(np.float64)
 
     def part(self, split: str) -> "Part":
         """Return the prompts of one split; training and validation prompts without any answer are left out."""
@@ -152,6 +160,8 @@ def build(
             f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and "
             f"{counts[splits.VALIDATION]} validation pairs, too few to train a router; collect more prompts"
         )
+    # Only what was measured is told, so that other instructions are those of earlier versions.
+    measured = paid.is_known(collection.scores)
     facts = {
         "data_digest": collection.digest(),
         "sources": list(collection.sources),
@@ -162,8 +172,18 @@ def build(
         "cores": prompt_sets.cores(collection),
         "ran": _ran(collection),
         "licences": list(collection.licences),
+        **({"paid": paid.levels(collection)} if measured else {}),
     }
     return Instructions(pairs, collection.prompts, collection.candidates, test.table, table, facts)
+
+
+def _paid(collection: Collection) -> pa.Array:
+    """Return what each score's answer cost in USD, null where that is not known."""
+    ids, names = collection.prompts["prompt_id"].to_pylist(), collection.candidates["candidate"].to_pylist()
+    known = paid.paid(collection, ids)
+    row, column = ({name: i for i, name in enumerate(order)} for order in (ids, names))
+    pairs = zip(collection.scores["prompt_id"].to_pylist(), collection.scores["candidate"].to_pylist(), strict=True)
+    return pa.array([float(known[row[one], column[name]]) for one, name in pairs], pa.float64(), from_pandas=True)
 
 
 def _ran(collection: Collection) -> dict[str, float]:
@@ -193,6 +213,8 @@ def _pairs(collection: Collection) -> pa.Table:
             "split": split,
         }
     )
+    if paid.is_known(scores):
+        table = table.append_column("paid_usd", _paid(collection))
     table = table.filter(pc.not_equal(table["split"], splits.TEST))
     return contracts.conform(table.combine_chunks(), contracts.INSTRUCTIONS)
 

@@ -1,11 +1,9 @@
 """A router as a notebook has it: `modelsat.load`, then `route` and `explain`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from os import PathLike
 from typing import Any
-
-import numpy as np
 
 from modelsat.bundle import explanation, opening, ranking
 from modelsat.bundle.bundle import Bundle
@@ -15,7 +13,7 @@ from modelsat.errors import InputError
 from modelsat.io.progress import StepProgress
 from modelsat.policy import preferences as requests
 from modelsat.policy.preferences import Preferences
-from modelsat.routers.router import Prediction
+from modelsat.routers.router import Prediction, joined
 from modelsat.text.prompts import rendered, require_characters
 
 BLOCK = 256
@@ -122,7 +120,7 @@ def read_in_blocks(bundle: Bundle, texts: list[str], progress: StepProgress) -> 
         parts.append(bundle.reading(texts[start : start + BLOCK]))
         if start + BLOCK < len(texts):
             progress(start + BLOCK, len(texts))
-    return Prediction(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Prediction)))
+    return joined(parts)
 
 
 def _text(given: Any, place: str) -> str:

@@ -19,6 +19,8 @@ class CandidatePool:
         price_in: USD per million tokens.
         price_out: USD per million tokens.
         tokens_out: Expected length of an answer in tokens.
+        paid_usd: What was paid for an answer on average, in USD.
+        paid_over_list: By which factor that is more than list prices let expect.
         context_length: In tokens.
         mean_score: In training, in [0, 1]; 0 where unknown.
         seen_in_training: Whether training knew the candidate.
@@ -31,6 +33,8 @@ class CandidatePool:
     price_in: np.ndarray
     price_out: np.ndarray
     tokens_out: np.ndarray
+    paid_usd: np.ndarray
+    paid_over_list: np.ndarray
     context_length: np.ndarray
     mean_score: np.ndarray
     seen_in_training: np.ndarray
@@ -43,9 +47,18 @@ class CandidatePool:
         """Return the candidate with the best mean score; None where no score is known."""
         return str(self.names[self.mean_score.argmax()]) if self.mean_score.any() else None
 
-    def cost(self, tokens_in: np.ndarray) -> np.ndarray:
-        """Return expected costs in USD (n, m) of n prompts of so many tokens, NaN where a price is missing."""
-        return costs.at_prices(tokens_in, self.price_in, self.price_out, self.tokens_out)
+    def cost(self, tokens_in: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
+        """Return expected costs in USD (n, m) of n prompts, NaN where nothing is known.
+
+        What the cost head predicts comes first, then what was paid on average, then list prices times lengths.
+
+        Args:
+            tokens_in: How long the prompts are in tokens, (n,).
+            predicted: By the router's cost head (n, m), NaN where it has none for a candidate; None without one.
+        """
+        listed = costs.at_prices(tokens_in, self.price_in, self.price_out, self.tokens_out)
+        usual = costs.at_level(listed, self.paid_usd, self.paid_over_list)
+        return usual if predicted is None else np.where(np.isnan(predicted), usual, predicted)
 
 
 def of(table: pa.Table, lineage: Mapping[str, Any]) -> CandidatePool:
@@ -53,9 +66,10 @@ def of(table: pa.Table, lineage: Mapping[str, Any]) -> CandidatePool:
 
     Args:
         table: Of the contract `CANDIDATES`.
-        lineage: Of the bundle; of it `tokens_out`, `mean_score` and `trained_on` are read where they are told.
+        lineage: Of the bundle; of it `tokens_out`, `paid`, `mean_score` and `trained_on` are read where they are told.
     """
     names = table["candidate"].to_pylist()
+    paid_usd, paid_over_list = costs.level_arrays(lineage.get("paid", {}), names)
     tokens_out, mean_score = lineage.get("tokens_out", {}), lineage.get("mean_score", {})
     trained_on = frozenset(lineage.get("trained_on", names))
     return CandidatePool(
@@ -63,6 +77,8 @@ def of(table: pa.Table, lineage: Mapping[str, Any]) -> CandidatePool:
         price_in=costs.numbers(table["price_in"]),
         price_out=costs.numbers(table["price_out"]),
         tokens_out=np.asarray([tokens_out.get(name, costs.DEFAULT_TOKENS_OUT) for name in names], dtype=np.float64),
+        paid_usd=paid_usd,
+        paid_over_list=paid_over_list,
         context_length=costs.numbers(table["context_length"]),
         mean_score=np.asarray([mean_score.get(name, 0.0) for name in names], dtype=np.float64),
         seen_in_training=np.asarray([name in trained_on for name in names], dtype=bool),

@@ -1,7 +1,7 @@
 """One routing request answered: probabilities, costs and the ranking of the allowed candidates for each prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def rank(
         InputError: No candidate is allowed for a prompt, or the budget is too small for all of them.
     """
     pool, size = bundle.pool, tokens_in(texts)
-    cost = pool.cost(size)
+    cost = pool.cost(size, reading.cost_usd)
     allowed = eligible(pool, size, cost, preferences)
     probability = np.where(allowed, reading.success_probability, np.nan)
     order = _order(pool, probability, cost, bundle.router.doubt, preferences)
@@ -123,6 +123,9 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
             known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
             raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
     size = tokens_in(texts)
+    if bundle.router.predicts_cost:
+        # What a prompt costs is known once it is read.
+        preferences = replace(preferences, max_cost_usd=None, budget_usd=None)
     eligible(bundle.pool, size, bundle.pool.cost(size), preferences)
 
 

@@ -19,9 +19,11 @@ from modelsat.bundle.bundle import Bundle, Calibration
 from modelsat.data import contracts, score_matrix, splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
+from modelsat.policy.costs import tokens_in
 from modelsat.rivals import stack
 from modelsat.rivals.rival import Labelled
-from modelsat.routers.fusion import surface
+from modelsat.routers.fusion import cost_head, surface
+from modelsat.routers.fusion.cost_head import CostHead
 from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
@@ -200,7 +202,17 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     anchors.zoo[into] = score_matrix.filled(train.targets[taken])
     encoder = Encoder(backbone, max_tokens, prompts.layers)
     encoder.core = learned_core.learn(encoder, train.texts)
-    return Fusion(instructions.names, encoder, fitted, anchors)
+    return Fusion(instructions.names, encoder, fitted, anchors, _cost_head(instructions, prompts))
+
+
+def _cost_head(instructions: Instructions, prompts: _Prompts) -> CostHead | None:
+    """Fit what answers cost to all training and validation prompts of which that is known."""
+    if "paid" not in instructions.facts:
+        return None
+    parts = [(prompts.parts[split], prompts.vectors[split]) for split in (splits.TRAIN, splits.VALIDATION)]
+    texts = [text for part, _ in parts for text in part.texts]
+    paid = np.concatenate([instructions.paid(part.ids) for part, _ in parts])
+    return cost_head.fit(np.concatenate([vectors for _, vectors in parts]), tokens_in(texts), paid)
 
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +230,7 @@ def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str,
         "summary": instructions.facts["summary"],
         "aptitude_test": instructions.facts["story"],
         "tokens_out": instructions.facts["tokens_out"],
+        **({"paid": instructions.facts["paid"]} if "paid" in instructions.facts else {}),
         "trained_on": list(instructions.names),
         "mean_score": dict(zip(instructions.names, map(float, mean), strict=True)),
         "recipe": recipe,

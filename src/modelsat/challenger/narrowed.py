@@ -55,6 +55,6 @@ def narrow(assembled: AssembledChallenger, instructions: Instructions) -> tuple[
     )
     if not pool.withheld:
         return whole, pool
-    kept = {key: whole.lineage[key] for key in ("summary", "tokens_out") if key in whole.lineage}
+    kept = {key: whole.lineage[key] for key in ("summary", "tokens_out", "paid") if key in whole.lineage}
     served = narrowing.without(whole, pool.withheld)
     return replace(served, lineage=served.lineage | kept | {WITHHELD: pool.withheld}), pool

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import contracts, readers, repeated_scores
+from modelsat.data import contracts, measures, readers, repeated_scores
 from modelsat.data.readers.harvest import EmptyAnswers, Harvest, reject, rejects_table
 from modelsat.data.remarks import Remark
 from modelsat.data.sources import without_scores
@@ -72,11 +72,13 @@ class Collection:
 
     def digest(self) -> str:
         """Return a digest of what was collected, independent of when and from which paths."""
-        content = self.scores.select(["candidate", "prompt_id", "metric", "score"])
+        # Where nothing was paid, digests are those of versions that knew no money.
+        paid = ["cost_usd", "tokens_in", "tokens_out"] if measures.any_money(self.scores) else []
+        content = self.scores.select(["candidate", "prompt_id", "metric", "score", *paid])
         rows = zip(*(content[name].to_pylist() for name in content.column_names), strict=True)
         prompts = zip(self.prompts["prompt_id"].to_pylist(), self.prompts["stem_digest"].to_pylist(), strict=True)
         return rendering.digest(
-            json.dumps([sorted(rows), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())])
+            json.dumps([sorted(rows, key=_in_order), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())])
         )
 
     def write(self, folder: Path) -> None:
@@ -133,7 +135,8 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
     notes = [note for harvest in harvests for note in harvest.notes]
     rejects = [harvest.rejects for harvest in harvests]
     prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in harvests])
-    settled = repeated_scores.settle(pa.concat_tables([harvest.scores for harvest in harvests]))
+    scores, disbelieved = measures.believed(pa.concat_tables([harvest.scores for harvest in harvests]))
+    settled = repeated_scores.settle(scores)
     candidates, contradictions = _merge_candidates([harvest.candidates for harvest in harvests])
     with_scores = set(pc.unique(settled.scores["candidate"]).to_pylist())
     for name in candidates["candidate"].to_pylist():
@@ -151,10 +154,15 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
         candidates.filter(known),
         pa.concat_tables([*rejects, rejects_table(prompt_rejects), rejects_table(settled.rejects)]),
         tuple(sources),
-        tuple(notes + settled.notes + contradictions),
+        tuple(notes + disbelieved + settled.notes + contradictions),
         tuple(dict.fromkeys(line for harvest in harvests for line in harvest.licences)),
         tuple(entry for harvest in harvests for entry in harvest.empty_answers),
     )
+
+
+def _in_order(row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return what a row is sorted by, with -1 where a measure is missing."""
+    return tuple(-1 if value is None else value for value in row)
 
 
 def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, object]]]:

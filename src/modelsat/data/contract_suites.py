@@ -16,6 +16,7 @@ class ValidationLimits:
         perfect_score: A mean at or above this over `enough_prompts` is suspicious, in [0, 1].
         enough_prompts: Means over fewer prompts are not checked.
         longest_prompt: Longer prompts give a warning, in characters.
+        most_times_list: By which factor measured costs may differ from list prices without a warning, above 1.
     """
 
     max_rejected_share: float = 0.0
@@ -23,6 +24,7 @@ class ValidationLimits:
     perfect_score: float = 0.995
     enough_prompts: int = 50
     longest_prompt: int = 32_768
+    most_times_list: float = 100.0
 
 
 def scores(collection: Collection) -> list[Rule]:
@@ -140,7 +142,21 @@ def candidates(limits: ValidationLimits) -> list[Rule]:
             "Every candidate has prices",
             "ExpectColumnValuesToNotBeNull",
             {"column": "price"},
-            "add price_in and price_out; until then it counts as the most expensive",
+            "add price_in and price_out, or what was paid; until then it counts as the most expensive",
+            WARNING,
+        ),
+    ]
+
+
+def paid(limits: ValidationLimits) -> list[Rule]:
+    """Return the expectations about every candidate of which measured costs are known."""
+    most = limits.most_times_list
+    return [
+        Rule(
+            f"What was paid lies within {most:g} times of list prices",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "times_list", "min_value": 1 / most, "max_value": most},
+            "check the unit of cost_usd (US dollars per answer) and of the prices (USD per million tokens)",
             WARNING,
         ),
     ]

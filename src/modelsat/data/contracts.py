@@ -90,7 +90,7 @@ the provider has in its cache. `modalities` are what it reads beside text, `tool
 holds the key: the key itself stands nowhere. `request_body` (a JSON object), `max_tokens` and `timeout_seconds` say how
 it has to be asked."""
 
-_LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds"}
+_LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds", "paid_usd"}
 """Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(
@@ -147,8 +147,10 @@ INSTRUCTIONS = _schema(
     _required("target", pa.float32()),
     _required("weight", pa.float32()),
     _required("split", pa.string()),
+    pa.field("paid_usd", pa.float64()),
 )
-"""One row per capability instruction; `target` in [0, 1], `split` train, validation or test."""
+"""One row per capability instruction; `target` in [0, 1], `split` train, validation or test; `paid_usd` is what the
+answer cost, where that is known."""
 
 PREDICTIONS = _schema(
     "predictions",

@@ -25,6 +25,8 @@ class Remark(StrEnum):
     FILE_NOT_READ = "file-not-read"
     FREE_VARIANT = "free-variant"
     LIST_GOES_ON = "list-goes-on"
+    MEASURES_CONTRADICT = "measures-contradict"
+    MEASURES_WITHOUT_SCORE = "measures-without-score"
     MODEL_LEFT_OUT = "model-left-out"
     MODEL_MOVES = "model-moves"
     MODEL_RENAMED = "model-renamed"

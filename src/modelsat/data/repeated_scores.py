@@ -8,6 +8,8 @@ Equal scores are one row, counted. Of different scores stands, in this order:
 3. the file with more results of that candidate on the benchmark, so a whole run before a limited one;
 4. the run of the latest date, where the harness writes dates.
 
+What one of several rows with the same score says of cost, tokens and time completes the row that stands.
+
 A difference that remains is a conflict, and both rows go among the rejects, named. The order in which files are listed
 never decides.
 """
@@ -21,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelsat.data import measures
 from modelsat.data.readers.harvest import reject
 from modelsat.data.remarks import Remark
 
@@ -61,6 +64,7 @@ def settle(table: pa.Table) -> SettledScores:
     rejects: list[_Row] = []
     counts: dict[tuple[str, str, str], int] = defaultdict(int)
     ranks = _ranks(table) if len(doubled) else []
+    measured: dict[int, dict[str, object]] = {}
     for group in doubled:
         rows = table.slice(starts[group], ends[group] - starts[group]).to_pylist()
         kept, out, superseded = _settle(rows, ranks)
@@ -68,8 +72,10 @@ def settle(table: pa.Table) -> SettledScores:
             drop[starts[group] + i] = True
         rejects += out
         if kept is not None:
+            measured[int(starts[group] + kept)] = measures.completing(rows, kept)
             beaten, standing = _origins(rows[superseded], rows[kept]) if superseded is not None else ("", "")
             counts[str(rows[kept]["candidate"]), beaten, standing] += 1
+    table = measures.completed(table, measured)
     return SettledScores(table.filter(pa.array(~drop)), rejects, _notes(counts))
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import contract_suites, expectations
+from modelsat.data import contract_suites, expectations, paid
 from modelsat.data.collection import Collection
 from modelsat.data.contract_suites import ValidationLimits
 from modelsat.data.expectations import CRITICAL, WARNING, Check
@@ -72,6 +72,9 @@ def check(
     checks += expectations.run(_scores_frame(collection), contract_suites.scores(collection))
     checks += expectations.run(_prompts_frame(collection), contract_suites.prompts(limits))
     checks += expectations.run(_candidates_frame(collection, limits), contract_suites.candidates(limits))
+    levels = paid.levels(collection)
+    if any(level["over_list"] for level in levels.values()):
+        checks += expectations.run(_paid_frame(levels), contract_suites.paid(limits))
     checks += expectations.run(_benchmarks_frame(collection, limits), contract_suites.benchmarks(limits))
     drift = _drift_frame(collection, previous or {}, limits)
     if len(drift):
@@ -132,6 +135,8 @@ def _candidates_frame(collection: Collection, limits: ValidationLimits) -> Any:
     frame = (
         collection.candidates.select(["candidate", *prices]).join(stats, "candidate").sort_by("candidate").to_pandas()
     )
+    levels = paid.levels(collection)
+    measured = frame["candidate"].map({name: level["usd"] for name, level in levels.items()}).astype(float)
     enough = frame["score_count"] >= limits.enough_prompts
     return frame.assign(
         source_uri=frame["source_uri_min"],
@@ -139,9 +144,16 @@ def _candidates_frame(collection: Collection, limits: ValidationLimits) -> Any:
         mean_score=frame["score_mean"].round(4),
         constant=enough & (frame["score_min"] == frame["score_max"]),
         suspiciously_perfect=enough & (frame["score_mean"] >= limits.perfect_score),
-        price=frame["price_in"] + frame["price_out"],
+        # Who is known by what was paid needs no list price.
+        price=(frame["price_in"] + frame["price_out"]).fillna(measured),
         impossible_price=(frame[prices] < 0).any(axis=1) | np.isinf(frame[prices].astype(float)).any(axis=1),
     )[[*shown, "constant", "suspiciously_perfect", "price", "impossible_price"]]
+
+
+def _paid_frame(levels: Mapping[str, Mapping[str, float | None]]) -> Any:
+    """Return a row per candidate with measured costs and list prices; answers that cost nothing are no fault."""
+    rows = [{"candidate": name, "usd": one["usd"], "times_list": one["over_list"]} for name, one in levels.items()]
+    return pd.DataFrame([row for row in rows if row["times_list"]])
 
 
 def _benchmarks_frame(collection: Collection, limits: ValidationLimits) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.data import prompt_sets, score_matrix, splits
+from modelsat.data import paid, prompt_sets, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import patchy
@@ -36,9 +36,10 @@ class Arena:
         labels: Benchmark and category of each prompt, length n; for reporting only.
         prior: Mean score on the set's training prompts, (n, m), NaN outside the pool.
         label_prior: The same over the training prompts of the same label, shrunk to `prior`, (n, m).
-        cost: Expected cost in USD, (n, m), NaN where a price is missing.
+        cost: Expected cost in USD, (n, m), NaN where it is not known.
         served: Which candidates routers may choose on every prompt, boolean (m,); None where they choose from `pool`.
         missing_at_random: Whether pools are the candidates that were run on the prompt, as of `patchy`.
+        paid: What answers cost as measured, in USD, (n, m), NaN where that is not known; None for nowhere.
     """
 
     prompt_ids: list[str]
@@ -53,6 +54,12 @@ class Arena:
     cost: np.ndarray
     served: np.ndarray | None = None
     missing_at_random: bool = False
+    paid: np.ndarray | None = None
+
+    @property
+    def billed(self) -> np.ndarray:
+        """Return what choices are billed: what was paid, and the expected cost where that is not known, (n, m)."""
+        return self.cost if self.paid is None else np.where(np.isnan(self.paid), self.cost, self.paid)
 
     @property
     def routable(self) -> np.ndarray:
@@ -137,6 +144,7 @@ def build(
         cost=costs_of(collection, keep),
         served=None if served is None else offered,
         missing_at_random=missing_at_random,
+        paid=paid.paid(collection, [prompts["prompt_id"][int(i)].as_py() for i in keep]),
     )
 
 
@@ -182,7 +190,10 @@ def texts_of(collection: Collection, rows: np.ndarray) -> list[str]:
 
 
 def costs_of(collection: Collection, rows: np.ndarray) -> np.ndarray:
-    """Return expected costs in USD of the prompts in the given rows at every candidate, NaN where unpriced."""
+    """Return expected costs in USD of the prompts in the given rows at every candidate, NaN where nothing is known.
+
+    What was paid for other prompts' answers (held-out ones aside) comes before list prices.
+    """
     names = collection.candidates["candidate"].to_pylist()
-    tokens_out = costs.mean_tokens_out(collection.scores, names)
-    return costs.expected(texts_of(collection, rows), collection.candidates, tokens_out)
+    listed = paid.listed(collection, rows)
+    return costs.at_level(listed, *costs.level_arrays(paid.levels(collection), names))

@@ -44,8 +44,8 @@ class Evaluation:
         terms: What choices depend on beside the probabilities, by bundle; other routers choose as of `chosen`.
         correct: Score of the choice per prompt, by line, in [0, 1]; NaN where the chosen candidate was not run.
         unjudged: Share of the choices on candidates that were not run on the prompt, by router, in [0, 1].
-        cost: Expected cost of the choice per prompt in USD, by line, also where it cannot be judged; an unknown price
-            counts as the pool's largest.
+        cost: What the choice costs per prompt in USD, by line, also where it cannot be judged: as measured, else as
+            expected; an unknown cost counts as the pool's largest.
         auc: Success prediction over all (prompt, candidate) pairs, by router.
         ece: Expected calibration error, by router.
     """
@@ -169,12 +169,12 @@ def scores(arena: Arena, columns: np.ndarray, terms: ChoiceTerms | None) -> np.n
 
 
 def filled_costs(arena: Arena) -> np.ndarray:
-    """Return expected costs in USD (prompts, candidates); an unknown price counts as the most expensive one."""
-    return costs.filled(arena.cost, arena.pool | arena.routable)
+    """Return what choices are billed in USD (prompts, candidates); what is unknown counts as the most expensive one."""
+    return costs.filled(arena.billed, arena.pool | arena.routable)
 
 
 def _costs(arena: Arena, picked: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    if np.isnan(np.where(arena.pool, arena.cost, np.nan)).all():
+    if np.isnan(np.where(arena.pool, arena.billed, np.nan)).all():
         return {}
     filled = filled_costs(arena)
     rows = np.arange(len(filled))

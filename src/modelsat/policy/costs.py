@@ -9,6 +9,8 @@ CHARACTERS_PER_TOKEN = 4.0
 """Converts characters to tokens where the candidate's own tokenizer has not counted them."""
 DEFAULT_TOKENS_OUT = 200.0
 """Assumed if no answer length was logged: about a paragraph."""
+ENOUGH_PAID = 20
+"""Answers with a known cost from which on a candidate's own costs are used before its list prices."""
 
 
 def mean_tokens_out(scores: pa.Table, candidates: Sequence[str]) -> dict[str, float]:
@@ -40,6 +42,31 @@ def expected(texts: Sequence[str], candidates: pa.Table, tokens_out: Mapping[str
 def at_prices(tokens_in: np.ndarray, price_in: np.ndarray, price_out: np.ndarray, tokens_out: np.ndarray) -> np.ndarray:
     """Return costs in USD (n, m) of n prompts of so many tokens at prices (m,) in USD per million tokens."""
     return np.asarray((tokens_in[:, None] * price_in + tokens_out * price_out) / 1e6)
+
+
+def at_level(listed: np.ndarray, usd: np.ndarray, over_list: np.ndarray) -> np.ndarray:
+    """Return expected costs in USD (n, m), what was paid for earlier answers before list prices.
+
+    Args:
+        listed: At list prices (n, m), NaN where a price is missing.
+        usd: Mean of what was paid for an answer of each candidate, (m,), NaN where that is not known.
+        over_list: By which factor that is more than list prices let expect, (m,), NaN where that is not known. It
+            keeps what list prices know of a prompt's length.
+    """
+    known = np.where(np.isnan(listed * over_list), usd, listed * over_list)
+    return np.asarray(np.where(np.isnan(known), listed, known))
+
+
+def level_arrays(
+    levels: Mapping[str, Mapping[str, float | None]], candidates: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return `usd` and `over_list` of `at_level` from levels by candidate (`modelsat.data.paid.levels`)."""
+    told = [levels.get(name, {}) for name in candidates]
+    usd, over = (
+        np.asarray([np.nan if one.get(key) is None else one[key] for one in told], dtype=np.float64)
+        for key in ("usd", "over_list")
+    )
+    return usd, over
 
 
 def tokens_in(texts: Sequence[str]) -> np.ndarray:

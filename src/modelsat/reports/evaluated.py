@@ -86,9 +86,9 @@ def _plane(arena: Arena, evaluation: Evaluation, probabilities: np.ndarray, chal
     if not evaluation.cost:
         return None
     everywhere = arena.pool.all(axis=0)
-    priced = everywhere & ~np.isnan(arena.cost).any(axis=0)
+    priced = everywhere & ~np.isnan(arena.billed).any(axis=0)
     singles = [
-        (arena.candidates[i], float(arena.cost[:, i].mean() * 1000), float(arena.truth[:, i].mean()))
+        (arena.candidates[i], float(arena.billed[:, i].mean() * 1000), float(arena.truth[:, i].mean()))
         for i in np.flatnonzero(priced)
     ]
     marks = [

@@ -46,11 +46,19 @@ class Reranked(Router):
         """Read the prompts once; fusion measures how foreign they are."""
         probability = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
         foreign = np.zeros(len(texts), dtype=np.float32)
+        cost = np.full(probability.shape, np.nan) if self.predicts_cost else None
         for part in self.fusion.encoder.passes(texts):
             vectors = self.fusion.encoder.vectors(part)
             probability[part.rows] = self._score(part, vectors)
             foreign[part.rows] = self.fusion.foreign(vectors)
-        return Prediction(probability, self.truncated(texts), foreign)
+            if cost is not None:
+                cost[part.rows] = self.fusion.expected_cost(vectors, [texts[i] for i in part.rows])
+        return Prediction(probability, self.truncated(texts), foreign, cost)
+
+    @property
+    def predicts_cost(self) -> bool:
+        """Say what fusion says."""
+        return self.fusion.predicts_cost
 
     def members(self, texts: Sequence[str]) -> list[Member]:
         """Return what fusion says of all candidates and Model-SAT of the shortlist."""

@@ -26,11 +26,30 @@ class Prediction:
         truncated: Whether only a part of the prompt was read, (n,).
         foreign: Distance of a prompt from the training prompts, from 0 for familiar to 1, (n,); 0 if the router does
             not measure it.
+        cost_usd: Expected cost as the router's cost head predicts it, float64 (n, candidates), NaN for a candidate
+            without a head; None where the router has none.
     """
 
     success_probability: np.ndarray
     truncated: np.ndarray
     foreign: np.ndarray
+    cost_usd: np.ndarray | None = None
+
+    def rows(self, taken: slice) -> "Prediction":
+        """Return the predictions of some of the prompts."""
+        cost = None if self.cost_usd is None else self.cost_usd[taken]
+        return Prediction(self.success_probability[taken], self.truncated[taken], self.foreign[taken], cost)
+
+
+def joined(parts: Sequence[Prediction]) -> Prediction:
+    """Return predictions of one router, one after the other."""
+    told = [part.cost_usd for part in parts if part.cost_usd is not None]
+    return Prediction(
+        np.concatenate([part.success_probability for part in parts]),
+        np.concatenate([part.truncated for part in parts]),
+        np.concatenate([part.foreign for part in parts]),
+        np.concatenate(told) if told else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,11 @@ class Router(ABC):
         some evidence before it is chosen.
         """
         return np.zeros(len(self.candidates), dtype=np.float32)
+
+    @property
+    def predicts_cost(self) -> bool:
+        """Say whether `read` tells what answers cost."""
+        return False
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Return which prompts the router reads only in part, as a boolean array of shape (prompts,)."""

@@ -46,7 +46,13 @@ class Selection(Router):
     def read(self, texts: Sequence[str]) -> Prediction:
         """Read as the router does."""
         prediction = self.inner.read(texts)
-        return replace(prediction, success_probability=prediction.success_probability[:, self.columns])
+        cost = None if prediction.cost_usd is None else prediction.cost_usd[:, self.columns]
+        return replace(prediction, success_probability=prediction.success_probability[:, self.columns], cost_usd=cost)
+
+    @property
+    def predicts_cost(self) -> bool:
+        """Say what the router says."""
+        return self.inner.predicts_cost
 
     def members(self, texts: Sequence[str]) -> list[Member]:
         """Return what the router's members say of the selected candidates."""

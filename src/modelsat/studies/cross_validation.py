@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.data import score_matrix, splits
+from modelsat.data import paid, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation.arena import Arena, costs_of, label_means, labels_of, texts_of
@@ -85,6 +85,7 @@ def build(collection: Collection, count: int = 5, unseen: bool = False) -> Folds
         prior=prior,
         label_prior=label_prior,
         cost=costs_of(collection, rows)[:, core],
+        paid=paid.paid(collection, prompts["prompt_id"].take(rows).to_pylist())[:, core],
     )
     return Folds(arena, fold, validates, count)
 

@@ -24,7 +24,7 @@ class Bill:
 
     Attributes:
         expected: What is known before an answer.
-        realised: By the logged length of the answer; as expected where none was logged.
+        realised: As measured, else by the logged length of the answer; as expected where nothing was logged.
     """
 
     expected: np.ndarray
@@ -72,7 +72,12 @@ def bill_of(collection: Collection, folds: Folds, vectors: np.ndarray) -> Bill |
     logged = lengths.logged(collection.scores, arena.prompt_ids, arena.candidates)
     expected = lengths.held_out(folds, vectors, logged)
     realised = np.where(np.isnan(logged), expected, logged)
-    return billed(*(costs_at(collection, folds, tokens) for tokens in (expected, realised)))
+    expected_usd, realised_usd = (costs_at(collection, folds, tokens) for tokens in (expected, realised))
+    if arena.paid is not None and not np.isnan(arena.paid).all():
+        # Other prompts of a measured candidate say more of its price than a list does.
+        expected_usd = np.where(np.isnan(arena.paid).all(axis=0), expected_usd, arena.cost)
+        realised_usd = np.where(np.isnan(arena.paid), realised_usd, arena.paid)
+    return billed(expected_usd, realised_usd)
 
 
 def costs_at(collection: Collection, folds: Folds, tokens_out: np.ndarray) -> np.ndarray:

@@ -55,6 +55,8 @@ def within(folds: Folds, zoo: Zoo, n_params: np.ndarray) -> Folds:
         np.where(pool, of_all, np.nan) for of_all in (arena.truth, arena.prior, arena.label_prior, arena.cost)
     )
     inside = replace(arena, pool=pool, truth=truth, prior=prior, label_prior=label_prior, cost=cost)
+    if arena.paid is not None:
+        inside = replace(inside, paid=np.where(pool, arena.paid, np.nan))
     return replace(folds, arena=inside)
 
 

@@ -5,7 +5,8 @@ means that the candidate was not run. Or it is long: `prompt_id, model, score`. 
 `scores_percent` all scores are percentages, from 0 to 100. `out_chars`, where present, has the shape of a wide `scores`
 and the answer lengths in characters. `usage`, where present, has mean answer lengths in characters
 (model, benchmark, mean_chars): an answer whose own length is not in `out_chars` takes that mean, so that the lengths of
-a benchmark add up to what was logged.
+a benchmark add up to what was logged. `measures`, `cost_usd`, `tokens_in`, `tokens_out` and `latency_seconds` say what
+answers cost (`tidy_measures`).
 """
 
 import difflib
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.data import contracts
-from modelsat.data.readers import tidy_long, tidy_models, tidy_prompts
+from modelsat.data.readers import tidy_long, tidy_measures, tidy_models, tidy_prompts, tidy_scores
 from modelsat.data.readers.harvest import Harvest, ReadingLog, rejects_table
 from modelsat.data.readers.table_files import ENDINGS, TableSheet, open_sheet
 from modelsat.data.readers.tidy_scores import HARNESS, METRIC, AnswerLengths, wide_scores
@@ -26,7 +27,10 @@ from modelsat.io.storage import SourceFile
 
 __all__ = ["HARNESS", "METRIC", "claims", "read"]
 
-_PARTS = re.compile(rf"(prompts|scores|out_chars|usage|models)[\w.-]*?\.{ENDINGS}", re.IGNORECASE)
+_PARTS = re.compile(
+    rf"(prompts|scores|out_chars|usage|models|measures|cost_usd|tokens_in|tokens_out|latency_seconds)[\w.-]*?\.{ENDINGS}",
+    re.IGNORECASE,
+)
 _PERCENT = re.compile(r"scores[_.-]percent", re.IGNORECASE)
 _KNOWN = {
     "prompts": tidy_prompts.COLUMNS,
@@ -34,6 +38,12 @@ _KNOWN = {
     "out_chars": ("prompt_id",),
     "usage": ("model", "benchmark", "mean_chars"),
     "models": tidy_models.COLUMNS,
+    tidy_measures.LONG: (
+        "prompt_id",
+        *tidy_measures.MODEL,
+        *(one for names in tidy_measures.FIELDS.values() for one in names),
+    ),
+    **dict.fromkeys(tidy_measures.FIELDS, ("prompt_id",)),
 }
 
 
@@ -64,6 +74,11 @@ def read(files: list[SourceFile]) -> Harvest:
         [_scores(sheet, prompts, lengths, listed, log) for sheet in sheets["scores"]]
         or [contracts.SCORES.empty_table()]
     )
+    for sheet in sheets["scores"]:
+        if tidy_long.layout_of(sheet) is None:
+            for field, figures in tidy_scores.measures_within(sheet, listed).items():
+                sheets[field].append(figures)
+    scores = tidy_measures.beside(scores, tidy_measures.read(sheets, log), log)
     candidates = tidy_models.candidates_of(facts, pc.unique(scores["candidate"]).to_pylist())
     return Harvest(
         scores, prompts, candidates, rejects_table(log.rejects), notes=tuple(log.notes), licences=_licences(files)

@@ -8,24 +8,15 @@ import pyarrow as pa
 
 from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate
-from modelsat.data.readers import tidy_prompts
+from modelsat.data.readers import tidy_measures, tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet, number, row_numbers
+from modelsat.data.readers.tidy_measures import MODEL
 from modelsat.data.readers.tidy_prompts import id_of, text_of
 from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
-from modelsat.data.remarks import Remark
 
-_MODEL = ("model", "candidate", "model_name", "llm", "model_id")
 _SCORE = ("score", "label", "correct", "is_correct", "accuracy", "acc", "performance", "passed", "success", "value")
-_WHOLE = {
-    "tokens_in": ("tokens_in", "input_tokens", "prompt_tokens"),
-    "tokens_out": ("tokens_out", "output_tokens", "completion_tokens"),
-}
-_REAL = {
-    "cost_usd": ("cost_usd", "cost", "total_cost"),
-    "latency_seconds": ("latency_seconds", "latency_s", "latency", "response_time"),
-}
-COLUMNS = (*_MODEL, *_SCORE, *(name for names in (_WHOLE | _REAL).values() for name in names), "metric")
+COLUMNS = (*MODEL, *_SCORE, *(name for names in tidy_measures.FIELDS.values() for name in names), "metric")
 
 
 @dataclass(frozen=True)
@@ -38,7 +29,7 @@ class LongLayout:
 
 def layout_of(sheet: TableSheet) -> LongLayout | None:
     """Return the layout of a long table; None for a wide one, whose columns are candidates."""
-    model = next((name for name in _MODEL if name in sheet.columns and _is_text(sheet.columns[name])), None)
+    model = next((name for name in MODEL if name in sheet.columns and _is_text(sheet.columns[name])), None)
     score = next((name for name in _SCORE if name in sheet.columns and name != model), None)
     return LongLayout(model, score) if model and score else None
 
@@ -47,7 +38,7 @@ def fault_in_layout(sheet: TableSheet) -> str | None:
     """Say what a long table lacks that would otherwise be read as a wide one; None where nothing is wrong."""
     if layout_of(sheet) is not None:
         return None
-    model = next((name for name in _MODEL if name in sheet.columns), None)
+    model = next((name for name in MODEL if name in sheet.columns), None)
     score = next((name for name in _SCORE if name in sheet.columns), None)
     if model is not None and _is_text(sheet.columns[model]):
         return f"column {model!r} names models, so this is a long table, but it has no column score; add it"
@@ -87,8 +78,8 @@ def long_scores(
             keep.append(i)
     metrics = sheet.columns.get("metric", [METRIC] * len(ids))
     others: dict[str, list[object]] = {"metric": [text_of(metrics[i]) or METRIC for i in keep]}
-    for field, column in _facts(sheet):
-        others[field] = [_fact(sheet, column, i, field in _WHOLE, log) for i in keep]
+    for field, column in tidy_measures.fields_in(sheet.columns):
+        others[field] = list(tidy_measures.values(sheet, column, field, log, keep))
     return score_table(
         sheet,
         prompts,
@@ -112,27 +103,11 @@ def _meant(sheet: TableSheet) -> str:
     return tidy_prompts.meant("prompt_id", {name: [] for name in sheet.columns if name not in COLUMNS})
 
 
-def _facts(sheet: TableSheet) -> list[tuple[str, str]]:
-    pairs = (
-        (field, next((one for one in names if one in sheet.columns), None)) for field, names in (_WHOLE | _REAL).items()
-    )
-    return [(field, column) for field, column in pairs if column is not None]
-
-
 def _read(sheet: TableSheet, layout: LongLayout) -> list[str]:
-    return [layout.model, layout.score, "metric", *(column for _, column in _facts(sheet)), *row_numbers(sheet)]
-
-
-def _fact(sheet: TableSheet, column: str, i: int, whole: bool, log: ReadingLog) -> float | int | None:
-    cell = sheet.columns[column][i]
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
-        return None
-    value = number(cell)
-    if value is None or not 0 <= value < 2**31:
-        if value is None or value == value:
-            log.note(
-                Remark.FIGURE_NOT_READ,
-                f"row {sheet.rows[i]} of {sheet.file.uri!r}: {column} is no number of at least 0 and is left out",
-            )
-        return None
-    return round(value) if whole else value
+    return [
+        layout.model,
+        layout.score,
+        "metric",
+        *(column for _, column in tidy_measures.fields_in(sheet.columns)),
+        *row_numbers(sheet),
+    ]

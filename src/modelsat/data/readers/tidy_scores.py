@@ -82,9 +82,7 @@ def wide_scores(
         meant = tidy_prompts.meant("prompt_id", sheet.columns)
         log.reject(sheet.file.uri, f"the scores have no column prompt_id{meant}; add it")
         return contracts.SCORES.empty_table()
-    fixed = {*tidy_prompts.COLUMNS, *listed}
-    free = [name for name in sheet.columns if name not in fixed and not _describes(name)]
-    sheet = tidy_figures.with_scores_alone(sheet, free, log)
+    sheet = tidy_figures.with_scores_alone(sheet, _free(sheet, listed), log)
     ids = _ids(sheet, log)
     usable = _candidate_columns(sheet, listed, scale, log)
     values = np.column_stack([_numbers(sheet, name, scale, log) for name in usable] or [np.empty((len(ids), 0))])
@@ -101,6 +99,11 @@ def wide_scores(
         ),
         lengths,
     )
+
+
+def measures_within(sheet: TableSheet, listed: set[str]) -> dict[str, TableSheet]:
+    """Return what a wide table says of its candidates' answers beside their scores (`tidy_figures.measures_in`)."""
+    return tidy_figures.measures_in(sheet, _free(sheet, listed))
 
 
 def score_table(
@@ -140,6 +143,11 @@ def score_table(
 def is_missing(cell: object) -> bool:
     """Say whether a cell means that the candidate was not run."""
     return cell is None or (isinstance(cell, str) and cell.strip().lower() in NOT_RUN)
+
+
+def _free(sheet: TableSheet, listed: set[str]) -> list[str]:
+    fixed = {*tidy_prompts.COLUMNS, *listed}
+    return [name for name in sheet.columns if name not in fixed and not _describes(name)]
 
 
 def _repeat(value: str, size: int) -> pa.Array:

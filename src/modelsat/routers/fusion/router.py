@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from modelsat.policy.costs import tokens_in
 from modelsat.routers.fusion import foreign, newcomer
 from modelsat.routers.fusion import surface as surfaces
+from modelsat.routers.fusion.cost_head import CostHead
 from modelsat.routers.fusion.foreign import ForeignScale
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.surface import Surface, completed
@@ -45,15 +47,24 @@ class Fusion(Router):
         encoder: Encodes prompts, with the layers that the surface was fitted to.
         surface: The fitted surface.
         anchors: The aptitude questions on it.
+        cost_head: What answers cost, with the surface's candidates as columns; None where too little was measured.
     """
 
     kind = "fusion"
 
-    def __init__(self, candidates: Sequence[str], encoder: Encoder, surface: Surface, anchors: Anchors) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[str],
+        encoder: Encoder,
+        surface: Surface,
+        anchors: Anchors,
+        cost_head: CostHead | None = None,
+    ) -> None:
         self.candidates = tuple(candidates)
         self.encoder = encoder
         self.surface = surface
         self.anchors = anchors
+        self.cost_head = cost_head
 
     def success_probability(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Encode the prompts and evaluate the surface."""
@@ -74,7 +85,10 @@ class Fusion(Router):
         surface = self.surface
         for i in range(len(newcomers.names)):
             surface = newcomer.place(surface, self._answers(newcomers, i, others, surface))
-        return Fusion([*self.candidates, *newcomers.names], self.encoder, surface, self.anchors)
+        names = [*self.candidates, *newcomers.names]
+        columns = [*range(len(self.candidates)), *(-1 for _ in newcomers.names)]
+        heads = None if self.cost_head is None else self.cost_head.of(columns)
+        return Fusion(names, self.encoder, surface, self.anchors, heads)
 
     def _answers(self, newcomers: Profile, i: int, others: np.ndarray, surface: Surface) -> NewcomerAnswers:
         tested = newcomers.answers[:, i] if len(newcomers.answers) else np.empty(0, dtype=np.float32)
@@ -102,6 +116,8 @@ class Fusion(Router):
         }
         if self.encoder.core is not None:
             tensors |= {f"core.{name}": value for name, value in vars(self.encoder.core).items()}
+        if self.cost_head is not None:
+            tensors |= {f"cost.{name}": value for name, value in vars(self.cost_head).items()}
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, folder / "router.safetensors")
         copy_backbone(self.encoder.folder, folder / "encoder")
         return {
@@ -122,16 +138,27 @@ class Fusion(Router):
         learned = {name.removeprefix("core."): value for name, value in tensors.items() if name.startswith("core.")}
         core = Core(**learned) if learned else None
         encoder = Encoder(folder / "encoder", settings["max_tokens"], settings["layers"], core)
-        return cls(candidates, encoder, surface, anchors)
+        priced = {name.removeprefix("cost."): value for name, value in tensors.items() if name.startswith("cost.")}
+        return cls(candidates, encoder, surface, anchors, CostHead(**priced) if priced else None)
 
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Say which prompts are longer than the encoder reads."""
         return self.encoder.truncated(texts)
 
     def read(self, texts: Sequence[str]) -> Prediction:
-        """Encode the prompts once, evaluate the surface, and measure how foreign they are."""
+        """Encode the prompts once, evaluate the surface, and measure how foreign they are and what answers cost."""
         vectors = self.encoder.encode(texts)
-        return Prediction(self.from_vectors(vectors), self.truncated(texts), self.foreign(vectors))
+        cost = self.expected_cost(vectors, texts)
+        return Prediction(self.from_vectors(vectors), self.truncated(texts), self.foreign(vectors), cost)
+
+    def expected_cost(self, vectors: np.ndarray, texts: Sequence[str]) -> np.ndarray | None:
+        """Return what the cost head expects of prompts with known vectors, (n, candidates); None without a head."""
+        return None if self.cost_head is None else self.cost_head(vectors, tokens_in(texts))
+
+    @property
+    def predicts_cost(self) -> bool:
+        """Say whether there is a cost head."""
+        return self.cost_head is not None
 
     @cached_property
     def foreign(self) -> ForeignScale:
