@@ -53,5 +53,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="modelsat pipeline" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
+# Runs name it in MLflow.
+ENV MODELSAT_REVISION=$REVISION
 # No entry point: Kubeflow's runners give the whole command.
 CMD ["modelsat", "--help"]

@@ -65,5 +65,7 @@ ARG REVISION=unknown
 LABEL org.opencontainers.image.title="modelsat training" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$REVISION
+# Runs name it in MLflow.
+ENV MODELSAT_REVISION=$REVISION
 # No entry point: Kubeflow's runners give the whole command.
 CMD ["modelsat", "--help"]

@@ -15,6 +15,7 @@ from kfp import dsl
 from components.evaluate_router import evaluate_router
 from components.promote_router import promote_router
 from components.register_router import register_router
+from modelsat import __version__
 from modelsat.aptitude import instructions
 from modelsat.bundle import bundle, champions
 from modelsat.bundle.bundle import Bundle
@@ -258,8 +259,13 @@ def test_registering_again_for_the_same_run_finds_what_is_there(judge: Callable[
 
 
 def test_registered_run_holds_page_table_and_decisions(
-    judge: Callable[..., Judged], register: Any, mlflow_server: str, challenger: Challenger
+    judge: Callable[..., Judged],
+    register: Any,
+    mlflow_server: str,
+    challenger: Challenger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("MODELSAT_REVISION", "0" * 40)
     judged = judge(LENIENT)
     register(judged, "run-1")
 
@@ -269,6 +275,7 @@ def test_registered_run_holds_page_table_and_decisions(
     assert run.info.status == "FINISHED"
     assert run.data.tags["verdict"] == "promoted"
     assert run.data.tags["mlflow.note.content"] == judged.answer[2]
+    assert (run.data.tags["modelsat.version"], run.data.tags["mlflow.source.git.commit"]) == (__version__, "0" * 40)
     assert run.data.metrics.keys() == judged.result["metrics"].keys()
     assert run.data.tags["modelsat.served_shares"].startswith(f"{challenger.favourite} 1.0000; ")
     logged = {file.path for file in client.list_artifacts(run.info.run_id)}

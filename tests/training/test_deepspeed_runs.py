@@ -411,7 +411,7 @@ def test_trained_reports_the_loss_and_what_it_was_trained_with(story: Story, ins
     assert told.metrics["final_loss"] == final
     assert told.sentence.startswith(f"loss {final:.3f} after {STEPS} steps, Model-SAT weighs ")
     assert {name: told.parameters[name] for name in RECIPE} == RECIPE | {"dropout": 0.4}
-    assert told.dataset[1] == instructions.facts["data_digest"]
+    assert told.data_digest == instructions.facts["data_digest"]
     assert (story.out / "resumed" / "page.html").stat().st_size > 0
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from modelsat import __version__
 from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
@@ -26,6 +25,7 @@ from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.io.storage import file_digest
 from modelsat.policy import costs, eligibility
 from modelsat.reports import trained
+from modelsat.steps import provenance
 from modelsat.text.backbone import WEIGHTS, default_backbone
 from modelsat.text.rendering import digest
 
@@ -49,11 +49,12 @@ class FinetuneSettings:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a fine-tuning reports: parameters, scalars, (sources, digest) of its data, and one sentence."""
+    """What a fine-tuning reports: parameters, scalars, sources and digest of its data, and one sentence."""
 
     parameters: dict[str, Any]
     metrics: dict[str, float]
-    dataset: tuple[str, str]
+    sources: tuple[str, ...]
+    data_digest: str
     sentence: str
 
 
@@ -85,12 +86,11 @@ def run_tracked(
     with tracking.ends_on_failure():
         launch = launcher(placement)
         trained = run(source, router, predictions, page, work_root, settings, tracking.live(), launch)
-        sources, data_digest = trained.dataset
         tracking.log(
-            parameters=trained.parameters | {"recipe": settings.recipe, "data_digest": data_digest},
+            parameters=trained.parameters | {"recipe": settings.recipe, "data_digest": trained.data_digest},
             metrics=trained.metrics,
-            tags={"modelsat.sources": sources[:5000], "modelsat.version": __version__},
-            dataset=trained.dataset,
+            tags=provenance.tags(trained.sources, settings.recipe),
+            dataset=(", ".join(trained.sources), trained.data_digest),
         )
         tracking.log_as(page, "training/trained.html")
     return trained
@@ -156,7 +156,8 @@ def run(
             "served_candidates": float(len(pool.served)),
             "withheld_candidates": float(len(pool.withheld)),
         },
-        dataset=(", ".join(instructions.facts["sources"]), instructions.facts["data_digest"]),
+        sources=tuple(instructions.facts["sources"]),
+        data_digest=instructions.facts["data_digest"],
         sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
         f"Model-SAT weighs {made.weight:.0%} beside fusion{pool.clause()}",
     )

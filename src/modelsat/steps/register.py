@@ -9,12 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from modelsat import __version__
 from modelsat.bundle import bundle
 from modelsat.evaluation.table import BEST_SINGLE
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import mlflow_registry
-from modelsat.steps import model_card
+from modelsat.steps import model_card, provenance
 from modelsat.steps.model_card import CardFacts
 
 _TAG_CHARACTERS = 5000
@@ -75,8 +74,7 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
                 "mlflow.note.content": sentence,
                 "modelsat.bundle_digest": made.digest,
                 "modelsat.data_digest": made.lineage["data_digest"],
-                "modelsat.sources": ", ".join(made.lineage["sources"])[:_TAG_CHARACTERS],
-                "modelsat.version": __version__,
+                **provenance.tags(made.lineage["sources"]),
                 **_warning_tag(result),
                 **_pool_tags(result),
             },
