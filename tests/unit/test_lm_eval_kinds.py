@@ -41,6 +41,19 @@ def the_prompt(merged: Collection) -> dict[str, Any]:
     return dict(found)
 
 
+def test_task_that_sent_the_same_text_for_all_documents_is_left_out_by_name(tmp_path: Path) -> None:
+    same = "Summarise the document.\nDocument: text\nSummary:"
+    rows = [row({"text": f"It rained {i} days."}, "Rain.", same, metrics={"exact_match": i / 4}) for i in range(4)]
+    write_run(tmp_path, "lab/m", {"xlsum": rows, "rivers": [plain(i) for i in range(4)]})
+
+    merged = collected(tmp_path)
+
+    assert set(merged.prompts["task"].to_pylist()) == {"rivers"}
+    (remark,) = [remark for remark in merged.notes if "xlsum" in remark]
+    assert "the same text was sent for all of its documents" in remark
+    assert "mend the task's doc_to_text" in remark
+
+
 def test_a_field_named_question_is_no_question_where_something_else_was_asked(tmp_path: Path) -> None:
     doc = {
         "premise": "The road was icy.",

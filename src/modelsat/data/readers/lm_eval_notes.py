@@ -18,6 +18,14 @@ def asks_nothing(sheet: SampleSheet) -> str:
     )
 
 
+def asks_one_thing(sheet: SampleSheet) -> str:
+    """Return the remark on a task that sent one text for all documents, as afrobench's xlsum of lm-eval 0.4.13 does."""
+    return Remark.TASK_LEFT_OUT.of(
+        f"{_whose(sheet)} is left out: the same text was sent for all of its documents ({sheet.file.uri!r}), so none "
+        "of them was shown to the model; mend the task's doc_to_text and run it again"
+    )
+
+
 def shows_media(sheet: SampleSheet) -> str:
     """Return the remark on a task about pictures or sounds, which its text does not hold."""
     return Remark.NOT_TEXT.of(

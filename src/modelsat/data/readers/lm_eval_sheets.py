@@ -11,6 +11,8 @@ from modelsat.data.readers.lm_eval_results import HarnessRun
 from modelsat.data.readers.lm_eval_samples import SampleRow, UnusableError, read_rows, with_filters
 from modelsat.io.storage import SourceFile
 
+_MANY = 3
+
 
 @dataclass(frozen=True)
 class SheetDocument:
@@ -64,6 +66,12 @@ class SampleSheet:
         """Say whether no document of the file has a question."""
         known = [document.question for document in self.documents.values()]
         return bool(known) and not any(question and question.prompt for question in known)
+
+    def asks_one_thing(self) -> bool:
+        """Say whether one text was sent for all of the file's documents, so that none of them was shown."""
+        known = {document.content_hash: document.question for document in self.documents.values()}
+        asked = {(question.prompt, question.choices) for question in known.values() if question}
+        return len(known) >= _MANY and len(asked) == 1 and None not in known.values()
 
 
 def read_sheet(file: SourceFile, run: HarnessRun, task: str) -> SampleSheet:

@@ -62,6 +62,8 @@ class HarnessTask:
             return TaskRows(notes=[notes.shows_media(sheet)])
         if not is_unscored and sheet.asks_nothing():
             return TaskRows(notes=[notes.asks_nothing(sheet)])
+        if not is_unscored and sheet.asks_one_thing():
+            return TaskRows(notes=[notes.asks_one_thing(sheet)])
         if not is_unscored and not self._measures:
             return TaskRows(notes=[notes.no_measure(sheet)])
         filters = {name for _, name in self._measures}
