@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +160,22 @@ def test_version_is_printed() -> None:
     from modelsat import __version__
 
     assert python("-m", "modelsat.cli", "--version").stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("--help",), 6, "the disk is full"),
+        (("collect", "x" * 300, "--into", "collected"), 2, "File name too long"),
+    ],
+)
+def test_fault_of_the_disk_that_no_step_foresaw_is_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "modelsat.cli", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, text=True, check=False)
+
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -374,3 +374,43 @@ def test_short_key_is_refused_and_never_shown(made: Bundle, tmp_path: Path, monk
         made.write(tmp_path / "bundle")
     assert "swordfish" not in str(refused.value)
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("bundle.json", b""),
+        ("bundle.json", b"[" * 100_000),
+        ("bundle.json", b'{"format": "1"}'),
+        ("candidates.parquet", b"PAR1"),
+        ("cards.parquet", b""),
+        ("ATTRIBUTION.md", b"\xff"),
+    ],
+)
+def test_wrong_content_behind_a_right_manifest_is_one_sentence(
+    tmp_path: Path, make_bundle: Callable[..., Bundle], file: str, content: bytes
+) -> None:
+    folder = tmp_path / "bundle"
+    make_bundle({"a": 0.5, "b": 0.6}).write(folder)
+    (folder / file).write_bytes(content)
+    (folder / "manifest.json").unlink()
+    bundle._write_manifest(folder)
+
+    with pytest.raises(InputError, match=r"its content is not usable|is not a readable Parquet file"):
+        bundle.read(folder)
+
+
+@pytest.mark.parametrize("field", ["format", "kind", "settings", "candidates", "calibration", "lineage"])
+@pytest.mark.parametrize("value", [None, -1, [], "x"])
+def test_no_field_of_a_bundle_s_facts_is_taken_on_trust(
+    tmp_path: Path, make_bundle: Callable[..., Bundle], field: str, value: object
+) -> None:
+    folder = tmp_path / "bundle"
+    make_bundle({"a": 0.5, "b": 0.6}).write(folder)
+    facts = json.loads((folder / "bundle.json").read_text())
+    (folder / "bundle.json").write_text(json.dumps(facts | {field: value}))
+    (folder / "manifest.json").unlink()
+    bundle._write_manifest(folder)
+
+    with pytest.raises(InputError, match="bundle"):
+        bundle.read(folder)

@@ -253,3 +253,18 @@ def test_catalogue_joins_names_that_share_none(make_collection: MakeCollection) 
 
     assert Roster.of(known).match(collection.candidates) == {}
     assert Roster.of(known).match(enriched.candidates) == {"ada-1": "org/ada"}
+
+
+def test_price_in_digits_that_only_python_reads_is_refused(write: Write) -> None:
+    for cell in ("0_1", "\u0661", "true"):
+        with pytest.raises(InputError, match=r"price_in: .* is no number"):
+            catalogue.read(write("c.csv", f"model,price_in\na,{cell}\n"))
+
+
+def test_misspelt_field_is_named_with_the_one_that_is_meant(write: Write) -> None:
+    uri = write("c.yaml", "candidates: [{model: a, famly: f, Price_In: 1, colour: red}, {model: b, famly: g}]")
+
+    assert catalogue.near_misses(uri) == [
+        f"field 'famly' of catalogue {uri!r} is not read; is 'family' meant?",
+        f"field 'Price_In' of catalogue {uri!r} is not read; is 'price_in' meant?",
+    ]

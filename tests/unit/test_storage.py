@@ -457,3 +457,21 @@ def test_digest_of_a_file_is_its_sha256(tmp_path: Path) -> None:
 )
 def test_joining_appends_segments(uri: str, joined: str) -> None:
     assert storage.join(uri, "b", "c") == joined
+
+
+@pytest.mark.parametrize("name", ["x" * 241 + ".csv", "\u00fc" * 121, "a\0b.csv"])
+def test_key_that_no_file_can_have_is_refused(
+    bucket: str, put: Callable[[str, bytes], None], tmp_path: Path, name: str
+) -> None:
+    put(f"place/{name}", b"good")
+
+    with pytest.raises(InputError, match="is no name that a file could have; give the object a shorter one"):
+        storage.snapshot(f"s3://{bucket}/place", tmp_path)
+
+
+def test_key_as_long_as_a_file_s_name_may_be_is_read(
+    bucket: str, put: Callable[[str, bytes], None], tmp_path: Path
+) -> None:
+    put(f"place/{'x' * 236}.csv", b"good")
+
+    assert [file.path.read_bytes() for file in storage.snapshot(f"s3://{bucket}/place", tmp_path)] == [b"good"]

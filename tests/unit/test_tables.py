@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.data import collection, validation
+from modelsat.data import collection, validation, written_numbers
 from modelsat.data.readers import Harvest, table_files, tidy
 from modelsat.data.readers.options import options_of
 from modelsat.io import storage
@@ -296,12 +296,12 @@ def test_truth_values_of_parquet_are_one_and_zero(read: Read) -> None:
 
 @pytest.mark.parametrize("cell", ["0_1", "1_000", "१", "\uff11", "½", "1e", "0x1", "yes", "t"])
 def test_text_that_only_python_takes_for_a_number_is_no_score(cell: str) -> None:
-    assert table_files.number(cell) is None
+    assert written_numbers.number(cell) is None
 
 
 @given(st.floats(allow_nan=False))
 def test_every_number_is_a_number(value: float) -> None:
-    assert table_files.number(repr(value)) == table_files.number(value) == value
+    assert written_numbers.number(repr(value)) == written_numbers.number(value) == value
 
 
 @pytest.mark.parametrize("name", ["scores_percent__csv", "scores_percent_2024__csv", "scores-percent__csv"])
@@ -666,3 +666,14 @@ def test_column_named_options_holds_the_choices(read: Read) -> None:
     harvest = read(prompts__csv=prompts, scores__csv="prompt_id,ada\np1,1\n")
 
     assert harvest.prompts["choices"].to_pylist() == [["x", "y"]]
+
+
+@pytest.mark.parametrize("prompt", [" \u00a0 ", "\u200b\ufeff", "\u2060 \u00ad"])
+def test_prompt_that_nobody_sees_is_rejected(read: Read, prompt: str) -> None:
+    harvest = read(
+        scores__csv="prompt_id,ada\np1,1\np2,0\n",
+        prompts__csv=f"prompt_id,benchmark,category,prompt\np1,b,c,{prompt}\np2,b,c,Why?\n",
+    )
+
+    assert harvest.prompts["prompt"].to_pylist() == ["Why?"]
+    assert harvest.rejects["source_row"].to_pylist() == [2]

@@ -12,7 +12,9 @@
 Nothing in it is executable: no pickle, no code.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +26,7 @@ import pyarrow as pa
 from modelsat.bundle import pool
 from modelsat.bundle.pool import CandidatePool
 from modelsat.data import contracts
-from modelsat.errors import InputError
+from modelsat.errors import InputError, ModelsatError
 from modelsat.io import signing, storage
 from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
 from modelsat.policy import choice
@@ -34,6 +36,7 @@ from modelsat.text import rendering
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+_PROBE = "What is the capital of France?"
 ANSWERS = "aptitude_answers.parquet"
 
 
@@ -140,6 +143,11 @@ def read(folder: Path, with_router: bool = True, uri: str = "") -> Bundle:
         InputError: A file is absent, changed or superfluous, or the bundle is of another format or renderer.
     """
     digest = verify(folder, uri)
+    with _saying_what_is_unusable(uri or str(folder)):
+        return _read(folder, with_router, uri, digest)
+
+
+def _read(folder: Path, with_router: bool, uri: str, digest: str) -> Bundle:
     facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     for name, expected in (("format", FORMAT), ("renderer_version", rendering.VERSION)):
         if facts[name] != expected:
@@ -155,7 +163,7 @@ def read(folder: Path, with_router: bool = True, uri: str = "") -> Bundle:
     kind, settings = facts["kind"], facts["settings"]
     if not with_router:
         kind, settings = "constant", {"probabilities": [0.0] * len(names)}
-    return Bundle(
+    bundle = Bundle(
         router=load_router(folder, kind, names, settings),
         candidates=contracts.read(folder / "candidates.parquet", contracts.CANDIDATES),
         aptitude_test=contracts.read(folder / "aptitude_test.parquet", contracts.APTITUDE_TEST),
@@ -166,12 +174,32 @@ def read(folder: Path, with_router: bool = True, uri: str = "") -> Bundle:
         digest=digest,
         **told,
     )
+    if bundle.candidates["candidate"].to_pylist() != list(names):
+        raise ValueError("its candidates table and its router name different candidates")
+    # What is wrong with lineage and encoder would otherwise be seen by the first who asks.
+    _ = bundle.pool, bundle.reading([_PROBE]) if with_router else None
+    return bundle
+
+
+@contextlib.contextmanager
+def _saying_what_is_unusable(named: str) -> Iterator[None]:
+    """Turn whatever parsers raise of content that is whole, and still not a router's, into one error."""
+    try:
+        yield
+    except (ModelsatError, MemoryError):
+        raise
+    except Exception as error:
+        fault = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(
+            f"bundle {named!r} is as its manifest says, but its content is not usable ({fault}); register it anew"
+        ) from error
 
 
 def kind(folder: Path) -> str:
     """Return the kind of router in a bundle's folder, without loading it; a selection names what it selects from."""
-    facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-    inner = facts["settings"].get("kind") if facts["kind"] == "selection" else None
+    with _saying_what_is_unusable(str(folder)):
+        facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        inner = facts["settings"].get("kind") if facts["kind"] == "selection" else None
     return f"selection of {inner}" if inner else str(facts["kind"])
 
 

@@ -85,7 +85,7 @@ def import_catalogue(
 
 
 def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
-    """Report unusable rows and missing facts of a catalogue.
+    """Report unusable rows, fields that are not read and missing facts of a catalogue.
 
     The exit code is 2 if a row or a file cannot be used.
 
@@ -97,9 +97,12 @@ def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
     table, faults = catalogue.usable(uri)
     for fault in faults:
         typer.echo(fault, err=True)
+    remarks = catalogue.near_misses(uri)
+    for remark in remarks:
+        typer.echo(f"note: {remark}", err=True)
     lacking = {field: _without(table, field) for field in _CONSEQUENCES}
     if as_json:
-        typer.echo(json.dumps({"usable": table.num_rows, "unusable": faults, "without": lacking}))
+        typer.echo(json.dumps({"usable": table.num_rows, "unusable": faults, "not_read": remarks, "without": lacking}))
     else:
         typer.echo(f"{table.num_rows} candidates can be used")
     for field, names in lacking.items():

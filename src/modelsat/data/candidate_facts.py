@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
+from modelsat.data.written_numbers import number
 from modelsat.io.key_variables import fault_in_key_variable
 
 _FIELD_OF_COLUMN = {
@@ -90,8 +91,16 @@ def _is_missing(cell: object) -> bool:
     return cell is None or str(cell).strip().lower() in ("", "nan")
 
 
+def _number(cell: object) -> float:
+    is_truth = str(cell).strip().lower() in _TRUTHS and not str(cell).strip().isdigit()
+    value = None if is_truth else number(cell)
+    if value is None:
+        raise ValueError(f"{cell!r} is no number; write digits and a decimal point")
+    return value
+
+
 def _price(cell: object) -> float:
-    value = float(str(cell))
+    value = _number(cell)
     if not 0 <= value < float("inf"):
         raise ValueError(f"{cell!r} is no price; give USD per million tokens, at least 0, or leave it out")
     return value
@@ -124,21 +133,21 @@ def _variable(cell: object) -> str:
 
 
 def _parameters(cell: object) -> int:
-    value = float(str(cell))
+    value = _number(cell)
     if not 0 <= value <= 1e9:
         raise ValueError(f"{cell!r} is out of range")
     return round(value * 1e9)
 
 
 def _whole(cell: object) -> int:
-    value = int(float(str(cell)))
+    value = int(_number(cell))
     if not 0 <= value < 2**31:
         raise ValueError(f"{cell!r} is out of range")
     return value
 
 
 def _count(cell: object) -> int:
-    return _parameters(float(str(cell)) / 1e9)
+    return _parameters(_number(cell) / 1e9)
 
 
 def _length(cell: object) -> int:
@@ -149,7 +158,7 @@ def _length(cell: object) -> int:
 
 
 def _seconds(cell: object) -> float:
-    value = float(str(cell))
+    value = _number(cell)
     if not 0 < value < float("inf"):
         raise ValueError(f"{cell!r} is no time; give seconds above 0")
     return value

@@ -4,6 +4,7 @@ A row per candidate: its name, where it answers (`endpoint`, `served_as`, `api_k
 take in, when it came out, its licence, and the other names it goes by. Every field but the name may be missing.
 """
 
+import contextlib
 import csv
 import io
 from collections.abc import Mapping
@@ -77,6 +78,18 @@ def usable(uri: str) -> tuple[pa.Table, list[str]]:
             except InputError as error:
                 faults.append(str(error))
     return contracts.from_rows(list(rows.values()), contracts.CANDIDATES), faults
+
+
+def near_misses(uri: str) -> list[str]:
+    """Return a sentence for each field of a catalogue that is not read and looks like one that is."""
+    remarks = []
+    for file in _files(uri):
+        with contextlib.suppress(InputError):
+            for field in dict.fromkeys(str(name) for cells in _rows(file) for name in cells):
+                meant = None if field in candidate_facts.COLUMNS else candidate_facts.near_miss(field)
+                if meant is not None:
+                    remarks.append(f"field {field!r} of catalogue {file!r} is not read; is {meant!r} meant?")
+    return remarks
 
 
 def row(uri: str, name: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ __all__ = [
     "read",
     "snapshot",
 ]
+_MOST_NAME_BYTES = 240
+"""File systems take 255, of which a file that is being written needs some."""
 _NO_FILES = "{!r} holds no files; name a folder or s3:// prefix with benchmark results"
 
 
@@ -232,6 +234,8 @@ def _s3_snapshot(uri: str, into: Path) -> list[SourceFile]:
         name = key[len(prefix) :].lstrip("/") or PurePosixPath(key).name
         where = f"s3://{bucket}/{key}"
         parts = name.split("/")
+        if "\0" in name or any(len(part.encode()) > _MOST_NAME_BYTES for part in parts):
+            raise InputError(f"{where[:200]!r} ... is no name that a file could have; give the object a shorter one")
         if ".." in parts or (into / name).resolve() == into.resolve():
             raise InputError(f"{where!r} would be written outside its folder; rename the object")
         if key.endswith("/") or _is_hidden(name):

@@ -13,6 +13,7 @@ from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate, suggest_candidate
 from modelsat.data.readers.harvest import Harvest, ReadingLog, rejects_table
 from modelsat.io.storage import SourceFile
+from modelsat.text.blank import is_blank
 from modelsat.text.rendering import digest, stem_digest
 
 _MEASURES = ("tokens_in", "tokens_out", "cost_usd", "latency_seconds")
@@ -73,7 +74,7 @@ class AnswerSheet:
             metric: What the score measures.
             measures: `tokens_in`, `tokens_out`, `cost_usd` and `latency_seconds`, None where not known.
         """
-        if not question.prompt.strip():
+        if is_blank(question.prompt):
             self.log.reject(file.uri, "the prompt is empty; add its text or remove the row", row, "prompt")
             return
         name = self._names.get(candidate)

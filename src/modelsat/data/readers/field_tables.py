@@ -16,10 +16,11 @@ from modelsat.data.readers.answer_sheet import AnswerSheet, Question
 from modelsat.data.readers.file_heads import Head
 from modelsat.data.readers.harvest import Harvest
 from modelsat.data.readers.options import options_of
-from modelsat.data.readers.table_files import TableSheet, number, open_sheet
+from modelsat.data.readers.table_files import TableSheet, open_sheet
 from modelsat.data.readers.tidy_prompts import text_of
 from modelsat.data.readers.tidy_scores import is_missing
 from modelsat.data.remarks import Remark
+from modelsat.data.written_numbers import number
 from modelsat.io.storage import SourceFile
 
 _COST, _RESPONSE = "|total_cost", "|model_response"

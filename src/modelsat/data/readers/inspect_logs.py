@@ -16,6 +16,7 @@ from modelsat.data.readers.answer_sheet import AnswerSheet, Question, mean, user
 from modelsat.data.readers.file_heads import Head
 from modelsat.data.readers.harvest import Harvest
 from modelsat.data.remarks import Remark
+from modelsat.data.written_numbers import number
 from modelsat.io.storage import SourceFile
 
 HARNESS = "inspect_ai"
@@ -106,11 +107,11 @@ def _read_log(file: SourceFile, header: dict[str, Any], samples: list[dict[str, 
     benchmark = str(run["task"]).rpartition("/")[2]
     epochs: dict[Question, list[dict[str, Any]]] = defaultdict(list)
     rows: dict[Question, int] = {}
-    for number, sample in enumerate(samples, start=1):
+    for row, sample in enumerate(samples, start=1):
         question = _question(benchmark, sample) if sample in scored else None
         if question is not None:
             epochs[question].append(sample)
-            rows.setdefault(question, number)
+            rows.setdefault(question, row)
         elif sample in scored:
             sheet.log.note(
                 Remark.NOT_TEXT, f"sample {sample.get('id')!r} of {file.uri!r} holds more than text and is left out"
@@ -150,7 +151,7 @@ def _value(score: object) -> float | None:
     if isinstance(value, str):
         if value in _GRADES or value.lower() in _GRADES:
             return _GRADES.get(value, _GRADES.get(value.lower()))
-        return table_files.number(value)
+        return number(value)
     if isinstance(value, bool | int | float) and math.isfinite(value):
         return float(value)
     return None

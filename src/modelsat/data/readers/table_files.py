@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.written_numbers import number
 from modelsat.io.storage import SourceFile
 
 ENDINGS = r"(parquet|csv|csv\.gz|jsonl|jsonl\.gz)"
@@ -91,25 +92,6 @@ def _counts(cells: list[object]) -> bool:
     return len(cells) > 2 and any(all(number(cell) == i + start for i, cell in enumerate(cells)) for start in (0, 1))
 
 
-def number(cell: object) -> float | None:
-    """Return a number or truth value as a float, None where the cell is neither.
-
-    Python reads `0_1` and digits of other scripts as numbers, too. In a table they are mistakes.
-    """
-    if isinstance(cell, str):
-        text = cell.strip()
-        if text.lower() in ("true", "false"):
-            return float(text.lower() == "true")
-        return float(text) if _NUMBER.fullmatch(text) else None
-    try:
-        return float(cell)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
-
-
 class _TooLargeError(Exception):
     """The file unpacks to more than is read."""
 
@@ -169,7 +151,9 @@ def _without(sheet: TableSheet, rows: Iterable[int]) -> TableSheet:
 def _text(file: SourceFile) -> str:
     if file.name.lower().endswith(".gz"):
         with gzip.open(file.path) as unpacked:
-            raw = unpacked.read(MOST_BYTES + 1)
+            _check_size(_unpacked_size(unpacked))
+            unpacked.seek(0)
+            raw = unpacked.read()
     else:
         _check_size(file.path.stat().st_size)
         raw = file.path.read_bytes()
@@ -177,6 +161,14 @@ def _text(file: SourceFile) -> str:
     if raw.startswith(_UTF_16):
         raise _FormatError("the file is UTF-16, as spreadsheets write 'Unicode text'; save it as UTF-8")
     return raw.decode("utf-8-sig", "surrogateescape")
+
+
+def _unpacked_size(unpacked: gzip.GzipFile) -> int:
+    """Return how long the text is, without keeping it, as far as it matters."""
+    size = 0
+    while size <= MOST_BYTES and (part := unpacked.read(2**20)):
+        size += len(part)
+    return size
 
 
 def _check_size(size: int) -> None:

@@ -10,10 +10,11 @@ from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers import tidy_measures, tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
-from modelsat.data.readers.table_files import TableSheet, number, row_numbers
+from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.data.readers.tidy_measures import MODEL
 from modelsat.data.readers.tidy_prompts import id_of, text_of
 from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
+from modelsat.data.written_numbers import number
 
 _SCORE = ("score", "label", "correct", "is_correct", "accuracy", "acc", "performance", "passed", "success", "value")
 COLUMNS = (*MODEL, *_SCORE, *(name for names in tidy_measures.FIELDS.values() for name in names), "metric")

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from modelsat.data import contracts
 from modelsat.data.readers.harvest import ReadingLog
-from modelsat.data.readers.table_files import TableSheet, number
+from modelsat.data.readers.table_files import TableSheet
 from modelsat.data.readers.tidy_prompts import id_of, text_of
 from modelsat.data.remarks import Remark
+from modelsat.data.written_numbers import number
 
 WHOLE = {
     "tokens_in": ("tokens_in", "input_tokens", "prompt_tokens"),

@@ -11,6 +11,7 @@ from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.options import options_of
 from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.data.remarks import Remark
+from modelsat.text.blank import is_blank
 from modelsat.text.rendering import digest, stem_digest
 
 COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
@@ -107,7 +108,7 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
             log.reject(sheet.file.uri, reason, line, name, cells[name])
             return None
     prompt, benchmark = text_of(cells["prompt"]), text_of(cells["benchmark"])
-    if not prompt or not prompt.strip() or not benchmark or not benchmark.strip():
+    if not prompt or is_blank(prompt) or not benchmark or is_blank(benchmark):
         log.reject(sheet.file.uri, _NEEDS, line, "prompt", cells["choices"])
         return None
     if prompt.strip().lower() in _MISSING:

@@ -13,9 +13,10 @@ from modelsat.data import contracts
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers import tidy_figures, tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
-from modelsat.data.readers.table_files import TableSheet, number, row_numbers
+from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.data.readers.tidy_prompts import id_of
 from modelsat.data.remarks import Remark
+from modelsat.data.written_numbers import number
 from modelsat.policy.costs import CHARACTERS_PER_TOKEN
 
 HARNESS = "tidy-table"
