@@ -23,7 +23,7 @@ from markdown import gain, mean_points, table
 from quality import DATA, KEPT, RESULTS
 from threadpoolctl import threadpool_limits
 
-from modelsat.aptitude import frozen_test
+from modelsat.aptitude import balanced_order, frozen_test
 from modelsat.data import splits
 from modelsat.data.collection import Collection, collect
 from modelsat.evaluation.arena import Arena
@@ -169,20 +169,26 @@ class Trial:
         choices = Choices(adaptive.design(told, size), best)
         asked: list[int] = []
         while len(asked) < min(most, len(self.rows)):
-            now = newcomer.believe(self.surface, self.scores[asked], self.zoo[asked])
+            now = newcomer.believe(self.surface, self.scores[asked], self.zoo[asked], self._fair(asked))
             if asked and adaptive.unsettled(now, choices) < settled:
                 break
             left = np.setdiff1d(self.everything, asked)
-            block = adaptive.next_block(now, choices, questions[left], [self.tasks[i] for i in left])
-            asked += left[block].tolist()
+            half = adaptive.BLOCK // 2
+            asked += left[:half].tolist()
+            rest = left[half:]
+            block = adaptive.next_block(now, choices, questions[rest], [self.tasks[i] for i in rest], half)
+            asked += rest[block].tolist()
         return asked
 
     @functools.lru_cache(maxsize=1)  # noqa: B019  what is measured twice is measured at once
     def _placed(self, rows: tuple[int, ...]) -> np.ndarray:
         asked = np.asarray(rows, dtype=int)
-        answers = NewcomerAnswers(self.scores[asked], self.zoo[asked], self.features[asked])
+        answers = NewcomerAnswers(self.scores[asked], self.zoo[asked], self.features[asked], self._fair(asked))
         placed = newcomer.place(self.surface, answers)
         return choice.assured(placed.success_probability(placed.directions(self.fresh)), placed.doubt)
+
+    def _fair(self, asked: Rows) -> np.ndarray:
+        return balanced_order.beginning(np.isin(np.arange(len(self.rows)), asked))[asked]
 
     def _predicted(self, rows: Rows) -> np.ndarray:
         return self._placed(tuple(map(int, rows)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelsat.aptitude import frozen_test
+from modelsat.aptitude import balanced_order, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.data import contracts, score_matrix, splits
 from modelsat.data.collection import Collection, merge
@@ -307,3 +307,18 @@ def test_outcomes_come_back_from_their_table_by_name_and_position() -> None:
 
     np.testing.assert_array_equal(frozen_test.outcomes(table, ["bob", "new", "ada"], 3)[:, [2, 0]], known)
     assert np.isnan(frozen_test.outcomes(table, ["new"], 3)).all()
+
+
+def test_beginning_ends_where_more_than_one_in_ten_is_left_out() -> None:
+    answered = np.ones(40, dtype=bool)
+    answered[[3, 20, 21]] = False
+    answered[24:] = False
+    answered[[30, 39]] = True
+
+    # 19 of the first 21 are answered, which is more than nine in ten, and 19 of 22, which is less.
+    assert np.flatnonzero(balanced_order.beginning(answered)).tolist() == [0, 1, 2, *range(4, 20)]
+
+
+def test_answers_without_a_beginning_are_no_fair_sample() -> None:
+    assert not balanced_order.beginning(np.arange(10) > 4).any()
+    assert not balanced_order.beginning(np.zeros(0, dtype=bool)).any()

@@ -224,3 +224,28 @@ def test_level_is_a_mean_score_whatever_was_answered(scores: np.ndarray, means: 
 
     assert 0 <= level(placed) <= 1
     assert np.isfinite(placed.loadings).all()
+
+
+def test_level_is_read_off_the_fair_sample_and_the_profile_off_all() -> None:
+    """Of sixteen fair answers half are right; as many more were chosen and are all wrong."""
+    found = zoo([0.4, 0.6])
+    scores, peers = np.array([1.0, 0.0] * 8 + [0.0] * 16), np.tile(found.means, (32, 1))
+    fair = np.arange(32) < 16
+
+    chosen_as_well, alone, all_of_them = (
+        newcomer.believe(found, scores, peers, fair),
+        newcomer.believe(found, scores[:16], peers[:16]),
+        newcomer.believe(found, scores, peers),
+    )
+
+    assert chosen_as_well.mean[0] == alone.mean[0] == pytest.approx(0.5)
+    assert all_of_them.mean[0] < 0.4
+
+
+def test_fewer_than_sixteen_answers_of_a_fair_sample_do_not_stand_for_the_level() -> None:
+    found = zoo([0.4, 0.6])
+    scores, peers = np.ones(24), np.tile(found.means, (24, 1))
+
+    few = newcomer.believe(found, scores, peers, np.arange(24) < 15)
+
+    assert few.mean[0] == newcomer.believe(found, scores, peers).mean[0]

@@ -17,6 +17,8 @@ DIFFICULTIES = 10
 """Strata of difficulty, of equally many prompts each."""
 MOST_CANDIDATES = 64
 """Candidates whose outcomes are balanced, spread evenly over levels; more only take time."""
+ALMOST_WHOLE = 0.9
+"""Share of a beginning's questions that are answered; providers refuse some."""
 _OF_OUTCOMES = 3.0
 """Weight of one candidate's outcomes beside the weight 1 of a task's and of a stratum's membership."""
 
@@ -61,6 +63,19 @@ def order(traits: np.ndarray, size: int, seed: int = 0) -> np.ndarray:
         total += centred[left[best]]
         left = np.delete(left, best)
     return chosen
+
+
+def beginning(answered: np.ndarray) -> np.ndarray:
+    """Return which answers are of the longest beginning of an order that is answered almost whole.
+
+    Those are a fair sample; answers beyond it are of questions that were chosen for what they tell.
+
+    Args:
+        answered: Whether each question is answered, in the order, boolean (questions,).
+    """
+    share = np.cumsum(answered) / np.arange(1, len(answered) + 1)
+    whole = np.flatnonzero(share >= ALMOST_WHOLE)
+    return np.asarray(answered & (np.arange(len(answered)) <= (whole[-1] if len(whole) else -1)))
 
 
 def _membership(groups: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from modelsat.aptitude import balanced_order
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.onboarding.asking import adaptive
@@ -22,7 +23,10 @@ from modelsat.routers.selection import Selection
 def adaptive_blocks(
     bundle: Bundle, questions: Sequence[Question], answers: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[list[Question]]:
-    """Yield blocks of the most telling questions until further answers would hardly change a choice.
+    """Yield blocks of questions until further answers would hardly change a choice.
+
+    Half of a block are the next ones in the frozen order, off which the level is read: questions that are chosen for
+    what they tell are no fair sample, and a stranger's level would be wrong by many points. The other half tell most.
 
     Choices are looked at where the router's landmarks lie, a sample of the prompts that it was fitted to.
 
@@ -44,14 +48,18 @@ def adaptive_blocks(
     while True:
         known = [i for i, one in enumerate(questions) if one["prompt_id"] in answers]
         scores = np.asarray([answers[questions[i]["prompt_id"]]["score"] for i in known])
-        now = newcomer.believe(fusion.surface, scores, zoo[known])
+        fair = balanced_order.beginning(np.isin(np.arange(len(questions)), known))[known]
+        now = newcomer.believe(fusion.surface, scores, zoo[known], fair)
         # A question without an answer is not put again in this run.
         left = [i for i in range(len(questions)) if i not in put.union(known)]
         if not left or (known and adaptive.unsettled(now, choices) < adaptive.SETTLED):
             return
-        chosen = adaptive.next_block(now, choices, design[left], [questions[i]["task"] for i in left])
-        put.update(left[i] for i in chosen)
-        yield [questions[left[i]] for i in chosen]
+        half = adaptive.BLOCK // 2
+        block, rest = left[:half], left[half:]
+        chosen = adaptive.next_block(now, choices, design[rest], [questions[i]["task"] for i in rest], half)
+        block += [rest[i] for i in chosen]
+        put.update(block)
+        yield [questions[i] for i in block]
 
 
 def surface_router(router: Router) -> Fusion:

@@ -21,6 +21,8 @@ NOISE = 0.12
 _ANY_LOADING = 0.01
 """Prior variance of a loading: a small zoo says little about the spread of loadings."""
 _OWN_DIRECTION_ANSWERS = 200
+FEWEST_FAIR = 16
+"""Fewer answers of a fair sample say less of a level than all answers do."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,14 @@ class NewcomerAnswers:
         scores: In [0, 1], (q,).
         zoo: Scores of the surface's candidates on them, observed or expected, (q, m), no NaN.
         features: As of `Surface.features`, (q, k + c).
+        fair: Which of them are a fair sample, boolean (q,); the level is read off those where there are 16 at least,
+            else off all. None stands for all.
     """
 
     scores: np.ndarray
     zoo: np.ndarray
     features: np.ndarray
+    fair: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Belief:
         return CAUTION * float(np.sqrt(self.covariance[0, 0]))
 
 
-def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
+def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray, fair: np.ndarray | None = None) -> Belief:
     """Return the posterior of a new candidate's position; without answers, the zoo's distribution.
 
     Candidates that were placed earlier are left out, because little is known about them.
@@ -60,11 +65,13 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
         surface: The zoo's.
         scores: As of `NewcomerAnswers`.
         zoo: As of `NewcomerAnswers`.
+        fair: As of `NewcomerAnswers`.
     """
     levels, known = surface.means[: surface.zoo].astype(np.float64), surface.loadings[: surface.zoo]
     r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
     loadings = known[:, :r].astype(np.float64)
-    mean, variance = level.read(levels, zoo, scores)
+    sample = slice(None) if fair is None or fair.sum() < FEWEST_FAIR else fair
+    mean, variance = level.read(levels, zoo[sample], scores[sample])
     spread = _centred(loadings)
     precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
     # Centred: the overall difficulty of the questions is part of the level.
@@ -78,7 +85,7 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray) -> Belief:
 
 def place(surface: Surface, answers: NewcomerAnswers) -> Surface:
     """Return the surface with one more candidate, the last."""
-    belief = believe(surface, answers.scores, answers.zoo)
+    belief = believe(surface, answers.scores, answers.zoo, answers.fair)
     mean, margin = float(np.clip(belief.mean[0], 0.0, 1.0)), belief.uncertainty_margin
     loadings = np.zeros(surface.loadings.shape[1])
     loadings[: len(belief.mean) - 1] = belief.mean[1:]

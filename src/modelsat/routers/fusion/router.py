@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from modelsat.aptitude import balanced_order
 from modelsat.policy.costs import tokens_in
 from modelsat.routers.fusion import foreign, newcomer
 from modelsat.routers.fusion import surface as surfaces
@@ -96,9 +97,10 @@ class Fusion(Router):
         asked = np.flatnonzero(~np.isnan(newcomers.scores[:, i])) if len(others) else np.empty(0, dtype=np.int64)
         scores = np.concatenate([tested[rows], newcomers.scores[asked, i] if len(others) else []])
         zoo = np.concatenate([self.anchors.zoo[rows], self._zoo(newcomers, others, asked)])
-        return NewcomerAnswers(
-            scores, zoo, surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
-        )
+        features = surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
+        # Other questions were not chosen for what they tell, so they are read beside a beginning of the test.
+        fair = np.append(balanced_order.beginning(~np.isnan(tested))[rows], np.ones(len(asked), dtype=bool))
+        return NewcomerAnswers(scores, zoo, features, fair)
 
     def _zoo(self, newcomers: Profile, others: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Return what the zoo scored on other questions; where that is not known, what it is expected to."""
