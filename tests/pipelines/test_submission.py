@@ -396,6 +396,18 @@ def test_a_dry_run_refuses_defaults_that_cannot_train(pipeline: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "value", "word"),
+    [
+        ("retrain", 'collect_sources=["results"]', "collect_sources names 'results', which pods do not have"),
+        ("watch", "ledger_store=ledger", "ledger_store names 'ledger', which pods do not have"),
+    ],
+)
+def test_a_dry_run_refuses_what_pods_do_not_have(pipeline: str, value: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        CliRunner().invoke(app, ["submit", "--pipeline", pipeline, "--dry-run", "--set", value], catch_exceptions=False)
+
+
 def test_a_dry_run_talks_to_nobody(tmp_path: Path) -> None:
     (tmp_path / "defaults.json").write_text('{"train_nodes": 2}')
 

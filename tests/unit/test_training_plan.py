@@ -107,3 +107,15 @@ def test_backbone_that_only_the_training_image_has_is_believed(tmp_path: Path) -
         "/models/phi as the training image has it"
     )
     assert not asked({"train_backbone": "/mnt/modelsat/models/phi-of-nobody"}, tmp_path).holds
+
+
+def test_prerequisites_refuse_a_recipe_that_is_not_on_the_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_plan, "VOLUME", str(tmp_path))
+    recipe = tmp_path / "mine.yaml"
+
+    absent = asked({"train_recipe": str(recipe)}, tmp_path)
+
+    assert not absent.holds
+    assert "on the volume; copy it there" in absent.detail

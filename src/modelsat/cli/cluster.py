@@ -87,7 +87,7 @@ def submit(
     import tempfile
 
     from modelsat import settings
-    from modelsat.cluster import training_plan
+    from modelsat.cluster import pod_reach, training_plan
     from pipelines import on_cluster
     from pipelines.submission import Kubeflow, Login
 
@@ -102,11 +102,12 @@ def submit(
         for name in names:
             made, package = _pipeline(name), Path(scratch) / f"{name}.yaml"
             known = on_cluster.parameters(made)
-            on_cluster.write(made, package, {key: value for key, value in form.items() if key in known})
             _require_known(arguments, known, name)
+            pod_reach.require({key: one for key, one in (form | arguments).items() if key in known})
             if "train_recipe" in known:
                 of_training = known & settings.RetrainSettings.model_fields.keys()
                 training_plan.check({key: one for key, one in (form | arguments).items() if key in of_training})
+            on_cluster.write(made, package, {key: value for key, value in form.items() if key in known})
             if kubeflow is None:
                 typer.echo(json.dumps({"pipeline": name, **form, **arguments}))
                 continue

@@ -127,11 +127,19 @@ def _training(chosen: Mapping[str, Any], work_root: str) -> Callable[[], str]:
             settings.check(chosen)
         except InputError:
             return "not asked: the settings are out of their bounds"
-        recipe = training_plan.recipe_of(chosen.get("train_recipe", "cpu"))
+        recipe = training_plan.recipe_of(_on_volume(str(chosen.get("train_recipe", "cpu"))))
         told = training_plan.check({**chosen, "train_work_root": work_root}, recipe)
         return f"{told}, {_backbone(str(chosen.get('train_backbone', '')), recipe.get('capability_encoder', ''))}"
 
     return ask
+
+
+def _on_volume(recipe: str) -> str:
+    """Return the recipe's name; a file on the volume has to be there, since all steps mount it."""
+    path = Path(recipe)
+    if path.suffix in (".yaml", ".yml") and path.is_relative_to(training_plan.VOLUME) and not path.is_file():
+        raise InputError(f"there is no recipe {recipe!r} on the volume; copy it there or name one of modelsat's")
+    return recipe
 
 
 def _backbone(named: str, encoder: str) -> str:
