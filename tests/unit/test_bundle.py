@@ -30,6 +30,7 @@ FILES = [
     "bundle.json",
     "candidates.parquet",
     "cards.parquet",
+    "seen_prompts.parquet",
 ]
 KEY, OTHER_KEY = "k" * 32, "o" * 32
 
@@ -91,7 +92,7 @@ def test_digest_is_that_of_the_content(made: Bundle, folder: Path, tmp_path: Pat
 def test_bundle_holds_nothing_that_can_be_run(folder: Path) -> None:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
-    assert names == [*FILES, "manifest.json"]
+    assert names == sorted([*FILES, "manifest.json"])
 
 
 def test_calibration_is_applied_to_the_router(made: Bundle) -> None:

@@ -26,7 +26,7 @@ ADD = Change(Action.ADD, "new")
 def measured(ada: list[float], new: list[float], after: list[int]) -> Yardsticks:
     """Measure a router that takes `ada` or `new` beside a champion that always takes `ada`."""
     truth = np.column_stack([ada, np.zeros(len(ada)), new])
-    found = yardsticks.measure(truth, np.zeros(len(ada), dtype=int), np.asarray(after), NEW, ADA, NAMES)
+    found = yardsticks.measure(truth, np.zeros(len(ada), dtype=int), np.asarray(after), ADA, NEW, NAMES)
     assert found is not None
     return found
 
@@ -55,8 +55,9 @@ def test_gain_is_paired_so_an_equal_newcomer_has_an_interval_of_no_width() -> No
 def test_newcomer_that_beats_the_best_single_and_gets_nothing_is_a_warning() -> None:
     found = measured([1, 0, 0, 0], [1, 1, 0, 0], after=[0] * 4)
 
-    assert "new gets no traffic, though on the same 4 prompts it scored 25.0 (" in yardsticks.warning(found, "new", 0.0)
-    assert "above ada, the champion's best single" in yardsticks.warning(found, "new", 0.0)
+    told = yardsticks.warning(found, "new", 0.0)
+    assert told.startswith("new gets no traffic, although it scored on the same 4 prompts 25.0 (")
+    assert "points more than ada, the champion's best single candidate" in told
     assert "next to no traffic" in yardsticks.warning(found, "new", 0.004)
     assert yardsticks.warning(found, "new", 0.01) == ""
 
@@ -71,15 +72,33 @@ def test_router_that_is_surely_worth_less_than_always_the_newcomer_is_a_warning(
 
     told = yardsticks.warning(found, "new", 0.25)
 
-    assert told.startswith("always taking new is worth 75.0 (+6")
-    assert "on the same 40 prompts" in told
+    assert told.startswith("always taking new was worth 75.0 (+6")
+
+
+def test_expected_scores_are_as_uncertain_as_the_level_of_the_newcomer() -> None:
+    # 0.6 against 0.5 everywhere; a standard deviation of 0.1 is 0.196 to either side. A router that takes the newcomer
+    # on a quarter of the prompts feels a quarter of that.
+    probabilities = np.tile([0.5, 0.4, 0.6], (400, 1))
+    nothing, quarter = np.zeros(400, dtype=int), np.where(np.arange(400) < 100, NEW, ADA)
+
+    found = yardsticks.measure(probabilities, nothing, quarter, ADA, NEW, NAMES, 0.1)
+
+    assert found is not None
+    assert not found.observed
+    assert found.over_best.value == pytest.approx(0.1)
+    assert (found.over_best.low, found.over_best.high) == pytest.approx((-0.096, 0.296), abs=0.02)
+    gain = found.lines[0].gain
+    assert (gain.value, gain.high - gain.low) == pytest.approx((0.025, 0.392 / 4), abs=0.012)
+    assert yardsticks.warning(found, "new", 0.0).startswith(
+        "new gets no traffic, although it is expected to score 10.0"
+    )
 
 
 def test_nothing_is_measured_where_no_prompt_is_known_of_all() -> None:
     truth = np.array([[1.0, 0.0, np.nan], [np.nan, 1.0, 1.0]])
     first = np.zeros(2, dtype=int)
 
-    assert yardsticks.measure(truth, first, first, NEW, ADA, NAMES) is None
+    assert yardsticks.measure(truth, first, first, ADA, NEW, NAMES) is None
     assert yardsticks.warning(None, "new", 0.0) == ""
 
 
@@ -108,9 +127,8 @@ def test_silent_success_is_told_in_verdict_and_page_with_the_newcomer_at_share_0
 
     assert found.after == {"ada": 1.0, "new": 0.0}
     assert verdict.outcome is GateOutcome.PROMOTED
-    assert "Warning: new gets no traffic, though on the same 100 prompts it scored 50.0 (" in onboarded.sentence(
-        verdict
-    )
+    told = onboarded.sentence(verdict)
+    assert "Warning: new gets no traffic, although it scored on the same 100 prompts 50.0 (" in told
     page = (tmp_path / "shadow.html").read_text()
     assert 'class="lead warn"' in page
     assert ">new</text>" in page

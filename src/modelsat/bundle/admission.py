@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
+from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
@@ -62,6 +63,7 @@ def admit(
         cards=pa.concat_tables([bundle.cards, table]),
         answers=pa.concat_tables([bundle.answers, frozen_test.answers(answers, newcomers)]),
         lineage=bundle.lineage | {"mean_score": mean_score},
+        seen_prompts=seen_prompts.with_more(bundle.seen_prompts, _stems(collection, asked)),
         digest="",
     )
 
@@ -115,6 +117,11 @@ def _others(
     taken = prompts.take(pa.array(rows))
     texts = map(rendering.render_prompt, taken["prompt"].to_pylist(), taken["choices"].to_pylist())
     return taken["prompt_id"].to_pylist(), list(texts), scores[rows]
+
+
+def _stems(collection: Collection, ids: Sequence[str]) -> list[str]:
+    inside = pc.is_in(collection.prompts["prompt_id"], value_set=pa.array(ids, pa.string()))
+    return list(collection.prompts.filter(inside)["stem_digest"].to_pylist())
 
 
 def _known(bundle: Bundle, test: AptitudeTest) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@
     aptitude_test.parquet   the frozen questions
     cards.parquet           what each candidate did on them, by task
     aptitude_answers.parquet   and question by question, where that is known
+    seen_prompts.parquet    digests of the prompts that it learned from
     router.safetensors      tensors of the router; encoder/ its backbone and tokenizer
     ATTRIBUTION.md          licences of the data behind it, since question text travels along
     manifest.json           size and SHA-256 of every file, written last; signed where there is a key (`signing`)
@@ -38,6 +39,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _PROBE = "What is the capital of France?"
 ANSWERS = "aptitude_answers.parquet"
+SEEN = "seen_prompts.parquet"
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Bundle:
         lineage: Facts on where it comes from: digests, run id, seed, recipe, training means.
         attribution: Licence lines of the data, Markdown.
         answers: Table of the contract `APTITUDE_ANSWERS`; empty where only the cards are known.
+        seen_prompts: Table of the contract `SEEN_PROMPTS`; empty where no record was kept.
         digest: SHA-256 over the manifest; empty before the bundle was written.
     """
 
@@ -78,6 +81,7 @@ class Bundle:
     lineage: dict[str, Any] = field(default_factory=dict)
     attribution: str = ""
     answers: pa.Table = field(default_factory=contracts.APTITUDE_ANSWERS.empty_table)
+    seen_prompts: pa.Table = field(default_factory=contracts.SEEN_PROMPTS.empty_table)
     digest: str = ""
 
     @property
@@ -113,6 +117,7 @@ class Bundle:
             contracts.write(self.aptitude_test, beside / "aptitude_test.parquet", contracts.APTITUDE_TEST)
             contracts.write(self.cards, beside / "cards.parquet", contracts.CARDS)
             contracts.write(self.answers, beside / ANSWERS, contracts.APTITUDE_ANSWERS)
+            contracts.write(self.seen_prompts, beside / SEEN, contracts.SEEN_PROMPTS)
             write_text(beside / "ATTRIBUTION.md", self.attribution)
             write_json(
                 beside / "bundle.json",
@@ -156,10 +161,13 @@ def _read(folder: Path, with_router: bool, uri: str, digest: str) -> Bundle:
                 f"bundle {(uri or str(folder))!r} has {name} {facts[name]}, this modelsat reads {expected}; {remedy}"
             )
     names = tuple(facts["candidates"])
-    # Bundles of earlier versions hold the cards alone.
-    told = (
-        {"answers": contracts.read(folder / ANSWERS, contracts.APTITUDE_ANSWERS)} if (folder / ANSWERS).exists() else {}
-    )
+    # Bundles of earlier versions hold neither.
+    later = {"answers": (ANSWERS, contracts.APTITUDE_ANSWERS), "seen_prompts": (SEEN, contracts.SEEN_PROMPTS)}
+    told = {
+        field: contracts.read(folder / name, schema)
+        for field, (name, schema) in later.items()
+        if (folder / name).exists()
+    }
     kind, settings = facts["kind"], facts["settings"]
     if not with_router:
         kind, settings = "constant", {"probabilities": [0.0] * len(names)}

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from safetensors.torch import load_file
 
 from modelsat import __version__, feedback
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle, Calibration
 from modelsat.data import contracts, score_matrix, splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
@@ -101,6 +103,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         calibration=calibration,
         lineage=lineage(instructions, facts, recipe),
         attribution=attribution(instructions),
+        seen_prompts=seen(instructions),
     )
     return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts)
 
@@ -236,6 +239,14 @@ def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str,
         "recipe": recipe,
         "training": facts["announced"],
     }
+
+
+def seen(instructions: Instructions) -> pa.Table:
+    """Return the record of the prompts behind a router; what users asked leaves no trace in it."""
+    parts = splits.assign(instructions.prompts["stem_digest"].to_pylist())
+    from_users = pc.starts_with(instructions.prompts["benchmark"], feedback.BENCHMARK)
+    learned = pc.and_(pa.array(parts != splits.TEST), pc.invert(from_users))
+    return seen_prompts.table(instructions.prompts.filter(learned)["stem_digest"].to_pylist())
 
 
 def attribution(instructions: Instructions) -> str:

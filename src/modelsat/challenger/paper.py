@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle, Calibration
-from modelsat.challenger.joint import attribution, lineage, prediction_rows
+from modelsat.challenger.joint import attribution, lineage, prediction_rows, seen
 from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.progress import StepProgress
@@ -74,6 +74,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         calibration=calibration,
         lineage=lineage(instructions, facts, recipe),
         attribution=attribution(instructions),
+        seen_prompts=seen(instructions),
     )
     return PaperChallenger(bundle, instructions, calibration(said), outcomes)
 

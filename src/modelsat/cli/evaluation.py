@@ -45,6 +45,14 @@ def evaluate(
             "chance. Default: candidates that were run on 95 % of the prompts, on complete rows.",
         ),
     ] = False,
+    all_held_out: Annotated[
+        bool,
+        typer.Option(
+            "--all-held-out",
+            help="Judge on all prompts, not on a fifth: for results that no router was trained on. Prompts that one "
+            "learned from are left out.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -74,6 +82,8 @@ def evaluate(
     key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router stack --scores results/ --json out.json
+
+    Example: modelsat evaluate --router models:/modelsat-router@champion --scores new-benchmark/ --all-held-out
     """
     from modelsat import __version__
     from modelsat.errors import InputError
@@ -100,6 +110,7 @@ def evaluate(
         lambda line: typer.echo(line, err=True),
         ChatEndpoint(annotator, annotator_model, key) if annotator and annotator_model else None,
         missing_at_random,
+        all_held_out,
     )
     if to_stdout:
         typer.echo(json.dumps(comparison.as_json(found)))

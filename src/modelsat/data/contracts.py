@@ -140,6 +140,9 @@ APTITUDE_ANSWERS = _schema(
 )
 """One row per candidate and aptitude question that it was asked, by the question's place in the frozen order."""
 
+SEEN_PROMPTS = _schema("seen_prompts", _required("stem", pa.string()))
+"""One row per prompt that a router learned from: the beginning of its stem digest."""
+
 INSTRUCTIONS = _schema(
     "instructions",
     _required("candidate", pa.string()),

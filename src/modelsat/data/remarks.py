@@ -37,6 +37,7 @@ class Remark(StrEnum):
     NOT_TEXT = "not-text"
     POOL_LEFT_OUT = "pool-left-out"
     PRICE_UNKNOWN = "price-unknown"
+    PROMPTS_SEEN = "prompts-seen"
     PROMPTS_UNKNOWN = "prompts-unknown"
     QUESTION_UNCLEAR = "question-unclear"
     RESULTS_OUT_OF_REACH = "results-out-of-reach"
@@ -49,6 +50,7 @@ class Remark(StrEnum):
     SOURCE_WITHOUT_SCORES = "source-without-scores"
     TASK_LEFT_OUT = "task-left-out"
     TIERED_PRICE = "tiered-price"
+    TRAINING_UNRECORDED = "training-unrecorded"
     VARIANTS_LEFT_OUT = "variants-left-out"
 
     def of(self, sentence: str) -> str:

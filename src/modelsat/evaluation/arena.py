@@ -73,12 +73,13 @@ class Arena:
 
 
 _LABEL_PRIOR_PROMPTS = 5.0
+_FOLDS = 5
 _PATCHY = "; `modelsat evaluate --missing-at-random` measures on patchy results, under that assumption"
 
 
 def build(
     collection: Collection,
-    split: str = splits.TEST,
+    split: str | None = splits.TEST,
     served: Sequence[str] | None = None,
     missing_at_random: bool = False,
 ) -> Arena:
@@ -86,7 +87,8 @@ def build(
 
     Args:
         collection: The results.
-        split: Which prompts.
+        split: Which prompts; None takes all, and what reference lines learn about the prompts of one fold is from the
+            others.
         served: Candidates that are served: routers may choose each of them on every prompt, and reference lines those
             of them that are in the prompt's pool. None lets all choose from the pool.
         missing_at_random: Measure patchy results under this assumption: each prompt's pool are the candidates that
@@ -99,6 +101,7 @@ def build(
     names = tuple(collection.candidates["candidate"].to_pylist())
     truth = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
+    folds = splits.folds(prompts["stem_digest"].to_pylist(), _FOLDS) if split is None else None
     share = patchy.MIN_SHARE if missing_at_random else score_matrix.CORE_SHARE
     sets = prompt_sets.names(collection, truth, share)
     offered = np.ones(len(names), dtype=bool) if served is None else np.isin(names, list(served))
@@ -116,19 +119,19 @@ def build(
         else:
             counted = rows & ~np.isnan(truth[:, core]).any(axis=1)
             core &= offered
-        train = counted & (parts == splits.TRAIN)
-        if core.sum() < 2 or not train.any():
-            continue
-        usable |= counted
-        pool[np.ix_(counted, core)] = ~np.isnan(truth[np.ix_(counted, core)])
-        means = training_means(truth[np.ix_(train, core)])
-        prior[np.ix_(counted, core)] = means
-        label_prior[np.ix_(counted, core)] = label_means(truth[:, core], train, labels, means)[counted]
-    keep = np.flatnonzero(usable & (parts == split))
+        for judged, train in _judged_and_learned(counted, parts, folds):
+            if core.sum() < 2 or not train.any():
+                continue
+            usable |= judged
+            pool[np.ix_(judged, core)] = ~np.isnan(truth[np.ix_(judged, core)])
+            means = training_means(truth[np.ix_(train, core)])
+            prior[np.ix_(judged, core)] = means
+            label_prior[np.ix_(judged, core)] = label_means(truth[:, core], train, labels, means)[judged]
+    keep = np.flatnonzero(usable if split is None else usable & (parts == split))
     if not len(keep):
         raise InputError(
-            f"no {split} prompt was answered by at least two candidates that were run on {100 * share:.0f} % of its "
-            f"source; collect more results{'' if missing_at_random else _PATCHY}"
+            f"no {split or 'single'} prompt was answered by at least two candidates that were run on "
+            f"{100 * share:.0f} % of its source; collect more results{'' if missing_at_random else _PATCHY}"
         )
     texts = texts_of(collection, keep)
     return Arena(
@@ -146,6 +149,15 @@ def build(
         missing_at_random=missing_at_random,
         paid=paid.paid(collection, [prompts["prompt_id"][int(i)].as_py() for i in keep]),
     )
+
+
+def _judged_and_learned(
+    complete: np.ndarray, parts: np.ndarray, folds: np.ndarray | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return pairs of prompts that are judged and prompts from which reference lines learn about them, each (n,)."""
+    if folds is None:
+        return [(complete, complete & (parts == splits.TRAIN))]
+    return [(complete & (folds == fold), complete & (folds != fold)) for fold in range(_FOLDS)]
 
 
 def labels_of(collection: Collection) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Compares any routers on any benchmark results: bundles as they are, rivals fitted to the training prompts there.
 
 Only held-out prompts count. The split is the same over all folders ever collected (`splits`), so a bundle of ours never
-saw them, whatever it was trained on.
+saw them, whatever it was trained on. Where nobody was trained on a folder, all its prompts can be held out (`unseen`).
 """
 
 import html
@@ -9,7 +9,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from modelsat import rivals
 from modelsat.bundle import bundle, opening
-from modelsat.data import catalogue, measurable
+from modelsat.data import catalogue, measurable, splits
 from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
-from modelsat.evaluation import cautions, fitted_rival, printed, scoring
+from modelsat.evaluation import cautions, fitted_rival, printed, scoring, unseen
 from modelsat.evaluation import table as evaluation
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.scoring import ChoiceTerms
@@ -104,6 +104,7 @@ def evaluate(
     outcomes: Sequence[str] = (),
     questions: int | None = None,
     missing_at_random: bool = False,
+    all_held_out: bool = False,
     cache: str | PathLike[str] | None = None,
     progress: Callable[[str], None] = print,
 ) -> Comparison:
@@ -117,6 +118,7 @@ def evaluate(
         outcomes: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
         questions: As of `compare`.
         missing_at_random: As of `compare`.
+        all_held_out: As of `compare`.
         cache: Folder that keeps prompt vectors for the next call; None keeps none.
         progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
 
@@ -125,10 +127,8 @@ def evaluate(
     """
     sources, routers = ([given] if isinstance(given, str) else given for given in (sources, routers))
     with tempfile.TemporaryDirectory(prefix="modelsat-vectors-") as scratch:
-        folder = Path(cache or scratch)
-        return compare(
-            sources, routers, folder, outcomes, candidates, questions, progress, missing_at_random=missing_at_random
-        )
+        folder, chosen = Path(cache or scratch), (missing_at_random, all_held_out)
+        return compare(sources, routers, folder, outcomes, candidates, questions, progress, None, *chosen)
 
 
 def compare(
@@ -141,6 +141,7 @@ def compare(
     progress: Callable[[str], None] = lambda _: None,
     annotator: ChatEndpoint | None = None,
     missing_at_random: bool = False,
+    all_held_out: bool = False,
 ) -> Comparison:
     """Compare routers.
 
@@ -155,6 +156,8 @@ def compare(
         progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
         annotator: Who tags prompts for `ANNOTATED`; None: the classifier trained here.
         missing_at_random: Measure patchy results under this assumption, as of `arena.build`.
+        all_held_out: Whether all prompts judge, as fits results that no bundle was trained on; those that one learned
+            from are left out. Candidates that a bundle does not know are placed by `profiles` alone.
 
     Raises:
         InputError: A router or a source cannot be used.
@@ -171,14 +174,18 @@ def compare(
     if facts is not None:
         told = catalogue.read(facts)
         collection, answers = catalogue.enrich(collection, told), catalogue.enrich(answers, told)
-    arena = arenas.build(collection, missing_at_random=missing_at_random)
-    remarks = cautions.of(collection, arena)
+    uris = short_names(routers)
+    remarks: list[str] = []
+    if all_held_out:
+        collection, remarks = unseen.judging(collection, uris, answers if profiles else None)
+        answers = answers if profiles else replace(answers, candidates=answers.candidates.slice(0, 0))
+    arena = arenas.build(collection, None if all_held_out else splits.TEST, missing_at_random=missing_at_random)
+    remarks += cautions.of(collection, arena)
     for remark in remarks:
         progress(f"note: {remark}")
     predictions: dict[str, np.ndarray] = {}
     terms: dict[str, ChoiceTerms] = {}
     seen: dict[str, list[str]] = {}
-    uris = short_names(routers)
     for name, router in uris.items():
         progress(f"scoring with {router}")
         if router in (*rivals.NAMES, rivals.OURS):

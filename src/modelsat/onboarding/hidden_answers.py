@@ -24,17 +24,11 @@ class HiddenAnswers:
         kept: The same in truth, (n,). A score of the champion's choice that is not known is taken to be as expected.
         alike: The promise less what all questions hidden with it share, (n,): who fails the hidden ones has done better
             on the others, so promises of that part are the larger ones.
-        truth: Scores of the bundle's candidates and, last, of the newcomer (n, candidates), NaN where not known.
-        before: Column that the champion chooses, (n,).
-        after: Column that the bundle with the newcomer chooses, (n,).
     """
 
     promised: np.ndarray
     kept: np.ndarray
     alike: np.ndarray
-    truth: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
 
 
 def read(old: Bundle, results: Collection, candidate: str) -> HiddenAnswers:
@@ -53,8 +47,6 @@ def read(old: Bundle, results: Collection, candidate: str) -> HiddenAnswers:
     order = sorted(asked, key=place.__getitem__)
     texts, known = test["text"].to_pylist(), frozen_test.outcomes(old.answers, old.names, test.num_rows)
     promised, kept, alike = [np.empty(0)], [np.empty(0)], [np.empty(0)]
-    truth = [np.empty((0, len(old.names) + 1))]
-    befores, afters = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     # Of few answers only as many are hidden as leave a bundle much like the one that is judged.
     parts = _PARTS if len(order) > _MANY else max(_PARTS, len(order) // _PARTS)
     for part in range(parts):
@@ -65,27 +57,15 @@ def read(old: Bundle, results: Collection, candidate: str) -> HiddenAnswers:
             rows, questions = np.arange(len(judged)), [place[stem] for stem in judged]
             shown = [texts[i] for i in questions]
             probability = placed.success_probability(shown)
-            before, after = (choose(one, shown, probability, placed) for one in (old, placed))
-            assured = placed.assured(probability)
+            assured, before = placed.assured(probability), choose(old, shown, probability, placed)
             expected, scored = assured[rows, before], known[questions, before]
             lead = assured[:, -1] - expected
-            answers = np.asarray([asked[stem] for stem in judged])
             promised.append(lead)
             alike.append(lead - lead.mean())
-            kept.append(answers - np.where(np.isnan(scored), expected, scored))
-            truth.append(np.column_stack([known[questions], answers]))
-            befores.append(before)
-            afters.append(after)
+            kept.append([asked[stem] for stem in judged] - np.where(np.isnan(scored), expected, scored))
     everywhere = np.concatenate(promised)
     level = everywhere.mean() if len(everywhere) else 0.0
-    return HiddenAnswers(
-        promised=everywhere,
-        kept=np.concatenate(kept),
-        alike=np.concatenate(alike) + level,
-        truth=np.concatenate(truth),
-        before=np.concatenate(befores),
-        after=np.concatenate(afters),
-    )
+    return HiddenAnswers(everywhere, np.concatenate(kept), np.concatenate(alike) + level)
 
 
 def _scores(own: Collection) -> list[tuple[str, float]]:

@@ -85,14 +85,14 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
     before, after = (side_by_side.choose(one, texts, probability, wide) for one in (old, new))
     adds = change.action is Action.ADD
     gains = _known_gains(truth, before, after, wide, change.candidate)
-    beside = truth, before, after
+    outcomes: np.ndarray | None = truth
     basis = "outcomes on held-out prompts"
     if gains is None or len(gains) < rules.min_prompts:
         gains, basis = None, "nothing: no outcome is known"
         if adds:
             hidden = hidden_answers.read(old, results, change.candidate)
             gains, basis = _expected(hidden, wide.assured(probability), before, after), "its answers to the test"
-            beside = hidden.truth, hidden.before, hidden.after
+            outcomes = None
     measured = None if gains is None or not len(gains) else _measured(gains, rules)
     names = np.asarray(wide.names, dtype=object)
     return Shadow(
@@ -106,7 +106,7 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
         scored=0 if gains is None else len(gains),
         basis=basis,
         choices=pa.table({"prompt_id": ids, "before": names[before], "after": names[after]}),
-        yardsticks=_beside_the_obvious(old, new, *beside) if adds else None,
+        yardsticks=_beside_the_obvious(old, new, outcomes, probability, before, after) if adds else None,
     )
 
 
@@ -197,12 +197,15 @@ def _known_gains(
 
 
 def _beside_the_obvious(
-    old: Bundle, new: Bundle, truth: np.ndarray, before: np.ndarray, after: np.ndarray
+    old: Bundle, new: Bundle, truth: np.ndarray | None, probability: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> Yardsticks | None:
     best = old.pool.best_single
     if best is None:
         return None
-    return yardsticks.measure(truth, before, after, len(new.names) - 1, new.names.index(best), new.names)
+    places = new.names.index(best), len(new.names) - 1
+    if truth is not None:
+        return yardsticks.measure(truth, before, after, *places, new.names)
+    return yardsticks.measure(probability, before, after, *places, new.names, float(new.router.doubt[-1]))
 
 
 def _expected(hidden: HiddenAnswers, assured: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray | None:

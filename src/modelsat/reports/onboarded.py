@@ -98,8 +98,10 @@ def _obvious(found: Yardsticks) -> Section:
         rows.append(TableRow((one.name, page.percent(one.accuracy.value), *gain), "strong" if i == 0 else ""))
     return Section(
         "Beside the obvious",
-        f"The {found.prompts:,} prompts on which each of these can be judged. Where they are aptitude questions, the "
-        "changed router was placed without the answer to the question, while the champion was trained on them.",
+        f"By outcomes on the {found.prompts:,} held-out prompts on which each of these can be judged."
+        if found.observed
+        else f"By what is expected of each on {found.prompts:,} prompts, since no outcome on held-out prompts is "
+        "known; intervals hold how little is known of the newcomer's level.",
         heads=("", "accuracy", "gain over the champion", "95 % interval"),
         rows=rows,
         numeric=frozenset({1, 2, 3}),

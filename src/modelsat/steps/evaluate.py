@@ -61,6 +61,7 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
         answers=challenger.answers,
         lineage=challenger.lineage | {"reason": contest.verdict.reason},
         attribution=challenger.attribution,
+        seen_prompts=challenger.seen_prompts,
     ).write(folder)
 
 

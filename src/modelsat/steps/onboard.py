@@ -191,6 +191,7 @@ def _metrics(found: Shadow, order: Order) -> dict[str, float]:
         changed, champion, best, always = found.yardsticks.lines
         values |= {
             "yardstick_prompts": float(found.yardsticks.prompts),
+            "yardsticks_observed": float(found.yardsticks.observed),
             "changed_router_accuracy": changed.accuracy.value,
             "champion_accuracy": champion.accuracy.value,
             "best_single_accuracy": best.accuracy.value,
