@@ -2,9 +2,10 @@
 
 `kfp.local` says on stdout when a task starts and how it ends, and prints what the task prints in between. Among that
 are KFP's own lines: the whole input of a task as JSON over many lines, and its outputs after its end. They go to the
-log only.
+log only, but for the sentence in which a step says what came out: it stands below the step's line.
 """
 
+import ast
 import io
 import json
 import re
@@ -21,8 +22,11 @@ _NOT_OURS = re.compile(r"\[|Traceback \(|File \"|warning|\S*Warning: ", re.IGNOR
 """Beginnings of lines that say nothing of a step's progress: loggers, warnings and tracebacks."""
 _WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
 _STAMP = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} - ")
+_SAYS = re.compile(r"(?:Output|sentence): (['\"].* .*['\"])$")
+"""The output of a step that is a sentence, as KFP prints it: a Python string of several words."""
 _ALIVE_SECONDS = 20.0
 _WIDTH = 34
+_SENTENCE = 110
 
 
 class StepLines(io.TextIOBase):
@@ -40,7 +44,7 @@ class StepLines(io.TextIOBase):
         self.log = log.open("a", encoding="utf-8")
         self.said: list[str] = []
         self._rest = ""
-        self._task = ""
+        self._task = self._ended = ""
         self._input: list[str] | None = None
         self._warned = False
         self._began = self._shown = 0.0
@@ -68,14 +72,16 @@ class StepLines(io.TextIOBase):
             return
         if started:
             self._task, self._began, self.said = started[1], time.monotonic(), []
+            self._ended = ""
             self._shown = self._began
         elif ended:
             self._finish(ended[1], ended[2])
             # What follows are its outputs, as KFP prints them.
-            self._task = ""
+            self._task, self._ended = "", ended[1] if ended[2] == "SUCCESS" else ""
         elif line and not _STAMP.match(line):
             self.said.append(line)
             self._alive(line)
+            self._say(line)
 
     def _take_input(self, line: str) -> None:
         """Take a line of the JSON that KFP prints of a task's input; the step begins to speak behind it."""
@@ -91,6 +97,15 @@ class StepLines(io.TextIOBase):
         if task in self.names:
             state = "done" if status == "SUCCESS" else "failed"
             self._print(f"{self.names[task]:<{_WIDTH}} {state:<7} {time.monotonic() - self._began:6.1f} s")
+
+    def _say(self, line: str) -> None:
+        """Show what a step that has ended says of its outcome, once."""
+        found = _SAYS.match(line) if self._ended in self.names else None
+        if found is None:
+            return
+        self._ended = ""
+        sentence = " ".join(str(ast.literal_eval(found[1])).split())
+        self._print(f"  {sentence if len(sentence) <= _SENTENCE else sentence[: _SENTENCE - 1].rstrip() + '…'}")
 
     def _alive(self, line: str) -> None:
         """Show that a long step lives: in place on a terminal, a line now and then elsewhere."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import sys
 import time
 import urllib.request
@@ -63,9 +64,8 @@ def run(folder: Path, scores: list[str], recipe: str, ranks: int) -> dict[str, A
     say(f"MLflow           {mlflow.url}  (model {champion.model}, epoch {champion.epoch})")
     say(f"Endpoint         {endpoint.url}/v2/models/router/infer\n")
     _ask(endpoint.url)
-    command = os.path.relpath(Path(sys.executable).with_name("modelsat"))
     seconds = time.monotonic() - began
-    say(f'\nDone in {seconds:.0f} s. Next: {command} route "your question", make stop.')
+    say(f"\nDone in {seconds:.0f} s. Next: {next_steps(folder)}.")
     return {
         "champion": asdict(champion),
         "evaluation": result,
@@ -87,6 +87,19 @@ def arguments(folder: Path, sources: list[str], recipe: str, ranks: int, trackin
         "promote_champion_store": str(folder / "champions"),
         "mlflow_tracking_uri": tracking_uri,
     }
+
+
+def next_steps(folder: Path) -> str:
+    """Return the commands that ask the router and stop what runs; they name a folder other than the default.
+
+    Args:
+        folder: Folder of the run, absolute.
+    """
+    command = os.path.relpath(Path(sys.executable).with_name("modelsat"))
+    if folder == Path(".run").resolve():
+        return f'{command} route "your question", make stop'
+    there = f"--folder {shlex.quote(os.path.relpath(folder))}"
+    return f'{command} route {there} "your question", {command} stop {there}'
 
 
 def await_champion(url: str, digest: str) -> None:

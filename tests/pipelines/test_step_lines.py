@@ -29,7 +29,7 @@ def speak(names: list, about: dict, out: dsl.Output[dsl.Metrics]) -> str:
     logging.info("another library speaks")
     print("encoding prompts 20/20", flush=True)  # noqa: T201
     out.log_metric("accuracy", 0.5)
-    return "an output"
+    return "2 scores of 1 candidate, it's little"
 
 
 @dsl.pipeline
@@ -48,14 +48,31 @@ def test_terminal_shows_the_progress_of_a_step_and_no_piece_of_kfps_json(tmp_pat
     lines.close()
 
     shown = [text.rstrip() for text in re.split(r"\r\x1b\[K|\n", terminal.getvalue()) if text.strip()]
-    assert shown[:-1] == [
+    assert shown[-1] == "  2 scores of 1 candidate, it's little"
+    assert shown[:-2] == [
         f"{'Speak':<34} encoding prompts 10/20 · 3 s left",
         f"{'Speak':<34} encoding prompts 20/20",
     ]
-    assert re.fullmatch(r"Speak +done +\d+\.\d s", shown[-1])
+    assert re.fullmatch(r"Speak +done +\d+\.\d s", shown[-2])
     log = (tmp_path / "log").read_text()
     assert '"deep": "}"' in log
-    assert "an output" in log
+    assert "it's little" in log
+
+
+def test_outcome_of_a_step_is_cut_to_a_line_and_addresses_are_no_outcome(tmp_path: Path) -> None:
+    terminal = Terminal()
+    lines = StepLines({"one": "One", "two": "Two"}, terminal, tmp_path / "log")
+
+    lines.write("Executing task 'one'\nTask 'one' finished with status SUCCESS\n")
+    lines.write("    Output: True\n    sentence: 'The challenger is promoted: " + "very " * 40 + "much.'\n")
+    lines.write("Executing task 'two'\nTask 'two' finished with status SUCCESS\n    Output: 's3://bucket/7'\n")
+    lines.close()
+
+    shown = [text.rstrip() for text in re.split(r"\r\x1b\[K|\n", terminal.getvalue()) if text.strip()]
+    assert len(shown) == 3
+    assert shown[1].startswith("  The challenger is promoted: very very")
+    assert (len(shown[1]), shown[1][-1]) == (112, "…")
+    assert shown[2].startswith("Two")
 
 
 def test_input_that_never_ends_does_not_hide_the_next_step(tmp_path: Path) -> None:
