@@ -5,7 +5,6 @@ are KFP's own lines: the whole input of a task as JSON over many lines, and its 
 log only, but for the sentence in which a step says what came out: it stands below the step's line.
 """
 
-import ast
 import io
 import json
 import re
@@ -22,8 +21,8 @@ _NOT_OURS = re.compile(r"\[|Traceback \(|File \"|warning|\S*Warning: ", re.IGNOR
 """Beginnings of lines that say nothing of a step's progress: loggers, warnings and tracebacks."""
 _WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
 _STAMP = re.compile(r"^\d\d:\d\d:\d\d\.\d{3} - ")
-_SAYS = re.compile(r"(?:Output|sentence): (['\"].* .*['\"])$")
-"""The output of a step that is a sentence, as KFP prints it: a Python string of several words."""
+_SAYS = re.compile(r"(?:Output|sentence): '(\S+ .*?)'?$")
+"""The output of a step that is a sentence of several words, as KFP prints it; of several lines the first."""
 _ALIVE_SECONDS = 20.0
 _WIDTH = 34
 _SENTENCE = 110
@@ -104,7 +103,7 @@ class StepLines(io.TextIOBase):
         if found is None:
             return
         self._ended = ""
-        sentence = " ".join(str(ast.literal_eval(found[1])).split())
+        sentence = " ".join(found[1].split())
         self._print(f"  {sentence if len(sentence) <= _SENTENCE else sentence[: _SENTENCE - 1].rstrip() + '…'}")
 
     def _alive(self, line: str) -> None:

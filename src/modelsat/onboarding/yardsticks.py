@@ -1,8 +1,8 @@
 """What the obvious would be worth beside an onboarding: the champion as it is, and always the newcomer.
 
 Where outcomes on held-out prompts are known, all are scored on the same ones. Where the newcomer has answered the
-aptitude test alone, they are compared by what is expected of them: scores on the test's questions say little of
-other prompts, since the questions were chosen for how they divide the zoo.
+aptitude test alone, they are compared by what is expected of them: on the test's questions the champion's choices were
+trained, and tests of earlier versions were chosen for how they divide the zoo.
 
 A router that is worth less than the obvious, or that leaves a newcomer aside which beats the best candidate it has, is
 not refused for that: it is still no worse than the champion. But it is no success either, so the verdict warns.
