@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from modelsat.errors import ConflictError, InputError, ModelsatError
 from modelsat.io import storage
 from modelsat.onboarding.releases import ledger as release_ledger
+from modelsat.onboarding.releases import refusals
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.text import rendering
 from serving import announcements, tokens
@@ -81,22 +82,34 @@ def create_app(settings: WebhookSettings, clock: Callable[[], float] = time.time
             raise Refused(404, f"this receiver takes no events of S3; set {S3_TOKENS}")
         tokens.client_of(request.headers.get("authorization", ""), settings.s3_tokens)
         found = announcements.of_s3(await _body(request, settings.max_body), settings.results)
-        return await run_in_threadpool(_take, settings.ledger, found)
+        return await run_in_threadpool(_take_results, settings.ledger, found)
 
     return app
 
 
-def _take(ledger: str, found: list[Release], delivery: str = "") -> JSONResponse:
+def _take_results(ledger: str, found: list[Release]) -> JSONResponse:
+    """Announce releases whose results came in; one that was refused with other results before is tried again."""
+    new = [release.candidate for release in found if release_ledger.announce(ledger, release)]
+    again = [
+        release.candidate
+        for release in found
+        if release.candidate not in new and refusals.reopen_ended(ledger, release, "new results were put")
+    ]
+    for candidate in [*new, *again]:
+        logger.info("%s %s", "announced" if candidate in new else "reopened", candidate)
+    return JSONResponse({"announced": new, "reopened": again, "known": len(found) - len(new) - len(again)})
+
+
+def _take(ledger: str, found: list[Release], delivery: str) -> JSONResponse:
     """Announce releases, then remember the delivery: a failure in between is repaired by the sender's next try."""
-    seen = storage.join(ledger, "deliveries", f"{rendering.digest(delivery)}.json") if delivery else ""
-    if delivery and _exists(seen):
+    seen = storage.join(ledger, "deliveries", f"{rendering.digest(delivery)}.json")
+    if _exists(seen):
         raise Refused(409, "this delivery was taken already")
     new = [release.candidate for release in found if release_ledger.announce(ledger, release)]
-    if delivery:
-        try:
-            storage.create(seen, json.dumps({"delivery": delivery}).encode())
-        except ConflictError as error:
-            raise Refused(409, "this delivery was taken already") from error
+    try:
+        storage.create(seen, json.dumps({"delivery": delivery}).encode())
+    except ConflictError as error:
+        raise Refused(409, "this delivery was taken already") from error
     for candidate in new:
         logger.info("announced %s", candidate)
     return JSONResponse({"announced": new, "known": len(found) - len(new)})

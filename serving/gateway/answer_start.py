@@ -60,6 +60,11 @@ class AnswerStart:
             return None if looks_like_json else UpstreamFault(upstream_faults.NO_ANSWER)
         return upstream_faults.of_completion(self._plain)
 
+    @property
+    def plain(self) -> bytes:
+        """Return what has been read of the body, decompressed."""
+        return self._plain
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it came over the wire, from its first byte on."""
         for chunk in self._held:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from modelsat.io import answer_limit
 from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLICIT, RoutingDecision
@@ -66,7 +67,8 @@ async def forward(
                 break
             candidate = waiting.pop(0)
             on_called(candidate)
-            start, fault = await _begun(client, upstreams[candidate], chat, headers)
+            body = chat.body_for(upstreams[candidate].model)
+            start, fault = await _adapted(client, candidate, upstreams[candidate], body, headers, health)
             if start is not None and (fault is None or fault.is_passed_on):
                 superseded, kept = kept, (candidate, start)
                 start = superseded[1] if superseded else None
@@ -106,14 +108,41 @@ def longer(names: Sequence[str], than: str, context_length: Mapping[str, float])
     return [name for name in names if context_length.get(name, math.inf) > least]
 
 
+async def _adapted(
+    client: httpx.AsyncClient,
+    candidate: str,
+    upstream: Upstream,
+    body: bytes,
+    headers: Mapping[str, str],
+    health: UpstreamHealth,
+) -> tuple[AnswerStart | None, UpstreamFault | None]:
+    """Call an upstream with the name of the limit that it takes; one that asks for the other is called again."""
+    renamed = answer_limit.body_with_new_name(body) if f'"{answer_limit.OLD_NAME}"'.encode() in body else None
+    if renamed is None:
+        return await _begun(client, upstream, body, headers)
+    takes_new = candidate in health.takes_new_limit
+    start, fault = await _begun(client, upstream, renamed if takes_new else body, headers)
+    if start is None or start.response.status_code not in (400, 422):
+        return start, fault
+    if takes_new:
+        # The model behind the upstream may be another one by now.
+        health.takes_new_limit.discard(candidate)
+    elif answer_limit.asks_for_new_name(start.response.status_code, start.plain):
+        health.takes_new_limit.add(candidate)
+    else:
+        return start, fault
+    await start.response.aclose()
+    return await _begun(client, upstream, body if takes_new else renamed, headers)
+
+
 async def _begun(
-    client: httpx.AsyncClient, upstream: Upstream, chat: ChatRequest, headers: Mapping[str, str]
+    client: httpx.AsyncClient, upstream: Upstream, body: bytes, headers: Mapping[str, str]
 ) -> tuple[AnswerStart | None, UpstreamFault | None]:
     """Call one upstream and read the start of its answer; return it, if there is one, and what is wrong with it."""
     request = client.build_request(
         "POST",
         upstream.address.completions,
-        content=chat.body_for(upstream.model),
+        content=body,
         headers={**headers, **upstream.address.login(upstream.key)},
         timeout=httpx.Timeout(upstream.timeout_seconds, connect=min(CONNECT_SECONDS, upstream.timeout_seconds)),
     )

@@ -59,6 +59,8 @@ class UpstreamHealth:
         self._telemetry = telemetry
         self._clock = clock
         self._circuits: dict[str, Circuit] = {}
+        self.takes_new_limit: set[str] = set()
+        """Candidates whose upstream asked for `max_completion_tokens` in place of `max_tokens`."""
 
     def split(self, order: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return which candidates are called, in their order, and which are out; all are called where all are out."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 EVENTS = (
     b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Ja, "}}]}\n\n',
@@ -86,6 +86,11 @@ class Upstream:
             return Response(b'{"error": {"message":"no"}}', int(fault), {"retry-after": "7"}, "application/json")
         if fault == "silent":
             await asyncio.sleep(5)
+        if fault == "new name" and "max_tokens" in body:
+            said = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+            return JSONResponse({"error": {"message": said, "param": "max_tokens"}}, 400)
+        if fault == "old name" and "max_completion_tokens" in body:
+            return JSONResponse({"error": {"message": "extra fields not permitted"}}, 422)
         if body.get("stream"):
             return StreamingResponse(events(fault), media_type="text/event-stream", headers={"x-ratelimit": "9"})
         # Spaces, key order and escapes that no second serialisation would keep.

@@ -212,6 +212,36 @@ def test_refusal_of_the_request_itself_is_passed_on(start: Callable[..., Ask], c
     assert called.models == ["org/strong"]
 
 
+def limits(called: Upstream) -> list[tuple[Any, Any]]:
+    return [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in called.bodies]
+
+
+def test_limit_goes_by_its_new_name_where_an_upstream_asks_for_it_and_from_then_on(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    called.faults["org/strong"] = "new name"
+    ask = start()
+
+    answers = [ask(max_tokens=7), ask(max_tokens=8)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert called.models == ["org/strong"] * 3
+    assert limits(called) == [(7, None), (None, 7), (None, 8)]
+
+
+def test_upstream_that_no_longer_takes_the_new_name_gets_the_old_one(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    called.faults["org/strong"] = "new name"
+    ask = start()
+    ask(max_tokens=7)
+    called.bodies.clear()
+    called.faults["org/strong"] = "old name"
+
+    assert [ask(max_tokens=8).status_code, ask(max_tokens=9).status_code] == [200, 200]
+    assert limits(called) == [(None, 8), (8, None), (9, None)]
+
+
 def test_last_failure_is_passed_on_with_its_advice(start: Callable[..., Ask], called: Upstream) -> None:
     called.faults |= {"org/strong": "500", "org/cheap": "500", "org/weak": "429"}
 

@@ -52,6 +52,14 @@ def client(ledger: str) -> Iterator[TestClient]:
         yield found
 
 
+def end(ledger: str, outcome: str) -> None:
+    """End the only release of the ledger."""
+    (state,) = release_ledger.states(ledger).values()
+    lease = release_ledger.claim(ledger, state, "worker", 60.0)
+    assert lease is not None
+    release_ledger.settle(ledger, lease, outcome, "the reason")
+
+
 def announced(ledger: str) -> list[tuple[str, str, str]]:
     found = [release_ledger.release(ledger, key) for key in release_ledger.states(ledger)]
     return sorted((one.candidate, one.revision, one.source) for one in found)
@@ -134,7 +142,7 @@ def test_results_that_arrive_in_s3_are_announced(client: TestClient, ledger: str
 
     answer = client.post("/s3", json=event, headers={"Authorization": f"Bearer {TOKEN}"})
 
-    assert answer.json() == {"announced": ["bob"], "known": 0}
+    assert answer.json() == {"announced": ["bob"], "reopened": [], "known": 0}
     assert announced(ledger) == [("bob", "", "S3")]
 
 
@@ -142,7 +150,7 @@ def test_results_that_arrive_in_s3_are_announced(client: TestClient, ledger: str
 def test_other_events_of_s3_are_passed_over(client: TestClient, event: Any) -> None:
     answer = client.post("/s3", json=event, headers={"Authorization": f"Bearer {TOKEN}"})
 
-    assert (answer.status_code, answer.json()) == (200, {"announced": [], "known": 0})
+    assert (answer.status_code, answer.json()) == (200, {"announced": [], "reopened": [], "known": 0})
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}"])
@@ -204,3 +212,26 @@ def test_real_delivery_of_mlflow_is_taken(ledger: str, monkeypatch: pytest.Monke
         thread.join()
 
     assert announced(ledger) == [("ada", "7", "MLflow")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reopened"), [(release_ledger.REFUSED, ["ada"]), (release_ledger.GIVEN_UP, ["ada"]), ("onboarded", [])]
+)
+def test_new_results_reopen_what_was_refused_and_nothing_else(
+    client: TestClient, ledger: str, outcome: str, reopened: list[str]
+) -> None:
+    def put() -> dict[str, Any]:
+        answer = client.post(
+            "/s3", json=s3_event("results/ada/scores.csv"), headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    assert put()["announced"] == ["ada"]
+    assert put() == {"announced": [], "reopened": [], "known": 1}
+    end(ledger, outcome)
+
+    assert put()["reopened"] == reopened
+    (state,) = release_ledger.states(ledger).values()
+    assert state.settled is not bool(reopened)
+    assert put()["reopened"] == []

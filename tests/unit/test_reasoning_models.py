@@ -49,12 +49,23 @@ def test_objection_to_a_field_ends_the_run_at_once_with_the_providers_words_and_
     with (
         LlmServer(right, refuses=like_openai).running() as server,
         pytest.raises(
-            InputError, match=r"Use 'max_completion_tokens' instead\.”; set \{\"max_completion_tokens\": 16384\} in"
+            InputError, match=r"'temperature' does not support 0 with this model\.”; leave the field out with"
         ),
     ):
         asking.ask(bundle, candidate(server), tmp_path / "bob", replace(QUICK, concurrency=1))
 
-    assert len(server.asked) == 1
+    # The first request with max_tokens, and the same one with the name that was asked for.
+    assert len(server.asked) == 2
+
+
+def test_limit_goes_by_its_new_name_where_the_provider_asks_for_it(bundle: Bundle, tmp_path: Path) -> None:
+    settings = replace(QUICK, concurrency=1, max_tokens=700, body={"temperature": None})
+    with LlmServer(right, refuses=like_openai).running() as server:
+        folder = asking.ask(bundle, candidate(server), tmp_path / "bob", settings)
+
+    assert report(folder)["accuracy"] == 1.0
+    limits = [(body.get("max_tokens"), body.get("max_completion_tokens")) for body in server.bodies]
+    assert limits == [(700, None)] + [(None, 700)] * QUESTIONS
 
 
 def test_row_says_how_its_model_has_to_be_asked(bundle: Bundle, tmp_path: Path) -> None:

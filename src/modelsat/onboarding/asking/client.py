@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from modelsat.errors import ServiceError
+from modelsat.io import answer_limit
 from modelsat.io.chat_endpoint import MAY_PASS, REFUSED, ChatEndpoint
 from modelsat.onboarding.asking import provider_words
 from modelsat.onboarding.asking.pace import LONGEST_PAUSE_SECONDS, RequestPace, backoff, retry_after
@@ -67,6 +68,7 @@ class Endpoint:
 
         self._address, self._settings, self._pace = address, settings, pace
         self._randomness = random.Random()  # noqa: S311  it spreads retries, it guards nothing
+        self._takes_new_name = False
         self._failures: tuple[type[Exception], ...] = (httpx.TransportError, httpx.DecodingError, TimeoutError)
         self._client = httpx.AsyncClient(
             headers=address.address.login(address.key),
@@ -98,7 +100,7 @@ class Endpoint:
             stated = 0.0
             try:
                 async with asyncio.timeout(self._settings.seconds):
-                    status, header, content, seconds = await self._post(body)
+                    status, header, content, seconds = await self._adapted(body)
                 if status == 200:
                     return _reply(content, seconds)
                 fault, stated = f"status {status}", retry_after(header, datetime.now(UTC))
@@ -113,6 +115,19 @@ class Endpoint:
             if attempt + 1 < self._settings.tries:
                 await asyncio.sleep(max(stated, backoff(attempt, self._randomness)))
         raise NoAnswer(f"failed {self._settings.tries} times, last with {fault}")
+
+    async def _adapted(self, body: bytes) -> tuple[int, str | None, bytes, float]:
+        """Post a request; where the endpoint asks for the limit's new name, this one again and all others so."""
+        renamed = answer_limit.body_with_new_name(body)
+        if renamed is None:
+            return await self._post(body)
+        if not self._takes_new_name:
+            answer = await self._post(body)
+            if not answer_limit.asks_for_new_name(answer[0], answer[2]):
+                return answer
+            self._takes_new_name = True
+            await self._pace.turn()
+        return await self._post(renamed)
 
     async def _post(self, body: bytes) -> tuple[int, str | None, bytes, float]:
         began = time.monotonic()

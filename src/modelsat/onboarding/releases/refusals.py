@@ -60,6 +60,19 @@ def reopen_changed(store: str, announced: Iterable[Release], rows: Mapping[str, 
     return reopened
 
 
+def reopen_ended(store: str, release: Release, why: str) -> bool:
+    """Reopen a release that was refused or given up, since something new came in; return whether it is open again.
+
+    Args:
+        store: Of the release ledger.
+        release: As it was announced.
+        why: What came in, for the ledger.
+    """
+    state, ended = ledger.states(store).get(release.key), ledger.ending(store, release.key)
+    is_refused = ended is not None and ended["outcome"] in (ledger.REFUSED, ledger.GIVEN_UP)
+    return state is not None and is_refused and ledger.reopen(store, state, why)
+
+
 def reopen_named(store: str, name: str) -> list[Release]:
     """Reopen every release of a candidate that was refused, given up or pauses, as a person asked for.
 

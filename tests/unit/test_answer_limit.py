@@ -1,0 +1,33 @@
+"""A limit goes by its new name only where a provider asks for it."""
+
+import json
+
+import pytest
+
+from modelsat.io import answer_limit
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "asked"),
+    [
+        (400, "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead.", True),
+        (422, "max_tokens is deprecated, use max_completion_tokens", True),
+        (400, "max_tokens has been replaced by `max_completion_tokens`", True),
+        (400, "'max_tokens' or 'max_completion_tokens' is too large: 16384.", False),
+        (400, "max_completion_tokens: extra inputs are not permitted", False),
+        (429, "Use 'max_completion_tokens' instead.", False),
+    ],
+)
+def test_only_a_refusal_that_asks_for_the_new_name_changes_it(status: int, message: str, asked: bool) -> None:
+    assert answer_limit.asks_for_new_name(status, json.dumps({"error": {"message": message}}).encode()) is asked
+
+
+def test_limit_keeps_its_place_and_value() -> None:
+    body = b'{"model": "m", "max_tokens": 5, "messages": []}'
+
+    assert answer_limit.body_with_new_name(body) == b'{"model": "m", "max_completion_tokens": 5, "messages": []}'
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": None}, {"max_tokens": 5, "max_completion_tokens": 5}])
+def test_request_without_a_limit_under_the_old_name_alone_stays_as_it_is(fields: dict[str, object]) -> None:
+    assert answer_limit.with_new_name(fields) is None
