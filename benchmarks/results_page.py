@@ -22,6 +22,7 @@ import money_section
 import one_pass
 import packages_page
 import precision
+import promise
 import release_stream
 import routereval_page
 import street_clothes
@@ -36,6 +37,7 @@ from modelsat.io.atomic import write_json, write_text
 SIMPLE, TWO_STACK = "stack", "two-stack"
 SECTIONS = {
     "money": money_section.section,
+    "promise": promise.section,
     "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
     "transfer": transfer.section,

@@ -150,7 +150,8 @@ def _why(bundle: Bundle, question: RoutingRequest, reading: Prediction) -> list[
     for i, text in enumerate(question.texts):
         ranked, foreign = routing.rows(ranking, i), float(ranking.foreign[i])
         told.append(
-            {"reason": routing.reason(ranked, wanted)} | explanation.explain(bundle, text, ranked, foreign=foreign)
+            {"reason": routing.reason(ranked, ranking.preferences)}
+            | explanation.explain(bundle, text, ranked, foreign=foreign)
         )
     return told
 

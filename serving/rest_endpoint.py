@@ -176,6 +176,7 @@ class Rest(RESTServer):  # type: ignore[misc]
             "router_version": version(bundle),
             "best_single": bundle.pool.best_single,
             "candidates": list(bundle.names),
+            **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
         }
         facts = bundle.candidates.select(_FACTS).to_pylist()
         scores = bundle.pool.mean_score.tolist()

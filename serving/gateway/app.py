@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from serving import off_loop
 from serving.door import LEFT, Door
 from serving.gateway import decision_headers, errors, headers
-from serving.gateway.chat_request import AUTO, ChatRequest, parse
+from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
 from serving.gateway.feedback import Feedback, GivenAnswer
 from serving.gateway.feedback_settings import FeedbackSettings
@@ -187,6 +187,7 @@ class Gateway:
             "foreign": decision.foreign,
             "order": decision.order,
             "candidates": decision.ranked,
+            **({"promise": decision.promise.as_json()} if decision.promise else {}),
         }
         return JSONResponse(
             answer | ({"explanation": decision.explanation} if decision.explanation else {}), headers=told
@@ -199,10 +200,9 @@ class Gateway:
         return self.feedback.take(await request.body(), request.state.client)
 
     async def models(self) -> Response:
-        """List `auto` and all candidates with an upstream."""
-        rows = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "modelsat"} for name in (AUTO, *self.upstreams)
-        ]
+        """List `auto`, its ends of the dial, and all candidates with an upstream."""
+        names = (AUTO, *ENDS, *self.upstreams)
+        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "modelsat"} for name in names]
         return JSONResponse({"object": "list", "data": rows})
 
     async def metrics(self) -> Response:

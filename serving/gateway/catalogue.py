@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelsat.policy import promise as promises
+from modelsat.policy.promise import Promise
+
 
 @dataclass(frozen=True)
 class CandidateFacts:
@@ -30,11 +33,13 @@ class ServedCatalogue:
         router_version: Of the bundle; empty where none is known.
         order: Candidates, the best single one first.
         facts: By candidate.
+        promise: What the router's default promises; None for one that promises nothing.
     """
 
     router_version: str = ""
     order: tuple[str, ...] = ()
     facts: Mapping[str, CandidateFacts] = field(default_factory=dict)
+    promise: Promise | None = None
 
     @property
     def context_length(self) -> dict[str, float]:
@@ -54,7 +59,9 @@ def read(metadata: Any) -> ServedCatalogue:
     best = parameters.get("best_single")
     order = sorted(names, key=lambda name: (name != best, -(rows.get(name, {}).get("mean_score") or 0.0)))
     facts = {name: _facts(rows.get(name, {})) for name in names}
-    return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts)
+    return ServedCatalogue(
+        str(parameters["router_version"]), tuple(order), facts, promises.read(parameters.get("promise"))
+    )
 
 
 def _facts(row: Mapping[str, Any]) -> CandidateFacts:

@@ -14,6 +14,8 @@ from serving.bounded_json import JsonLimits
 from serving.refusal import Refused
 
 AUTO = "auto"
+ENDS = {f"{AUTO}:{policy}": policy for policy in (preferences.BEST, preferences.CHEAP)}
+"""Names of models that ask for an end of the dial between quality and cost."""
 _ADDITIONS = tuple(name for name in preferences.FIELDS if name not in ("top_k", "available"))
 _MOST_PATTERNS = 200
 LIMITS = JsonLimits(most_values=65_536)
@@ -66,7 +68,12 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
     if len(messages) > MOST_MESSAGES:
         raise Refused(413, f"the conversation has {len(messages):,} messages; send at most {MOST_MESSAGES:,}")
     additions = fields.pop("modelsat", None)
-    return ChatRequest(name, messages, fields, _read_additions({} if additions is None else additions))
+    asked = {} if additions is None else additions
+    if name in ENDS and isinstance(asked, Mapping):
+        if asked.get("policy") not in (None, ENDS[name]):
+            raise Refused(400, f"model {name!r} and 'policy' ask for different things; leave out one of them")
+        name, asked = AUTO, {**asked, "policy": ENDS[name]}
+    return ChatRequest(name, messages, fields, _read_additions(asked))
 
 
 def _read_additions(additions: Any) -> Preferences:

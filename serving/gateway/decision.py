@@ -11,7 +11,9 @@ import httpx
 
 from modelsat.bundle import ranking
 from modelsat.errors import ServiceError
+from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
+from modelsat.policy.promise import Promise
 from serving.gateway import endpoint, escalation, exploration, needs, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import ServedCatalogue
@@ -47,6 +49,7 @@ class RoutingDecision:
         propensity: With which probability the first one came first, in (0, 1].
         context_length: In tokens, of the candidates of which it is known.
         foreign: How far the prompt is from the training prompts, in [0, 1]; None where the router was not asked.
+        promise: What the router's default promises; None where it promises nothing or was not asked.
     """
 
     order: list[str]
@@ -59,6 +62,7 @@ class RoutingDecision:
     propensity: float = 1.0
     context_length: Mapping[str, float] = field(default_factory=dict)
     foreign: float | None = None
+    promise: Promise | None = None
 
 
 class Decider:
@@ -127,7 +131,9 @@ class Decider:
             await self._describe()
             return self._fallback(chat, previous, needed, "the user wrote no text")
         reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
-        asked = parameters(chat.preferences, reachable) | ({"explain": True} if explain else {})
+        asked = parameters(chat.preferences, reachable, self._catalogue.promise) | (
+            {"explain": True} if explain else {}
+        )
         asking = Asking(text, asked, request_id)
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
@@ -150,7 +156,8 @@ class Decider:
         by_name = {row["candidate"]: row for row in ranked}
         ranked = [by_name[name] for name in self._able(list(by_name), needed)]
         waits = stickiness.awaits_tool(chat.messages)
-        order = stickiness.order(ranked, previous, chat.preferences, self._switch_gain, waits)
+        wanted = promise.resolved(chat.preferences, self._catalogue.promise)
+        order = stickiness.order(ranked, previous, wanted, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
         if not waits:
             order, outcome = self._guarded(client, ranked, order, outcome)
@@ -169,6 +176,7 @@ class Decider:
             propensity=propensity,
             context_length=self._catalogue.context_length,
             foreign=float(routed.ranking.foreign[0]),
+            promise=self._catalogue.promise,
         )
 
     def _guarded(
@@ -232,7 +240,9 @@ def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]
     return [name for name in names if patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def parameters(preferences: Preferences, available: Collection[str] = ()) -> dict[str, Any]:
+def parameters(
+    preferences: Preferences, available: Collection[str] = (), promised: Promise | None = None
+) -> dict[str, Any]:
     """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway.
 
     Args:
@@ -240,6 +250,7 @@ def parameters(preferences: Preferences, available: Collection[str] = ()) -> dic
         available: Candidates that have an upstream and match the patterns. They are named where the candidates beside
             them would move their order: the most expensive one scales costs, and a budget is spent among all. Elsewhere
             the order of the rest is the same without the others.
+        promised: By the router's default, which may weigh costs, too.
     """
     asked = {
         name: value
@@ -248,6 +259,6 @@ def parameters(preferences: Preferences, available: Collection[str] = ()) -> dic
     }
     if preferences.modalities:
         asked["modalities"] = ",".join(preferences.modalities)
-    if available and (preferences.cost_weight or preferences.budget_usd is not None):
+    if available and (promise.resolved(preferences, promised).cost_weight or preferences.budget_usd is not None):
         asked["available"] = ",".join(sorted(available))
     return asked

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-AUTO = "auto"
+AUTO = ("auto", "auto:best", "auto:cheap")
 URL, TOKEN, DEFAULT = "MODELSAT_GATEWAY_URL", "MODELSAT_GATEWAY_TOKEN", "MODELSAT_DEFAULT_MODEL"
 _TIMEOUT_SECONDS = 2.0
 logger = logging.getLogger("modelsat.litellm")
@@ -30,9 +30,10 @@ async def routed(data: dict[str, Any], call_type: str, transport: httpx.AsyncBas
         call_type: Which kind of request it is.
         transport: How the gateway is reached; None for the network.
     """
-    if data.get("model") != AUTO or call_type not in _CHAT:
+    if data.get("model") not in AUTO or call_type not in _CHAT:
         return data
-    asked = {name: data[name] for name in ("messages", "modelsat") if name in data}
+    ends = () if data["model"] == AUTO[0] else ("model",)
+    asked = {name: data[name] for name in ("messages", "modelsat", *ends) if name in data}
     token = os.environ.get(TOKEN, "")
     login = {"authorization": f"Bearer {token}"} if token else {}
     chosen: str | None = None
@@ -46,7 +47,7 @@ async def routed(data: dict[str, Any], call_type: str, transport: httpx.AsyncBas
         logger.error("modelsat did not choose for 'auto': %s; %s", _remedy(error), instead)
     # `modelsat` is for the router; an upstream may refuse a field that it does not know.
     rest = {name: value for name, value in data.items() if name != "modelsat"}
-    return {**rest, "model": chosen or AUTO}
+    return {**rest, "model": chosen or data["model"]}
 
 
 def _remedy(error: Exception) -> str:

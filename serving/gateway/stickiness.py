@@ -38,7 +38,7 @@ def order(
         np.asarray([[np.nan if row[name] is None else row[name] for row in ranked]], dtype=np.float64)
         for name in ("success_probability", "expected_cost_usd")
     )
-    utility = choice.utility(probability, cost, preferences.cost_weight)[0]
+    utility = choice.utility(probability, cost, preferences.cost_weight or 0.0)[0]
     gains = utility[0] - utility[names.index(previous)] > switch_gain
     if not awaits_tool and (gains or preferences.policy == CHEAPEST):
         return names

@@ -325,7 +325,7 @@ def test_decision_alone_calls_nobody(start: Callable[..., Ask], called: Upstream
 def test_models_are_auto_and_the_candidates(start: Callable[..., Ask]) -> None:
     answer = start().client.get("/v1/models")
 
-    assert [row["id"] for row in answer.json()["data"]] == ["auto", *NAMES]
+    assert [row["id"] for row in answer.json()["data"]] == ["auto", "auto:best", "auto:cheap", *NAMES]
 
 
 def test_debug_headers_come_when_asked_for(start: Callable[..., Ask], called: Upstream) -> None:

@@ -1,5 +1,6 @@
 """The gateway's pure parts: what is routed on, when a conversation stays, what a file of upstreams may say."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import pytest
 
 from modelsat.errors import InputError
 from modelsat.policy.preferences import CHEAPEST, Preferences
+from modelsat.policy.promise import Promise
 from serving import tokens
-from serving.gateway import endpoint, upstreams
+from serving.gateway import catalogue, chat_request, endpoint, upstreams
 from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
@@ -178,6 +180,38 @@ def test_preferences_become_parameters_that_are_scalars() -> None:
 
     assert parameters(wish) == {"policy": CHEAPEST, "cost_weight": 0.5, "modalities": "image,audio", "tools": True}
     assert parameters(Preferences()) == {}
+
+
+def test_default_that_weighs_costs_names_the_candidates_in_reach_and_its_best_end_does_not() -> None:
+    promised = Promise("strong", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
+
+    assert parameters(Preferences(), ["b", "a"], promised) == {"available": "a,b"}
+    assert parameters(Preferences(policy="best"), ["b", "a"], promised) == {"policy": "best"}
+    assert parameters(Preferences(), ["b", "a"]) == {}
+
+
+@pytest.mark.parametrize(("model", "policy"), [("auto", "auto"), ("auto:best", "best"), ("auto:cheap", "cheap")])
+def test_ends_of_the_dial_are_models(model: str, policy: str) -> None:
+    body = {"model": model, "messages": [said("user", "Hi")], "modelsat": {"max_cost_usd": 0.1}}
+
+    read = chat_request.parse(json.dumps(body).encode())
+
+    assert (read.model, read.preferences) == ("auto", Preferences(policy=policy, max_cost_usd=0.1))
+
+
+def test_end_of_the_dial_and_another_policy_are_refused() -> None:
+    body = {"model": "auto:best", "messages": [said("user", "Hi")], "modelsat": {"policy": "cheapest"}}
+
+    with pytest.raises(Refused, match="'auto:best' and 'policy' ask for different things"):
+        chat_request.parse(json.dumps(body).encode())
+
+
+def test_metadata_tell_the_gateway_what_the_default_promises() -> None:
+    promised = Promise("strong", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
+    told = {"router_version": "v", "candidates": ["strong"], "promise": promised.as_json()}
+
+    assert catalogue.read({"parameters": told}).promise == promised
+    assert catalogue.read({"parameters": told | {"promise": None}}).promise is None
 
 
 def test_memory_finds_a_conversation_by_its_beginning() -> None:

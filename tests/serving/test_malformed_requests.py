@@ -174,7 +174,11 @@ def test_v1_request_with_a_fault_is_told_the_fault(asked: Endpoint, body: dict[s
         pytest.param(among(["cheap"]), "candidates", id="list where v2 allows none"),
         pytest.param(asking(top_k=0), "top_k 0 is not a whole number from 1 on", id="top none"),
         pytest.param(asking(explain="yes"), "explain 'yes' is neither true nor false", id="explain as text"),
-        pytest.param(asking(policy="best"), "policy 'best' is unknown; send utility or cheapest", id="policy"),
+        pytest.param(
+            asking(policy="dear"),
+            "policy 'dear' is unknown; send one of auto, best, cheap, utility, cheapest",
+            id="policy",
+        ),
         pytest.param(asking(tools=True), "no candidate is known to fulfil all", id="what nobody can"),
         pytest.param(asking(max_cost_usd=0), "prompt 0 costs more than 0 USD", id="nothing to spend"),
         pytest.param(tensor() | {"outputs": [{"name": "logits"}]}, "output 'logits' is unknown", id="unknown output"),

@@ -27,13 +27,14 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import scoring, table
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.table import CHALLENGER
-from modelsat.policy import choice, costs
+from modelsat.policy import choice, costs, promise
 from modelsat.policy.eligibility import eligible
-from modelsat.policy.preferences import CHEAPEST, UTILITY, Preferences
+from modelsat.policy.preferences import AUTO, CHEAPEST, UTILITY, Preferences
+from modelsat.policy.promise import Promise
 from modelsat.routers.constant import Constant
 from modelsat.routers.knn import Knn
 from modelsat.text.encoder import Encoder
-from serving.gateway.chat_request import AUTO, ChatRequest
+from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import Decider
 from serving.gateway.upstreams import Upstream
 from serving.predictor import Predictor
@@ -113,7 +114,7 @@ def cases(draw: st.DrawFn) -> Case:
         digest="0" * 64,
     )
     asked = {
-        "policy": draw(st.sampled_from([UTILITY, UTILITY, CHEAPEST])),
+        "policy": draw(st.sampled_from([AUTO, UTILITY, CHEAPEST])),
         "cost_weight": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0])),
         "min_success_probability": draw(st.sampled_from([0.0, 0.05, 0.3, 0.5, 1.0])),
         "max_cost_usd": draw(st.sampled_from([None, None, 3e-4, 2.1e-4])),
@@ -205,12 +206,13 @@ def test_what_is_judged_is_what_the_library_ranks_and_what_the_gateway_tries(ser
         possible = [row["candidate"] for row in ranking.rows(ranked) if row["success_probability"] is not None]
         assert order == possible
         if preferences.budget_usd is None:
+            preferences = promise.resolved(preferences, None)
             judged = choice.choose(
                 told,
                 allowed,
                 bundle.pool.mean_score,
                 cost,
-                preferences.cost_weight,
+                preferences.cost_weight or 0.0,
                 bundle.router.doubt,
                 preferences.min_success_probability,
                 preferences.policy,
@@ -239,17 +241,28 @@ def arena_of(bundle: Bundle) -> Arena:
 
 
 @settings(max_examples=150)
-@given(cases())
-def test_table_of_the_evaluation_holds_what_the_endpoint_answers(served: InProcess, case: Case) -> None:
-    """Without preferences and with a cost weight; a prompt that no candidate reads is refused by the endpoint."""
+@given(cases(), st.sampled_from(["nothing", 0.0, 0.3, None]))
+def test_table_of_the_evaluation_holds_what_the_endpoint_answers(
+    served: InProcess, case: Case, promised: str | float | None
+) -> None:
+    """Without preferences, whatever the default promises, at its best and with a cost weight.
+
+    A prompt that no candidate reads is refused by the endpoint.
+    """
+    if promised != "nothing":
+        told_of = Promise("m0", promised, 0.003, 0.95, 0.0, 0.0, 1.0, 100)  # type: ignore[arg-type]
+        lineage = case.bundle.lineage | {"promise": told_of.as_json()}
+        case = replace(case, bundle=replace(case.bundle, lineage=lineage))
     bundle = case.bundle
     arena, told = arena_of(bundle), bundle.success_probability(PROMPTS)
     terms = scoring.terms(bundle, arena, bundle.candidates)
     plain = table.evaluate(arena, {CHALLENGER: told}, terms={CHALLENGER: terms}).choices[CHALLENGER]
-    weighted = table.chosen(arena, told, terms, case.preferences.cost_weight)
+    weighted = table.chosen(arena, told, terms, case.preferences.cost_weight or 0.0)
+    best = table.chosen(arena, told, terms.at_its_best)
 
     for row in np.flatnonzero(terms.allowed.any(axis=1)):
-        weight = {"cost_weight": case.preferences.cost_weight}
+        weight = {"cost_weight": case.preferences.cost_weight or 0.0}
+        assert served.answer(case, PROMPTS[row], policy="best")["model"] == [bundle.names[best[row]]]
         assert served.answer(case, PROMPTS[row])["model"] == [bundle.names[plain[row]]]
         assert served.answer(case, PROMPTS[row], **weight)["model"] == [bundle.names[weighted[row]]]
 

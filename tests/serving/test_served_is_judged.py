@@ -21,7 +21,7 @@ from modelsat.bundle import champions, ranking
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.champions import Champion
 from modelsat.challenger import narrowed
-from modelsat.challenger.joint import prediction_rows
+from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.data.collection import Collection
 from modelsat.evaluation import contest as contests

@@ -4,21 +4,13 @@ import numpy as np
 import pytest
 
 from modelsat.challenger import chosen_mix
-from modelsat.challenger.joint import prediction_rows
 
 
-def test_expected_mix_counts_the_choices_on_held_out_prompts() -> None:
-    """`b` wins twice, once by the tie; nobody ever chooses `c`."""
-    said = np.asarray([[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.5, 0.5, 0.1], [0.6, 0.1, 0.5]], dtype=np.float32)
-    ids = [f"p{i}" for i in range(4)]
-    rows = prediction_rows("challenger", said, ids, "digest")
+def test_mix_counts_the_choices_and_leaves_out_prompts_that_no_candidate_reads() -> None:
+    found = chosen_mix.shares(np.asarray([0, 1, 1, 0, -1]), ["a", "b", "c"])
 
-    assert chosen_mix.expected(rows, "challenger", ["a", "b", "c"], {"a": 0.4, "b": 0.6}) == {
-        "a": 0.5,
-        "b": 0.5,
-        "c": 0.0,
-    }
-    assert chosen_mix.expected(rows, "another", ["a", "b", "c"], {}) == {"a": 0.0, "b": 0.0, "c": 0.0}
+    assert found == {"a": 0.5, "b": 0.5, "c": 0.0}
+    assert chosen_mix.shares(np.asarray([-1]), ["a"]) == {"a": 0.0}
 
 
 def test_distance_is_the_share_of_choices_that_differ() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from modelsat.aptitude import instructions
 from modelsat.bundle.bundle import Bundle
-from modelsat.challenger.joint import prediction_rows
+from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.data.collection import Collection
 from modelsat.evaluation.table import CHALLENGER

@@ -74,7 +74,7 @@ def test_list_may_be_written_with_commas() -> None:
         ("min_context_length", True, "min_context_length True is not a whole number"),
         ("candidates", 7, "candidates 7 is not a list of names"),
         ("modalities", [1], r"modalities \[1\] is not a list of names"),
-        ("policy", "best", "policy 'best' is unknown; send utility or cheapest"),
+        ("policy", "dear", "policy 'dear' is unknown; send one of auto, best, cheap, utility, cheapest"),
         ("region", " ", "region ' ' is not a text"),
         ("tools", "yes", "tools 'yes' is neither true nor false"),
         (

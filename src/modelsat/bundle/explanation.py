@@ -38,6 +38,7 @@ class ExplainedChoice:
         weighted: Likewise.
         conclusion: Likewise.
         tasks: Likewise.
+        promise: Likewise; None for a router that promises nothing.
     """
 
     model: str
@@ -50,6 +51,7 @@ class ExplainedChoice:
     weighted: dict[str, float | None]
     conclusion: str
     tasks: dict[str, Any]
+    promise: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         """Return the reason, the members, and the nearest aptitude questions with what the best two scored there."""
@@ -86,6 +88,7 @@ def explain(
         - `conclusion`: whether the questions support the choice, and what outweighs them where they do not.
         - `tasks`: by task of these questions the accuracy of each on the aptitude test, and on how many questions it
           rests.
+        - `promise`: what the router's default promises, where it promises something (`policy.promise`).
     """
     rows = [row for row in ranked if row["success_probability"] is not None][:2]
     best = [row["candidate"] for row in rows]
@@ -125,7 +128,8 @@ def explain(
     lead = rows[0]["success_probability"] - rows[1]["success_probability"] if len(rows) == 2 else 0.0
     tasks = dict.fromkeys(question["task"] for question in shown)
     accuracies = {task: _accuracies(bundle.cards, task, best) for task in tasks}
-    return facts | {"conclusion": conclusion(facts, lead), "tasks": accuracies}
+    promised = {"promise": bundle.promise.as_json()} if bundle.promise else {}
+    return facts | {"conclusion": conclusion(facts, lead), "tasks": accuracies} | promised
 
 
 def conclusion(facts: Mapping[str, Any], lead: float) -> str:
@@ -174,6 +178,7 @@ def lines(explained: Mapping[str, Any]) -> list[str]:
         mean = _pair(explained["weighted"], names, "")
         found.append(f"{known} nearest aptitude questions, weighted by similarity: {mean}")
     found += [explained["conclusion"]] if explained["conclusion"] else []
+    found += [explained["promise"]["sentence"]] if explained.get("promise") else []
     for question in explained["questions"]:
         shown = shortened(question["text"], _SHOWN_CHARACTERS)
         found.append(f"\n  similarity {question['likeness']:.2f}, weight {100 * question['weight']:.0f} %  {shown}")

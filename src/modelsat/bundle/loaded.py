@@ -90,7 +90,7 @@ class LoadedRouter:
         rows = ranking.rows(routed.ranking)
         foreign = float(routed.ranking.foreign[0])
         facts = explanation.explain(self._bundle, routed.prompts[0], rows, questions, foreign)
-        return ExplainedChoice(routed.model[0], ranking.reason(rows, routed.preferences), **facts)
+        return ExplainedChoice(routed.model[0], ranking.reason(rows, routed.ranking.preferences), **facts)
 
     def __repr__(self) -> str:
         """Return digest and candidates in one line."""

@@ -24,7 +24,7 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         Args:
             context: Of MLflow, unused.
             model_input: Data frame with the column `prompt`.
-            params: `cost_weight` in [0, 1].
+            params: `cost_weight` in [0, 1], 0 for none; `policy` auto, best, cheap, utility or cheapest.
 
         Returns:
             Data frame with the columns `model` and `success_probability`.
@@ -32,8 +32,11 @@ class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         Raises:
             InputError: A prompt is not a string.
         """
-        weight = float((params or {}).get("cost_weight", 0.0))
-        routed = self.router.route(list(model_input["prompt"]), modelsat.Preferences(cost_weight=weight))
+        asked = params or {}
+        # A number has to stand in the signature, so 0 asks for nothing here; the dial's end is the policy `best`.
+        weight, policy = float(asked.get("cost_weight", 0.0)) or None, str(asked.get("policy", "auto"))
+        preferences = modelsat.Preferences(policy=policy, cost_weight=weight)
+        routed = self.router.route(list(model_input["prompt"]), preferences)
         return routed.to_pandas()[["model", "success_probability"]].astype({"success_probability": float})
 
 

@@ -24,6 +24,10 @@ def without(bundle: Bundle, names: Names[str]) -> Bundle:
     kept = [i for i, name in enumerate(bundle.names) if name not in gone]
     leaving = pa.array(sorted(gone), pa.string())
     facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k not in gone} for key in _PER_CANDIDATE}
+    promised = bundle.lineage.get("promise")
+    if promised and promised["best_single"] in gone:
+        # Nothing is promised against a candidate that has left.
+        facts |= {"promise": {}}
     trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one not in gone]}
     return replace(
         bundle,

@@ -9,10 +9,10 @@ import numpy as np
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.pool import CandidatePool
 from modelsat.errors import InputError
-from modelsat.policy import budgets, choice
+from modelsat.policy import budgets, choice, promise
 from modelsat.policy.costs import tokens_in
 from modelsat.policy.eligibility import eligible
-from modelsat.policy.preferences import CHEAPEST, Preferences
+from modelsat.policy.preferences import CHEAPEST, SINGLE, Preferences
 from modelsat.routers.router import Prediction
 from modelsat.text.blank import is_blank
 
@@ -29,6 +29,7 @@ class Ranking:
         seen_in_training: Whether training knew the candidate, (n, k).
         truncated: Whether only a part of the prompt was read, (n,).
         foreign: How far the prompt is from the training prompts, in [0, 1], (n,).
+        preferences: By which candidates were ranked, the router's default and the ends of the dial resolved.
     """
 
     model: list[str]
@@ -38,6 +39,7 @@ class Ranking:
     seen_in_training: np.ndarray
     truncated: np.ndarray
     foreign: np.ndarray
+    preferences: Preferences = Preferences()
 
 
 def route(bundle: Bundle, texts: Sequence[str], preferences: Preferences = Preferences()) -> Ranking:
@@ -70,6 +72,7 @@ def rank(
         InputError: No candidate is allowed for a prompt, or the budget is too small for all of them.
     """
     pool, size = bundle.pool, tokens_in(texts)
+    preferences = promise.resolved(preferences, bundle.promise)
     cost = pool.cost(size, reading.cost_usd)
     allowed = eligible(pool, size, cost, preferences)
     probability = np.where(allowed, reading.success_probability, np.nan)
@@ -83,6 +86,7 @@ def rank(
         seen_in_training=pool.seen_in_training[shown],
         truncated=reading.truncated,
         foreign=reading.foreign,
+        preferences=preferences,
     )
 
 
@@ -96,7 +100,7 @@ def _order(
         probability,
         mean_score=pool.mean_score,
         costs=cost,
-        cost_weight=preferences.cost_weight,
+        cost_weight=preferences.cost_weight or 0.0,
         uncertainty_margin=margin,
         min_success_probability=preferences.min_success_probability,
         policy=preferences.policy,
@@ -160,6 +164,8 @@ def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferen
             f"{first['candidate']}: {lead:.1f} points more likely to succeed than {second['candidate']}, the next best."
         )
     behind = f"{first['candidate']}: {-lead:.1f} points less likely to succeed than {second['candidate']}, "
+    if preferences.policy == SINGLE:
+        return behind + "but the best single candidate, which answers by default."
     if preferences.policy == CHEAPEST:
         return behind + "but cheaper."
     if preferences.budget_usd is not None:

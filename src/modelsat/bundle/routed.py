@@ -100,7 +100,7 @@ class RoutedPrompts:
         if len(self.prompts) == 1:
             foreign = float(self.ranking.foreign[0])
             caution = f"\n{rankings.unfamiliar(foreign)}" if foreign >= FOREIGN else ""
-            return f"\n\n{rankings.reason(rankings.rows(self.ranking), self.preferences)}{caution}"
+            return f"\n\n{rankings.reason(rankings.rows(self.ranking), self.ranking.preferences)}{caution}"
         more = len(self.prompts) - _SHOWN_ROWS
         return f"\n\n{more:,} more; to_pandas() holds all" if more > 0 else ""
 

@@ -18,7 +18,9 @@ from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle, Calibration
-from modelsat.data import contracts, score_matrix, splits
+from modelsat.challenger.default import DefaultEvidence
+from modelsat.challenger.predictions import prediction_rows
+from modelsat.data import score_matrix, splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
 from modelsat.policy.costs import tokens_in
@@ -48,6 +50,7 @@ class JointChallenger:
         validation: Success probabilities of validation prompts (n, m), from parts that were not fitted to them.
         outcomes: Scores there (n, m), NaN where not run.
         prompts: All prompts with their vectors.
+        evidence: On what the default is settled.
     """
 
     bundle: Bundle
@@ -57,6 +60,7 @@ class JointChallenger:
     validation: np.ndarray
     outcomes: np.ndarray
     prompts: "_Prompts"
+    evidence: DefaultEvidence
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         attribution=attribution(instructions),
         seen_prompts=seen(instructions),
     )
-    return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts)
+    evidence = _evidence(prompts, calibration, fusion, None if weight == 0 else mixed)
+    return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts, evidence)
 
 
 def predict(made: JointChallenger, written: Bundle) -> pa.Table:
@@ -136,9 +141,11 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
     foreign = {CHALLENGER: made.fusion.foreign(vectors)}
+    cost = made.fusion.expected_cost(vectors, test.texts)
+    costs = {} if cost is None else {CHALLENGER: cost[:, served]}
     return pa.concat_tables(
         [
-            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name))
+            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name), costs.get(name))
             for name, values in rows.items()
         ]
     )
@@ -208,6 +215,30 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     return Fusion(instructions.names, encoder, fitted, anchors, _cost_head(instructions, prompts))
 
 
+def _evidence(prompts: _Prompts, calibration: Calibration, fusion: Fusion, mixed: np.ndarray | None) -> DefaultEvidence:
+    """Return what the default is settled on.
+
+    Fusion alone is fitted anew without each quarter of the training and validation prompts, which then counts as
+    validation: eight times the prompts, so that a third of the loss can be excluded. A network saw all training
+    prompts, so beside one only validation prompts count.
+
+    Args:
+        prompts: All prompts.
+        calibration: Of the router.
+        fusion: With its cost head.
+        mixed: Probabilities of validation prompts with the network; None where it is left out.
+    """
+    names = (splits.TRAIN, splits.VALIDATION) if mixed is None else (splits.VALIDATION,)
+    parts = [prompts.parts[name] for name in names]
+    vectors = np.concatenate([prompts.vectors[name] for name in names])
+    targets = np.concatenate([part.targets for part in parts])
+    if mixed is None:
+        kinds = np.concatenate([part.categories for part in parts])
+        mixed = surface.cross_fitted(vectors, targets, kinds)
+    texts = [text for part in parts for text in part.texts]
+    return DefaultEvidence(texts, calibration(mixed), targets, fusion.expected_cost(vectors, texts))
+
+
 def _cost_head(instructions: Instructions, prompts: _Prompts) -> CostHead | None:
     """Fit what answers cost to all training and validation prompts of which that is known."""
     if "paid" not in instructions.facts:
@@ -252,18 +283,3 @@ def seen(instructions: Instructions) -> pa.Table:
 def attribution(instructions: Instructions) -> str:
     """Return the licence lines of the data behind a router, Markdown."""
     return "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
-
-
-def prediction_rows(
-    name: str, probabilities: np.ndarray, ids: list[str], digest: str, foreign: np.ndarray | None = None
-) -> pa.Table:
-    """Return one router's probabilities (prompts, candidates) as a table of the contract `PREDICTIONS`."""
-    rows = pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(probabilities).ravel(), probabilities.shape[1])
-    columns = {
-        "router": [name] * len(ids),
-        "bundle_digest": [digest] * len(ids),
-        "prompt_id": ids,
-        "success_probability": rows.cast(pa.list_(pa.float32())),
-        "foreign": pa.nulls(len(ids), pa.float32()) if foreign is None else foreign,
-    }
-    return contracts.conform(pa.table(columns), contracts.PREDICTIONS)

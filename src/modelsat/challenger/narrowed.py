@@ -8,6 +8,7 @@ import numpy as np
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle import narrowing
 from modelsat.bundle.bundle import Bundle
+from modelsat.challenger.default import DefaultEvidence
 from modelsat.errors import InputError
 from modelsat.evaluation import served_pool
 from modelsat.evaluation.served_pool import ServedPool
@@ -30,6 +31,10 @@ class AssembledChallenger(Protocol):
     @property
     def outcomes(self) -> np.ndarray:
         """Return the scores there (n, m), NaN where not run."""
+
+    @property
+    def evidence(self) -> DefaultEvidence:
+        """Return on what the default is settled."""
 
 
 def narrow(assembled: AssembledChallenger, instructions: Instructions) -> tuple[Bundle, ServedPool]:

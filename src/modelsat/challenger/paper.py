@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle, Calibration
-from modelsat.challenger.joint import attribution, lineage, prediction_rows, seen
+from modelsat.challenger.default import DefaultEvidence
+from modelsat.challenger.joint import attribution, lineage, seen
+from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.progress import StepProgress
@@ -32,6 +34,7 @@ class PaperChallenger:
         instructions: What the network was trained on.
         validation: Success probabilities of some validation prompts (n, m).
         outcomes: Scores there (n, m), NaN where not run.
+        evidence: On what the default is settled.
         weight: Of the network, which is not mixed.
     """
 
@@ -39,6 +42,7 @@ class PaperChallenger:
     instructions: Instructions
     validation: np.ndarray
     outcomes: np.ndarray
+    evidence: DefaultEvidence
     weight: float = 1.0
 
 
@@ -76,7 +80,8 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         attribution=attribution(instructions),
         seen_prompts=seen(instructions),
     )
-    return PaperChallenger(bundle, instructions, calibration(said), outcomes)
+    evidence = DefaultEvidence([held_out.texts[i] for i in rows], calibration(said), outcomes)
+    return PaperChallenger(bundle, instructions, calibration(said), outcomes, evidence)
 
 
 def predict(made: PaperChallenger, written: Bundle) -> pa.Table:

@@ -44,6 +44,6 @@ def explain(
     if as_json:
         typer.echo(json.dumps({"model": rows[0]["candidate"], "router_version": router.digest[:12]} | explained))
         return
-    typer.echo(ranking.reason(rows))
+    typer.echo(ranking.reason(rows, ranked.preferences))
     for line in explanation.lines(explained):
         typer.echo(line)

@@ -34,8 +34,13 @@ def route(
         list[str] | None, typer.Option("--candidate", help="Restrict routing to this candidate; repeatable.")
     ] = None,
     cost_weight: Annotated[
-        float, typer.Option(help="Success probability traded for the most expensive candidate's cost, in [0, 1].")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Success probability traded for the most expensive candidate's cost, in [0, 1]."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="auto (default): what the router promises; best, cheap: the ends of the dial; cheapest."),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(help="Budget in USD for all prompts together; maximizes successes within it.")
     ] = None,
@@ -59,7 +64,8 @@ def route(
     if (prompt is None) == (prompts is None):
         raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")
     texts = batch_routing.prompts(prompts) if prompts is not None else [prompt or ""]
-    wanted = preferences.read({"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget})
+    asked = {"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget, "policy": policy}
+    wanted = preferences.read(asked)
     with asked_bundle(bundle, folder) as router:
         began = time.perf_counter()
         routing.check(router, texts, wanted)
@@ -67,7 +73,8 @@ def route(
         ranking = routing.rank(router, texts, loaded.read_in_blocks(router, texts, progress), wanted)
     foreign = f" · foreign {ranking.foreign[0]:.2f}" if prompt is not None and ranking.foreign[0] > 0 else ""
     took = f"{1000 * (time.perf_counter() - began):.0f} ms"
-    heading = f"router {router.digest[:12]} · {_rule(wanted)}{foreign} · {took}\n"
+    rule = _rule(wanted, ranking.preferences, router.promise is not None)
+    heading = f"router {router.digest[:12]} · {rule}{foreign} · {took}\n"
     if prompts is not None:
         lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]
         typer.echo("\n".join(lines))
@@ -75,17 +82,27 @@ def route(
     rows = [row for row in routing.rows(ranking) if row["success_probability"] is not None]
     if as_json:
         told = {"model": ranking.model[0], "router_version": router.digest[:12], "foreign": float(ranking.foreign[0])}
+        if router.promise is not None:
+            told["promise"] = router.promise.as_json()
         typer.echo(json.dumps(told | {"candidates": rows[:top]}))
         return
     typer.echo(heading)
     _show(ranking, rows[:top])
-    typer.echo(f"\n{routing.reason(rows, wanted)}")
+    typer.echo(f"\n{routing.reason(rows, ranking.preferences)}")
+    if router.promise is not None and wanted.policy == "auto" and wanted.cost_weight is None and budget is None:
+        typer.echo(router.promise.sentence())
     if ranking.foreign[0] >= FOREIGN:
         typer.echo(routing.unfamiliar(float(ranking.foreign[0])))
 
 
-def _rule(wanted: "Preferences") -> str:
-    return f"cost weight {wanted.cost_weight:.2f}" if wanted.budget_usd is None else f"budget {wanted.budget_usd:g} USD"
+def _rule(wanted: "Preferences", used: "Preferences", promises: bool) -> str:
+    """Say by which rule candidates were ranked: as asked for, and what that came to."""
+    if wanted.budget_usd is not None:
+        return f"budget {wanted.budget_usd:g} USD"
+    if wanted.policy == "cheapest" or used.policy == "best single":
+        return wanted.policy if wanted.policy == "cheapest" else f"{wanted.policy}: the best single candidate"
+    named = "" if wanted.cost_weight is not None or not promises else f"{wanted.policy}: "
+    return f"{named}cost weight {used.cost_weight:.2f}"
 
 
 def _show(ranking: "Ranking", rows: list[dict[str, Any]]) -> None:

@@ -90,7 +90,8 @@ the provider has in its cache. `modalities` are what it reads beside text, `tool
 holds the key: the key itself stands nowhere. `request_body` (a JSON object), `max_tokens` and `timeout_seconds` say how
 it has to be asked."""
 
-_LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds", "paid_usd"}
+_LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds"}
+_LATER |= {"paid_usd", "expected_cost_usd"}
 """Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(
@@ -162,9 +163,11 @@ PREDICTIONS = _schema(
     _required("prompt_id", pa.string()),
     _required("success_probability", pa.list_(pa.float32())),
     pa.field("foreign", pa.float32()),
+    pa.field("expected_cost_usd", pa.list_(pa.float64())),
 )
 """One row per (router, prompt): probabilities in the bundle's candidate order, computed on the accelerator; `foreign`
-says how far the prompt is from the training prompts, in [0, 1], where the router measures it."""
+says how far the prompt is from the training prompts, in [0, 1], where the router measures it; `expected_cost_usd` is
+what its cost head predicts, where it has one."""
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

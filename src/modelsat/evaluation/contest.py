@@ -1,6 +1,6 @@
 """The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,9 @@ from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.scoring import BundleScores
-from modelsat.evaluation.table import BEST_SINGLE, CHALLENGER, Evaluation
+from modelsat.evaluation.table import BEST_END, BEST_SINGLE, CHALLENGER, Evaluation
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
+from modelsat.policy.promise import Promise
 
 CHAMPION = "champion"
 _RESCORED = 8
@@ -42,6 +43,7 @@ class Contest:
         data_digest: Of the collection.
         foreign: How far each prompt is from the challenger's training prompts, in [0, 1], (n,); None where the
             challenger does not measure it.
+        promise: What the challenger's default promises; None where it promises nothing.
     """
 
     verdict: GateVerdict
@@ -54,6 +56,7 @@ class Contest:
     digest: str
     data_digest: str
     foreign: np.ndarray | None = None
+    promise: Promise | None = None
 
     @property
     def promotes(self) -> bool:
@@ -70,9 +73,10 @@ class Contest:
 
     @property
     def notes(self) -> list[str]:
-        """Say which candidates are withheld, and which choices the results cannot judge."""
+        """Say which candidates are withheld, which choices the results cannot judge, and what the default promises."""
         withheld = [f"{served_pool.told(self.withheld, len(self.shares()))}."] if self.withheld else []
-        return [*withheld, *_unjudged(self.evaluation)]
+        promised = [self.promise.sentence()] if self.promise and self.verdict.outcome is GateOutcome.PROMOTED else []
+        return [*withheld, *_unjudged(self.evaluation), *promised]
 
 
 def run(
@@ -98,10 +102,11 @@ def run(
     told = _predictions(predictions, challenger, arena)
     _rescore(challenger, told[CHALLENGER], arena)
     opponent, against = BEST_SINGLE, "best single"
-    terms = {CHALLENGER: scoring.terms(challenger, arena, collection.candidates)}
+    cost = _expected_costs(predictions, arena)
+    terms = {CHALLENGER: scoring.terms(challenger, arena, collection.candidates, cost)}
     columns, answers = _columns(challenger.names, arena), {}
     if (columns >= 0).all():
-        answers[CHALLENGER] = scoring.served(challenger, arena.texts, told[CHALLENGER][:, columns])
+        answers[CHALLENGER] = scoring.served(challenger, arena.texts, told[CHALLENGER][:, columns], cost)
     if champion is not None:
         try:
             scored, against = _champion(champion, collection, arena), _UNJUDGED
@@ -110,16 +115,22 @@ def run(
         if scored is not None:
             told[CHAMPION], terms[CHAMPION], answers[CHAMPION] = scored
             opponent, against = CHAMPION, f"the champion of epoch {champion.epoch}"
+    if challenger.promise is not None:
+        told[BEST_END], terms[BEST_END] = told[CHALLENGER], terms[CHALLENGER].at_its_best
     evaluated = table.evaluate(arena, told, terms=terms)
-    verdict = gate.judge(
-        evaluated.correct[CHALLENGER],
-        evaluated.correct[opponent],
-        evaluated.cost.get(CHALLENGER),
-        evaluated.cost.get(opponent),
-        against,
-        opponent == CHAMPION or against == _UNJUDGED,
-        rules,
-    )
+    has_champion = opponent == CHAMPION or against == _UNJUDGED
+
+    def judged(router: str) -> GateVerdict:
+        mine, other = evaluated.correct[router], evaluated.correct[opponent]
+        paid, spared = evaluated.cost.get(router), evaluated.cost.get(opponent)
+        return gate.judge(mine, other, paid, spared, against, has_champion, rules)
+
+    verdict = judged(CHALLENGER)
+    if challenger.promise is not None and verdict.outcome is not GateOutcome.PROMOTED:
+        # Its default may answer as the best single candidate does; the router is worth serving for those who ask more.
+        best = judged(BEST_END)
+        if best.outcome is GateOutcome.PROMOTED:
+            verdict = replace(best, reason=f"{best.reason}, with auto:best")
     epoch = champion.epoch if champion else 0
     return Contest(
         verdict,
@@ -132,6 +143,7 @@ def run(
         challenger.digest,
         challenger.lineage["data_digest"],
         _foreign(predictions, arena),
+        challenger.promise,
     )
 
 
@@ -180,6 +192,15 @@ def _foreign(predictions: pa.Table, arena: Arena) -> np.ndarray | None:
     known = dict(zip(mine["prompt_id"].to_pylist(), mine["foreign"].to_pylist(), strict=True))
     foreign = [known[prompt_id] for prompt_id in arena.prompt_ids]
     return None if None in foreign else np.asarray(foreign, dtype=np.float32)
+
+
+def _expected_costs(predictions: pa.Table, arena: Arena) -> np.ndarray | None:
+    """Return what the challenger expects answers to cost, (n, its candidates); None where it has no cost head."""
+    mine = predictions.filter(pc.equal(predictions["router"], CHALLENGER))
+    if mine["expected_cost_usd"].null_count:
+        return None
+    known = dict(zip(mine["prompt_id"].to_pylist(), mine["expected_cost_usd"].to_pylist(), strict=True))
+    return np.asarray([known[prompt_id] for prompt_id in arena.prompt_ids], dtype=np.float64)
 
 
 def _columns(names: tuple[str, ...], arena: Arena) -> np.ndarray:

@@ -12,8 +12,10 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.evaluation.arena import Arena
-from modelsat.policy import choice, costs, eligibility
-from modelsat.routers.router import Progress
+from modelsat.policy import costs, eligibility
+from modelsat.policy.preferences import BEST, Preferences
+from modelsat.policy.promise import resolved
+from modelsat.routers.router import Prediction, Progress
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,21 @@ class ChoiceTerms:
         uncertainty_margin: How much of each probability its choices do not count on, (m,).
         elsewhere: Prompts that it answers with a candidate which the arena does not hold, boolean (n,): such a choice
             cannot be judged; None for no prompt.
+        cost: What it expects answers to cost in USD, (n, m), NaN where unknown; None for what the arena expects.
+        preferences: By which it chooses where a request asks for nothing, resolved (`policy.promise`).
     """
 
     allowed: np.ndarray
     mean_score: np.ndarray
     uncertainty_margin: np.ndarray
     elsewhere: np.ndarray | None = None
+    cost: np.ndarray | None = None
+    preferences: Preferences = resolved(Preferences(), None)
+
+    @property
+    def at_its_best(self) -> "ChoiceTerms":
+        """Return the terms of `auto:best`, which looks at no cost."""
+        return replace(self, preferences=resolved(Preferences(policy=BEST), None))
 
 
 class BundleScores(NamedTuple):
@@ -74,9 +85,12 @@ def score(
     out = np.zeros(arena.truth.shape, dtype=np.float32)
     answered = [""] * len(out)
     if len(into):
-        probabilities = admitted.success_probability(arena.texts, progress)
+        reading = read(admitted, arena.texts, progress)
+        probabilities, own = reading.success_probability, len(bundle.names)
         out[:, into] = probabilities[:, taken]
-        answered = served(bundle, arena.texts, probabilities[:, : len(bundle.names)])
+        cost = None if reading.cost_usd is None else reading.cost_usd[:, :own]
+        answered = served(bundle, arena.texts, probabilities[:, :own], cost)
+        return BundleScores(out, terms(admitted, arena, candidates, reading.cost_usd), answered)
     return BundleScores(out, terms(admitted, arena, candidates), answered)
 
 
@@ -90,29 +104,47 @@ def as_served(bundle: Bundle, arena: Arena, candidates: pa.Table) -> BundleScore
     """
     into, taken = _places(bundle, arena, candidates)
     out = np.zeros(arena.truth.shape, dtype=np.float32)
-    probabilities = bundle.success_probability(arena.texts)
-    out[:, into] = probabilities[:, taken]
-    answers = served(bundle, arena.texts, probabilities)
+    reading = read(bundle, arena.texts)
+    out[:, into] = reading.success_probability[:, taken]
+    answers = served(bundle, arena.texts, reading.success_probability, reading.cost_usd)
     held = {bundle.names[i] for i in taken}
     elsewhere = np.asarray([name != "" and name not in held for name in answers], dtype=bool)
     own = replace(arena, served=np.isin(np.arange(len(arena.candidates)), into))
-    return BundleScores(out, replace(terms(bundle, own, candidates), elsewhere=elsewhere), answers)
+    return BundleScores(out, replace(terms(bundle, own, candidates, reading.cost_usd), elsewhere=elsewhere), answers)
 
 
-def served(bundle: Bundle, texts: Sequence[str], probabilities: np.ndarray) -> list[str]:
+def read(bundle: Bundle, texts: list[str], progress: Progress | None = None) -> Prediction:
+    """Return probabilities of prompts, and what they cost where the router predicts that; nothing else is computed.
+
+    Args:
+        bundle: The router.
+        texts: The prompts.
+        progress: Called with (prompts done, prompts in all).
+    """
+    if bundle.router.predicts_cost:
+        return bundle.reading(texts)
+    nothing = np.zeros(len(texts))
+    return Prediction(bundle.success_probability(texts, progress), nothing.astype(bool), nothing)
+
+
+def served(
+    bundle: Bundle, texts: Sequence[str], probabilities: np.ndarray, cost_usd: np.ndarray | None = None
+) -> list[str]:
     """Return what a bundle answers prompts with where it is served; empty for one that none of its candidates reads.
 
     Args:
         bundle: The router.
         texts: The prompts.
         probabilities: Its success probabilities (prompts, candidates of the bundle).
+        cost_usd: As of `Prediction`.
     """
-    readable = eligibility.readable(bundle.pool.context_length, costs.tokens_in(texts))
-    columns = choice.choose(probabilities, readable, bundle.pool.mean_score, uncertainty_margin=bundle.router.doubt)
+    size = costs.tokens_in(texts)
+    readable = eligibility.readable(bundle.pool.context_length, size)
+    columns = bundle.chosen_by_default(probabilities, size, readable, cost_usd)
     return [bundle.names[i] if i >= 0 else "" for i in columns]
 
 
-def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:
+def terms(bundle: Bundle, arena: Arena, candidates: pa.Table, cost_usd: np.ndarray | None = None) -> ChoiceTerms:
     """Return what a bundle's choices in an arena depend on, as it is when the bundle is served.
 
     It may choose the arena's routable candidates that it knows and that read the whole prompt.
@@ -121,15 +153,20 @@ def terms(bundle: Bundle, arena: Arena, candidates: pa.Table) -> ChoiceTerms:
         bundle: The router.
         arena: Where it chooses.
         candidates: As of `score`.
+        cost_usd: As of `Prediction`, of the arena's prompts and the bundle's candidates.
     """
     into, taken = _places(bundle, arena, candidates)
     pool, (n, m) = bundle.pool, arena.pool.shape
     allowed, mean_score, margin = np.zeros((n, m), dtype=bool), np.zeros(m), np.zeros(m, dtype=np.float32)
-    readable = eligibility.readable(pool.context_length, costs.tokens_in(arena.texts))
+    size = costs.tokens_in(arena.texts)
+    readable = eligibility.readable(pool.context_length, size)
+    expected = np.full((n, m), np.nan)
+    expected[:, into] = pool.cost(size, cost_usd)[:, taken]
     allowed[:, into] = arena.routable[:, into] & readable[:, taken]
     mean_score[into] = pool.mean_score[taken]
     margin[into] = bundle.router.doubt[taken]
-    return ChoiceTerms(allowed, mean_score, margin)
+    preferences = resolved(Preferences(), bundle.promise)
+    return ChoiceTerms(allowed, mean_score, margin, cost=expected, preferences=preferences)
 
 
 def _places(bundle: Bundle, arena: Arena, candidates: pa.Table) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,12 @@ from modelsat.errors import InputError
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.scoring import ChoiceTerms
 from modelsat.policy import choice, costs
+from modelsat.policy.preferences import UTILITY, Preferences
 from modelsat.statistics import Interval, area_under_curve, bootstrap_means, expected_calibration_error, interval
 
 CHALLENGER, MODEL_SAT, FUSION = "modelsat router", "Model-SAT alone", "fusion alone"
+BEST_END = "modelsat router, auto:best"
+"""The router where its default gives up accuracy for cost: its end of the dial, which looks at no cost."""
 STACK = "stack of kNN and task classifier"
 BEST_SINGLE, RANDOM, PER_CATEGORY, ORACLE = "best single", "random", "best per category (true label)", "oracle"
 
@@ -144,7 +147,7 @@ def evaluate(
 
 
 def chosen(
-    arena: Arena, probabilities: np.ndarray, terms: ChoiceTerms | None = None, cost_weight: float = 0.0
+    arena: Arena, probabilities: np.ndarray, terms: ChoiceTerms | None = None, cost_weight: float | None = None
 ) -> np.ndarray:
     """Return the column that a router chooses for each prompt, (prompts,), as it does when it is served.
 
@@ -153,12 +156,15 @@ def chosen(
         probabilities: Success probabilities (prompts, candidates).
         terms: What else its choices depend on; by default it may choose what is routable, and the better training mean
             decides ties. Where the terms leave no candidate, the best single candidate answers, as in front of a user.
-        cost_weight: As of `modelsat.policy.choice.rank`.
+        cost_weight: As of `modelsat.policy.choice.rank`; None chooses as where a request asks for nothing.
     """
-    allowed, means, margin = arena.routable, arena.prior, None
+    allowed, means, cost, margin = arena.routable, arena.prior, arena.cost, None
+    asked = Preferences(policy=UTILITY, cost_weight=cost_weight or 0.0)
     if terms is not None:
         allowed, means, margin = terms.allowed, terms.mean_score, terms.uncertainty_margin
-    columns = choice.choose(probabilities, allowed, means, arena.cost, cost_weight, margin)
+        cost = arena.cost if terms.cost is None else terms.cost
+        asked = terms.preferences if cost_weight is None else asked
+    columns = choice.choose(probabilities, allowed, means, cost, asked.cost_weight or 0.0, margin, policy=asked.policy)
     return np.where(columns < 0, arena.best_single, columns)
 
 

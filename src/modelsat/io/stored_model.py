@@ -28,5 +28,7 @@ def signature(mlflow: Any) -> Any:
     return mlflow.models.ModelSignature(
         inputs=types.Schema([types.ColSpec("string", "prompt")]),
         outputs=types.Schema([types.ColSpec("string", "model"), types.ColSpec("double", "success_probability")]),
-        params=types.ParamSchema([types.ParamSpec("cost_weight", "double", 0.0)]),
+        params=types.ParamSchema(
+            [types.ParamSpec("cost_weight", "double", 0.0), types.ParamSpec("policy", "string", "auto")]
+        ),
     )

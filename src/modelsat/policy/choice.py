@@ -8,6 +8,7 @@ what is served. Candidates of one prompt are compared by these keys, each decidi
 3. `utility`: probability, less its uncertainty margin, less the weighted relative cost. `cheapest`: the least cost, and
    among equal costs the larger probability less its margin. Where a candidate misses the least success probability,
    its probability less its margin counts alone.
+   `best single`, what `auto` comes to where nothing cheaper is safe: the better mean score, less its margin.
 4. The better mean score; where none is known it is 0.
 5. The earlier column.
 
@@ -26,7 +27,7 @@ Three decisions lie behind them:
 import numpy as np
 
 from modelsat.policy import costs as prices
-from modelsat.policy.preferences import CHEAPEST, UTILITY
+from modelsat.policy.preferences import CHEAPEST, SINGLE, UTILITY
 
 _AT_ONCE = 1 << 16
 """Pairs of a block of `choose`: its temporaries stay in the processor's cache."""
@@ -52,13 +53,14 @@ def rank(
         cost_weight: How much probability the cost of the most expensive candidate is worth, at least 0; of `utility`.
         uncertainty_margin: How much of each probability a choice does not count on, (candidates,), at least 0.
         min_success_probability: In [0, 1].
-        policy: `utility` or `cheapest`.
+        policy: `utility`, `cheapest` or `best single`.
 
     Returns:
         Column indices by falling preference (prompts, candidates); candidates that cannot be chosen come last.
     """
-    keys = _keys(probabilities, allowed, costs, cost_weight, uncertainty_margin, min_success_probability, policy)
-    keys.append(_means(mean_score, probabilities.shape))
+    means = _means(mean_score, probabilities.shape)
+    keys = _keys(probabilities, allowed, means, costs, cost_weight, uncertainty_margin, min_success_probability, policy)
+    keys.append(means)
     return np.asarray(np.lexsort([-key for key in reversed(keys)], axis=1))
 
 
@@ -85,6 +87,7 @@ def choose(
         keys = _keys(
             probabilities[rows],
             allowed[rows] if allowed is not None and allowed.ndim == 2 else allowed,
+            means[rows],
             None if costs is None else costs[rows],
             cost_weight,
             uncertainty_margin,
@@ -138,6 +141,7 @@ def relative_costs(costs: np.ndarray) -> np.ndarray:
 def _keys(
     probabilities: np.ndarray,
     allowed: np.ndarray | None,
+    means: np.ndarray,
     costs: np.ndarray | None,
     cost_weight: float,
     uncertainty_margin: np.ndarray | None,
@@ -153,7 +157,10 @@ def _keys(
     cost = None
     if costs is not None and (policy == CHEAPEST or cost_weight > 0):
         cost = np.where(out, np.nan, costs)
-    wanted = utility(probabilities, cost, cost_weight, uncertainty_margin)
+    if policy == SINGLE:
+        wanted = assured(np.where(out, np.nan, means), uncertainty_margin)
+    else:
+        wanted = utility(probabilities, cost, cost_weight, uncertainty_margin)
     if not min_success_probability and policy != CHEAPEST:
         return [np.where(out, -np.inf, wanted)]
     least = np.float32(min_success_probability)

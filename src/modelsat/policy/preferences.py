@@ -2,8 +2,9 @@
 
     candidates               names that may be chosen; an unknown one is refused
     available                names that can be reached: no other may be chosen, and unknown ones are ignored
-    policy                   utility (the default): most probability less weighted cost; cheapest: least cost
-    cost_weight              probability given up for the cost of the most expensive candidate, in [0, 1]
+    policy                   auto (the default): what the router promises (`promise`); best and cheap: the ends of the
+                             dial; utility: most probability less weighted cost; cheapest: least cost
+    cost_weight              the dial: probability given up for the cost of the most expensive candidate, in [0, 1]
     max_cost_usd             most that a prompt may cost, in USD; candidates without a price are excluded
     budget_usd               what all prompts of the request may cost together, in USD; within it the most successes
     min_success_probability  candidates that reach it rank first; if none does, the most likely one is chosen
@@ -18,19 +19,22 @@ An unknown property of a candidate counts as not fulfilled if the request asks f
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelsat.errors import InputError
 
-UTILITY, CHEAPEST = "utility", "cheapest"
+AUTO, BEST, CHEAP, UTILITY, CHEAPEST = "auto", "best", "cheap", "utility", "cheapest"
+SINGLE = "best single"
+"""What `auto` comes to where a router promises nothing cheaper; no request can ask for it."""
+POLICIES = (AUTO, BEST, CHEAP, UTILITY, CHEAPEST)
 _LISTS = ("candidates", "modalities", "available")
 NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "budget_usd": math.inf, "min_success_probability": 1.0}
 """Fields that may be fractions, with the most that each may be."""
 WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
 _TEXTS = ("policy", "region")
 _ADVICE = {"cost_weight": "; 0 ignores costs"}
-_DECIDED_BY_BUDGET = ("policy", "cost_weight", "min_success_probability")
+_DECIDED_BY_BUDGET = {"policy": (AUTO, UTILITY), "cost_weight": (None, 0.0), "min_success_probability": (0.0,)}
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Preferences:
     """As the module describes them; None asks for nothing."""
 
     candidates: tuple[str, ...] | None = None
-    policy: str = UTILITY
-    cost_weight: float = 0.0
+    policy: str = AUTO
+    cost_weight: float | None = None
     max_cost_usd: float | None = None
     min_success_probability: float = 0.0
     min_context_length: int | None = None
@@ -65,9 +69,13 @@ def read(fields: Mapping[str, Any]) -> Preferences:
         # An ignored field would change nothing, so a misspelt name would go unnoticed.
         raise InputError(f"unknown parameter {unknown[0][:80]!r}; this router knows {', '.join(FIELDS)}")
     asked = Preferences(**{name: _value(name, value) for name, value in fields.items() if value is not None})
-    for name in _DECIDED_BY_BUDGET:
-        if asked.budget_usd is not None and getattr(asked, name) != getattr(Preferences, name):
-            raise InputError(f"budget_usd decides what a success may cost; leave out {name}")
+    if asked.budget_usd is not None:
+        for name, neutral in _DECIDED_BY_BUDGET.items():
+            if getattr(asked, name) not in neutral:
+                raise InputError(f"budget_usd decides what a success may cost; leave out {name}")
+        return replace(asked, policy=AUTO, cost_weight=None)
+    if asked.cost_weight is not None and asked.policy in (BEST, CHEAP):
+        raise InputError(f"policy {asked.policy} is an end of the dial that cost_weight turns; leave out one of them")
     return asked
 
 
@@ -83,8 +91,8 @@ def _value(name: str, value: Any) -> Any:
     if name in _TEXTS:
         if not isinstance(value, str) or not value.strip():
             raise InputError(f"{name} {_shown(value)} is not a text")
-        if name == "policy" and value not in (UTILITY, CHEAPEST):
-            raise InputError(f"policy {_shown(value)} is unknown; send {UTILITY} or {CHEAPEST}")
+        if name == "policy" and value not in POLICIES:
+            raise InputError(f"policy {_shown(value)} is unknown; send one of {', '.join(POLICIES)}")
         return value
     if not isinstance(value, bool):
         raise InputError(f"{name} {_shown(value)} is neither true nor false")

@@ -59,7 +59,8 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
         aptitude_test=challenger.aptitude_test,
         cards=challenger.cards,
         answers=challenger.answers,
-        lineage=challenger.lineage | {"reason": contest.verdict.reason},
+        # The best single candidate promises nothing against itself.
+        lineage=challenger.lineage | {"reason": contest.verdict.reason, "promise": {}},
         attribution=challenger.attribution,
         seen_prompts=challenger.seen_prompts,
     ).write(folder)
@@ -105,6 +106,7 @@ def as_json(contest: Contest) -> dict[str, Any]:
         "served": _served(contest),
         "withheld": contest.withheld,
         "notes": contest.notes,
+        "promise": contest.promise.as_json() if contest.promise else None,
         "lines": [asdict(line) for line in contest.evaluation.lines],
         "metrics": metrics(contest),
     }

@@ -10,12 +10,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
-from modelsat.challenger import chosen_mix, narrowed
+from modelsat.challenger import chosen_mix, default, narrowed
 from modelsat.cluster import launch_torchrun
 from modelsat.cluster.launch_train_job import launcher
 from modelsat.cluster.train_job import Placement
@@ -141,6 +143,7 @@ def run(
     challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
     served, pool = narrowed.narrow(made, instructions)
+    served = default.settled(served, instructions.names, made.evidence)
     told = challenger.predict(made, served)
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
@@ -167,7 +170,12 @@ def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions)
     """Add what serving compares with: the mix that the held-out prompts let expect, and the aptitude test's answers."""
     texts = instructions.part(splits.TEST).texts
     readable = eligibility.readable(made.pool.context_length, costs.tokens_in(texts))
-    mix = chosen_mix.expected(told, CHALLENGER, made.names, made.lineage["mean_score"], made.router.doubt, readable)
+    mine = told.filter(pc.equal(told["router"], CHALLENGER))
+    probabilities = np.asarray(mine["success_probability"].to_pylist(), dtype=np.float32).reshape(-1, len(made.names))
+    predicted = mine["expected_cost_usd"]
+    cost = None if predicted.null_count else np.asarray(predicted.to_pylist(), dtype=np.float64)
+    chosen = made.chosen_by_default(probabilities, costs.tokens_in(texts), readable, cost)
+    mix = chosen_mix.shares(chosen, made.names)
     questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
     columns = [instructions.names.index(name) for name in made.names]
     answers = frozen_test.answers(questions[:, columns], made.names)

@@ -1,0 +1,49 @@
+"""The default of a challenger: settled on prompts that its probabilities were not fitted to, and kept in its bundle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelsat.bundle.bundle import Bundle
+from modelsat.policy import costs, eligibility, promise
+
+
+@dataclass(frozen=True)
+class DefaultEvidence:
+    """Prompts on which a default is settled; n prompts, m candidates of the challenger.
+
+    Attributes:
+        texts: Rendered prompts, length n.
+        probabilities: Calibrated success probabilities (n, m), not fitted to these prompts.
+        outcomes: Scores (n, m), NaN where not run.
+        cost_usd: What a cost head expects answers to cost (n, m), NaN for candidates without one; None without a head.
+    """
+
+    texts: Sequence[str]
+    probabilities: np.ndarray
+    outcomes: np.ndarray
+    cost_usd: np.ndarray | None = None
+
+
+def settled(served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence) -> Bundle:
+    """Return the bundle with what its default promises; unchanged where nothing can be promised.
+
+    Args:
+        served: The bundle of the candidates that are served.
+        names: The candidates of the evidence.
+        evidence: Of all candidates that training knew.
+    """
+    columns = [names.index(name) for name in served.names]
+    size = costs.tokens_in(evidence.texts)
+    predicted = None if evidence.cost_usd is None else evidence.cost_usd[:, columns]
+    found = promise.settle(
+        evidence.probabilities[:, columns],
+        evidence.outcomes[:, columns],
+        served.pool.cost(size, predicted),
+        served.pool.mean_score,
+        served.names,
+        served.router.doubt,
+        eligibility.readable(served.pool.context_length, size),
+    )
+    return served if found is None else replace(served, lineage=served.lineage | {"promise": found.as_json()})
