@@ -32,7 +32,6 @@ from modelsat.io import signing, storage
 from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
 from modelsat.policy import choice
 from modelsat.policy import promise as promises
-from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from modelsat.routers.kinds import load_router
 from modelsat.routers.router import Prediction, Progress, Router
@@ -114,32 +113,6 @@ class Bundle:
     def promise(self) -> Promise | None:
         """Return what the router's default promises; None for a router that promises nothing."""
         return promises.read(self.lineage.get("promise"))
-
-    def chosen_by_default(
-        self,
-        probabilities: np.ndarray,
-        tokens_in: np.ndarray,
-        allowed: np.ndarray | None = None,
-        cost_usd: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Choose for requests that ask for nothing, (n,), -1 where no candidate can be chosen.
-
-        Args:
-            probabilities: Success probabilities (n, candidates).
-            tokens_in: How long the prompts are in tokens, (n,).
-            allowed: Which candidates may be chosen, boolean (n, candidates); all by default.
-            cost_usd: As of `Prediction`.
-        """
-        asked = promises.resolved(Preferences(), self.promise)
-        return choice.choose(
-            probabilities,
-            allowed,
-            self.pool.mean_score,
-            self.pool.cost(tokens_in, cost_usd),
-            asked.cost_weight or 0.0,
-            self.router.doubt,
-            policy=asked.policy,
-        )
 
     def write(self, folder: Path) -> "Bundle":
         """Write the bundle, completely or not at all, and return it with its digest."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.default_choice import by_default
 from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.evaluation.arena import Arena
@@ -140,7 +141,7 @@ def served(
     """
     size = costs.tokens_in(texts)
     readable = eligibility.readable(bundle.pool.context_length, size)
-    columns = bundle.chosen_by_default(probabilities, size, readable, cost_usd)
+    columns = by_default(bundle, probabilities, size, readable, cost_usd)
     return [bundle.names[i] if i >= 0 else "" for i in columns]
 
 

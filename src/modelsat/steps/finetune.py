@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.default_choice import by_default
 from modelsat.challenger import chosen_mix, default, narrowed
 from modelsat.cluster import launch_torchrun
 from modelsat.cluster.launch_train_job import launcher
@@ -174,7 +175,7 @@ def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions)
     probabilities = np.asarray(mine["success_probability"].to_pylist(), dtype=np.float32).reshape(-1, len(made.names))
     predicted = mine["expected_cost_usd"]
     cost = None if predicted.null_count else np.asarray(predicted.to_pylist(), dtype=np.float64)
-    chosen = made.chosen_by_default(probabilities, costs.tokens_in(texts), readable, cost)
+    chosen = by_default(made, probabilities, costs.tokens_in(texts), readable, cost)
     mix = chosen_mix.shares(chosen, made.names)
     questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())
     columns = [instructions.names.index(name) for name in made.names]
