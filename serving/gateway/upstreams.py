@@ -7,6 +7,9 @@
         key_variable: QWEN_API_KEY
 
 `model` is the candidate's name and there is no key where nothing else is said. A key never stands in the file.
+
+A catalogue of candidates says the same in other words, so it can be given in place of such a file: its rows with an
+`endpoint` are the upstreams.
 """
 
 import os
@@ -18,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from modelsat.data import catalogue
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
 from modelsat.io import chat_address
@@ -54,20 +58,17 @@ class Upstream:
 def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, Upstream]:
     """Read the file of upstreams, and their keys from the environment.
 
+    Args:
+        path: A YAML file as above, or a catalogue: CSV, Parquet, or a YAML list of candidates.
+        environment: Holds the keys.
+
     Returns:
         Upstream by candidate, in the order of the file.
 
     Raises:
         InputError: The file is unusable, or a variable that it names is not set.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-        # A parser quotes the line at fault, and somebody may have written a key into it.
-        raise InputError(f"upstreams {str(path)!r} are not readable ({type(error).__name__}); correct them") from None
-    rows = content.get("upstreams") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or not rows:
-        raise InputError(f"upstreams {str(path)!r} hold no list 'upstreams'; write an entry per candidate")
+    rows = _rows(path)
     found: dict[str, Upstream] = {}
     for number, row in enumerate(rows, start=1):
         where = f"entry {number} of upstreams {str(path)!r}"
@@ -83,6 +84,36 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
             timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
         )
     return found
+
+
+def _rows(path: Path) -> list[Any]:
+    if path.suffix in (".csv", ".parquet"):
+        return _of_catalogue(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        # A parser quotes the line at fault, and somebody may have written a key into it.
+        raise InputError(f"upstreams {str(path)!r} are not readable ({type(error).__name__}); correct them") from None
+    if isinstance(content, list) and content:
+        return _of_catalogue(path)
+    rows = content.get("upstreams") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise InputError(f"upstreams {str(path)!r} hold no list 'upstreams'; write an entry per candidate")
+    return rows
+
+
+def _of_catalogue(path: Path) -> list[Any]:
+    fields = {
+        "candidate": "candidate",
+        "base_url": "endpoint",
+        "model": "served_as",
+        "key_variable": "api_key_env",
+        "timeout_seconds": "timeout_seconds",
+    }
+    rows = [row for row in catalogue.read(str(path)).to_pylist() if row.get("endpoint")]
+    if not rows:
+        raise InputError(f"no candidate of the catalogue {str(path)!r} has an endpoint; add one to its row")
+    return [{ours: row[its] for ours, its in fields.items() if row.get(its) is not None} for row in rows]
 
 
 def _fault(row: Any, environment: Mapping[str, str]) -> str | None:

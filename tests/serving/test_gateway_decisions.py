@@ -264,6 +264,23 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
     assert "sesame" not in repr(found)
 
 
+def test_rows_of_a_catalogue_with_an_endpoint_are_upstreams(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.csv"
+    path.write_text(
+        "candidate,endpoint,served_as,api_key_env,timeout_seconds\n"
+        "ada,http://127.0.0.1:9/v1,lab/ada,A_API_KEY,30\n"
+        "bob,,,,\n"
+        "cy,http://127.0.0.1:8/v1,,,\n"
+    )
+
+    found = upstreams.read(path, {"A_API_KEY": "sesame"})
+
+    assert {name: (one.base_url, one.model, one.key, one.timeout_seconds) for name, one in found.items()} == {
+        "ada": ("http://127.0.0.1:9/v1", "lab/ada", "sesame", 30.0),
+        "cy": ("http://127.0.0.1:8/v1", "cy", "", 120.0),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

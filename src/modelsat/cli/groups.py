@@ -16,7 +16,7 @@ GROUPS = {
     "Data": ("collect", "validate", "feedback"),
     "Training and evaluation": ("instruct", "evaluate"),
     "Serve": ("route", "explain", "serve", "gateway"),
-    "Models": ("catalogue", "ask", "onboard", "watch", "releases", "webhooks"),
+    "Models": ("catalogue", "measure", "ask", "onboard", "watch", "releases", "webhooks"),
     "Cluster": ("compile", "submit", "reconcile", "rollback"),
 }
 _HELPS = frozenset({"--help", "--version", "--show-completion", "--install-completion"})

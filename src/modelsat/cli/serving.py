@@ -52,7 +52,7 @@ def serve(
 
 
 def gateway(
-    upstreams: Annotated[Path, typer.Option(help="YAML file that maps each candidate to its API.")],
+    upstreams: Annotated[Path, typer.Option(help="YAML file that maps each candidate to its API, or a catalogue.")],
     endpoint: Annotated[
         str, typer.Option(help="Address of the routing endpoint (`modelsat serve`).")
     ] = "http://127.0.0.1:8080",

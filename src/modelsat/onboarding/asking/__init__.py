@@ -1,4 +1,4 @@
-"""Puts the frozen aptitude test to a candidate through an OpenAI-compatible endpoint.
+"""Puts the frozen aptitude test, or questions of one's own, to a candidate through an OpenAI-compatible endpoint.
 
     ask      asks what has no answer yet and writes a results folder
     plan     says what that would take, without a call

@@ -4,9 +4,11 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ from modelsat.onboarding.asking import answers_log, bill, keys, questions, resul
 from modelsat.onboarding.asking.answers_log import AnswersLog, Record
 from modelsat.onboarding.asking.bill import Estimate, Prices, Purse
 from modelsat.onboarding.asking.client import Endpoint, request_body
+from modelsat.onboarding.asking.judge import Judge, JudgeModel
 from modelsat.onboarding.asking.pace import RequestPace
-from modelsat.onboarding.asking.run import AskingRun, Progress, Question
+from modelsat.onboarding.asking.questions import Test
+from modelsat.onboarding.asking.run import AskingProgress, AskingRun, Progress, Question
 from modelsat.onboarding.asking.settings import AskingSettings
 from modelsat.text.rendering import digest
 
@@ -44,14 +48,16 @@ class Plan:
     spent_usd: float = 0.0
 
 
-def plan(bundle: Bundle, candidate: Candidate, into: Path, settings: AskingSettings) -> Plan:
+def plan(
+    test: Test, candidate: Candidate, into: Path, settings: AskingSettings, judge: JudgeModel | None = None
+) -> Plan:
     """Say what `ask` would do; call nobody and write nothing.
 
     Raises:
         InputError: As of `ask`.
     """
     settings = settings.for_candidate(candidate)
-    exam = _exam(bundle, candidate, settings)
+    exam = _exam(test, candidate, settings, judge)
     path = next((path for path in (_log_beside(into), into / answers_folder.LOG) if path.exists()), _log_beside(into))
     known = answers_log.read(path, exam.heading)
     waiting = exam.without(known)
@@ -70,24 +76,26 @@ def request_mark(candidate: Candidate, settings: AskingSettings) -> str:
 
 
 def ask(
-    bundle: Bundle,
+    test: Test,
     candidate: Candidate,
     into: Path,
     settings: AskingSettings | None = None,
     progress: Progress | None = None,
+    judge: JudgeModel | None = None,
 ) -> Path:
-    """Ask a candidate the questions of a bundle's aptitude test and write a results folder that `collect` reads.
+    """Ask a candidate the questions of an aptitude test, or others, and write a results folder that `collect` reads.
 
     Answers are kept beside `into` while the run lasts; after a failure or a kill the same call goes on with the
     questions that have none. A finished folder is a beginning too: more questions of the same test are added to it.
 
     Args:
-        bundle: With its router where questions are chosen adaptively; only those with a gold answer and a scorer can be
-            asked.
+        test: A bundle, with its router where questions are chosen adaptively, or questions of one's own; only those
+            with a gold answer and a scorer can be asked.
         candidate: A row of the contract `CANDIDATES`, as `catalogue.find` gives it; names endpoint and key variable.
         into: Results folder, complete or absent.
         settings: How to ask; None takes the defaults.
         progress: Called after every answer.
+        judge: Compares answers with references where questions have the scorer `judge`.
 
     Returns:
         `into`.
@@ -99,8 +107,8 @@ def ask(
         ConflictError: Another process asks the same.
     """
     settings = (settings or AskingSettings()).for_candidate(candidate)
-    exam = _exam(bundle, candidate, settings)
-    address = _address(candidate, settings)
+    exam = _exam(test, candidate, settings, judge)
+    address = endpoint_of(candidate, settings)
     began, started_at = time.monotonic(), datetime.now(UTC)
     path = _log_beside(into)
     if not path.exists() and (into / answers_folder.LOG).is_file():
@@ -108,20 +116,21 @@ def ask(
             shutil.copyfile(into / answers_folder.LOG, beside)
     with AnswersLog(path, exam.heading) as log:
         purse = Purse(settings, exam.prices)
-        run = AskingRun(exam.questions, log, exam.prices, purse, progress or (lambda _: None))
+        run = partial(AskingRun, exam.questions, log, exam.prices, purse, progress or (lambda _: None))
         waiting = exam.without(log.answers)
         estimate = bill.estimate(waiting, exam.prices, settings.longest_answer, bool(candidate.get("reasoning")))
-        asyncio.run(_put(run, _blocks(exam, log, bundle, settings), address, settings))
+        standing, judged_usd = asyncio.run(_put(run, _blocks(exam, log, test, settings), address, settings, judge))
         answered = [question for question in exam.questions if question["prompt_id"] in log.answers]
         if not answered:
             raise InputError("the budget does not cover a single question; raise it, or lower max_tokens")
         records = [log.answers[question["prompt_id"]] for question in answered]
         report = {
             **results.report(candidate, address, exam.heading["test"], records),
+            **({"judge": judge.name, "judge_usd": judged_usd} if judge is not None else {}),
             "order": "adaptive" if settings.adaptive else "frozen",
             "questions": len(exam.questions),
-            "without_answer": run.standing.without_answer,
-            "is_over_budget": run.standing.is_over_budget,
+            "without_answer": standing.without_answer,
+            "is_over_budget": standing.is_over_budget,
             "estimated_usd": estimate.usd,
             "started_at": started_at.isoformat(),
             "ended_at": datetime.now(UTC).isoformat(),
@@ -143,8 +152,8 @@ class _Exam:
         return [question for question in self.questions if question["prompt_id"] not in known]
 
 
-def _exam(bundle: Bundle, candidate: Candidate, settings: AskingSettings) -> _Exam:
-    asked = questions.askable(bundle.aptitude_test, settings.questions)
+def _exam(test: Test, candidate: Candidate, settings: AskingSettings, judge: JudgeModel | None) -> _Exam:
+    asked = questions.askable(test.aptitude_test, settings.questions, judge is not None)
     heading = {
         "candidate": candidate["candidate"],
         "revision": candidate.get("revision"),
@@ -152,34 +161,51 @@ def _exam(bundle: Bundle, candidate: Candidate, settings: AskingSettings) -> _Ex
         "wording": questions.WORDING,
         "request": digest(request_body(_served_as(candidate), "", settings).decode()),
     }
+    if judge is not None:
+        heading["judge"] = digest(request_body(judge.address.model, "", judge.settings).decode())
     prices = Prices(candidate.get("price_in"), candidate.get("price_out"))
-    return _Exam(asked.to_pylist(), prices, heading, bundle.attribution)
+    return _Exam(asked.to_pylist(), prices, heading, test.attribution)
 
 
-def _blocks(exam: _Exam, log: AnswersLog, bundle: Bundle, settings: AskingSettings) -> Iterator[list[Question]]:
+def _blocks(exam: _Exam, log: AnswersLog, test: Test, settings: AskingSettings) -> Iterator[list[Question]]:
     if not settings.adaptive:
         return iter([exam.without(log.answers)])
+    if not isinstance(test, Bundle):
+        raise InputError("questions are chosen adaptively by a router's outcome surface; ask these all, in their order")
     # The surface comes with torch, which the frozen order does without.
     from modelsat.onboarding.asking.blocks import adaptive_blocks
 
-    return adaptive_blocks(bundle, exam.questions, log.answers)
+    return adaptive_blocks(test, exam.questions, log.answers)
 
 
 async def _put(
-    run: AskingRun, blocks: Iterator[list[Question]], address: ChatEndpoint, settings: AskingSettings
-) -> None:
-    async with Endpoint(address, settings, RequestPace(settings.rate)) as endpoint:
+    begun: Callable[[Judge | None], AskingRun],
+    blocks: Iterator[list[Question]],
+    address: ChatEndpoint,
+    settings: AskingSettings,
+    judge: JudgeModel | None,
+) -> tuple[AskingProgress, float | None]:
+    async with AsyncExitStack() as open_until_the_end:
+        endpoint = await open_until_the_end.enter_async_context(Endpoint(address, settings, RequestPace(settings.rate)))
+        asked = await open_until_the_end.enter_async_context(judge.opened()) if judge is not None else None
+        run = begun(asked)
         for block in blocks:
             await run.put(block, endpoint, settings.concurrency)
             if run.standing.is_over_budget:
-                return
+                break
+        return run.standing, asked.usd if asked is not None else None
 
 
 def _served_as(candidate: Candidate) -> str:
     return str(candidate.get("served_as") or candidate["candidate"])
 
 
-def _address(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
+def endpoint_of(candidate: Candidate, settings: AskingSettings) -> ChatEndpoint:
+    """Return where a candidate answers, with its key.
+
+    Raises:
+        InputError: Neither row nor settings name an endpoint, the address is no address, or the key is not set.
+    """
     name, url = candidate["candidate"], settings.endpoint or candidate.get("endpoint")
     if not url:
         raise InputError(f"candidate {name!r} has no endpoint; add one to its catalogue row, or give --endpoint")

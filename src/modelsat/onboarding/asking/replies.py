@@ -15,6 +15,7 @@ _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _MARKED = re.compile(r"answer\s*(?:is)?\s*[:=]\s*(.*)", re.IGNORECASE)
 _LETTER = re.compile(r"\W*([A-Z]{1,2})(?![A-Za-z0-9]).*", re.IGNORECASE | re.DOTALL)
 _NUMBER = re.compile(r"[-+\u2212]?[$\u20ac\u00a3]?\s*\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_LONGEST_MATCHED = 1000
 _DECORATION = " \t*_`\"'$"
 
 
@@ -23,10 +24,10 @@ def read(reply: str, scorer: str, options: int = 0) -> str | None:
 
     Args:
         reply: What the candidate wrote; thoughts in `<think>` tags are left out.
-        scorer: `letter`, `number` or `exact`.
+        scorer: `letter`, `number`, `exact` or `regex`.
         options: How many options the question has.
     """
-    said = _stated(_THOUGHTS.sub("", reply))
+    said = _stated(without_thoughts(reply))
     if said is None:
         return None
     if scorer == "letter":
@@ -36,7 +37,12 @@ def read(reply: str, scorer: str, options: int = 0) -> str | None:
     if scorer == "number":
         numbers = _NUMBER.findall(said)
         return _plain(numbers[-1]) if numbers else None
-    return _normal(said) or None
+    return (said if scorer == "regex" else _normal(said)) or None
+
+
+def without_thoughts(reply: str) -> str:
+    """Return a reply without what stands in `<think>` tags."""
+    return _THOUGHTS.sub("", reply)
 
 
 def score(answer: str | None, gold: str, scorer: str) -> float:
@@ -48,6 +54,8 @@ def score(answer: str | None, gold: str, scorer: str) -> float:
         return float(given is not None and given == right)
     if scorer == "letter":
         return float(answer == gold.strip().upper())
+    if scorer == "regex":
+        return float(re.fullmatch(gold, answer[:_LONGEST_MATCHED], re.IGNORECASE) is not None)
     return float(answer == _normal(gold))
 
 

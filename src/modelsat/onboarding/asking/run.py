@@ -11,7 +11,8 @@ from modelsat.onboarding.asking import replies
 from modelsat.onboarding.asking.answers_log import AnswersLog
 from modelsat.onboarding.asking.bill import Prices, Purse
 from modelsat.onboarding.asking.client import Endpoint, NoAnswer, Reply
-from modelsat.onboarding.asking.questions import wording
+from modelsat.onboarding.asking.judge import Judge
+from modelsat.onboarding.asking.questions import JUDGE, wording
 from modelsat.onboarding.asking.results import is_cut_off
 
 SHARE_WITHOUT_ANSWER = 0.05
@@ -77,12 +78,19 @@ class AskingRun:
         prices: Of the candidate.
         purse: Holds the budget, which earlier answers have used up in part.
         progress: Called after every answer.
+        judge: Compares answers with references, open; needed only where questions have the scorer `judge`.
     """
 
     def __init__(
-        self, questions: Sequence[Question], log: AnswersLog, prices: Prices, purse: Purse, progress: Progress
+        self,
+        questions: Sequence[Question],
+        log: AnswersLog,
+        prices: Prices,
+        purse: Purse,
+        progress: Progress,
+        judge: Judge | None = None,
     ) -> None:
-        self._log, self._prices, self._purse, self._progress = log, prices, purse, progress
+        self._log, self._prices, self._purse, self._progress, self._judge = log, prices, purse, progress, judge
         known = [log.answers[one["prompt_id"]] for one in questions if one["prompt_id"] in log.answers]
         costs = [record["cost_usd"] for record in log.answers.values()]
         purse.settle(0.0, sum(cost for cost in costs if cost is not None))
@@ -111,14 +119,13 @@ class AskingRun:
                 self.standing = replace(self.standing, is_over_budget=True)
                 return
             try:
-                reply = await endpoint.ask(wording(question))
+                record = await self._asked(question, endpoint)
             except NoAnswer as fault:
                 self._purse.settle(reserved, 0.0)
                 if fault.remedy and not self.standing.answered:
                     raise InputError(f"the endpoint {fault}; {fault.remedy}") from None
                 self._count_without(str(fault))
                 continue
-            record = _record(question, reply, self._prices)
             self._log.append(record)
             self._purse.settle(reserved, record["cost_usd"])
             now = self.standing
@@ -131,6 +138,19 @@ class AskingRun:
             )
             self._progress(self.standing)
             self._stop_where_all_are_cut_off()
+
+    async def _asked(self, question: Question, endpoint: Endpoint) -> dict[str, Any]:
+        reply = await endpoint.ask(wording(question))
+        if question["scorer"] != JUDGE or self._judge is None:
+            answer = replies.read(reply.text, question["scorer"], len(question["choices"] or []))
+            return _record(
+                question, reply, self._prices, answer, replies.score(answer, question["answer"], question["scorer"])
+            )
+        said = replies.without_thoughts(reply.text).strip()
+        if not said:
+            return _record(question, reply, self._prices, None, 0.0)
+        is_right = await self._judge.is_right(question["text"], question["answer"], said)
+        return _record(question, reply, self._prices, "right" if is_right else "wrong", float(is_right))
 
     def _stop_where_all_are_cut_off(self) -> None:
         answered, cut_off = self.standing.answered, self.standing.cut_off
@@ -151,13 +171,11 @@ class AskingRun:
             )
 
 
-def _record(question: Question, reply: Reply, prices: Prices) -> dict[str, Any]:
-    options = len(question["choices"] or [])
-    answer = replies.read(reply.text, question["scorer"], options)
+def _record(question: Question, reply: Reply, prices: Prices, answer: str | None, score: float) -> dict[str, Any]:
     return {
         "prompt_id": question["prompt_id"],
         "answer": answer,
-        "score": replies.score(answer, question["answer"], question["scorer"]),
+        "score": score,
         "reply": reply.text[-_KEPT_OF_A_REPLY:],
         "finish_reason": reply.finish_reason,
         "tokens_in": reply.tokens_in,
