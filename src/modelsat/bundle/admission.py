@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
+from modelsat.aptitude import published as published_scores
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle
@@ -16,13 +17,19 @@ from modelsat.data.collection import Collection
 from modelsat.routers.profile import Profile
 from modelsat.text import rendering
 
+PUBLISHED = "published_levels"
+"""In the lineage: mean and variance of the level that published scores made likely, by candidate."""
 _NOTHING = np.empty((0, 0), dtype=np.float32)
 MOST_OTHER_QUESTIONS = 2000
 """Beyond, further answers tell little and reading them takes longer than an evaluation."""
 
 
 def admit(
-    bundle: Bundle, collection: Collection, questions: int | None = None, zoo: Collection | None = None
+    bundle: Bundle,
+    collection: Collection,
+    questions: int | None = None,
+    zoo: Collection | None = None,
+    published: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Bundle:
     """Return the bundle with every candidate of the collection that it does not know.
 
@@ -35,6 +42,7 @@ def admit(
         collection: Holds the newcomers' answers, under canonical names (`modelsat.data.aliases`).
         questions: Only the first so many questions of the frozen test count, and no others; None takes all.
         zoo: Holds what candidates of the bundle scored on the same questions; by default the collection does.
+        published: Published scores in [0, 1] by candidate and benchmark, beside those that the bundle's rows hold.
     """
     newcomers = [name for name in collection.candidates["candidate"].to_pylist() if name not in bundle.names]
     if not newcomers:
@@ -55,14 +63,22 @@ def admit(
     answers = score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), newcomers)
     rows = collection.candidates.filter(pc.is_in(collection.candidates["candidate"], value_set=pa.array(newcomers)))
     order = pc.index_in(pa.array(newcomers), value_set=rows["candidate"].combine_chunks())
+    levels = _published_levels(bundle, newcomers, published or {})
+    unanswered = np.isnan(answers).all(axis=0)
+    means = np.asarray(
+        [levels[name][0] if unanswered[i] and name in levels else means[i] for i, name in enumerate(newcomers)],
+        dtype=np.float32,
+    )
     mean_score = bundle.lineage.get("mean_score", {}) | dict(zip(newcomers, map(float, means), strict=True))
     return replace(
         bundle,
-        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others, known)),
+        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others, known, levels)),
         candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
         cards=pa.concat_tables([bundle.cards, table]),
         answers=pa.concat_tables([bundle.answers, frozen_test.answers(answers, newcomers)]),
-        lineage=bundle.lineage | {"mean_score": mean_score},
+        lineage=bundle.lineage
+        | {"mean_score": mean_score}
+        | ({PUBLISHED: bundle.lineage.get(PUBLISHED, {}) | levels} if levels else {}),
         seen_prompts=seen_prompts.with_more(bundle.seen_prompts, _stems(collection, asked)),
         digest="",
     )
@@ -75,6 +91,19 @@ def answers_to_test(test: AptitudeTest, collection: Collection, candidates: Sequ
     """
     scores = _renamed(collection.scores, _names_in_test(test, collection))
     return score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), candidates)
+
+
+def _published_levels(
+    bundle: Bundle, newcomers: Sequence[str], published: Mapping[str, Mapping[str, float]]
+) -> dict[str, tuple[float, float]]:
+    known = {name: scores for name, scores in published_scores.of_rows(bundle.candidates.to_pylist()).items() if scores}
+    known |= {name: dict(scores) for name, scores in published.items()}
+    mean_score = bundle.lineage.get("mean_score", {})
+    zoo = [name for name in mean_score if name not in newcomers]
+    levels = np.asarray([mean_score[name] for name in zoo], dtype=np.float64)
+    theirs = [known.get(name, {}) for name in zoo]
+    read = {name: published_scores.level(known.get(name, {}), theirs, levels) for name in newcomers}
+    return {name: (prior.mean, prior.variance) for name, prior in read.items() if prior is not None}
 
 
 def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:

@@ -37,6 +37,7 @@ _FIELD_OF_COLUMN = {
     "request_body": "request_body",
     "max_tokens": "max_tokens",
     "timeout_seconds": "timeout_seconds",
+    "published": "published",
 }
 COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
 """Columns that are read."""
@@ -178,6 +179,22 @@ def _request_body(cell: object) -> str:
     return json.dumps(dict(fields), sort_keys=True)
 
 
+def _published(cell: object) -> str:
+    """Read scores by benchmark: numbers up to 1 are shares, greater ones up to 100 are percent."""
+    try:
+        scores = json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        scores = None
+    if not isinstance(scores, Mapping):
+        raise ValueError("this is no table of scores; write {benchmark: score, ...}")
+    shares = {}
+    for benchmark, score in scores.items():
+        if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 100:
+            raise ValueError(f"{benchmark!r} has {score!r}; give a number in [0, 1], or in percent")
+        shares[str(benchmark)] = score if score <= 1 else score / 100
+    return json.dumps(shares, sort_keys=True)
+
+
 _READ: dict[str, Callable[[object], object]] = {
     "released_at": _day,
     "n_params": _count,
@@ -195,4 +212,5 @@ _READ: dict[str, Callable[[object], object]] = {
     "request_body": _request_body,
     "max_tokens": _length,
     "timeout_seconds": _seconds,
+    "published": _published,
 }

@@ -93,7 +93,12 @@ def near_misses(uri: str) -> list[str]:
 
 
 def row(uri: str, name: str) -> dict[str, Any]:
-    """Return the row of one candidate; broken rows of other candidates do not matter.
+    """Return the row of one candidate; as of `row_beside`, like arguments and errors."""
+    return row_beside(uri, name)[0]
+
+
+def row_beside(uri: str, name: str) -> tuple[dict[str, Any], pa.Table]:
+    """Return the row of one candidate and all rows that can be used; broken rows of others do not matter.
 
     Args:
         uri: As of `read`.
@@ -107,7 +112,7 @@ def row(uri: str, name: str) -> dict[str, Any]:
     if own:
         raise InputError(own[0])
     try:
-        return find(table, name)
+        return find(table, name), table
     except InputError as error:
         left_out = f"; {len(faults)} rows or files cannot be used: {faults[0]}" if faults else ""
         raise InputError(f"{error}{left_out}") from None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from modelsat.aptitude import frozen_test
+from modelsat.aptitude import frozen_test, published
 from modelsat.aptitude.answer_checks import CheckedAnswers
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle import admission
@@ -56,6 +56,12 @@ def plan(parent: Bundle, order: Order, settings: AskingSettings, work: Path) -> 
         InputError: As of `ask`.
     """
     return asking.plan(parent, _row(order), _place(order, settings, work), settings)
+
+
+def is_known_by_published(order: Order, settings: AskingSettings) -> bool:
+    """Say whether a candidate has published scores and no endpoint that could be asked."""
+    endpoint = settings.endpoint or order.facts.get("endpoint")
+    return not endpoint and bool(published.known(order.published.get(order.change.candidate, {})))
 
 
 def _row(order: Order) -> dict[str, Any]:

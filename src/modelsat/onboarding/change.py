@@ -96,6 +96,7 @@ def apply(
     answers: Collection | None,
     facts: Mapping[str, Any],
     zoo: Collection | None = None,
+    published: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Bundle:
     """Make the change.
 
@@ -105,9 +106,10 @@ def apply(
         answers: The candidate's own, where it is added.
         facts: As of `left_to_do`, without what is missing.
         zoo: What candidates of the bundle scored on the same questions, where that is at hand.
+        published: As of `admission.admit`.
     """
     if change.action is Action.ADD and answers is not None:
-        changed = admission.admit(bundle, answers, zoo=zoo)
+        changed = admission.admit(bundle, answers, zoo=zoo, published=published)
         known = bundle.lineage.get("sources", [])
         places = {change.candidate: [uri for uri in answers.sources if uri not in known]}
         changed = replace(

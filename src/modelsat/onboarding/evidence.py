@@ -25,7 +25,7 @@ def gather(
         bundle: The champion's.
         change: What is to change.
         sources: Folders or `s3://` prefixes with the candidate's results, those of others may be there too; none where
-            no candidate is added.
+            no candidate is added, or one by its published scores alone.
         zoo: The same for the results behind the champion; one that cannot be read is noted and left.
         facts: What the catalogue says of the candidate.
 
@@ -38,7 +38,9 @@ def gather(
     row = {"candidate": change.candidate, "aliases": facts.get("aliases")}
     roster = Roster.of(bundle.candidates, contracts.from_rows([row], contracts.CANDIDATES))
     parts, notes = [], []
-    if change.action is Action.ADD:
+    if change.action is Action.ADD and not sources:
+        parts.append(replace(nothing(), candidates=contracts.from_rows([row], contracts.CANDIDATES)))
+    elif change.action is Action.ADD:
         found = collection.collect(sources)
         parts.append(_on_roster(found, roster))
         if change.candidate not in parts[0].candidates["candidate"].to_pylist():

@@ -4,13 +4,14 @@ Every step is given the same order, so that all of them speak of the same champi
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from modelsat.aptitude import published
 from modelsat.bundle import champions, opening
-from modelsat.data import catalogue
+from modelsat.data import catalogue, contracts
 from modelsat.data.aliases import Roster
 from modelsat.io.atomic import write_text
 from modelsat.onboarding import change as changes
@@ -30,6 +31,7 @@ class Order:
         model: Its registered name and version.
         test: Version of its aptitude test.
         done: Why nothing is left to do; "" where something is.
+        published: Published scores in [0, 1] by candidate, the champion's and this one, and by benchmark.
     """
 
     change: Change
@@ -40,6 +42,7 @@ class Order:
     model: str
     test: str = ""
     done: str = ""
+    published: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         """Write the order as JSON."""
@@ -73,14 +76,17 @@ def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) 
         InputError: There is no champion, no such candidate, or the change cannot be made.
     """
     facts: dict[str, Any] = {}
+    listed = contracts.CANDIDATES.empty_table()
     if catalogue_uri:
-        row = catalogue.row(catalogue_uri, candidate)
+        row, listed = catalogue.row_beside(catalogue_uri, candidate)
         candidate = str(row["candidate"])
         facts = {field: value for field, value in row.items() if value is not None}
     asked = changes.of(action, candidate, facts.get("revision"))
     champion = champions.required(champion_store)
     with opening.opened_champion(champion, with_router=False) as parent:
-        known = Roster.of(parent.candidates).resolve(candidate, facts.get("aliases"))
+        roster = Roster.of(parent.candidates)
+        known = roster.resolve(candidate, facts.get("aliases"))
+        told, name_of = published.of_rows(listed.to_pylist()), roster.match(listed) | {candidate: known or candidate}
         return Order(
             change=replace(asked, candidate=known or candidate),
             facts=facts,
@@ -90,4 +96,5 @@ def place(candidate: str, action: str, catalogue_uri: str, champion_store: str) 
             model=champion.model,
             test=changes.version(parent),
             done=changes.left_to_do(parent, asked, known, facts),
+            published={name_of[name]: scores for name, scores in told.items() if scores and name in name_of},
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from modelsat.bundle import admission
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
@@ -94,6 +95,9 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
             gains, basis = _expected(hidden, wide.assured(probability), before, after), "its answers to the test"
             outcomes = None
     measured = None if gains is None or not len(gains) else _measured(gains, rules)
+    level = new.lineage.get(admission.PUBLISHED, {}).get(change.candidate)
+    if measured is None and adds and level is not None:
+        measured, basis = _foretold(probability, before, after, float(level[1]) ** 0.5), "its published scores alone"
     names = np.asarray(wide.names, dtype=object)
     return Shadow(
         prompts=len(texts),
@@ -228,6 +232,16 @@ def _expected(hidden: HiddenAnswers, assured: np.ndarray, before: np.ndarray, af
     enough = float(np.sort(alike)[-min(_LIKE, len(alike))])
     like = alike >= min(least, enough) - _EVEN
     return np.asarray(leads.mean() + moved.mean() * (kept - promised)[like], dtype=np.float64)
+
+
+def _foretold(
+    probability: np.ndarray, before: np.ndarray, after: np.ndarray, deviation: float
+) -> tuple[Interval, float]:
+    """Return gain and loss bound of a newcomer of whom nothing but a level is foretold, with its standard deviation."""
+    rows = np.arange(len(before))
+    gain = float((probability[rows, after] - probability[rows, before]).mean())
+    spread = float((before != after).mean()) * deviation
+    return Interval(gain, gain - 1.96 * spread, gain + 1.96 * spread), max(0.0, 1.645 * spread - gain)
 
 
 def _measured(gains: np.ndarray, rules: GateRules) -> tuple[Interval, float]:

@@ -21,6 +21,7 @@ class Profile:
         answers: Scores on the aptitude test in its frozen order, (a, c), NaN where not asked; (0, 0) for none.
         texts: Other questions with known answers, as a router reads them, length q.
         scores: Scores on those, (q, c), NaN where not asked.
+        levels: Mean and variance of the level of a candidate before its answers, by name; nothing for most.
         known: What candidates that the router knows scored on those, (q,) by name, NaN where not run.
     """
 
@@ -31,3 +32,4 @@ class Profile:
     texts: Sequence[str] = ()
     scores: np.ndarray = field(default_factory=_none)
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)

@@ -79,7 +79,8 @@ def of(
         InputError: There is no champion, no such candidate, or it cannot be asked.
     """
     order = orders.place(candidate, action, catalogue, champion_store)
-    if order.done or scores or order.change.action is not Action.ADD:
+    asks = not scores and order.change.action is Action.ADD and not asked.is_known_by_published(order, settings)
+    if order.done or not asks:
         return OnboardingEstimate(order, None)
     with opening.opened_champion(order, with_router=False) as parent:
         return OnboardingEstimate(order, asked.plan(parent, order, settings, work))

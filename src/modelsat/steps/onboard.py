@@ -110,7 +110,7 @@ def gather(order: Order, sources: Sources, settings: AskingSettings, into: Path)
         ServiceError: The endpoint does not answer.
     """
     adds = order.change.action is Action.ADD
-    asks = adds and not sources.scores
+    asks = adds and not sources.scores and not asked.is_known_by_published(order, settings)
     with opening.opened_champion(order, with_router=asks and settings.adaptive) as parent:
         scores = list(sources.scores)
         if asks:
@@ -134,7 +134,9 @@ def validate(order: Order, results: Path, unparsable: int, trusted: bool, page: 
     if order.change.action is Action.ADD:
         with opening.opened_champion(order, with_router=False) as parent:
             answers = gathered.only(Collection.read(results), [candidate])
-            findings = answer_checks.check(asked.beside_zoo(parent, answers, candidate, unparsable))
+            # Published scores stand without answers; they are no reason to refuse a candidate.
+            if answers.scores.num_rows or not order.published.get(candidate):
+                findings = answer_checks.check(asked.beside_zoo(parent, answers, candidate, unparsable))
     against = answer_checks.refusals(findings, trusted)
     onboarded.write_checks(candidate, findings, against, page)
     return onboarded.refusal(candidate, against), {"checks": len(findings), "refusals": len(against)}
@@ -146,7 +148,7 @@ def admit(order: Order, results: Path, router: Path, page: Path) -> str:
     found = Collection.read(results)
     own = gathered.only(found, [order.change.candidate]) if adds else None
     with opening.opened_champion(order) as parent:
-        made = changes.apply(parent, order.change, own, order.facts, zoo=found).write(router)
+        made = changes.apply(parent, order.change, own, order.facts, zoo=found, published=order.published).write(router)
     onboarded.write_card(made, order.change, page)
     return f"{order.change.action} {order.change.candidate}: bundle {made.digest[:12]} of {len(made.names)} candidates"
 

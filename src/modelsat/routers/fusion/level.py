@@ -22,7 +22,9 @@ def prior(levels: np.ndarray) -> tuple[float, float]:
     return float(levels.mean()), float(levels.var()) + ANY_LEVEL
 
 
-def read(levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+def read(
+    levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray, before: tuple[float, float] | None = None
+) -> tuple[float, float]:
     """Return mean and variance of a new candidate's level.
 
     The variance of its score, given how hard the questions are, is at least that of sampling so many answers.
@@ -31,10 +33,12 @@ def read(levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray) -> tuple[float
         levels: Mean score of each of the zoo's candidates on all prompts, (m,), in [0, 1].
         zoo: Their scores on q questions, observed or expected, (q, m), no NaN.
         scores: The new candidate's scores there, (q,), in [0, 1].
+        before: Mean and variance of its level without answers; None takes `prior`.
     """
-    centre, variance = prior(levels)
+    centre = float(levels.mean())
+    expected, variance = before or prior(levels)
     if not len(scores):
-        return centre, variance
+        return expected, variance
     level, there = levels - centre, zoo.mean(axis=0)
     middle = float(there.mean())
     binomial = max(middle * (1 - middle), 0.05) / len(scores)
@@ -46,4 +50,5 @@ def read(levels: np.ndarray, zoo: np.ndarray, scores: np.ndarray) -> tuple[float
     ease = zoo.mean(axis=1)
     noise = max(noise, float((ease * (1 - ease)).mean()) / len(scores))
     known = 1 / (1 / variance + slope**2 / noise)
-    return centre + known * slope / noise * (float(scores.mean()) - middle), known
+    surprise = float(scores.mean()) - middle - slope * (expected - centre)
+    return expected + known * slope / noise * surprise, known

@@ -35,12 +35,14 @@ class NewcomerAnswers:
         features: As of `Surface.features`, (q, k + c).
         fair: Which of them are a fair sample, boolean (q,); the level is read off those where there are 16 at least,
             else off all. None stands for all.
+        before: Mean and variance of its level without answers; None takes what the zoo makes likely.
     """
 
     scores: np.ndarray
     zoo: np.ndarray
     features: np.ndarray
     fair: np.ndarray | None = None
+    before: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,13 @@ class Belief:
         return CAUTION * float(np.sqrt(self.covariance[0, 0]))
 
 
-def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray, fair: np.ndarray | None = None) -> Belief:
+def believe(
+    surface: Surface,
+    scores: np.ndarray,
+    zoo: np.ndarray,
+    fair: np.ndarray | None = None,
+    before: tuple[float, float] | None = None,
+) -> Belief:
     """Return the posterior of a new candidate's position; without answers, the zoo's distribution.
 
     Candidates that were placed earlier are left out, because little is known about them.
@@ -66,12 +74,13 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray, fair: np.ndar
         scores: As of `NewcomerAnswers`.
         zoo: As of `NewcomerAnswers`.
         fair: As of `NewcomerAnswers`.
+        before: As of `NewcomerAnswers`.
     """
     levels, known = surface.means[: surface.zoo].astype(np.float64), surface.loadings[: surface.zoo]
     r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
     loadings = known[:, :r].astype(np.float64)
     sample = slice(None) if fair is None or fair.sum() < FEWEST_FAIR else fair
-    mean, variance = level.read(levels, zoo[sample], scores[sample])
+    mean, variance = level.read(levels, zoo[sample], scores[sample], before)
     spread = _centred(loadings)
     precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))
     # Centred: the overall difficulty of the questions is part of the level.
@@ -85,7 +94,7 @@ def believe(surface: Surface, scores: np.ndarray, zoo: np.ndarray, fair: np.ndar
 
 def place(surface: Surface, answers: NewcomerAnswers) -> Surface:
     """Return the surface with one more candidate, the last."""
-    belief = believe(surface, answers.scores, answers.zoo, answers.fair)
+    belief = believe(surface, answers.scores, answers.zoo, answers.fair, answers.before)
     mean, margin = float(np.clip(belief.mean[0], 0.0, 1.0)), belief.uncertainty_margin
     loadings = np.zeros(surface.loadings.shape[1])
     loadings[: len(belief.mean) - 1] = belief.mean[1:]

@@ -100,7 +100,7 @@ class Fusion(Router):
         features = surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
         # Other questions were not chosen for what they tell, so they are read beside a beginning of the test.
         fair = np.append(balanced_order.beginning(~np.isnan(tested))[rows], np.ones(len(asked), dtype=bool))
-        return NewcomerAnswers(scores, zoo, features, fair)
+        return NewcomerAnswers(scores, zoo, features, fair, newcomers.levels.get(newcomers.names[i]))
 
     def _zoo(self, newcomers: Profile, others: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """Return what the zoo scored on other questions; where that is not known, what it is expected to."""
