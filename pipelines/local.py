@@ -23,6 +23,8 @@ from pipelines.step_lines import StepLines
 
 _RAISED = re.compile(r"^modelsat\.errors\.(\w+): (.+)$")
 _HALTED = re.compile(r"^halted with (\d+): (.+)$")
+_EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception|Interrupt|Exit): ")
+_OF_KFP = re.compile(r" - (?:INFO|ERROR) - ")
 _RUNS_KEPT = 3
 _PROCESSES = local.SubprocessRunner(use_venv=False)
 _PAGES = {
@@ -122,7 +124,9 @@ def _failure(said: list[str], log: Path) -> ModelsatError:
             return error
         if halted:
             return errors.of_exit_code(int(halted[1]))(halted[2])
-    last = next((line for line in reversed(said) if line), "it printed nothing")
+    # The last exception says more than what KFP prints behind it: a verdict on the task, and dashes.
+    lines = [line for line in reversed(said) if re.search(r"\w", line) and not _OF_KFP.search(line)]
+    last = next((line for line in lines if _EXCEPTION.match(line)), lines[0] if lines else "it printed nothing")
     return ModelsatError(f"a step of the pipeline failed ({last}); {str(log)!r} holds its whole log")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl, local
 
+from pipelines.local import _failure
 from pipelines.step_lines import StepLines
 
 
@@ -87,3 +88,18 @@ def test_input_that_never_ends_does_not_hide_the_next_step(tmp_path: Path) -> No
     assert "failed" in terminal.getvalue()
     assert "working 1/2" in terminal.getvalue()
     assert "inputs" not in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            ["loss 0.8", "ImportError: no module named x", "", "08:54 - ERROR - Task 'a' finished", "-----"],
+            "ImportError: no",
+        ),
+        (["loss 0.8", "08:54 - ERROR - Task 'a' finished with status FAILURE", "-----"], "loss 0.8"),
+        (["-----"], "it printed nothing"),
+    ],
+)
+def test_failure_of_a_step_is_told_by_its_last_exception_or_line(tmp_path: Path, said: list[str], reason: str) -> None:
+    assert str(_failure(said, tmp_path)).startswith(f"a step of the pipeline failed ({reason}")
