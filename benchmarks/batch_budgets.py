@@ -20,9 +20,10 @@ from threadpoolctl import threadpool_limits
 from modelsat import rivals
 from modelsat.data.collection import collect
 from modelsat.errors import InputError
+from modelsat.evaluation import front
 from modelsat.io.atomic import write_json
 from modelsat.policy import assignment, budgets
-from modelsat.studies import cross_validation, front, spending
+from modelsat.studies import cross_validation, spending
 from modelsat.studies.cross_validation import Folds
 from modelsat.studies.spending import Bill
 from modelsat.text import embeddings

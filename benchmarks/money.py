@@ -24,11 +24,12 @@ from threadpoolctl import threadpool_limits
 from modelsat import rivals
 from modelsat.data import score_matrix
 from modelsat.data.collection import Collection, collect
+from modelsat.evaluation import front
 from modelsat.io.atomic import write_json
 from modelsat.rivals import task_classifier
 from modelsat.rivals.rival import Labelled, Scorer
 from modelsat.statistics import bootstrap_means, interval
-from modelsat.studies import cross_validation, front, lengths, spending
+from modelsat.studies import cross_validation, lengths, spending
 from modelsat.studies.cross_validation import Folds
 from modelsat.studies.spending import Spending
 from modelsat.text import embeddings

@@ -31,7 +31,9 @@ MODEL_NAME = "router"
 _CLOSED = "/v2/repository"
 _CLOUD_EVENT = "application/cloudevents+json"
 # Of each candidate; null where the catalogue does not say.
-_FACTS = ("candidate", "context_length", "modalities", "tools", "regions")
+_FACTS = (
+    "candidate", "context_length", "modalities", "tools", "regions", "price_in", "price_out", "price_cached_in",
+)  # fmt: skip
 
 
 class StrictPlane(DataPlane):  # type: ignore[misc]

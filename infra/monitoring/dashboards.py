@@ -55,6 +55,17 @@ ROUTER: list[tuple[str, str, str, list[Query]]] = [
         (f"3600 * {rate(names.EXPECTED_COST)}", "routed"),
         (f"3600 * {rate(names.BEST_SINGLE_COST)}", "had all gone to the best single"),
     ]),
+    ("Paid per hour", "currencyUSD", "line", [
+        (f"3600 * {rate(names.PAID)}", "paid"),
+        (f"3600 * {rate(names.PAID_COMPARED)}", "of it comparable"),
+        (f"3600 * {rate(names.PAID_BEST_SINGLE)}", "the same at the best single"),
+    ]),
+    ("Tokens by model", "short", "stacked", [(rate(names.TOKENS, "model, kind"), "{{model}}: {{kind}}")]),
+    ("Answers without usage", "reqps", "stacked", [(rate(names.UNCOUNTED, "model"), "{{model}}")]),
+    ("Promised and realised success", "percentunit", "line", [
+        (share(rate(names.PROMISED_SUCCESS), rate(names.RATED)), "promised"),
+        (share(rate(names.REALISED_SUCCESS), rate(names.RATED)), "realised"),
+    ]),
     ("Success probability of the chosen, median", "percentunit", "line", [
         (quantile(0.5, names.SUCCESS_PROBABILITY), "p50"),
     ]),

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -18,17 +18,20 @@ from starlette.exceptions import HTTPException
 
 from serving import off_loop
 from serving.door import LEFT, Door
-from serving.gateway import decision_headers, errors, headers
+from serving.gateway import decision_headers, errors, headers, savings
+from serving.gateway.asked_usage import without_usage
 from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
+from serving.gateway.feedback import HEADER as FEEDBACK_ID
 from serving.gateway.feedback import Feedback, GivenAnswer
 from serving.gateway.feedback_settings import FeedbackSettings
-from serving.gateway.forwarding import forward
+from serving.gateway.forwarding import Forwarded, forward
 from serving.gateway.passthrough import Passthrough
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
+from serving.gateway.usage import Usage, UsageReader, read_along
 from serving.limits import RequestLimits
 from serving.off_loop import LONG_BODY
 from serving.proxies import Network
@@ -163,11 +166,33 @@ class Gateway:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
             self.decider.memory.keep(request.state.client, chat.messages, forwarded.candidate)
             told |= self._kept(request, chat, decision, told)
+            forwarded = self._metered(forwarded, chat, decision, told.get(FEEDBACK_ID, ""), began)
         for candidate, fault in forwarded.failures:
             self.telemetry.fallbacks.labels(candidate, fault).inc()
         self.telemetry.decided(decision, forwarded.candidate)
         self._count(request, told, forwarded.response.status_code)
         return Passthrough(forwarded, told)
+
+    def _metered(
+        self, forwarded: Forwarded, chat: ChatRequest, decision: RoutingDecision, feedback_id: str, began: float
+    ) -> Forwarded:
+        """Return the answer with its usage counted as it passes."""
+        headers_of = forwarded.response.headers
+        reader = UsageReader(
+            headers_of.get("content-encoding", "").lower(),
+            headers_of.get("content-type", "").lower().startswith("text/event-stream"),
+        )
+
+        def ended(usage: Usage | None) -> None:
+            facts = self.decider.facts
+            paid = None if usage is None else savings.paid(forwarded.candidate, usage, facts)
+            single = None if usage is None else savings.at_best_single(decision, chat.messages, usage, facts)
+            self.telemetry.used(forwarded.candidate, usage, paid, single)
+            if self.feedback and feedback_id and usage is not None:
+                self.feedback.used(feedback_id, usage, paid, time.perf_counter() - began)
+
+        chunks = read_along(forwarded.chunks, reader, ended)
+        return replace(forwarded, chunks=without_usage(chunks) if forwarded.asked_usage else chunks)
 
     async def route(self, request: Request) -> Response:
         """Answer the decision alone. It is remembered as taken, so that callers who act on it get stickiness too."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from modelsat.policy import promise as promises
 from modelsat.policy.promise import Promise
+from serving.gateway.usage import Prices
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,14 @@ class CandidateFacts:
         modalities: What it reads beside text, such as image.
         tools: Whether it calls tools.
         regions: Where it is served.
+        prices: At the list.
     """
 
     context_length: float | None = None
     modalities: frozenset[str] | None = None
     tools: bool | None = None
     regions: frozenset[str] | None = None
+    prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,12 @@ def _facts(row: Mapping[str, Any]) -> CandidateFacts:
         _names(row.get("modalities")),
         None if tools is None else bool(tools),
         _names(row.get("regions")),
+        Prices(*(_price(row.get(name)) for name in ("price_in", "price_out", "price_cached_in"))),
     )
+
+
+def _price(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _names(value: Any) -> frozenset[str] | None:

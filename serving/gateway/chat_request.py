@@ -38,9 +38,9 @@ class ChatRequest:
     forwarded: dict[str, Any]
     preferences: Preferences = Preferences()
 
-    def body_for(self, model: str) -> bytes:
-        """Return the body for an upstream that calls the chosen candidate `model`."""
-        return json.dumps({**self.forwarded, "model": model}, separators=(",", ":")).encode()
+    def body_for(self, model: str, fields: Mapping[str, Any] | None = None) -> bytes:
+        """Return the body for an upstream that calls the chosen candidate `model`; other fields than the client's."""
+        return json.dumps({**(fields or self.forwarded), "model": model}, separators=(",", ":")).encode()
 
 
 def parse(body: bytes, model: str | None = None) -> ChatRequest:

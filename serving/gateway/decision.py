@@ -16,7 +16,7 @@ from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from serving.gateway import endpoint, escalation, exploration, needs, stickiness
 from serving.gateway.best_single import BestSingle
-from serving.gateway.catalogue import ServedCatalogue
+from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.conversation import routed_text
 from serving.gateway.endpoint import Asking
@@ -178,6 +178,11 @@ class Decider:
             foreign=float(routed.ranking.foreign[0]),
             promise=self._catalogue.promise,
         )
+
+    @property
+    def facts(self) -> Mapping[str, CandidateFacts]:
+        """Return what is known of the candidates."""
+        return self._catalogue.facts
 
     def _guarded(
         self, client: str, ranked: list[dict[str, Any]], order: list[str], outcome: str

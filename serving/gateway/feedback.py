@@ -6,6 +6,7 @@ second setting allows it.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,12 +25,15 @@ from serving.gateway.decision import RoutingDecision
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.segments import Segments
 from serving.gateway.telemetry import Telemetry
+from serving.gateway.usage import Usage
 from serving.limits import ClientRates
 from serving.refusal import Refused
 
 HEADER = "x-modelsat-feedback-id"
 _FIELDS = {"feedback_id", "score"}
 _LIMITS = JsonLimits(most_values=64)
+_MOST_UNRATED = 50_000
+"""Answers whose first outcome is still compared with what was promised; an outcome of an older one is only logged."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Feedback:
         self._settings = settings
         self._telemetry = telemetry
         self._pace = ClientRates(settings.per_minute)
+        # Of answers without an outcome yet: what the router expected, by id, the oldest first.
+        self._unrated: OrderedDict[str, float] = OrderedDict()
 
     @asynccontextmanager
     async def written(self) -> AsyncIterator[None]:
@@ -97,7 +103,23 @@ class Feedback:
         }
         kept = self._segments.add(row | ({"prompt": text} if self._settings.keeps_text else {}))
         self._telemetry.feedback.labels(log.ANSWER).inc(kept)
+        if kept:
+            self._unrated[feedback_ids.plain(feedback_id)] = expected
+            if len(self._unrated) > _MOST_UNRATED:
+                self._unrated.popitem(last=False)
         return {HEADER: feedback_id} if kept else {}
+
+    def used(self, feedback_id: str, usage: Usage, paid: float | None, seconds: float) -> None:
+        """Keep what an answer used: tokens, dollars where they are known, and the seconds until it was complete."""
+        row = {
+            "event": log.USAGE,
+            "id": feedback_ids.plain(feedback_id),
+            "tokens_in": usage.tokens_in,
+            "tokens_out": usage.tokens_out,
+            "latency_seconds": round(seconds, 3),
+        }
+        kept = self._segments.add(row | ({} if paid is None else {"cost_usd": paid}))
+        self._telemetry.feedback.labels(log.USAGE).inc(kept)
 
     def take(self, body: bytes, client: str) -> JSONResponse:
         """Keep what a client says of an answer; the last thing it says of it will count.
@@ -120,6 +142,9 @@ class Feedback:
         if not self._segments.add(row):
             raise Refused(503, "the feedback log cannot be written at present; send the outcome again later", 30)
         self._telemetry.feedback.labels(log.OUTCOME).inc()
+        promised = self._unrated.pop(plain, None)
+        if promised is not None:
+            self._telemetry.rated(promised, score)
         return JSONResponse({"object": "modelsat.feedback", "feedback_id": told, "score": score}, 202)
 
     def _user(self, fields: Mapping[str, Any]) -> str:

@@ -6,10 +6,12 @@ After the first byte there is no way back, since the client has read it: an answ
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from modelsat.io import answer_limit
+from serving.gateway import asked_usage
 from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLICIT, RoutingDecision
@@ -31,12 +33,14 @@ class Forwarded:
         response: To be closed by whoever reads it.
         chunks: Its body as it came over the wire.
         failures: What went wrong at the candidates tried before, each with its fault.
+        asked_usage: Whether usage was asked for that the client did not ask for.
     """
 
     candidate: str
     response: httpx.Response
     chunks: AsyncIterator[bytes]
     failures: tuple[tuple[str, str], ...]
+    asked_usage: bool = False
 
 
 async def forward(
@@ -67,8 +71,11 @@ async def forward(
                 break
             candidate = waiting.pop(0)
             on_called(candidate)
-            body = chat.body_for(upstreams[candidate].model)
-            start, fault = await _adapted(client, candidate, upstreams[candidate], body, headers, health)
+            fields = usage_asked(upstreams[candidate], chat)
+            body = chat.body_for(upstreams[candidate].model, fields)
+            # What is added to a stream is taken out of it again, so it must not be encoded.
+            sent = {**headers, **({"accept-encoding": "identity"} if fields else {})}
+            start, fault = await _adapted(client, candidate, upstreams[candidate], body, sent, health)
             if start is not None and (fault is None or fault.is_passed_on):
                 superseded, kept = kept, (candidate, start)
                 start = superseded[1] if superseded else None
@@ -91,7 +98,13 @@ async def forward(
     if answer.response.is_success:
         health.answered(candidate)
     others = tuple(failure for failure in failures if failure[0] != candidate)
-    return Forwarded(candidate, answer.response, answer.chunks(), others)
+    asked = usage_asked(upstreams[candidate], chat) is not None and answer.response.is_success
+    return Forwarded(candidate, answer.response, answer.chunks(), others, asked)
+
+
+def usage_asked(upstream: Upstream, chat: ChatRequest) -> dict[str, Any] | None:
+    """Return the fields of a request that asks an upstream for usage; None where the client's are sent as they are."""
+    return asked_usage.with_usage(chat.forwarded) if upstream.stream_usage else None
 
 
 def longer(names: Sequence[str], than: str, context_length: Mapping[str, float]) -> list[str]:

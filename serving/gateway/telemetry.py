@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving import metric_names as names
 from serving.gateway.decision import RoutingDecision
+from serving.gateway.usage import Usage
 from serving.metric_names import SECONDS
 
 
@@ -46,6 +47,29 @@ class Telemetry:
         self._best_single_cost = Counter(
             names.BEST_SINGLE_COST, "Expected cost, had all gone to the best single.", registry=registry
         )
+        self._tokens = Counter(
+            names.TOKENS,
+            "Tokens as upstreams counted them: prompt, cached, answer.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self._paid = Counter(
+            names.PAID, "What answers cost, as charged or at list prices.", ["model"], registry=registry
+        )
+        self._paid_compared = Counter(
+            names.PAID_COMPARED, "The same, of answers whose price at the best single is known.", registry=registry
+        )
+        self._paid_best_single = Counter(
+            names.PAID_BEST_SINGLE, "What these had cost at the best single candidate.", registry=registry
+        )
+        self._uncounted = Counter(
+            names.UNCOUNTED, "Answers of which the upstream did not say what they used.", ["model"], registry=registry
+        )
+        self._promised = Counter(
+            names.PROMISED_SUCCESS, "Sum of the success probabilities of rated answers.", registry=registry
+        )
+        self._realised = Counter(names.REALISED_SUCCESS, "Sum of the outcomes of rated answers.", registry=registry)
+        self._rated = Counter(names.RATED, "Answers that a client rated, each once.", registry=registry)
         self._refused = Counter(names.REFUSED, "Requests that were not answered.", ["reason"], registry=registry)
         self.dearest_share = Gauge(
             names.DEAREST_SHARE,
@@ -73,6 +97,33 @@ class Telemetry:
         if chosen["expected_cost_usd"] is not None and single is not None and single["expected_cost_usd"] is not None:
             self._cost.labels(candidate).inc(chosen["expected_cost_usd"])
             self._best_single_cost.inc(single["expected_cost_usd"])
+
+    def used(self, candidate: str, usage: Usage | None, paid: float | None, best_single: float | None) -> None:
+        """Count what an answer used and cost.
+
+        Args:
+            candidate: Who answered.
+            usage: As its upstream counted; None where it did not say.
+            paid: In USD; None where it is not known.
+            best_single: What the answer had cost at the best single candidate, in USD; None where that is not known.
+        """
+        if usage is None:
+            self._uncounted.labels(candidate).inc()
+            return
+        kinds = {"prompt": usage.tokens_in - usage.cached_in, "cached": usage.cached_in, "answer": usage.tokens_out}
+        for kind, tokens in kinds.items():
+            self._tokens.labels(candidate, kind).inc(tokens)
+        if paid is not None:
+            self._paid.labels(candidate).inc(paid)
+            if best_single is not None:
+                self._paid_compared.inc(paid)
+                self._paid_best_single.inc(best_single)
+
+    def rated(self, promised: float, realised: float) -> None:
+        """Count the first outcome that a client reports of an answer, beside its success probability."""
+        self._promised.inc(promised)
+        self._realised.inc(realised)
+        self._rated.inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that was not answered."""

@@ -5,6 +5,7 @@
         base_url: https://llm.example.com/v1
         model: Qwen/Qwen2.5-72B-Instruct
         key_variable: QWEN_API_KEY
+        stream_usage: true
 
 `model` is the candidate's name and there is no key where nothing else is said. A key never stands in the file.
 
@@ -28,7 +29,7 @@ from modelsat.io import chat_address
 from modelsat.io.chat_address import ChatAddress
 from modelsat.io.key_variables import fault_in_key_variable
 
-_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds")
+_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds", "stream_usage")
 TIMEOUT_SECONDS = 120.0
 """How long an upstream may be silent, before the first byte and between two."""
 
@@ -42,12 +43,14 @@ class Upstream:
         model: What the upstream calls the candidate.
         key: Sent as bearer token; empty for none.
         timeout_seconds: How long it may be silent.
+        stream_usage: Whether streams are asked for their usage where the client does not ask itself.
     """
 
     base_url: str
     model: str
     key: str = field(default="", repr=False)
     timeout_seconds: float = TIMEOUT_SECONDS
+    stream_usage: bool = False
 
     @cached_property
     def address(self) -> ChatAddress:
@@ -82,6 +85,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
             model=row.get("model", row["candidate"]),
             key=_key(row.get("key_variable"), where, environment),
             timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
+            stream_usage=row.get("stream_usage", False),
         )
     return found
 
@@ -135,6 +139,8 @@ def _fault(row: Any, environment: Mapping[str, str]) -> str | None:
         return f"key_variable: {fault}"
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < 86_400:
         return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"
+    if not isinstance(row.get("stream_usage", False), bool):
+        return "stream_usage is neither true nor false; correct it"
     return fault_in_candidate(row.get("candidate"))
 
 

@@ -60,6 +60,9 @@ def mute_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "prompt_tokens_details": {"cached_tokens": 400}}
+
+
 @dataclass
 class Upstream:
     """What an upstream was asked, and for which of its models it fails."""
@@ -91,12 +94,24 @@ class Upstream:
             return JSONResponse({"error": {"message": said, "param": "max_tokens"}}, 400)
         if fault == "old name" and "max_completion_tokens" in body:
             return JSONResponse({"error": {"message": "extra fields not permitted"}}, 422)
+        if fault == "usage":
+            return JSONResponse({"choices": [{"message": {"role": "assistant", "content": "Yes"}}], "usage": USAGE})
+        if body.get("stream") and body.get("stream_options"):
+            return StreamingResponse(counted_events(), media_type="text/event-stream")
         if body.get("stream"):
             return StreamingResponse(events(fault), media_type="text/event-stream", headers={"x-ratelimit": "9"})
         # Spaces, key order and escapes that no second serialisation would keep.
         content = b'{"id": "c1",  "object":"chat.completion", "model":' + json.dumps(body["model"]).encode()
         content += b', "choices":[{"index":0,"message":{"role":"assistant","content":"Gr\\u00fc\xc3\x9fe"}}] }\n'
         return Response(content, media_type="application/json", headers={"x-ratelimit": "9", "set-cookie": "a=b"})
+
+
+async def counted_events() -> AsyncIterator[bytes]:
+    """Yield the events of a stream that was asked for its usage, as OpenAI's API does."""
+    for event in EVENTS[:-1]:
+        yield event.replace(b"}\n\n", b', "usage": null}\n\n')
+    yield b"data: " + json.dumps({"choices": [], "usage": USAGE}).encode() + b"\n\n"
+    yield EVENTS[-1]
 
 
 async def events(fault: str) -> AsyncIterator[bytes]:

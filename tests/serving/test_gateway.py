@@ -46,13 +46,16 @@ def start(upstream: tuple[Upstream, str], endpoint: Endpoint) -> Iterator[Callab
     """Return a function that starts a gateway and returns one that asks it; all end with the test."""
     with ExitStack() as stack:
 
-        def begin(url: str = endpoint.url, address: dict[str, str] | None = None, **more: Any) -> Ask:
+        def begin(
+            url: str = endpoint.url, address: dict[str, str] | None = None, stream_usage: bool = False, **more: Any
+        ) -> Ask:
             catalogue = {
                 name: upstreams.Upstream(
                     (address or {}).get(name, upstream[1]) + "/v1",
                     f"org/{name}",
                     key=f"key-of-{name}",
                     timeout_seconds=0.5,
+                    stream_usage=stream_usage,
                 )
                 for name in NAMES
             }
@@ -615,3 +618,26 @@ def test_expected_cost_stands_beside_that_of_the_best_single(start: Callable[...
     strong = told['modelsat_expected_cost_usd_total{model="strong"}']
     assert 'modelsat_expected_cost_usd_total{model="cheap"}' not in told
     assert told["modelsat_expected_cost_of_best_single_usd_total"] == strong > 0
+
+
+def test_stream_is_counted_where_its_upstream_may_be_asked_and_the_client_gets_the_same_bytes(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    ask = start(stream_usage=True)
+
+    answer = ask(stream=True, headers={"accept-encoding": "gzip"})
+    told = ask.client.get("/metrics").text.splitlines()
+
+    assert answer.content == b"".join(EVENTS)
+    assert called.bodies[-1]["stream_options"] == {"include_usage": True}
+    assert 'modelsat_tokens_total{kind="answer",model="strong"} 200.0' in told
+
+
+def test_stream_that_nobody_asks_for_usage_is_counted_as_such(start: Callable[..., Ask], called: Upstream) -> None:
+    ask = start()
+
+    ask(stream=True)
+
+    assert "stream_options" not in called.bodies[-1]
+    told = ask.client.get("/metrics").text.splitlines()
+    assert 'modelsat_answers_without_usage_total{model="strong"} 1.0' in told

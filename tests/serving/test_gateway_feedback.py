@@ -90,6 +90,27 @@ def test_answer_and_outcome_are_joined_and_become_a_score(start: Start, tmp_path
     assert found.prompts["prompt"].to_pylist() == [PROMPT]
 
 
+def test_what_an_answer_used_is_logged_learned_from_and_counted_beside_a_promise(start: Start, tmp_path: Path) -> None:
+    """1,000 tokens of prompt and 200 of answer at 10 USD per million are 0.012 USD; 0.8 was promised."""
+    with start({"org/strong": "usage"}, keeps_text=True) as client:
+        answer = ask(client)
+        say(client, answer.headers["x-modelsat-feedback-id"], 0.75)
+        say(client, answer.headers["x-modelsat-feedback-id"], 0.25)
+        told = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines())
+    folder = tmp_path / "log"
+    (folder / "outcomes.csv").write_text(f"request_id,score\n{answer.headers['x-modelsat-request-id']},1\n")
+
+    (row,) = collect([str(folder)]).scores.to_pylist()
+    assert (row["tokens_in"], row["tokens_out"], row["cost_usd"]) == (1000, 200, pytest.approx(0.012))
+    assert row["latency_seconds"] >= 0
+    assert float(told['modelsat_paid_usd_total{model="strong"}']) == pytest.approx(0.012)
+    assert told['modelsat_tokens_total{kind="cached",model="strong"}'] == "400.0"
+    # The first outcome alone is compared, so that a client cannot be counted twice.
+    assert float(told["modelsat_feedback_promised_success_total"]) == pytest.approx(0.8)
+    assert told["modelsat_feedback_realised_success_total"] == "0.75"
+    assert told["modelsat_feedback_rated_answers_total"] == "1.0"
+
+
 def test_log_in_s3_is_read_like_one_in_a_folder(start: Start, bucket: str) -> None:
     place = f"s3://{bucket}/feedback"
     with start(keeps_text=True, log=place) as client:

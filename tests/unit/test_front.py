@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelsat.studies import front
+from modelsat.evaluation import front
 
 COST = np.asarray([1.0, 2.0, 3.0, 5.0, 4.0])
 ACCURACY = np.asarray([0.5, 0.4, 0.8, 0.9, 0.84])

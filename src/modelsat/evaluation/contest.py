@@ -12,11 +12,12 @@ from modelsat.bundle.champions import Champion
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
-from modelsat.evaluation import gate, scoring, served_pool, table
+from modelsat.evaluation import gate, scoring, served_pool, singles, table
 from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.gate import GateRules
 from modelsat.evaluation.scoring import BundleScores
+from modelsat.evaluation.singles import Singles
 from modelsat.evaluation.table import BEST_END, BEST_SINGLE, CHALLENGER, Evaluation
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.policy.promise import Promise
@@ -44,6 +45,7 @@ class Contest:
         foreign: How far each prompt is from the challenger's training prompts, in [0, 1], (n,); None where the
             challenger does not measure it.
         promise: What the challenger's default promises; None where it promises nothing.
+        singles: What can be had without reading prompts; None where too little is known.
     """
 
     verdict: GateVerdict
@@ -57,6 +59,7 @@ class Contest:
     data_digest: str
     foreign: np.ndarray | None = None
     promise: Promise | None = None
+    singles: Singles | None = None
 
     @property
     def promotes(self) -> bool:
@@ -76,7 +79,8 @@ class Contest:
         """Say which candidates are withheld, which choices the results cannot judge, and what the default promises."""
         withheld = [f"{served_pool.told(self.withheld, len(self.shares()))}."] if self.withheld else []
         promised = [self.promise.sentence()] if self.promise and self.verdict.outcome is GateOutcome.PROMOTED else []
-        return [*withheld, *_unjudged(self.evaluation), *promised]
+        worthless = [self.singles.note()] if self.singles and self.singles.note() else []
+        return [*withheld, *_unjudged(self.evaluation), *promised, *worthless]
 
 
 def run(
@@ -144,6 +148,7 @@ def run(
         challenger.lineage["data_digest"],
         _foreign(predictions, arena),
         challenger.promise,
+        singles.measure(arena, evaluated, tuple(name for name in (CHALLENGER, BEST_END) if name in told)),
     )
 
 

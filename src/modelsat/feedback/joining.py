@@ -42,6 +42,7 @@ class Joined:
         votes: One per answer and giver.
         texts: Prompt texts by digest, if the text was kept.
         places: File and line of each vote's answer.
+        usage: What each vote's answer used, as the log has it; empty where its upstream did not say.
         unjoined: Number of outcomes without an answer, by reason.
         answers: Number of answers in the log.
         review: The decisions of a reviewer.
@@ -51,6 +52,7 @@ class Joined:
     votes: Votes
     texts: dict[str, str]
     places: list[tuple[SourceFile, int]]
+    usage: list[dict[str, Any]]
     unjoined: dict[str, int]
     answers: int
     review: Review
@@ -67,6 +69,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
         raise InputError("there is no feedback-*.jsonl; name the folder or s3:// prefix of a gateway's --feedback-log")
     answers: dict[str, dict[str, Any]] = {}
     said: list[dict[str, Any]] = []
+    used: dict[str, dict[str, Any]] = {}
     own: list[tuple[str, float]] = []
     review = Review()
     faults: list[tuple[SourceFile, int | None, str]] = []
@@ -81,6 +84,8 @@ def join(files: Sequence[SourceFile]) -> Joined:
                     continue
                 if row["event"] == log.OUTCOME:
                     said.append(row)
+                elif row["event"] == log.USAGE:
+                    used.setdefault(row["id"], row)
                 else:
                     # A write that reported an error may have succeeded, so a segment can exist twice.
                     answers.setdefault(row["id"], row | {"place": (file, number)})
@@ -101,6 +106,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
         votes=_votes(rows),
         texts={row["prompt_digest"]: row["prompt"] for row in answers.values() if row.get("prompt")},
         places=[answer["place"] for answer, *_ in rows],
+        usage=[used.get(answer["id"], {}) for answer, *_ in rows],
         unjoined=dict(unjoined),
         answers=len(answers),
         review=review,

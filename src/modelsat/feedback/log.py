@@ -4,8 +4,9 @@
     outcomes*.csv, outcomes*.parquet                 the operator's own outcomes: `id` or `request_id`, and `score`
     review.json                                      a reviewer's decisions: trusted clients, accepted candidates
 
-An answer carries the router's expectation and the probability with which its candidate was chosen. The prompt's text is
-stored only if the gateway is configured to keep it; clients and prompts are digests under a key that is not in the log.
+A row of usage says what an answer used, once it was complete. An answer carries the router's expectation and the
+probability with which its candidate was chosen. The prompt's text is stored only if the gateway is configured to keep
+it; clients and prompts are digests under a key that is not in the log.
 """
 
 import json
@@ -15,12 +16,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-ANSWER, OUTCOME = "answer", "outcome"
+ANSWER, OUTCOME, USAGE = "answer", "outcome", "usage"
 SEGMENT = re.compile(r"feedback-\d{8}T\d{6}-[0-9a-f]{8}-\d{6}\.jsonl")
 OWN_OUTCOMES = re.compile(r"outcomes[\w.-]*\.(csv|parquet)")
 REVIEW = "review.json"
 
-_TEXT, _SHARE = "text", "number in [0, 1]"
+_TEXT, _SHARE, _AMOUNT = "text", "number in [0, 1]", "number of at least 0"
 FIELDS = {
     ANSWER: {
         "id": _TEXT,
@@ -36,7 +37,9 @@ FIELDS = {
         "prompt_digest": _TEXT,
     },
     OUTCOME: {"id": _TEXT, "at": _TEXT, "client": _TEXT, "score": _SHARE},
+    USAGE: {"id": _TEXT, "tokens_in": _AMOUNT, "tokens_out": _AMOUNT, "latency_seconds": _AMOUNT},
 }
+_OPTIONAL = {"prompt": _TEXT, "cost_usd": _AMOUNT}
 
 
 def segment(at: datetime, process: str, number: int) -> str:
@@ -62,10 +65,22 @@ def parse(line: bytes) -> dict[str, Any]:
     fields = FIELDS.get(row.get("event", "")) if isinstance(row, dict) and isinstance(row.get("event"), str) else None
     if fields is None:
         raise ValueError("the line is no row of the gateway's log; copy the file again")
-    for name, kind in {**fields, **({"prompt": _TEXT} if "prompt" in row else {})}.items():
-        if not (_is_text(row.get(name), name) if kind == _TEXT else is_share(row.get(name))):
+    for name, kind in {**fields, **{name: kind for name, kind in _OPTIONAL.items() if name in row}}.items():
+        if not _fits(row.get(name), name, kind):
             raise ValueError(f"{name!r} is no {kind}; copy the file again")
     return dict(row)
+
+
+def _fits(value: object, name: str, kind: str) -> bool:
+    if kind == _TEXT:
+        return _is_text(value, name)
+    return is_share(value) if kind == _SHARE else _is_amount(value)
+
+
+def _is_amount(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value < 2**31
+    )
 
 
 def _is_text(value: object, name: str) -> bool:

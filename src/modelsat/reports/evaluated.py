@@ -33,6 +33,7 @@ def write(contest: Contest, challenger: str, path: Path | str, footer: str = "")
     sections = [
         _plane(arena, evaluation, probabilities, challenger),
         table(evaluation, challenger),
+        traffic.without_reading(contest),
         _by_label(arena, evaluation, challenger),
         _by_foreign(contest.foreign, evaluation, challenger),
         *traffic.sections(contest, challenger),

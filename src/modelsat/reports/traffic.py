@@ -20,6 +20,41 @@ def sections(contest: Contest, router: str) -> list[Section | None]:
     return [_drawn(contest, router), _served(contest, router), _withheld(contest)]
 
 
+def without_reading(contest: Contest) -> Section | None:
+    """Return the section on what can be had without reading prompts: the front of singles, and a cascade along it."""
+    found = contest.singles
+    if found is None:
+        return None
+    singles = zip(found.names, found.accuracy, found.cost_usd, strict=True)
+    rows = [
+        TableRow((name, page.percent(accuracy), page.dollars(1000 * cost), "1.0")) for name, accuracy, cost in singles
+    ]
+    rows += [
+        TableRow(
+            (
+                f"cascade, checker right about {100 * precision:.0f} % of answers",
+                page.percent(one.accuracy),
+                page.dollars(1000 * one.cost_usd),
+                f"{one.asked:.1f}",
+            )
+        )
+        for precision, one in found.cascades.items()
+    ]
+    worth = "; ".join(
+        f"{name} {page.points(gain.value)} points ({page.points(gain.low)} to {page.points(gain.high)})"
+        for name, gain in found.worth.items()
+    )
+    return Section(
+        "Which single, which few",
+        "The front of single candidates, and a cascade along it where answers can be checked: the cheapest first, the "
+        "next one where it failed.",
+        heads=("", "accuracy", "USD per 1,000", "answers per prompt"),
+        rows=rows,
+        numeric=frozenset({1, 2, 3}),
+        note=f"Over a random split of the front at the same cost, reading prompts is worth: {worth}." if worth else "",
+    )
+
+
 def _drawn(contest: Contest, router: str) -> Section:
     arena, n = contest.arena, len(contest.arena.truth)
     chosen = contest.evaluation.choices[router]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelsat.data.collection import Collection
+from modelsat.evaluation import front
 from modelsat.policy import choice as policy
 from modelsat.policy import costs
-from modelsat.studies import front, lengths
+from modelsat.studies import lengths
 from modelsat.studies.cross_validation import Folds
 
 WEIGHTS = (0.0, *np.geomspace(0.002, 5.0, 35).tolist())

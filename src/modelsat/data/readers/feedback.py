@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+import numpy as np
+
 from modelsat import __version__
 from modelsat.data import contracts
+from modelsat.data.readers import answer_sheet
 from modelsat.data.readers.harvest import Harvest, reject, rejects_table
 from modelsat.data.remarks import Remark
 from modelsat.feedback import BENCHMARK, log
@@ -75,6 +78,7 @@ def _learned(joined: Joined, judged: Protected) -> tuple[list[dict[str, object]]
         )
         if chosen
     }
+    used = _mean_usage(joined, kept)
     now = datetime.now(UTC)
     scores: list[dict[str, object]] = []
     prompts: dict[str, dict[str, object]] = {}
@@ -105,5 +109,24 @@ def _learned(joined: Joined, judged: Protected) -> tuple[list[dict[str, object]]
                     "source_digest": file.digest,
                     "collected_at": now,
                 }
+                | used.get((candidate, prompt), {})
             )
     return list(prompts.values()), scores
+
+
+def _mean_usage(joined: Joined, kept: np.ndarray) -> dict[tuple[str, str], dict[str, object]]:
+    """Return what the answers that are learned from used on average, by candidate and prompt."""
+    found: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for candidate, prompt, used, chosen in zip(
+        joined.votes.candidates, joined.votes.prompts, joined.usage, kept, strict=True
+    ):
+        if chosen and used:
+            found.setdefault((candidate, prompt), []).append(used)
+    return {
+        key: {
+            field: round(mean) if field.startswith("tokens") else mean
+            for field in ("tokens_in", "tokens_out", "latency_seconds", "cost_usd")
+            if (mean := answer_sheet.mean([float(str(row[field])) for row in rows if field in row])) is not None
+        }
+        for key, rows in found.items()
+    }
