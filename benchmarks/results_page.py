@@ -108,9 +108,13 @@ RETRAIN = """
 ## The router of the retrain pipeline
 
 What `make run SCORES=...` trains, judges and serves: fusion over all candidates, reranked by Model-SAT on MiniLM where
-that helps on validation prompts. Tables that show "kNN alone" are of older runs, when Model-SAT was mixed with kNN. One
-split: the 20 % of the questions that are held out for good; so these figures are not comparable with the folds above
-to the last digit.
+that helps on validation prompts. One split: the 20 % of the questions that are held out for good; so these figures are
+not comparable with the folds above to the last digit.
+
+**No table is of the present build.** mmlu_helm, mmlupro and zeroeval-and-mmlupro are of commit 7222756 (2026-11-24), when
+Model-SAT was mixed with kNN; zeroeval is of f6e7f0f (2026-11-29), with fusion. Later came: only candidates are served that
+were judged, probabilities are calibrated only where that helps, stack learns from the rows that fusion learns from, the
+aptitude test is a fair sample.
 """
 
 
