@@ -56,8 +56,9 @@ chosen without it, into a champion of its four peers in strength: the code of `m
 endpoint. "gain" is what follows on held-out prompts, in points, on average and at least; "promoted" how many pass the
 gate at `--max-loss` 5 points, and what those bring. "Bound" is the loss that is printed as the most, one-sided 95 %;
 "kept" how often the realised loss stays below it, and in brackets how often where the noise of the held-out prompts is
-allowed for ({noise} standard errors). The figures are of commit f6e7f0f (2026-11-29), before the test became a fair sample
-and levels were read off observed scores; [new candidates](onboarding.md#onboarding) has some of the present build.
+allowed for ({noise} standard errors). The figures are of commit f6e7f0f (2026-11-29), before the test became a fair
+sample and levels were read off observed scores; [new candidates](onboarding.md#onboarding) has some of the present
+build.
 """
 
 

@@ -111,10 +111,10 @@ What `make run SCORES=...` trains, judges and serves: fusion over all candidates
 that helps on validation prompts. One split: the 20 % of the questions that are held out for good; so these figures are
 not comparable with the folds above to the last digit.
 
-**No table is of the present build.** mmlu_helm, mmlupro and zeroeval-and-mmlupro are of commit 7222756 (2026-11-24), when
-Model-SAT was mixed with kNN; zeroeval is of f6e7f0f (2026-11-29), with fusion. Later came: only candidates are served that
-were judged, probabilities are calibrated only where that helps, stack learns from the rows that fusion learns from, the
-aptitude test is a fair sample.
+**No table is of the present build.** mmlu_helm, mmlupro and zeroeval-and-mmlupro are of commit 7222756 (2026-11-24),
+when Model-SAT was mixed with kNN; zeroeval is of f6e7f0f (2026-11-29), with fusion. Later came: only candidates are
+served that were judged, probabilities are calibrated only where that helps, stack learns from the rows that fusion
+learns from, the aptitude test is a fair sample.
 """
 
 

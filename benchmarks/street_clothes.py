@@ -36,7 +36,8 @@ TEXT = """
 
 {prompts} held-out prompts a set, each in the clothes in which applications send them; routers are fitted to bare
 prompts. A flip is another choice than for the bare prompt; the gain is over the best single candidate, in points. The
-gateway reads the user's last messages, without small talk, until they have {enough} characters.
+gateway reads the user's last messages until they have {enough} characters; when this was measured it also cut small
+talk by a list of words, and routers read all of a prompt, not its core.
 """
 
 

@@ -72,3 +72,87 @@ STYLES: dict[str, Style] = {
     ),
     "story": lambda text, rng: f"{rng.choice(_STORIES)}\n\n{text}\n\n{rng.choice(_STORY_ENDS)}",
 }
+
+
+def _pick(rng: np.random.Generator, *options: str) -> str:
+    return str(rng.choice(options))
+
+
+def _forum(text: str, rng: np.random.Generator) -> str:
+    title = _pick(rng, "Stumped, anyone?", "Brain fog, please advise", "Settle a bet")
+    opening = _pick(
+        rng,
+        "Posting from the ferry, third attempt because the wifi keeps dropping.",
+        "Long-time lurker, first post, mods delete if this belongs in another board.",
+    )
+    end = _pick(rng, "Edit: typo fixed. Edit 2: wow, front page.", "Upvotes feed my goldfish.")
+    return f"**{title}**\n\n{opening}\n\n[quote]{text}[/quote]\n\n{end}"
+
+
+def _ticket(text: str, rng: np.random.Generator) -> str:
+    head = f"TICKET-{rng.integers(1000, 9999)} | Priority: {_pick(rng, 'low', 'urgent')}"
+    reporter, to = _pick(rng, "facilities", "night shift"), _pick(rng, "whoever is awake", "second floor")
+    return f"{head} | Reporter: {reporter}\nDescription:\n{text}\nAttachments: none\nEscalate to: {to}"
+
+
+def _courtly(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng,
+        "O wise counsellor, lend thine ear unto a weary traveller.",
+        "Hark, noble oracle, I kneel before thy lamp.",
+    )
+    story = _pick(
+        rng, "Mine own wits have fled like swallows in autumn.", "The innkeeper wagered his finest mule upon it."
+    )
+    end = _pick(rng, "Thus ends my plea; may thy quill run swift.", "Speak, and the bards shall sing of thee.")
+    return f"{opening} {story}\n{text}\n{end}"
+
+
+def _dictated(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng,
+        "um hey so yeah, dictating this while I chop onions,",
+        "okay recording, is it recording, yes the little light is on,",
+    )
+    story = _pick(rng, "grandma read it off the back of a cereal box", "it was on the radio between two songs")
+    end = _pick(rng, "anyway thats it, over and out, oh no the pan", "full stop. send. no, send. SEND")
+    return f"{opening} {story} {text} {end}"
+
+
+def _quiz(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng,
+        "Welcome back after the break! Our finalists have their fingers on the buzzers.",
+        "Lights down, drum roll, ten points are up for grabs!",
+    )
+    rules = _pick(rng, "The audience at home can play along.", "No conferring, gentlemen in row three.")
+    end = _pick(rng, "Tick tock, tick tock... I will have to hurry you!", "And the crowd holds its breath.")
+    return f"{opening} {rules}\n\n{text}\n\n{end}"
+
+
+def _asides(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng, "(ignore the crumbs on this message, I am eating a croissant)", "[two espressos in, bear that in mind]"
+    )
+    story = _pick(
+        rng,
+        "It fell out of a second-hand paperback along with a tram ticket.",
+        "A ceramics school put this on its placement test, of all places.",
+    )
+    end = _pick(
+        rng,
+        "ps the cat walked over the keyboard, any stray letters are hers",
+        "no pressure but the kettle is about to boil",
+    )
+    return f"{opening}\n{story}\n{text}\n{end}"
+
+
+KEPT_BACK: dict[str, Style] = {
+    "forum": _forum,
+    "ticket": _ticket,
+    "courtly": _courtly,
+    "dictated": _dictated,
+    "quiz show": _quiz,
+    "asides": _asides,
+}
+"""Six more that nothing was ever chosen by."""

@@ -1,10 +1,10 @@
 """Wrappers: how many choices change where a held-out prompt is wrapped in a style that no router learned from.
 
-    python benchmarks/wrappers.py [--sets FOLDER ...] [--prompts 300]
+    python benchmarks/wrappers.py [--sets FOLDER ...] [--prompts 300] [--kept-back]
 
 Fusion is fitted to bare prompts of all folds but one of `quality.py`, and the core is learned from the same prompts.
 Each held-out prompt is wrapped in two of the styles of `wrapper_styles.py`. The table goes to
-`benchmarks/results/wrappers.json`.
+`benchmarks/results/wrappers.json`; with `--kept-back` it is of the styles `KEPT_BACK` and printed alone.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import markdown
 import numpy as np
 from quality import DATA, KEPT, RESULTS, line
 from threadpoolctl import threadpool_limits
-from wrapper_styles import STYLES
+from wrapper_styles import KEPT_BACK, STYLES, Style
 
 from modelsat import rivals
 from modelsat.data.collection import collect
@@ -40,17 +40,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
     parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--kept-back", action="store_true")
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("wrappers.json"))
     arguments = parser.parse_args()
     found = {"prompts": arguments.prompts, "sets": {}}
     for source in arguments.sets:
         with threadpool_limits(1):
-            found["sets"][Path(source).name] = measured(source, arguments.prompts)
-        write_json(arguments.into, found)
+            taken = KEPT_BACK if arguments.kept_back else STYLES
+            found["sets"][Path(source).name] = measured(source, arguments.prompts, taken)
+        if not arguments.kept_back:
+            write_json(arguments.into, found)
     print(section(found))
 
 
-def measured(source: str, prompts: int) -> dict:
+def measured(source: str, prompts: int, taken: dict[str, Style]) -> dict:
     """Return flips and accuracies of one set, in percent."""
     folds = cross_validation.build(collect([source]))
     arena = folds.arena
@@ -60,9 +63,9 @@ def measured(source: str, prompts: int) -> dict:
     rng = np.random.default_rng(7)
     rows = rng.permutation(np.flatnonzero(folds.fold == 0))[:prompts]
     bare = [arena.texts[i] for i in rows]
-    styles = list(STYLES)
+    styles = list(taken)
     drawn = [styles[(i + turn * (1 + i // len(styles) % 5)) % len(styles)] for turn in (0, 1) for i in range(len(rows))]
-    wrapped = [STYLES[style](text, rng) for style, text in zip(drawn, bare * 2, strict=True)]
+    wrapped = [taken[style](text, rng) for style, text in zip(drawn, bare * 2, strict=True)]
     whole = Encoder(default_backbone(), embeddings.MAX_TOKENS, embeddings.LAYERS)
     core = Encoder(default_backbone(), embeddings.MAX_TOKENS, embeddings.LAYERS)
     core.core = learned_core.learn(core, [arena.texts[i] for i in np.flatnonzero(folds.fold != 0)])
@@ -101,7 +104,7 @@ def percent(values: np.ndarray) -> list[float]:
 
 def section(found: dict) -> str:
     """Return the section of the results page."""
-    rows = []
+    rows, styles = [], list(next(iter(found["sets"].values()))["core"]["by_style"])
     for name, table in found["sets"].items():
         for way in ("whole", "core"):
             flips, right = table[way]["flips"], table[way]["accuracy"]
@@ -109,7 +112,7 @@ def section(found: dict) -> str:
                 [
                     f"{name}, {way}",
                     f"{flips[0]} % [{flips[1]}, {flips[2]}]",
-                    *(f"{table[way]['by_style'][style]:.0f} %" for style in STYLES),
+                    *(f"{table[way]['by_style'][style]:.0f} %" for style in styles),
                     f"{right['bare'][0]:.1f}",
                     f"{right['wrapped'][0]:.1f}",
                 ]
@@ -120,7 +123,7 @@ def section(found: dict) -> str:
         "prompts are read whole."
         for name, table in found["sets"].items()
     ]
-    heads = ["", "flips", *STYLES, "accuracy, bare", "wrapped"]
+    heads = ["", "flips", *styles, "accuracy, bare", "wrapped"]
     return "\n".join([TEXT.format(prompts=found["prompts"]), markdown.table(heads, rows), "", *said, ""])
 
 

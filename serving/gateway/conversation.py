@@ -7,8 +7,6 @@ pull the choice away from the question; the evidence is in `docs/adr/0008-what-o
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.gateway.small_talk import without_small_talk
-
 ENOUGH_CHARACTERS = 120
 """From this length on a message is taken to stand on its own; a shorter one is read with what the user said before."""
 MOST_CHARACTERS = 20_000
@@ -16,7 +14,9 @@ MOST_CHARACTERS = 20_000
 
 
 def routed_text(messages: Sequence[Mapping[str, Any]], enough_characters: int = ENOUGH_CHARACTERS) -> str:
-    """Return what the router is asked about: the user's last messages, as many as make a question, without small talk.
+    """Return what the router is asked about: the user's last messages, as many as make a question.
+
+    Greetings, roles and the like around a question stay: the router finds its core (`modelsat.text.core`).
 
     Args:
         messages: Of an OpenAI chat completion; of a message in parts, the text parts count.
@@ -27,7 +27,7 @@ def routed_text(messages: Sequence[Mapping[str, Any]], enough_characters: int = 
     """
     asked: list[str] = []
     for message in reversed(messages):
-        text = without_small_talk(text_of(message)) if message.get("role") == "user" else ""
+        text = text_of(message) if message.get("role") == "user" else ""
         if text:
             asked.insert(0, text)
         if sum(map(len, asked)) >= max(enough_characters, 1):

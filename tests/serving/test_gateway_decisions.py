@@ -15,7 +15,6 @@ from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, rou
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory
-from serving.gateway.small_talk import without_small_talk
 from serving.gateway.stickiness import order
 from serving.refusal import Refused
 
@@ -85,25 +84,19 @@ def test_beginning_and_end_of_a_very_long_message_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rest"),
+    "text",
     [
-        ("Hi there! What is a group?", "What is a group?"),
-        ("Good evening,\n\nWhat is a group?\n\nThanks a lot in advance!!\nKind regards, Maria", "What is a group?"),
-        ("What is a group?", "What is a group?"),
-        ("Hey, question 3 of my homework: what is a group?", "Hey, question 3 of my homework: what is a group?"),
-        ("Thanks to whom was Troy found?", "Thanks to whom was Troy found?"),
-        ("Translate:\n\nHello, how are you?\n\ninto French.", "Translate:\n\nHello, how are you?\n\ninto French."),
-        ("Hello!", "Hello!"),
-        ("", ""),
+        "Hey so yeah, grandma read it off a box: what is a group? Thanks!",
+        "Translate:\n\nHello, how are you?\n\ninto French.",
     ],
 )
-def test_small_talk_around_a_question_is_left_out_and_nothing_else(text: str, rest: str) -> None:
-    assert without_small_talk(text) == rest
+def test_words_of_a_greeting_take_nothing_from_a_question(text: str) -> None:
+    assert routed_text([said("user", text)]) == text
 
 
 @pytest.mark.parametrize("text", ["\n" * 500_000, " " * 500_000, "Hi! " * 100_000, "a" * 500_000, ". " * 200_000])
-def test_hostile_text_is_read_in_linear_time(text: str) -> None:
-    assert len(without_small_talk(text)) <= len(text)
+def test_hostile_text_is_bounded(text: str) -> None:
+    assert len(routed_text([said("user", text)])) <= MOST_CHARACTERS
 
 
 def ranked(**probabilities: float) -> list[dict[str, Any]]:
