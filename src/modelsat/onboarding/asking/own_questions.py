@@ -13,7 +13,8 @@ import pyarrow as pa
 from modelsat.data import contracts
 from modelsat.data.readers import tidy_prompts
 from modelsat.data.readers.harvest import ReadingLog
-from modelsat.data.readers.table_files import TableSheet, number, open_sheet
+from modelsat.data.readers.table_files import TableSheet, open_sheet
+from modelsat.data.written_numbers import number
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.onboarding.asking.judge import LabelledAnswer
