@@ -206,3 +206,14 @@ def test_text_of_a_card_names_tasks_and_never_the_candidate(two_tasks: AptitudeT
         'The model achieves accuracy 50.0% on "sums, sums, sums, sums, sums", '
         'accuracy 83.3% on "words, words, words, words, words".'
     )
+
+
+def test_lead_that_published_scores_promise_is_in_the_card_until_answers_speak() -> None:
+    prior = Prior(np.array([0.5, 0.7]), 10.0)
+
+    promised = prior.posterior(np.zeros((1, 2)), np.zeros((1, 2)), np.array([0.1]))
+    answered = prior.posterior(np.array([[1.0, 0.0]]), np.array([[10.0, 0.0]]), np.array([0.1]))
+
+    # Ten right of ten at 0.5, and a lead of 0.1 that counts ten questions: (5 + 1) / 20 above the zoo, at most 0.99.
+    np.testing.assert_allclose(promised, [[0.6, 0.8]])
+    np.testing.assert_allclose(answered, [[(10 + 10 * 0.8) / 20, 0.99]])

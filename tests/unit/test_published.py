@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from modelsat.aptitude import published
+from modelsat.bundle import bundle as bundles
 from modelsat.bundle import champions
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import candidate_facts, catalogue
@@ -139,6 +140,10 @@ def test_newcomer_with_published_scores_alone_is_routable_with_a_loss_bound(fold
     assert expected is not None
     assert Collection.read(folder / "results").scores.num_rows == 0
     assert refusal == ""
+    # The card holds the lead over the zoo's mean of 0.5.
+    card = bundles.read(folder / "router").cards.to_pylist()[-1]
+    assert card["candidate"] == "new"
+    assert card["shrunken_accuracy"] == pytest.approx(expected.mean, abs=0.02)
     # The newcomer takes everything from `cid` at 0.7.
     gain, spread = expected.mean - 0.7, np.sqrt(expected.variance)
     assert judged.shadow.gain is not None

@@ -29,12 +29,13 @@ class Prior:
     task_mean: np.ndarray
     questions: float
 
-    def posterior(self, accuracy: np.ndarray, n: np.ndarray) -> np.ndarray:
+    def posterior(self, accuracy: np.ndarray, n: np.ndarray, lead: np.ndarray | float = 0.0) -> np.ndarray:
         """Return shrunken accuracies.
 
         Args:
             accuracy: Shape (candidates, tasks), in [0, 1]; anything where n is 0.
             n: Questions answered, shape (candidates, tasks).
+            lead: By how much the candidates are expected to differ from the zoo before any answer, (candidates,).
 
         Returns:
             Shape (candidates, tasks), in [0, 1]. A task that was not asked gets the zoo's mean, shifted by how much
@@ -43,7 +44,7 @@ class Prior:
         """
         right = np.where(n > 0, accuracy * n, 0.0)
         expected = n @ self.task_mean
-        ability = (right.sum(axis=1) - expected) / (n.sum(axis=1) + self.questions)
+        ability = (right.sum(axis=1) - expected + self.questions * lead) / (n.sum(axis=1) + self.questions)
         centre = np.clip(self.task_mean[None, :] + ability[:, None], 0.01, 0.99)
         return np.asarray((right + self.questions * centre) / (n + self.questions))
 
@@ -81,7 +82,11 @@ def count(test: AptitudeTest, scores: pa.Table, candidates: Sequence[str]) -> tu
 
 
 def build(
-    test: AptitudeTest, scores: pa.Table, candidates: Sequence[str], prior: Prior | None = None
+    test: AptitudeTest,
+    scores: pa.Table,
+    candidates: Sequence[str],
+    prior: Prior | None = None,
+    lead: np.ndarray | float = 0.0,
 ) -> tuple[pa.Table, Prior]:
     """Build the cards of all candidates.
 
@@ -90,13 +95,14 @@ def build(
         scores: Scores that hold the candidates' answers to it.
         candidates: Whose cards to build, in order.
         prior: The zoo's prior from an earlier call; None estimates it from these candidates.
+        lead: As of `Prior.posterior`.
 
     Returns:
         Table of the contract `CARDS`, and the prior that was used.
     """
     accuracy, n = count(test, scores, candidates)
     prior = prior or fit_prior(accuracy, n)
-    shrunken = prior.posterior(accuracy, n)
+    shrunken = prior.posterior(accuracy, n, lead)
     rows: list[dict[str, object]] = [
         {
             "candidate": name,

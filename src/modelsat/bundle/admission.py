@@ -54,7 +54,10 @@ def admit(
         first = pc.less(test.table["position"], questions)
         scores = scores.filter(pc.is_in(scores["prompt_id"], value_set=test.table.filter(first)["prompt_id"]))
     prior = cards.fit_prior(*_known(bundle, test))
-    table, _ = cards.build(test, scores, newcomers, prior)
+    levels = _published_levels(bundle, newcomers, published or {})
+    zoo_level = float(np.mean(list(bundle.lineage.get("mean_score", {}).values()) or [0.0]))
+    lead = np.asarray([levels[name][0] - zoo_level if name in levels else 0.0 for name in newcomers])
+    table, _ = cards.build(test, scores, newcomers, prior, lead)
     accuracies = cards.accuracies(table, newcomers, test.tasks)
     means = _expected_means(bundle, cards.accuracies(bundle.cards, bundle.names, test.tasks), accuracies)
     asked, texts, others = _others(collection, names, newcomers) if questions is None else ([], [], _NOTHING)
@@ -63,7 +66,6 @@ def admit(
     answers = score_matrix.matrix(scores, test.table["prompt_id"].to_pylist(), newcomers)
     rows = collection.candidates.filter(pc.is_in(collection.candidates["candidate"], value_set=pa.array(newcomers)))
     order = pc.index_in(pa.array(newcomers), value_set=rows["candidate"].combine_chunks())
-    levels = _published_levels(bundle, newcomers, published or {})
     unanswered = np.isnan(answers).all(axis=0)
     means = np.asarray(
         [levels[name][0] if unanswered[i] and name in levels else means[i] for i, name in enumerate(newcomers)],
