@@ -25,6 +25,7 @@ import precision
 import promise
 import release_stream
 import routereval_page
+import strangers
 import street_clothes
 import training_pairs
 import training_whole
@@ -55,6 +56,7 @@ SECTIONS = {
     "training_whole": training_whole.section,
     "training_pairs": training_pairs.section,
     "precision": precision.section,
+    "strangers": strangers.section,
     "adaptive_order": adaptive_order.section,
     "loss_bound": loss_bound.section,
 }
