@@ -1,6 +1,6 @@
 """Does the balanced default keep its promise? Settled on a part of a set, it is judged on the rest, many times over.
 
-    python benchmarks/promise.py [--sets NAME ...] [--splits 100]
+    python benchmarks/promise.py [--sets NAME ...] [--splits 40]
 
 Probabilities are fusion's of `quality.py`, held out by question and computed once. In each split, 80 % of the prompts
 settle the default as fine-tuning does, the best single candidate is chosen on them, and both answer the other 20 %. The
@@ -23,7 +23,7 @@ from modelsat.studies import cross_validation
 from modelsat.text import embeddings
 
 SETS = ("mmlupro", "mmlu_helm", "zeroeval", "specialists")
-SPLITS, SHARE, PARTS = 100, 0.8, 5
+SPLITS, SHARE, PARTS = 40, 0.8, 5
 
 HEAD = """
 ## The balanced default and its promise

@@ -230,7 +230,11 @@ class Decider:
 
     def _fallback(self, chat: ChatRequest, previous: str | None, needed: RequestNeeds, reason: str) -> RoutingDecision:
         patterns = chat.preferences.candidates
+        failed = chat.preferences.failed
         known = [name for name in allowed(self._standing_order(), patterns) if name in self._upstreams]
+        known = [name for name in known if name not in failed]
+        if previous in failed:
+            previous = None
         if previous is not None and previous in allowed(self._upstreams, patterns):
             known = [previous, *(name for name in known if name != previous)]
         if not known:
@@ -262,8 +266,9 @@ def parameters(
         for name, value in asdict(preferences).items()
         if name not in ("candidates", "available", "modalities", "top_k") and value != getattr(Preferences(), name)
     }
-    if preferences.modalities:
-        asked["modalities"] = ",".join(preferences.modalities)
+    for name in ("modalities", "failed"):
+        if getattr(preferences, name):
+            asked[name] = ",".join(getattr(preferences, name))
     if available and (promise.resolved(preferences, promised).cost_weight or preferences.budget_usd is not None):
         asked["available"] = ",".join(sorted(available))
     return asked

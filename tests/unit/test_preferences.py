@@ -27,10 +27,11 @@ def test_everything_that_can_be_asked_is_read() -> None:
         "region": "eu",
         "top_k": 3,
         "available": ["a", "c"],
+        "failed": ["b"],
     }
 
     assert preferences.read(asked) == Preferences(
-        ("a", "b"), CHEAPEST, 0.5, 2.0, 1.0, 8000, ("image",), True, "eu", 3, available=("a", "c")
+        ("a", "b"), CHEAPEST, 0.5, 2.0, 1.0, 8000, ("image",), True, "eu", 3, available=("a", "c"), failed=("b",)
     )
     assert {*asked, "budget_usd"} == set(preferences.FIELDS)
 
@@ -80,7 +81,7 @@ def test_list_may_be_written_with_commas() -> None:
         (
             "cost_wieght",
             0.5,
-            "unknown parameter 'cost_wieght'; this router knows candidates, modalities, available, cost_weight",
+            "unknown parameter 'cost_wieght'; this router knows candidates, modalities, available, failed, cost_weight",
         ),
     ],
 )

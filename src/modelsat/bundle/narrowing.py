@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from modelsat.bundle.bundle import Bundle
 from modelsat.routers.selection import Selection
 
-_PER_CANDIDATE = ("mean_score", "summary", "tokens_out", "paid", "answers_at")
+_PER_CANDIDATE = ("mean_score", "summary", "tokens_out", "paid", "surprises", "answers_at")
 
 
 def without(bundle: Bundle, names: Names[str]) -> Bundle:

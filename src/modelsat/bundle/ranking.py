@@ -9,7 +9,7 @@ import numpy as np
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.pool import CandidatePool
 from modelsat.errors import InputError
-from modelsat.policy import budgets, choice, promise
+from modelsat.policy import budgets, choice, failures, promise
 from modelsat.policy.costs import tokens_in
 from modelsat.policy.eligibility import eligible
 from modelsat.policy.preferences import CHEAPEST, SINGLE, Preferences
@@ -75,7 +75,10 @@ def rank(
     preferences = promise.resolved(preferences, bundle.promise)
     cost = pool.cost(size, reading.cost_usd)
     allowed = eligible(pool, size, cost, preferences)
-    probability = np.where(allowed, reading.success_probability, np.nan)
+    allowed &= ~np.isin(pool.names.astype(str), preferences.failed)
+    if not allowed.any(axis=1).all():
+        raise InputError("all allowed candidates have failed; allow others")
+    probability = np.where(allowed, _after_failures(bundle, reading, preferences.failed), np.nan)
     order = _order(pool, probability, cost, bundle.router.doubt, preferences)
     shown = order[:, : preferences.top_k]
     return Ranking(
@@ -88,6 +91,16 @@ def rank(
         foreign=reading.foreign,
         preferences=preferences,
     )
+
+
+def _after_failures(bundle: Bundle, reading: Prediction, failed: tuple[str, ...]) -> np.ndarray:
+    """Return success probabilities (n, m), moved by what the failures of some candidates tell of the others."""
+    probability = reading.success_probability
+    surprises = failures.read(bundle.lineage.get("surprises", {}), bundle.names) if failed else None
+    if surprises is None:
+        return probability
+    columns = [bundle.names.index(name) for name in failed]
+    return failures.given(probability.astype(np.float64), columns, *surprises).astype(np.float32)
 
 
 def _order(
@@ -127,6 +140,9 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
         if unknown or not preferences.candidates:
             known = ", ".join(bundle.names[:20]) + (", ..." if len(bundle.names) > 20 else "")
             raise InputError(f"candidates {unknown!r} are unknown to this router; it knows {known}")
+    unknown = sorted(set(preferences.failed) - set(bundle.names))
+    if unknown:
+        raise InputError(f"failed candidates {unknown!r} are unknown to this router; name those that it routes to")
     size = tokens_in(texts)
     if bundle.router.predicts_cost:
         # What a prompt costs is known once it is read.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelsat.bundle.bundle import Bundle
-from modelsat.policy import costs, eligibility, promise
+from modelsat.policy import costs, eligibility, failures, promise
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DefaultEvidence:
 
 
 def settled(served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence) -> Bundle:
-    """Return the bundle with what its default promises; unchanged where nothing can be promised.
+    """Return the bundle with what its default promises, if anything, and with what failures tell.
 
     Args:
         served: The bundle of the candidates that are served.
@@ -46,4 +46,9 @@ def settled(served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence) -
         served.router.doubt,
         eligibility.readable(served.pool.context_length, size),
     )
-    return served if found is None else replace(served, lineage=served.lineage | {"promise": found.as_json()})
+    # What candidates miss together, for requests that say who has failed.
+    learned = failures.learn(evidence.probabilities[:, columns], evidence.outcomes[:, columns])
+    told = {"surprises": failures.as_json(served.names, *learned)}
+    if found is not None:
+        told |= {"promise": found.as_json()}
+    return replace(served, lineage=served.lineage | told)

@@ -12,6 +12,7 @@
     modalities               what the candidate has to read beside text, such as image
     tools                    whether it has to call tools
     region                   where it has to be served
+    failed                   names that failed on the prompts: not chosen again, and the others are judged by that
     top_k                    how many candidates are shown
 
 An unknown property of a candidate counts as not fulfilled if the request asks for it.
@@ -28,7 +29,7 @@ AUTO, BEST, CHEAP, UTILITY, CHEAPEST = "auto", "best", "cheap", "utility", "chea
 SINGLE = "best single"
 """What `auto` comes to where a router promises nothing cheaper; no request can ask for it."""
 POLICIES = (AUTO, BEST, CHEAP, UTILITY, CHEAPEST)
-_LISTS = ("candidates", "modalities", "available")
+_LISTS = ("candidates", "modalities", "available", "failed")
 NUMBERS = {"cost_weight": 1.0, "max_cost_usd": math.inf, "budget_usd": math.inf, "min_success_probability": 1.0}
 """Fields that may be fractions, with the most that each may be."""
 WHOLE = {"min_context_length": 2**31, "top_k": 2**31}
@@ -53,6 +54,7 @@ class Preferences:
     top_k: int | None = None
     budget_usd: float | None = None
     available: tuple[str, ...] | None = None
+    failed: tuple[str, ...] = ()
 
 
 FIELDS = (*_LISTS, *NUMBERS, *WHOLE, *_TEXTS, "tools")

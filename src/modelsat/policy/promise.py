@@ -154,6 +154,9 @@ def resolved(preferences: Preferences, promise: Promise | None) -> Preferences:
     if preferences.policy != AUTO or preferences.cost_weight is not None or preferences.budget_usd is not None:
         policy = UTILITY if preferences.policy == AUTO else preferences.policy
         return replace(preferences, policy=policy, cost_weight=preferences.cost_weight or 0.0)
+    if preferences.failed:
+        # Whoever asks again wants the likeliest of the rest: the default was settled for first answers.
+        return replace(preferences, policy=UTILITY, cost_weight=0.0)
     if promise is not None and promise.cost_weight is None:
         return replace(preferences, policy=SINGLE, cost_weight=0.0)
     return replace(preferences, policy=UTILITY, cost_weight=promise.cost_weight if promise else 0.0)
