@@ -265,6 +265,6 @@ def test_misspelt_field_is_named_with_the_one_that_is_meant(write: Write) -> Non
     uri = write("c.yaml", "candidates: [{model: a, famly: f, Price_In: 1, colour: red}, {model: b, famly: g}]")
 
     assert catalogue.near_misses(uri) == [
-        f"field 'famly' of catalogue {uri!r} is not read; is 'family' meant?",
-        f"field 'Price_In' of catalogue {uri!r} is not read; is 'price_in' meant?",
+        f"field 'famly' of catalogue {uri!r} is not read; is 'family' meant? [column-not-read]",
+        f"field 'Price_In' of catalogue {uri!r} is not read; is 'price_in' meant? [column-not-read]",
     ]

@@ -20,6 +20,7 @@ from modelsat.data import candidate_facts, contracts
 from modelsat.data.aliases import Roster
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.collection import Collection
+from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.io.atomic import write_text
@@ -88,7 +89,8 @@ def near_misses(uri: str) -> list[str]:
             for field in dict.fromkeys(str(name) for cells in _rows(file) for name in cells):
                 meant = None if field in candidate_facts.COLUMNS else candidate_facts.near_miss(field)
                 if meant is not None:
-                    remarks.append(f"field {field!r} of catalogue {file!r} is not read; is {meant!r} meant?")
+                    sentence = f"field {field!r} of catalogue {file!r} is not read; is {meant!r} meant?"
+                    remarks.append(Remark.COLUMN_NOT_READ.of(sentence))
     return remarks
 
 

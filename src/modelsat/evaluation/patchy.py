@@ -15,7 +15,7 @@ from modelsat.data import score_matrix
 MIN_SHARE = 0.20
 """Share of a set's prompts that a candidate has to be run on, in [0, 1]: of fewer its level is little known."""
 ASSUMPTION = (
-    "Missing at random: whether a candidate was run on a prompt is taken to say nothing about how it would have done "
+    "Whether a candidate was run on a prompt is taken to say nothing about how it would have done "
     f"there. Each prompt's candidates are those that were run on it, of those run on at least {100 * MIN_SHARE:.0f} % "
     "of their set; reference lines choose from the same."
 )
