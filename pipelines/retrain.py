@@ -29,7 +29,7 @@ def retrain(
     validate_max_drift: float = 0.10,
     instruct_tasks: int = 50,
     instruct_questions: int = 1000,
-    train_recipe: str = "cpu",
+    train_recipe: str = "auto",
     train_ranks: int = 1,
     train_backbone: str = "",
     train_work_root: str = "/mnt/modelsat/work",

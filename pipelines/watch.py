@@ -35,7 +35,7 @@ def watch(
     policy_drift: float = 0.25,
     policy_regret: float = 0.05,
     policy_least_hours: float = 6.0,
-    train_recipe: str = "cpu",
+    train_recipe: str = "auto",
     register_model_name: str = "modelsat-router",
     register_bundle_store: str = "s3://modelsat/bundles",
     promote_champion_store: str = "s3://modelsat/champions",

@@ -50,7 +50,7 @@ class Watch:
     lease_seconds: float = 4 * 3600.0
     choices: Mapping[str, Any] | None = None
     rules: RetrainingRules | None = field(default_factory=RetrainingRules)
-    recipe: str = "cpu"
+    recipe: str = "auto"
     budget_usd: float = 0.0
 
     def run(self, every: float, once: bool) -> None:

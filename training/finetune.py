@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch.nn import functional
 
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
@@ -35,47 +34,14 @@ from modelsat.text.backbone import halve_backbone
 from modelsat.text.encoder import Encoder, load_language_model, load_tokenizer
 from modelsat.text.prompt_window import token_ids
 from modelsat.text.rendering import INQUIRY, digest
-from training import adapters, loop, losses, order, recipe, states
+from training import adapters, loop, order, recipe, states
 from training.loop import Batch, OptimiserStep
+from training.objective import Objective
 from training.paper.finetune import finetune as as_published
 from training.paper.recipe import PaperRecipe
 from training.ranks import Ranks, join
 from training.recompute import recompute
-
-
-class Objective(torch.nn.Module):
-    """The module that DeepSpeed wraps: batch in, loss out."""
-
-    def __init__(
-        self, network: Network, settings: recipe.Recipe, capability: torch.Tensor, membership: torch.Tensor
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.settings = settings
-        self.capability: torch.Tensor
-        self.membership: torch.Tensor
-        self.register_buffer("capability", capability, persistent=False)
-        self.register_buffer("membership", membership, persistent=False)
-
-    def forward(
-        self, prompts: torch.Tensor, mask: torch.Tensor | None, targets: torch.Tensor, labels: torch.Tensor
-    ) -> torch.Tensor:
-        """Score a batch, in stage 1 (no mask) from the prompts' vectors, in stage 2 from their states."""
-        settings = self.settings
-        read = prompts.to(self.network.inquiry.dtype)
-        if mask is None:
-            vectors = functional.dropout(read, settings.dropout, self.training)
-            logits = self.network.read_card(vectors, self.capability).float()
-            found = losses.category(self.network.attention(vectors).float(), self.membership.float(), labels)
-        else:
-            logits = self.network(read, mask, self.capability).float()
-            found = logits.new_zeros(())
-        return (
-            settings.pointwise * losses.pointwise(logits, targets)
-            + settings.across * losses.across(logits, targets)
-            + settings.within * losses.within(logits, targets)
-            + settings.category * found
-        )
+from training.worth import Worth
 
 
 def main() -> None:
@@ -112,16 +78,16 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     ranks.barrier()
     backbone = work / "backbone"
     instructions = Instructions.read(instructions_folder)
-    train = instructions.part(splits.TRAIN)
-    others = [text for split in (splits.VALIDATION, splits.TEST) for text in instructions.part(split).texts]
+    train, validation, test = map(instructions.part, (splits.TRAIN, splits.VALIDATION, splits.TEST))
+    others = [*validation.texts, *test.texts]
     network, capability, facts = build(instructions, backbone, settings)
     network.to(ranks.device)
     ids = token_ids(load_tokenizer(backbone), [*train.texts, *others], settings.max_tokens)
     key = digest(json.dumps([train.texts, others, settings.max_tokens, settings.entry_layer, facts["backbone"]]))
     bar = StepProgress("encoding prompts", ranks.say)
-    prompts = states.encode(
-        network, ids, len(train.texts), work / "states", key, ranks.rank, ranks.count, ranks.barrier, bar
-    )
+    # What training is worth is measured on validation prompts.
+    kept = len(train.texts) + (len(validation.texts) if settings.checks else 0)
+    prompts = states.encode(network, ids, kept, work / "states", key, ranks.rank, ranks.count, ranks.barrier, bar)
     with torch.no_grad():
         network.inquiry.copy_(_inquiry(network, backbone))
     adapters.inject(network, settings.lora_rank, settings.seed)
@@ -132,9 +98,20 @@ def finetune(instructions_folder: Path, backbone: Path, work: Path, settings: re
     facts |= _announce(network, settings, ranks, train.targets)
     steps = list(plan(len(train.targets), prompts.lengths, settings))
     batches = inputs(prompts, torch.from_numpy(train.targets), labels, settings, ranks)
-    state = loop.train(objective, groups(objective), steps, batches, settings, ranks, work, work / "checkpoints")
+    worth = Worth(train, validation, prompts, settings, steps, ranks, work)
+    state = loop.train(
+        objective,
+        groups(objective),
+        steps,
+        batches,
+        settings,
+        ranks,
+        work,
+        work / "checkpoints",
+        enough=worth.is_enough,
+    )
     if ranks.rank == 0:
-        _export(state, settings, backbone, work, facts)
+        _export(state, settings, backbone, work, facts | {"ended": worth.ended()})
     ranks.barrier()
 
 

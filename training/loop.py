@@ -56,8 +56,9 @@ def train(
     work: Path,
     folder: Path,
     unit: str = "prompts",
+    enough: Callable[[Any, OptimiserStep], bool] = lambda *_: False,
 ) -> dict[str, torch.Tensor]:
-    """Take all steps, or those that are left, and return all weights.
+    """Take all steps, or those that are left, until it is enough, and return all weights.
 
     Args:
         objective: Batch in, loss out.
@@ -69,6 +70,7 @@ def train(
         work: Folder of the training, which receives `history.jsonl` and, of every rank, what each step learned from.
         folder: Of the checkpoints.
         unit: What a row of a step is called.
+        enough: Asked by every rank after each step but the last; training ends where it says so.
     """
     tags = checkpoints.complete(folder)
     ranks.barrier()
@@ -90,7 +92,7 @@ def train(
     total = steps[-1].number + 1 if steps else 0
     line, written, spent = time.monotonic(), time.monotonic(), 0
     for step in steps:
-        if step.number < saved["step"]:
+        if step.number < saved["step"] or saved.get("over"):
             continue
         # Dropout is a function of the step, so that a resumed training draws what an uninterrupted one draws.
         torch.manual_seed((settings.seed * total + step.number) * ranks.count + ranks.rank)
@@ -100,14 +102,16 @@ def train(
         _append(work / f"taught-{ranks.rank}.jsonl", row | {"prompts": taught})
         spent += len(step.rows)
         now = time.monotonic()
-        last = step.number == total - 1
+        last = step.number == total - 1 or enough(engine, step)
         if now - line > EVERY_SECONDS or last or not history:
             history.append(_log(ranks, step, total, ranks.mean(loss), spent / max(now - line, 1e-9), unit, work))
             line, spent = now, 0
         if ranks.agree(now - written >= settings.checkpoint_seconds or last):
-            progress = {"step": step.number + 1, "ranks": ranks.count, "history": history}
+            progress = {"step": step.number + 1, "ranks": ranks.count, "history": history, "over": last}
             checkpoints.save(engine, folder, step.number + 1, progress, ranks.rank, ranks.barrier)
             written = time.monotonic()
+        if last:
+            break
     state = weights(engine, settings)
     engine.destroy()
     return state

@@ -51,6 +51,13 @@ class Recipe(Optimisation):
         0.0, ge=0, description="weight of the paper's term: prompts of one candidate against each other"
     )
 
+    checks: int = pydantic.Field(
+        0,
+        ge=0,
+        description="how often, from the end of stage 1 on, it is measured whether the network adds to fusion on "
+        "validation prompts; training ends where it does not; 0 never measures",
+    )
+
     @pydantic.model_validator(mode="after")
     def _accumulates_what_adds_up(self) -> "Recipe":
         smallest = min(self.batch, self.connector_batch)

@@ -1,6 +1,7 @@
 """Prompts run through the frozen lower layers once, kept on disk: stage 2 starts there in every epoch.
 
-Held are the hidden states of the training prompts at the entry layer (float16, one row per token) and, of all prompts,
+Held are the hidden states of the training prompts, and of the validation prompts where a recipe measures on them, at
+the entry layer (float16, one row per token) and, of all prompts,
 their mean states after a few layers of the untouched language model (float32): the last one's start stage 1, and all of
 them describe a prompt to the fusion router.
 """
@@ -27,8 +28,8 @@ class States:
     """What `encode` left on disk.
 
     Attributes:
-        lengths: Tokens per training prompt (train,).
-        hidden: File of the states at the entry layer, float16 (tokens of all training prompts, width). It is read
+        lengths: Tokens per prompt whose states are held (kept,), training prompts first.
+        hidden: File of their states at the entry layer, float16 (tokens of all of them, width). It is read
             and not mapped: a mapping would count as this process's memory, a gigabyte for 6,000 long prompts.
         means: Mean states of every prompt after the layers that `thirds` names, float32 (prompts, layers, width),
             training prompts first.
@@ -43,8 +44,13 @@ class States:
         """Return the mean of the last hidden states of every prompt (prompts, width)."""
         return self.means[:, -1]
 
+    @property
+    def unit_means(self) -> np.ndarray:
+        """Return the means, each of length 1, as fusion reads them."""
+        return np.asarray(self.means / np.maximum(np.linalg.norm(self.means, axis=2, keepdims=True), 1e-12))
+
     def batch(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return states (n, l, d) as float32 and mask (n, l) of training prompts; row -1 is a filler."""
+        """Return states (n, l, d) as float32 and mask (n, l) of prompts whose states are held; row -1 is a filler."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         filled = np.maximum(rows, 0)
         longest = int(self.lengths[filled].max())
@@ -62,7 +68,7 @@ class States:
 def encode(
     network: Network,
     ids: Sequence[Sequence[int]],
-    train: int,
+    kept: int,
     folder: Path,
     key: str,
     rank: int = 0,
@@ -75,7 +81,7 @@ def encode(
     Args:
         network: With the adapters still neutral.
         ids: Token ids of all prompts, training prompts first.
-        train: How many of them are training prompts.
+        kept: Of how many of them, from the first, the states are held.
         folder: Where to keep the states.
         key: Digest of texts, backbone and entry layer.
         rank: Of this process.
@@ -85,7 +91,7 @@ def encode(
     """
     lengths = np.asarray([len(row) for row in ids])
     width = network.inquiry.shape[0]
-    tokens = int(lengths[:train].sum())
+    tokens = int(lengths[:kept].sum())
     done_file = folder / "states.json"
     layers = thirds(len(network.lower) + len(network.upper))
     sizes = {"hidden.f16": max(tokens, 1) * width * 2, MEANS: len(ids) * len(layers) * width * 4}
@@ -99,12 +105,12 @@ def encode(
             for name, size in sizes.items():
                 _reserve(folder / name, size)
         barrier()
-        _fill(network, ids, lengths, train, folder, layers, rank, ranks, progress)
+        _fill(network, ids, lengths, kept, folder, layers, rank, ranks, progress)
         barrier()
         if rank == 0:
             write_json(done_file, {"key": key})
     means = np.fromfile(folder / MEANS, dtype=np.float32).reshape(-1, len(layers), width)
-    return States(lengths[:train], folder / "hidden.f16", means)
+    return States(lengths[:kept], folder / "hidden.f16", means)
 
 
 def _reserve(path: Path, size: int) -> None:
@@ -125,7 +131,7 @@ def _fill(
     network: Network,
     ids: Sequence[Sequence[int]],
     lengths: np.ndarray,
-    train: int,
+    kept: int,
     folder: Path,
     layers: Sequence[int],
     rank: int,
@@ -134,7 +140,7 @@ def _fill(
 ) -> None:
     width = network.inquiry.shape[0]
     means = np.memmap(folder / MEANS, dtype=np.float32, mode="r+", shape=(len(ids), len(layers), width))
-    offsets = np.concatenate([[0], np.cumsum(lengths[:train])])
+    offsets = np.concatenate([[0], np.cumsum(lengths[:kept])])
     mine = np.arange(rank, len(ids), ranks)
     done = 0
     with torch.inference_mode(), (folder / "hidden.f16").open("r+b") as hidden:
@@ -145,7 +151,7 @@ def _fill(
             means[rows] = torch.stack([mean_pool(after[layer], mask) for layer in layers], dim=1).cpu().numpy()
             states = after[network.shape.entry_layer].cpu()
             for j, row in enumerate(rows):
-                if row < train:
+                if row < kept:
                     hidden.seek(2 * int(offsets[row]) * width)
                     hidden.write(states[j, : lengths[row]].half().numpy().tobytes())
             done += len(rows)

@@ -31,7 +31,7 @@ class RetrainSettings(pydantic.BaseModel):
     )
     instruct_tasks: int = Field(50, ge=1, description="Tasks of the aptitude test aimed at.")
     instruct_questions: int = Field(1000, ge=1, description="Questions of the aptitude test aimed at, over all tasks.")
-    train_recipe: str = Field("cpu", description="Training recipe: the name of a file in training/recipes.")
+    train_recipe: str = Field("auto", description="Training recipe: the name of a file in training/recipes.")
     train_ranks: int = Field(1, ge=1, description="Training processes on the node; one per GPU where there are any.")
     train_backbone: str = Field("", description="Folder of the language model; empty takes the packaged MiniLM.")
     train_work_root: str = Field(

@@ -337,7 +337,7 @@ def test_the_form_shows_the_overlay_s_defaults_and_every_sentence(package: Path)
     parameters = graph(package)["root"]["inputDefinitions"]["parameters"]
 
     assert parameters["train_nodes"]["defaultValue"] == 2
-    assert parameters["train_recipe"]["defaultValue"] == "cpu"
+    assert parameters["train_recipe"]["defaultValue"] == "auto"
     assert [name for name, one in parameters.items() if not one["description"].endswith(".")] == []
 
 

@@ -11,11 +11,12 @@ from hypothesis.extra import numpy as hnp
 
 from modelsat.routers.fusion import surface
 from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.mixture import SHORTLIST, choose_weight, rerank, shortlist
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
-from modelsat.routers.reranked import SHORTLIST, Reranked, choose_weight, rerank, shortlist
+from modelsat.routers.reranked import Reranked
 from modelsat.text.encoder import Encoder
 
 NAN = float("nan")

@@ -23,6 +23,7 @@ from modelsat.evaluation.table import Evaluation
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.reports import collected, evaluated, figures, page, traffic, trained, validated
 from modelsat.reports.page import Section, TableRow
+from modelsat.reports.trained import Worth
 from modelsat.statistics import Interval
 
 HOSTILE = "<script>alert(1)</script><img src=http://evil/x onerror=alert(2)>\"'&"
@@ -390,6 +391,30 @@ def test_trained_page_stands_alone_and_shows_the_loss(target: Path) -> None:
     assert "loss 1.0000 to 0.0005 in 2,000 steps" in read.text
     for shown in ("data digest", "0.1235", "12,345"):
         assert shown in read.text
+
+
+def test_trained_page_says_why_training_ended_early(target: Path) -> None:
+    history = [{"step": 1000, "loss": 0.5, "learning_rate": 0.1, "examples_per_second": 9.0}]
+    worth = Worth(1000, 1105, [{"step": 1000, "mean": -0.0028, "error": 0.002}])
+
+    trained.write(history, {}, target, worth)
+
+    read = Read(target)
+    assert_stands_alone(read)
+    assert "in 1,000 steps of 1,105 (fusion already tells what the network has learned)" in read.text
+    assert "1,000 -2.8 2.0" in read.text
+    assert "training ended here" in read.text
+
+
+def test_trained_page_of_a_training_that_paid_names_no_end(target: Path) -> None:
+    history = [{"step": 1105, "loss": 0.5, "learning_rate": 0.1, "examples_per_second": 9.0}]
+
+    trained.write(history, {}, target, Worth(1105, 1105, [{"step": 1000, "mean": 0.004, "error": 0.001}]))
+
+    read = Read(target)
+    assert "in 1,105 steps" in read.text
+    assert "already tells" not in read.text
+    assert "training took all steps of its recipe" in read.text
 
 
 def test_trained_page_without_steps_says_that_nothing_was_left(target: Path) -> None:

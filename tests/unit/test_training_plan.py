@@ -16,7 +16,7 @@ OVERLAYS = sorted((Path(__file__).parents[2] / "infra" / "overlays").glob("*/run
 
 @pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.parent.name)
 def test_run_defaults_of_every_overlay_can_train(path: Path) -> None:
-    assert "recipe cpu" in training_plan.check(json.loads(path.read_text(encoding="utf-8")))
+    assert "recipe auto" in training_plan.check(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(

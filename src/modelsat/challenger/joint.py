@@ -29,10 +29,11 @@ from modelsat.rivals.rival import Labelled
 from modelsat.routers.fusion import cost_head, surface
 from modelsat.routers.fusion.cost_head import CostHead
 from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.mixture import asked_of_few, choose_weight, rerank
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
-from modelsat.routers.reranked import Reranked, choose_weight, rerank, shortlist
+from modelsat.routers.reranked import Reranked
 from modelsat.statistics import choose_calibration
 from modelsat.text import learned_core
 from modelsat.text.encoder import Encoder, load_language_model, thirds
@@ -80,7 +81,8 @@ class _Prompts:
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> JointChallenger:
     """Weigh the trained network against fusion by validation log-loss and calibrate the result on validation prompts.
 
-    A network that does not improve validation log-loss gets weight 0 and is not served, so no compute is spent on it.
+    A network that does not improve validation log-loss gets weight 0 and is not served, so no compute is spent on it;
+    neither is one whose training ended early.
 
     Args:
         instructions: What the network was trained on.
@@ -93,9 +95,13 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     held_out = prompts.parts[splits.VALIDATION]
     first = _surface(prompts, splits.TRAIN)
     fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
-    learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
-    weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
-    mixed = rerank(fused, asked_of_few(learned, fused), weight)
+    weight, mixed = 0.0, np.asarray(fused, dtype=np.float32)
+    ended = facts.get("ended", {})
+    # Training that ended early has found that the network adds nothing: a weight that fits here would fit by chance.
+    if ended.get("steps") == ended.get("planned"):
+        learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
+        weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
+        mixed = rerank(fused, asked_of_few(learned, fused), weight)
     calibration = Calibration(*choose_calibration(mixed, held_out.targets))
     # Weight and calibration are fixed now, so the served router may also learn from the validation prompts.
     fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
@@ -149,14 +155,6 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
             for name, values in rows.items()
         ]
     )
-
-
-def asked_of_few(joint: np.ndarray, fused: np.ndarray) -> np.ndarray:
-    """Return `joint` (prompts, m) where a candidate is on the prompt's shortlist, NaN elsewhere."""
-    listed = shortlist(fused)
-    kept = np.full_like(joint, np.nan)
-    np.put_along_axis(kept, listed, np.take_along_axis(joint, listed, axis=1), axis=1)
-    return kept
 
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:

@@ -34,8 +34,8 @@ def run(
     ] = None,
     folder: RunFolder = Path(".run"),
     recipe: Annotated[
-        str, typer.Option(help="Training recipe: cpu, paper or another file in training/recipes.")
-    ] = "cpu",
+        str, typer.Option(help="Training recipe: auto, cpu, paper or another file in training/recipes.")
+    ] = "auto",
     ranks: Annotated[int, typer.Option(help="Number of training processes.")] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON on stdout; progress goes to stderr.")

@@ -34,8 +34,8 @@ def watch(
     train: Annotated[bool, typer.Option("--train/--no-train", help="Retrain when enough models are new.")] = True,
     newcomers: Annotated[int, typer.Option(min=1, help="Retrain after this many new models.")] = 5,
     recipe: Annotated[
-        str, typer.Option(help="Training recipe: cpu, paper or another file in training/recipes.")
-    ] = "cpu",
+        str, typer.Option(help="Training recipe: auto, cpu, paper or another file in training/recipes.")
+    ] = "auto",
     questions: Annotated[int, typer.Option(min=0, help="Ask only the first K questions; 0 asks all.")] = 0,
     rate: Annotated[
         float, typer.Option(min=0, help="Maximum requests per second to a candidate; 0 sets no limit.")

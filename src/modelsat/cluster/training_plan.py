@@ -71,12 +71,12 @@ def _of_backbone(settings: RetrainSettings, recipe: Mapping[str, Any]) -> list[s
     if encoder:
         return [
             f"train_recipe {name!r} needs train_backbone, the folder of a language model, with {encoder!r} relative to "
-            "it: name one on the volume, or take recipe 'cpu', which trains the packaged model on CPUs and GPUs"
+            "it: name one on the volume, or take recipe 'auto', which trains the packaged model on CPUs and GPUs"
         ]
     if tokens(recipe) > PACKAGED_TOKENS:
         return [
             f"train_recipe {name!r} reads {tokens(recipe)} tokens at once and the packaged backbone {PACKAGED_TOKENS}: "
-            "name another one as train_backbone, or take recipe 'cpu'"
+            "name another one as train_backbone, or take recipe 'auto'"
         ]
     return []
 

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.mixture import rerank, shortlist
 from modelsat.routers.model_sat.router import ModelSat
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Member, Prediction, Progress, Router
 from modelsat.text.encoder import Pass
-
-SHORTLIST = 8
-TWENTIETHS = tuple(i / 20 for i in range(21))
 
 
 class Reranked(Router):
@@ -113,44 +111,3 @@ class Reranked(Router):
         fusion = Fusion.load(folder / "fusion", candidates, settings["fusion"])
         model_sat = ModelSat.load(folder / "model_sat", candidates, settings["model_sat"])
         return cls(fusion, model_sat, settings["weight"])
-
-
-def shortlist(fused: np.ndarray) -> np.ndarray:
-    """Return which candidates fusion finds best, (prompts, m) to (prompts, at most 8), in the order of columns."""
-    few = min(SHORTLIST, fused.shape[1])
-    return np.sort(np.argsort(-fused, axis=1, kind="stable")[:, :few], axis=1)
-
-
-def rerank(fused: np.ndarray, joint: np.ndarray, weight: float) -> np.ndarray:
-    """Average two routers' probabilities where both are available.
-
-    Args:
-        fused: Those of fusion, (prompts, m).
-        joint: Those of Model-SAT, of the same shape, NaN outside the shortlist.
-        weight: Of Model-SAT, in [0, 1].
-
-    Returns:
-        float32 (prompts, m).
-    """
-    return np.asarray(np.where(np.isnan(joint), fused, weight * joint + (1 - weight) * fused), dtype=np.float32)
-
-
-def choose_weight(fused: np.ndarray, joint: np.ndarray, truth: np.ndarray, grid: Sequence[float] = TWENTIETHS) -> float:
-    """Choose the weight of Model-SAT by log-loss on validation prompts.
-
-    Args:
-        fused: Probabilities (prompts, m) of fusion.
-        joint: Those of Model-SAT, NaN outside the shortlist.
-        truth: Scores of the same shape, NaN where not run.
-        grid: Weights to try; the smallest of the best wins.
-    """
-    both = ~np.isnan(truth) & ~np.isnan(joint)
-    if not both.any():
-        return min(grid)
-
-    def loss(weight: float) -> float:
-        p = np.clip(rerank(fused, joint, weight)[both].astype(np.float64), 1e-4, 1 - 1e-4)
-        y = truth[both]
-        return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
-
-    return min(grid, key=loss)

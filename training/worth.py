@@ -1,0 +1,151 @@
+"""Whether training still pays: what a mixture with the network gains over fusion alone, on validation prompts.
+
+Fusion needs no training. A network that adds nothing to it gets no weight in the challenger, so the minutes of its
+training buy nothing. It is asked after stage 1 and at even distances in stage 2, at steps that the recipe alone
+decides, so that a training that was killed ends where it would have ended.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modelsat.aptitude.instructions import Part
+from modelsat.routers.fusion import surface
+from modelsat.routers.mixture import asked_of_few, choose_weight, log_loss, rerank
+from training import recipe
+from training.loop import OptimiserStep
+from training.ranks import Ranks
+from training.states import States
+
+LEAST = 0.001
+"""Nats per answer; a smaller gain changes about no choice."""
+FOLDS = 5
+MOST_PROMPTS = 512
+_BATCH = 32
+_FILE = "gains.jsonl"
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the mixture gains over fusion: log-loss in nats per answer, mean over prompts and its standard error."""
+
+    mean: float
+    error: float
+
+    @property
+    def pays(self) -> bool:
+        """Say whether the gain may be of use: it is within a standard error of what is."""
+        return self.mean + self.error > LEAST
+
+
+def gain(fused: np.ndarray, learned: np.ndarray, truth: np.ndarray) -> Gain:
+    """Measure the mixture, its weight chosen on other prompts than those that it is measured on.
+
+    Args:
+        fused: Probabilities (prompts, m) of fusion, not fitted to these prompts; at least 2 prompts.
+        learned: Those of the network, of the same shape, likewise.
+        truth: Scores of the same shape, NaN where not run.
+    """
+    few = asked_of_few(learned, fused)
+    counts = ~np.isnan(few) & ~np.isnan(truth)
+    fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
+    gains = np.zeros(len(truth))
+    for number in range(FOLDS):
+        here, there = fold == number, fold != number
+        mixed = rerank(fused[here], few[here], choose_weight(fused[there], few[there], truth[there]))
+        saved = log_loss(fused[here], truth[here]) - log_loss(mixed, truth[here])
+        gains[here] = np.where(counts[here], saved, 0.0).sum(axis=1) / np.maximum(counts[here].sum(axis=1), 1)
+    return Gain(float(gains.mean()), float(gains.std() / np.sqrt(len(gains))))
+
+
+def checks(steps: Sequence[OptimiserStep], count: int) -> frozenset[int]:
+    """Return the numbers of the steps after which is asked: the last of stage 1, and others at even distances."""
+    second = [step.number for step in steps if step.stage == 2]
+    # Before the first of all steps a network is neutral.
+    return frozenset(second[len(second) * i // count] - 1 for i in range(count) if second) - {-1}
+
+
+class Worth:
+    """Asks at its steps whether training still pays.
+
+    Args:
+        train: What fusion is fitted to.
+        validation: What both are measured on.
+        prompts: States of the training prompts and, if anything is asked, of the validation prompts behind them.
+        settings: Of the training.
+        steps: All steps.
+        ranks: This process and the others.
+        work: Folder of the training, which keeps what was measured.
+    """
+
+    def __init__(
+        self,
+        train: Part,
+        validation: Part,
+        prompts: States,
+        settings: recipe.Recipe,
+        steps: Sequence[OptimiserStep],
+        ranks: Ranks,
+        work: Path,
+    ) -> None:
+        self._train, self._prompts, self._ranks = train, prompts, ranks
+        few = np.random.default_rng(0).permutation(len(validation.ids))[:MOST_PROMPTS]
+        self._rows, self._truth = len(train.ids) + few, validation.targets[few]
+        # Fewer prompts than folds tell nothing.
+        self._checks = checks(steps, settings.checks) if len(few) >= FOLDS else frozenset()
+        self._file, self._steps = work / _FILE, len(steps)
+
+    def is_enough(self, engine: Any, step: OptimiserStep) -> bool:
+        """Say after a step whether training can end here; every rank has to ask."""
+        if step.number not in self._checks:
+            return False
+        learned = self._score(engine, from_vectors=step.stage == 1)
+        found = Gain(0.0, 0.0)
+        if self._ranks.rank == 0:
+            found = gain(self._fused(), learned, self._truth)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step.number + 1} | asdict(found)) + "\n")
+            self._ranks.say(
+                f"after step {step.number + 1:,} the network adds {found.mean:+.4f} nats (standard error "
+                f"{found.error:.4f}) to fusion: training {'goes on' if found.pays else 'ends'}"
+            )
+        return self._ranks.agree(not found.pays)
+
+    def ended(self) -> dict[str, Any]:
+        """Return what training came to: steps taken and planned, and what was measured, by step."""
+        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
+        # A check that was repeated after a kill counts once.
+        measured = {row["step"]: row for row in map(json.loads, lines)}
+        asked = [measured[step] for step in sorted(measured)]
+        stopped = asked and not Gain(asked[-1]["mean"], asked[-1]["error"]).pays
+        return {"steps": asked[-1]["step"] if stopped else self._steps, "planned": self._steps, "checks": asked}
+
+    def _fused(self) -> np.ndarray:
+        vectors = self._prompts.unit_means
+        fitted = surface.fit(vectors[: len(self._train.ids)], self._train.targets, self._train.categories)
+        return fitted.success_probability(fitted.directions(vectors[self._rows]))
+
+    def _score(self, engine: Any, from_vectors: bool) -> np.ndarray:
+        """Return the network's probabilities (prompts, candidates); in stage 1 vectors say all that states do."""
+        learned = np.zeros(self._truth.shape, dtype=np.float32)
+        device = self._ranks.device
+        order = np.argsort(self._prompts.lengths[self._rows], kind="stable")
+        objective = engine.module
+        learning, objective.training = objective.training, False
+        with torch.no_grad():
+            for start in range(0, len(order), _BATCH):
+                part = order[start : start + _BATCH]
+                read: tuple[torch.Tensor, torch.Tensor | None]
+                if from_vectors:
+                    read = (torch.from_numpy(self._prompts.vectors[self._rows[part]]).to(device), None)
+                else:
+                    states, mask = self._prompts.batch(self._rows[part])
+                    read = (states.to(device), mask.to(device))
+                learned[part] = torch.sigmoid(engine(*read, None, None)).cpu().numpy()
+        objective.training = learning
+        return learned
