@@ -23,6 +23,7 @@ RECIPE = {
     "connector_batch": 51,
     "epochs": 1,
     "batch": 40,
+    "dropout": 0.0,
     "threads": 1,
     "checks": 2,
     "checkpoint_seconds": 0,

@@ -82,7 +82,7 @@ class _Training:
     def network(self) -> PaperNetwork:
         """Start from the backbones; whatever is new is a function of the seed."""
         torch.manual_seed(self.settings.seed)
-        network = start(self.backbone, self.encoder, self.layout.tokenizer)
+        network = start(self.backbone, self.encoder, self.layout.tokenizer, self.settings.attention)
         check_lengths(network, self.layout)
         if self.settings.gradient_checkpointing:
             recompute(network)

@@ -46,6 +46,18 @@ class PaperRecipe(Optimisation):
         "published",
     )
 
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = pydantic.Field(
+        "sdpa",
+        description="how a causal language model computes attention: torch's fused kernels, plain products, or the "
+        "package flash-attn, which takes a GPU and bfloat16; what is learned is the same",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _flashes_in_bfloat16(self) -> "PaperRecipe":
+        if self.attention == "flash_attention_2" and self.precision != "bfloat16":
+            raise ValueError("attention: flash_attention_2 computes in bfloat16; set precision to bfloat16")
+        return self
+
     @pydantic.model_validator(mode="after")
     def _accumulates_groups(self) -> "PaperRecipe":
         if self.accumulation > self.groups:

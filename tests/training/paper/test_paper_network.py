@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
+from transformers.utils import is_flash_attn_2_available
 
 from modelsat.errors import InputError
 from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens
@@ -166,3 +167,21 @@ def test_second_stage_teaches_everything_and_encoder_and_connector_at_the_first_
 def names_of(network: PaperNetwork, groups: list[list[torch.nn.Parameter]]) -> list[set[str]]:
     names = {id(value): name for name, value in network.named_parameters()}
     return [{names[id(value)] for value in group} for group in groups]
+
+
+def test_attention_is_computed_in_another_way_to_the_same_end(models: Path) -> None:
+    tokenizer = load_tokenizer(models / "phi3")
+    batch = tokenizer(["what is 2 + 2 ?", "spell it"], return_tensors="pt", padding=True)
+    fused, plain = (start(models / "phi3", None, tokenizer, kind).eval() for kind in ("sdpa", "eager"))
+
+    with torch.inference_mode():
+        told = [network(batch["input_ids"], batch["attention_mask"]) for network in (fused, plain)]
+
+    assert [network.language_model.config._attn_implementation for network in (fused, plain)] == ["sdpa", "eager"]
+    torch.testing.assert_close(told[0], told[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.skipif(is_flash_attn_2_available(), reason="flash-attn is installed")
+def test_attention_that_this_machine_lacks_is_named(models: Path) -> None:
+    with pytest.raises(InputError, match=r"attention 'flash_attention_2' does not run here \(.*set attention to sdpa"):
+        start(models / "phi3", None, load_tokenizer(models / "phi3"), "flash_attention_2")

@@ -16,7 +16,7 @@ def load(folder: Path, text: str) -> recipe.Recipe | PaperRecipe:
     return recipe.load(str(path))
 
 
-@pytest.mark.parametrize("name", ["paper", "paper-cpu", "paper-text", "paper-text-cpu"])
+@pytest.mark.parametrize("name", ["paper", "paper-cpu", "paper-lora", "paper-text", "paper-text-cpu"])
 def test_recipes_of_the_paper_are_of_its_mode(name: str) -> None:
     found = recipe.load(name)
 
@@ -43,6 +43,8 @@ def test_every_knob_has_a_description() -> None:
         ("group: 4\n", "group"),
         ("mode: paper\ngroups: 2\naccumulation: 3\n", "accumulation: 3 micro-batches cannot be cut from 2 groups"),
         ("mode: paper\nprecision: bfloat16\nzero_stage: 0\n", "precision: without ZeRO"),
+        ("mode: paper\nattention: flash\n", "attention"),
+        ("mode: paper\nattention: flash_attention_2\n", "attention: flash_attention_2 computes in bfloat16"),
     ],
 )
 def test_fault_is_named(tmp_path: Path, text: str, key: str) -> None:

@@ -98,16 +98,17 @@ class PaperNetwork(nn.Module):
         return self.represent(ids, mask, card, int(card.max()) + 1)
 
 
-def start(language_model: Path, encoder: Path | None, tokenizer: Any) -> PaperNetwork:
+def start(language_model: Path, encoder: Path | None, tokenizer: Any, attention: str = "sdpa") -> PaperNetwork:
     """Build the network from the weights of its backbones.
 
     Args:
         language_model: Folder; a causal model's vocabulary head gives the rows of Yes and No.
         encoder: Folder of the capability encoder; None where cards are read as text.
         tokenizer: Of the language model.
+        attention: How a causal language model computes attention, by the name that transformers has for it.
 
     Raises:
-        InputError: A folder holds no model, or Yes or No is no single token.
+        InputError: A folder holds no model, this machine cannot compute attention so, or Yes or No is no single token.
     """
     read = None if encoder is None else load_language_model(encoder)
     if not is_causal(language_model):
@@ -117,9 +118,15 @@ def start(language_model: Path, encoder: Path | None, tokenizer: Any) -> PaperNe
         "trust_remote_code": False,
         "dtype": torch.float32,
         "use_safetensors": True,
+        "attn_implementation": attention,
     }
     try:
         model = AutoModelForCausalLM.from_pretrained(str(language_model), **options)
+    except (ImportError, ValueError) as error:
+        fault = str(error).splitlines()[0]
+        raise InputError(
+            f"attention {attention!r} does not run here ({fault}); set attention to sdpa in the recipe"
+        ) from error
     except OSError as error:
         fault = str(error).splitlines()[0]
         raise InputError(
