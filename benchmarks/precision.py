@@ -48,6 +48,12 @@ The encoder (MiniLM) in less than float32, and compiled, on one thread: how many
 prompt, and a batch of {batch} (128 tokens each, medians, taken in turns), and the share of up to {prompts:,} held-out
 prompts of a set whose choice stays; fusion is fitted in float32. What keeps fewer than 99 % or is not faster is no
 setting of the endpoint. This processor has {extensions}, and no matrix unit for bfloat16 unless amx is among them.
+
+Fusion can be fitted to the int8 states instead. On 1,400 random prompts each of zeroeval and specialists (70 % train,
+30 % measure; log-loss, accuracy, choices kept): float32 0.474, 90.8 % and 0.498, 65.4 %; int8 read by the float32 fit
+0.478, 91.3 %, 85.6 % and 0.501, 65.1 %, 93.7 %; fitted to int8 0.474, 91.1 %, 85.6 % and 0.498, 65.9 %, 96.6 %. So
+fitting takes back what log-loss loses. A float32 fit to 95 % of the rows keeps 80.6 and 93.7 % of the choices:
+another fit moves them as much as other arithmetic.
 """
 
 
