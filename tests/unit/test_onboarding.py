@@ -1,5 +1,6 @@
 """Changes of a bundle and what they are worth, around a constant router whose choices are known by heart."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -326,8 +327,14 @@ def test_names_and_facts_are_taken_from_the_catalogue_once(
     onboard.admit(order, tmp_path / "taken", tmp_path / "router", tmp_path / "card.html")
     judged = onboard.compare(order, tmp_path / "taken", tmp_path / "router", 0.05)
 
+    onboard.write_pages(judged, order, *(tmp_path / name for name in ("shadow.html", "choices.parquet", "result.json")))
+
     assert looked_at.count(str(listed)) == 1
     assert (refusal, judged.promotes) == ("", True)
+    told = json.loads((tmp_path / "result.json").read_text())
+    assert [line["name"] for line in told["yardsticks"]["lines"]][2:] == ["always ada", "always new"]
+    assert told["metrics"]["always_newcomer_gain_over_best_single"] == told["yardsticks"]["over_best"]["value"] > 0
+    assert (told["yardsticks"]["observed"], told["verdict"]["warning"]) == (False, "")
     row = bundle.read(tmp_path / "router").candidates.to_pylist()[-1]
     assert (row["candidate"], row["price_in"], row["aliases"]) == ("new", 1.5, ["org/new"])
 
