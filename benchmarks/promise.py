@@ -69,7 +69,7 @@ def measured(arena: Arena, p: np.ndarray, repeats: int) -> tuple[dict, np.ndarra
     for split in range(repeats):
         order = np.random.default_rng(split).permutation(n)
         gain, _, _, found = judged(arena, p, order[: int(SHARE * n)], order[int(SHARE * n) :])
-        kept += gain.mean() >= -promise.MARGIN
+        kept += int(gain.mean() >= -promise.MARGIN)
         losses.append(100 * float(gain.mean()))
         weights.append(None if found is None else found.cost_weight)
     part = np.random.default_rng(0).permutation(n) % PARTS
