@@ -11,7 +11,7 @@ BIN := .venv/bin
 CLIENTS := .bench/clients
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz images test-docker test-cluster compile clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz soak images test-docker test-cluster compile clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,8 +58,12 @@ bench-serving: $(READY) $(CLIENTS)/.ready ## Endpoint and gateway beside the rou
 	$(BIN)/python benchmarks/served.py --clients $(CLIENTS)/bin/python
 	$(BIN)/python benchmarks/precision.py
 
-fuzz: $(READY) ## Ten thousand malformed, hostile and random requests to endpoint and gateway
+fuzz: $(READY) ## Hostile and random requests to endpoint and gateway: 10,000 bodies one by one, 20,000 beside good traffic
 	MODELSAT_FUZZ_REQUESTS=10000 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_random_requests.py
+	$(BIN)/python benchmarks/serving_attack.py --requests 20000 --minutes 120
+
+soak: $(READY) ## Memory of endpoint and gateway over an hour of prompts of mixed lengths
+	$(BIN)/python benchmarks/serving_soak.py --minutes 60
 
 images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in infra/images/build.sh
 	infra/images/build.sh all

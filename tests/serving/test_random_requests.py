@@ -1,4 +1,4 @@
-"""Malformed, hostile and random requests: a sentence each, no crash, no growth. `make fuzz` sends ten thousand."""
+"""Malformed, hostile and random requests: a sentence each, no crash, no growth. `make fuzz` sends far more."""
 
 import copy
 import http.client
