@@ -183,6 +183,40 @@ def test_judge_scores_what_has_no_short_answer_and_is_itself_held_against_people
     assert (told["judge"]["share"], told["judge"]["kappa"]) == (0.75, 0.5)
 
 
+def test_silent_judge_costs_the_answer_that_was_paid_and_is_named(tmp_path: Path, write: Callable[..., Path]) -> None:
+    rows = [{"question": f"Tell me of Peru, part {i}.", "answer": "names Lima", "scorer": "judge"} for i in range(6)]
+    with LlmServer(lambda _: "Lima.").running() as guide, LlmServer(lambda _: "Hm.\nWell.").running() as judge:
+        catalogue(tmp_path, guide={"endpoint": guide.url}, judge={"endpoint": judge.url})
+        done = measure(tmp_path, write(rows), "--judge", "judge", "--json", "--concurrency", "1")
+
+    fault = json.loads(done.stdout)["candidates"]["guide"]["fault"]
+    assert (
+        "5 of 6 questions got no answer (the last one was answered, but the judge 'judge' said neither A nor B)"
+        in fault
+    )
+    assert len(judge.asked) == 2 * len(guide.asked)
+
+
+def test_everything_answered_is_never_asked_again_whatever_the_budget(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    questions = write(QUESTIONS)
+    with LlmServer(scholar).running() as server:
+        catalogue(tmp_path, a={"endpoint": server.url, "price_in": 1.0, "price_out": 10.0})
+        first = measure(tmp_path, questions, "--budget-usd", "1")
+        again = measure(tmp_path, questions, "--budget-usd", "0.000001")
+
+        assert (first.exit_code, again.exit_code, len(server.asked)) == (0, 0, 4)
+
+
+def test_changed_options_are_other_questions(write: Callable[..., Path]) -> None:
+    row = {"id": "q1", "question": "Which of these stars is the brightest in the night sky?", "answer": "A"}
+    one = own_questions.read(str(write([{**row, "choices": ["Sirius", "Vega"]}])))
+    other = own_questions.read(str(write([{**row, "choices": ["Vega", "Sirius"]}])))
+
+    assert one.aptitude_test["version"][0] != other.aptitude_test["version"][0]
+
+
 def test_agreement_is_none_beyond_chance_where_one_of_them_knows_one_verdict() -> None:
     found = agreement_of([True] * 10, [True] * 9 + [False])
 

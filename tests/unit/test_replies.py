@@ -2,6 +2,7 @@
 
 import pytest
 
+from modelsat.errors import InputError
 from modelsat.onboarding.asking import replies
 
 
@@ -63,3 +64,20 @@ def test_answer_is_right_or_wrong(answer: str | None, gold: str, scorer: str, sc
 
 def test_short_answer_is_read_without_its_decoration() -> None:
     assert replies.score(replies.read("Answer: `New York.`", "exact"), "new york", "exact") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [("Answer: 8 May 1945.", 0.0), ("Answer: 8 may 1945", 1.0), ("Answer: 1945", 1.0), ("Answer: in 1945", 0.0)],
+)
+def test_pattern_matches_the_whole_answer_case_aside(reply: str, score: float) -> None:
+    answer = replies.read(reply, "regex")
+
+    assert replies.score(answer, "(8 May )?1945", "regex") == score
+
+
+def test_pattern_that_takes_too_long_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replies, "_MATCHING_SECONDS", 1e-9)
+
+    with pytest.raises(InputError, match="write a simpler pattern"):
+        replies.score("y " * 400, "(.*)(.*)(.*)x", "regex")

@@ -12,6 +12,7 @@ from modelsat.onboarding import asking
 from modelsat.onboarding.asking import AskingProgress, AskingSettings, Plan
 from modelsat.onboarding.asking.judge import JudgeModel
 from modelsat.onboarding.asking.own_questions import OwnQuestions
+from modelsat.text.rendering import digest
 
 Candidate = Mapping[str, Any]
 
@@ -82,10 +83,9 @@ def measure(
         name, folder = str(one["candidate"]), folder_of(into, one)
         others = sum(usd for other, usd in spent.items() if other != name)
         try:
-            mine = (
-                settings if settings.budget_usd is None else replace(settings, budget_usd=settings.budget_usd - others)
-            )
-            asking.ask(questions, one, folder, mine, progress(name) if progress is not None else None, judge)
+            if not _is_done(plans[name], folder):
+                mine = _with_what_is_left(settings, others)
+                asking.ask(questions, one, folder, mine, progress(name) if progress is not None else None, judge)
         except ModelsatError as fault:
             out.append(Measured(name, folder, fault=fault))
             spent[name] = asking.plan(questions, one, folder, settings, judge).spent_usd
@@ -97,14 +97,27 @@ def measure(
 
 
 def folder_of(into: Path, candidate: Candidate) -> Path:
-    """Return the folder of a candidate's answers, one for each revision."""
-    name = str(candidate["candidate"]).replace("/", "--")
-    return into / "-".join(filter(None, [name, candidate.get("revision")]))
+    """Return the folder of a candidate's answers, one for each revision; a digest keeps similar names apart."""
+    name, revision = str(candidate["candidate"]), str(candidate.get("revision") or "")
+    mark = digest(json.dumps([name, revision]))[:8]
+    return into / f"{name.replace('/', '--')}-{mark}"
+
+
+def _is_done(planned: Plan, folder: Path) -> bool:
+    return planned.answered == planned.questions and (folder / REPORT).is_file()
+
+
+def _with_what_is_left(settings: AskingSettings, others: float) -> AskingSettings:
+    if settings.budget_usd is None:
+        return settings
+    if settings.budget_usd <= others:
+        raise InputError("the budget is used up; raise it, and run again")
+    return replace(settings, budget_usd=settings.budget_usd - others)
 
 
 def _require_budget(plans: Mapping[str, Plan], settings: AskingSettings) -> None:
     """Refuse a budget that would run dry under way: the candidates asked last would have fewer answers, or none."""
-    if settings.budget_usd is None:
+    if settings.budget_usd is None or all(one.answered == one.questions for one in plans.values()):
         return
     unpriced = [name for name, planned in plans.items() if planned.estimate.usd is None]
     if unpriced:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -119,14 +119,14 @@ def ask(
         run = partial(AskingRun, exam.questions, log, exam.prices, purse, progress or (lambda _: None))
         waiting = exam.without(log.answers)
         estimate = bill.estimate(waiting, exam.prices, settings.longest_answer, bool(candidate.get("reasoning")))
-        standing, judged_usd = asyncio.run(_put(run, _blocks(exam, log, test, settings), address, settings, judge))
+        standing = asyncio.run(_put(run, _blocks(exam, log, test, settings), address, settings, judge))
         answered = [question for question in exam.questions if question["prompt_id"] in log.answers]
         if not answered:
             raise InputError("the budget does not cover a single question; raise it, or lower max_tokens")
         records = [log.answers[question["prompt_id"]] for question in answered]
         report = {
             **results.report(candidate, address, exam.heading["test"], records),
-            **({"judge": judge.name, "judge_usd": judged_usd} if judge is not None else {}),
+            **({"judge": judge.name, "judge_usd": _judged_usd(records)} if judge is not None else {}),
             "order": "adaptive" if settings.adaptive else "frozen",
             "questions": len(exam.questions),
             "without_answer": standing.without_answer,
@@ -184,7 +184,7 @@ async def _put(
     address: ChatEndpoint,
     settings: AskingSettings,
     judge: JudgeModel | None,
-) -> tuple[AskingProgress, float | None]:
+) -> AskingProgress:
     async with AsyncExitStack() as open_until_the_end:
         endpoint = await open_until_the_end.enter_async_context(Endpoint(address, settings, RequestPace(settings.rate)))
         asked = await open_until_the_end.enter_async_context(judge.opened()) if judge is not None else None
@@ -193,7 +193,13 @@ async def _put(
             await run.put(block, endpoint, settings.concurrency)
             if run.standing.is_over_budget:
                 break
-        return run.standing, asked.usd if asked is not None else None
+        return run.standing
+
+
+def _judged_usd(records: Sequence[Record]) -> float | None:
+    """Return what the verdicts on all answers cost, None where one's cost is not known."""
+    costs = [record["judge_usd"] for record in records if "judge_usd" in record]
+    return None if None in costs else round(sum(costs), 6)
 
 
 def _served_as(candidate: Candidate) -> str:

@@ -14,6 +14,7 @@ from modelsat.onboarding.asking.pace import RequestPace
 from modelsat.onboarding.asking.settings import AskingSettings
 
 _Z = 1.96
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,28 @@ class JudgeModel:
             yield Judge(self.name, endpoint, self.prices)
 
 
-@dataclass
-class Judge:
-    """A judge that can be asked; several answers at a time.
+class NoVerdict(Exception):
+    """The judge said nothing about an answer; the sentence says what it did instead."""
 
-    Attributes:
-        usd: What its verdicts have cost so far, None where a price or a count of tokens is missing.
-    """
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a judge said, and what that cost in USD; None where a price or a count of tokens is missing."""
+
+    is_right: bool
+    usd: float | None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A judge that can be asked; several answers at a time."""
 
     name: str
     endpoint: Endpoint
     prices: Prices
-    usd: float | None = 0.0
 
-    async def is_right(self, question: str, reference: str, answer: str) -> bool:
-        """Return whether the judge finds an answer right.
+    async def judged(self, question: str, reference: str, answer: str) -> Verdict:
+        """Return what the judge says about an answer.
 
         Args:
             question: As it was put.
@@ -61,18 +69,20 @@ class Judge:
             answer: What a candidate said, without its thoughts.
 
         Raises:
-            NoAnswer: The judge refused, failed at every try, or said neither yes nor no.
+            NoVerdict: The judge refused, failed at every try, or said neither yes nor no, twice.
         """
-        try:
-            reply = await self.endpoint.ask(wording(question, reference, answer))
-        except NoAnswer as fault:
-            raise NoAnswer(f"was answered, but the judge {self.name!r} {fault}", fault.remedy) from None
-        cost = self.prices.of(reply.tokens_in, reply.tokens_out)
-        self.usd = None if self.usd is None or cost is None else self.usd + cost
-        verdict = replies.read(reply.text, "letter", 2)
-        if verdict is None:
-            raise NoAnswer(f"was answered, but the judge {self.name!r} said neither A nor B")
-        return verdict == "A"
+        spent: float | None = 0.0
+        for _ in range(_ROUNDS):
+            try:
+                reply = await self.endpoint.ask(wording(question, reference, answer))
+            except NoAnswer as fault:
+                raise NoVerdict(f"the judge {self.name!r} {fault}") from None
+            cost = self.prices.of(reply.tokens_in, reply.tokens_out)
+            spent = None if spent is None or cost is None else spent + cost
+            said = replies.read(reply.text, "letter", 2)
+            if said is not None:
+                return Verdict(said == "A", spent)
+        raise NoVerdict(f"the judge {self.name!r} said neither A nor B")
 
 
 def wording(question: str, reference: str, answer: str) -> str:
@@ -125,9 +135,10 @@ async def agreement(judge: JudgeModel, labelled: Sequence[LabelledAnswer]) -> Ag
     async with judge.opened() as asked:
         for one in labelled:
             try:
-                verdicts.append(await asked.is_right(one.question, one.reference, one.answer))
-            except NoAnswer as fault:
-                raise ServiceError(f"a labelled answer {fault}; run again, or name another judge") from None
+                verdict = await asked.judged(one.question, one.reference, one.answer)
+            except NoVerdict as fault:
+                raise ServiceError(f"{fault} about a labelled answer; run again, or name another judge") from None
+            verdicts.append(verdict.is_right)
     return agreement_of(verdicts, [one.is_right for one in labelled])
 
 

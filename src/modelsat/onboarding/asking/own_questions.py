@@ -76,9 +76,7 @@ def read(uri: str) -> OwnQuestions:
         if row["prompt_id"] in seen:
             raise InputError(f"question {row['prompt_id']!r} stands twice in {uri!r}; keep one of them")
         seen.add(row["prompt_id"])
-    version = "own-" + digest(
-        "\n".join(f"{r['prompt_id']} {r['stem_digest']} {r['answer']} {r['scorer']}" for r in rows)
-    )
+    version = "own-" + digest("\n".join(f"{r['prompt_id']} {r['text']} {r['answer']} {r['scorer']}" for r in rows))
     test = [{**row, "version": version[:16], "position": position} for position, row in enumerate(rows)]
     return OwnQuestions(contracts.from_rows(test, contracts.APTITUDE_TEST))
 
@@ -174,9 +172,11 @@ def _fault(answer: str, scorer: str) -> str | None:
     if scorer == "number" and not _is_number(answer):
         return f"answer is {answer!r}, which is no number; correct it, or use another scorer"
     if scorer == "regex":
+        import regex
+
         try:
-            re.compile(answer)
-        except (re.error, RecursionError, OverflowError) as error:
+            regex.compile(answer)
+        except (regex.error, RecursionError, OverflowError) as error:
             return f"answer is {answer!r}, which is no regular expression ({error}); correct it"
     return None
 

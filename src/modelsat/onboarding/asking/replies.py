@@ -9,13 +9,14 @@ must not look better for it. What is counted apart from that are questions which
 import re
 from decimal import Decimal, InvalidOperation
 
+from modelsat.errors import InputError
 from modelsat.text.rendering import option_letter
 
 _THOUGHTS = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 _MARKED = re.compile(r"answer\s*(?:is)?\s*[:=]\s*(.*)", re.IGNORECASE)
 _LETTER = re.compile(r"\W*([A-Z]{1,2})(?![A-Za-z0-9]).*", re.IGNORECASE | re.DOTALL)
 _NUMBER = re.compile(r"[-+\u2212]?[$\u20ac\u00a3]?\s*\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_LONGEST_MATCHED = 1000
+_LONGEST_MATCHED, _MATCHING_SECONDS = 1000, 1.0
 _DECORATION = " \t*_`\"'$"
 
 
@@ -46,7 +47,11 @@ def without_thoughts(reply: str) -> str:
 
 
 def score(answer: str | None, gold: str, scorer: str) -> float:
-    """Return 1.0 where the answer is right, 0.0 where it is wrong or could not be read."""
+    """Return 1.0 where the answer is right, 0.0 where it is wrong or could not be read.
+
+    Raises:
+        InputError: `gold` is a pattern that takes too long to match.
+    """
     if answer is None:
         return 0.0
     if scorer == "number":
@@ -55,8 +60,21 @@ def score(answer: str | None, gold: str, scorer: str) -> float:
     if scorer == "letter":
         return float(answer == gold.strip().upper())
     if scorer == "regex":
-        return float(re.fullmatch(gold, answer[:_LONGEST_MATCHED], re.IGNORECASE) is not None)
+        return float(_matches(gold, answer[:_LONGEST_MATCHED]))
     return float(answer == _normal(gold))
+
+
+def _matches(pattern: str, answer: str) -> bool:
+    # Unlike the standard library's, this one can be stopped: some patterns take longer than a life.
+    import regex
+
+    try:
+        return regex.fullmatch(pattern, answer, regex.IGNORECASE, timeout=_MATCHING_SECONDS) is not None
+    except TimeoutError:
+        raise InputError(
+            f"matching an answer with {pattern!r} takes more than {_MATCHING_SECONDS:g} s; write a simpler pattern, "
+            "one without a repetition inside a repetition"
+        ) from None
 
 
 def _stated(reply: str) -> str | None:

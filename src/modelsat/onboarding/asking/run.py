@@ -11,7 +11,7 @@ from modelsat.onboarding.asking import replies
 from modelsat.onboarding.asking.answers_log import AnswersLog
 from modelsat.onboarding.asking.bill import Prices, Purse
 from modelsat.onboarding.asking.client import Endpoint, NoAnswer, Reply
-from modelsat.onboarding.asking.judge import Judge
+from modelsat.onboarding.asking.judge import Judge, NoVerdict
 from modelsat.onboarding.asking.questions import JUDGE, wording
 from modelsat.onboarding.asking.results import is_cut_off
 
@@ -120,6 +120,10 @@ class AskingRun:
                 return
             try:
                 record = await self._asked(question, endpoint)
+            except _Unjudged as fault:
+                self._purse.settle(reserved, fault.usd)
+                self._count_without(str(fault))
+                continue
             except NoAnswer as fault:
                 self._purse.settle(reserved, 0.0)
                 if fault.remedy and not self.standing.answered:
@@ -149,8 +153,13 @@ class AskingRun:
         said = replies.without_thoughts(reply.text).strip()
         if not said:
             return _record(question, reply, self._prices, None, 0.0)
-        is_right = await self._judge.is_right(question["text"], question["answer"], said)
-        return _record(question, reply, self._prices, "right" if is_right else "wrong", float(is_right))
+        try:
+            verdict = await self._judge.judged(question["text"], question["answer"], said)
+        except NoVerdict as fault:
+            raise _Unjudged(str(fault), self._prices.of(reply.tokens_in, reply.tokens_out)) from None
+        answer = "right" if verdict.is_right else "wrong"
+        record = _record(question, reply, self._prices, answer, float(verdict.is_right))
+        return record | {"judge_usd": verdict.usd}
 
     def _stop_where_all_are_cut_off(self) -> None:
         answered, cut_off = self.standing.answered, self.standing.cut_off
@@ -169,6 +178,14 @@ class AskingRun:
                 f"{without} of {planned} questions got no answer (the last one {fault}), so the run stops; "
                 f"{self.standing.answered} answers are kept, run the same command again when the endpoint works"
             )
+
+
+class _Unjudged(Exception):
+    """An answer came and was paid for, and the judge said nothing about it."""
+
+    def __init__(self, fault: str, usd: float | None) -> None:
+        super().__init__(f"was answered, but {fault}")
+        self.usd = usd
 
 
 def _record(question: Question, reply: Reply, prices: Prices, answer: str | None, score: float) -> dict[str, Any]:
