@@ -296,6 +296,22 @@ def test_margin_above_the_probability_decides_the_same_everywhere(served: InProc
     assert served.decide(case, PROMPTS[0]) == ["m0", "m1"]
 
 
+def test_newcomer_with_a_better_mean_leaves_the_promised_best_single_everywhere(served: InProcess) -> None:
+    """The promise names `m0`, of mean 0.78; `m1` came later, of mean 0.8, and is likelier on every prompt."""
+    case = by_hand([0.6, 0.9], [0, 0], [0.78, 0.8], [3.0, 1.0])
+    told_of = Promise("m0", None, 0.003, 0.95, 0.0, 0.0, 1.0, 100)
+    lineage = case.bundle.lineage | {"promise": told_of.as_json()}
+    case = replace(case, bundle=replace(case.bundle, lineage=lineage))
+    arena = arena_of(case.bundle)
+    terms = scoring.terms(case.bundle, arena, case.bundle.candidates)
+
+    assert table.chosen(arena, case.bundle.success_probability(PROMPTS), terms).tolist() == [0, 0, 0]
+    assert scoring.served(case.bundle, PROMPTS, case.bundle.success_probability(PROMPTS)) == ["m0"] * 3
+    assert ranking.route(case.bundle, PROMPTS).model == ["m0"] * 3
+    assert served.answer(case, PROMPTS[0])["model"] == ["m0"]
+    assert served.decide(case, PROMPTS[0]) == ["m0", "m1"]
+
+
 def test_candidate_out_of_reach_of_the_gateway_never_says_what_is_expensive(served: InProcess) -> None:
     """0.7 against 0.6, 3 against 1 USD: at weight 0.12 the cheap one leads by 0.02 of the pair's scale of 3 USD.
 

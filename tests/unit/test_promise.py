@@ -111,8 +111,37 @@ def test_choices_that_no_result_judges_are_no_evidence() -> None:
 
     found = settled(p, y)
 
-    # Of the choices of `cheap` none can be judged: what is left loses nothing, at the same half of the prompts.
-    assert found is None or found.gain == 0.0
+    # Of the choices of `cheap`, half of all, none can be judged.
+    assert found is not None
+    assert found.cost_weight is None
+
+
+@pytest.mark.parametrize(("judged", "promises"), [(0.89, False), (0.91, True)])
+def test_weight_is_safe_only_where_nine_of_ten_choices_are_judged(judged: float, promises: bool) -> None:
+    """`dear` was run on all 1,000 prompts; `cheap`, which is as good, is chosen on all and was run on some."""
+    p, y = np.full((1000, 2), 0.9), np.ones((1000, 2))
+    y[int(1000 * judged) :, 0] = np.nan
+
+    found = settled(p, y)
+
+    assert found is not None
+    assert (found.cost_weight is not None) is promises
+
+
+def test_candidate_that_was_run_nowhere_is_not_safe_because_few_prompts_avoid_it() -> None:
+    """`cheap` is improbable on 5 of 200 prompts, so `dear` answers and loses nothing; the other 195 say nothing."""
+    p, y = np.full((200, 2), 0.9), np.column_stack([np.full(200, np.nan), np.ones(200)])
+    p[:5, 0] = 0.01
+
+    found = settled(p, y)
+
+    assert found is not None
+    assert found.cost_weight is None
+
+
+def test_share_of_an_unknown_cost_is_not_promised() -> None:
+    """The best single candidate has no price: nobody knows what the answers of the other one save."""
+    assert settled(*easy_and_hard(1000), cost=np.asarray([0.001, np.nan])) is None
 
 
 def test_promise_is_read_as_it_was_written_and_older_bundles_have_none() -> None:
@@ -164,6 +193,17 @@ def test_best_single_policy_ranks_by_mean_score_less_margin_and_keeps_exclusions
     # 0.8, then 0.75 - 0.1 = 0.65, then 0.6; where the second is excluded it comes last.
     assert ranked.tolist() == [[1, 2, 0], [2, 0, 1]]
     assert choice.choose(p, mean_score=means, uncertainty_margin=margin, policy=SINGLE).tolist() == [1, 2]
+
+
+def test_candidate_that_the_promise_names_comes_first_whatever_the_means_say() -> None:
+    p = np.asarray([[0.9, 0.5, 0.7], [0.9, np.nan, 0.7]])
+    means = np.asarray([0.7, 0.78, 0.8])
+
+    ranked = choice.rank(p, mean_score=means, policy=SINGLE, single=1)
+
+    # The third came later with a better mean; it follows, and answers where the second is excluded.
+    assert ranked.tolist() == [[1, 2, 0], [2, 0, 1]]
+    assert choice.choose(p, mean_score=means, policy=SINGLE, single=1).tolist() == [1, 2]
 
 
 def test_end_of_the_dial_and_dial_together_are_refused() -> None:

@@ -114,6 +114,12 @@ class Bundle:
         """Return what the router's default promises; None for a router that promises nothing."""
         return promises.read(self.lineage.get("promise"))
 
+    @cached_property
+    def single(self) -> int | None:
+        """Return the column of the candidate that the promise names as best single; None where it names none."""
+        named = self.promise.best_single if self.promise else None
+        return self.names.index(named) if named in self.names else None
+
     def write(self, folder: Path) -> "Bundle":
         """Write the bundle, completely or not at all, and return it with its digest."""
         if self.candidates["candidate"].to_pylist() != list(self.names):

@@ -32,4 +32,5 @@ def by_default(
         asked.cost_weight or 0.0,
         bundle.router.doubt,
         policy=asked.policy,
+        single=bundle.single,
     )

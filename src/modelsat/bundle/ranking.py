@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from modelsat.bundle.bundle import Bundle
-from modelsat.bundle.pool import CandidatePool
 from modelsat.errors import InputError
 from modelsat.policy import budgets, choice, failures, promise
 from modelsat.policy.costs import tokens_in
@@ -79,7 +78,7 @@ def rank(
     if not allowed.any(axis=1).all():
         raise InputError("all allowed candidates have failed; allow others")
     probability = np.where(allowed, _after_failures(bundle, reading, preferences.failed), np.nan)
-    order = _order(pool, probability, cost, bundle.router.doubt, preferences)
+    order = _order(bundle, probability, cost, preferences)
     shown = order[:, : preferences.top_k]
     return Ranking(
         model=pool.names[order[:, 0]].tolist(),
@@ -103,10 +102,9 @@ def _after_failures(bundle: Bundle, reading: Prediction, failed: tuple[str, ...]
     return failures.given(probability.astype(np.float64), columns, *surprises).astype(np.float32)
 
 
-def _order(
-    pool: CandidatePool, probability: np.ndarray, cost: np.ndarray, margin: np.ndarray, preferences: Preferences
-) -> np.ndarray:
+def _order(bundle: Bundle, probability: np.ndarray, cost: np.ndarray, preferences: Preferences) -> np.ndarray:
     """Return columns by falling preference (n, m); a candidate that may not be chosen has the probability NaN."""
+    pool, margin = bundle.pool, bundle.router.doubt
     if preferences.budget_usd is not None:
         return budgets.rank(choice.assured(probability, margin), cost, preferences.budget_usd, pool.mean_score)
     return choice.rank(
@@ -117,6 +115,7 @@ def _order(
         uncertainty_margin=margin,
         min_success_probability=preferences.min_success_probability,
         policy=preferences.policy,
+        single=bundle.single,
     )
 
 

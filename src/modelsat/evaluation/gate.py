@@ -12,6 +12,7 @@ import numpy as np
 
 from modelsat.errors import InputError
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
+from modelsat.policy.promise import MAX_UNJUDGED
 from modelsat.statistics import bootstrap_means, interval, lower_bound
 
 
@@ -31,7 +32,7 @@ class GateRules:
     margin: float = 0.01
     saving: float = 0.20
     min_prompts: int = 50
-    max_unjudged: float = 0.10
+    max_unjudged: float = MAX_UNJUDGED
 
 
 def judge(

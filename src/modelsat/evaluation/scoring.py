@@ -31,6 +31,7 @@ class ChoiceTerms:
             cannot be judged; None for no prompt.
         cost: What it expects answers to cost in USD, (n, m), NaN where unknown; None for what the arena expects.
         preferences: By which it chooses where a request asks for nothing, resolved (`policy.promise`).
+        single: As of `modelsat.policy.choice.rank`.
     """
 
     allowed: np.ndarray
@@ -39,6 +40,7 @@ class ChoiceTerms:
     elsewhere: np.ndarray | None = None
     cost: np.ndarray | None = None
     preferences: Preferences = resolved(Preferences(), None)
+    single: int | None = None
 
     @property
     def at_its_best(self) -> "ChoiceTerms":
@@ -167,7 +169,8 @@ def terms(bundle: Bundle, arena: Arena, candidates: pa.Table, cost_usd: np.ndarr
     mean_score[into] = pool.mean_score[taken]
     margin[into] = bundle.router.doubt[taken]
     preferences = resolved(Preferences(), bundle.promise)
-    return ChoiceTerms(allowed, mean_score, margin, cost=expected, preferences=preferences)
+    single = next((int(i) for i, column in zip(into, taken, strict=True) if column == bundle.single), None)
+    return ChoiceTerms(allowed, mean_score, margin, cost=expected, preferences=preferences, single=single)
 
 
 def _places(bundle: Bundle, arena: Arena, candidates: pa.Table) -> tuple[np.ndarray, np.ndarray]:

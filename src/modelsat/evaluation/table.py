@@ -158,13 +158,14 @@ def chosen(
             decides ties. Where the terms leave no candidate, the best single candidate answers, as in front of a user.
         cost_weight: As of `modelsat.policy.choice.rank`; None chooses as where a request asks for nothing.
     """
-    allowed, means, cost, margin = arena.routable, arena.prior, arena.cost, None
+    allowed, means, cost, margin, single = arena.routable, arena.prior, arena.cost, None, None
     asked = Preferences(policy=UTILITY, cost_weight=cost_weight or 0.0)
     if terms is not None:
         allowed, means, margin = terms.allowed, terms.mean_score, terms.uncertainty_margin
         cost = arena.cost if terms.cost is None else terms.cost
-        asked = terms.preferences if cost_weight is None else asked
-    columns = choice.choose(probabilities, allowed, means, cost, asked.cost_weight or 0.0, margin, policy=asked.policy)
+        asked, single = (terms.preferences if cost_weight is None else asked), terms.single
+    weight = asked.cost_weight or 0.0
+    columns = choice.choose(probabilities, allowed, means, cost, weight, margin, policy=asked.policy, single=single)
     return np.where(columns < 0, arena.best_single, columns)
 
 

@@ -8,7 +8,8 @@ what is served. Candidates of one prompt are compared by these keys, each decidi
 3. `utility`: probability, less its uncertainty margin, less the weighted relative cost. `cheapest`: the least cost, and
    among equal costs the larger probability less its margin. Where a candidate misses the least success probability,
    its probability less its margin counts alone.
-   `best single`, what `auto` comes to where nothing cheaper is safe: the better mean score, less its margin.
+   `best single`, what `auto` comes to where nothing cheaper is safe: the candidate that the promise names, then the
+   better mean score, less its margin.
 4. The better mean score; where none is known it is 0.
 5. The earlier column.
 
@@ -42,6 +43,7 @@ def rank(
     uncertainty_margin: np.ndarray | None = None,
     min_success_probability: float = 0.0,
     policy: str = UTILITY,
+    single: int | None = None,
 ) -> np.ndarray:
     """Rank the candidates of each prompt, as the module describes it.
 
@@ -54,12 +56,15 @@ def rank(
         uncertainty_margin: How much of each probability a choice does not count on, (candidates,), at least 0.
         min_success_probability: In [0, 1].
         policy: `utility`, `cheapest` or `best single`.
+        single: Column that comes first under `best single`; None leaves that to the mean scores.
 
     Returns:
         Column indices by falling preference (prompts, candidates); candidates that cannot be chosen come last.
     """
     means = _means(mean_score, probabilities.shape)
-    keys = _keys(probabilities, allowed, means, costs, cost_weight, uncertainty_margin, min_success_probability, policy)
+    keys = _keys(
+        probabilities, allowed, means, costs, cost_weight, uncertainty_margin, min_success_probability, policy, single
+    )
     keys.append(means)
     return np.asarray(np.lexsort([-key for key in reversed(keys)], axis=1))
 
@@ -73,6 +78,7 @@ def choose(
     uncertainty_margin: np.ndarray | None = None,
     min_success_probability: float = 0.0,
     policy: str = UTILITY,
+    single: int | None = None,
 ) -> np.ndarray:
     """Choose one candidate per prompt: the first of `rank`, of which the arguments are, without sorting the others.
 
@@ -93,6 +99,7 @@ def choose(
             uncertainty_margin,
             min_success_probability,
             policy,
+            single,
         )
         chosen[rows] = _first(keys, means[rows])
     return chosen
@@ -147,6 +154,7 @@ def _keys(
     uncertainty_margin: np.ndarray | None,
     min_success_probability: float,
     policy: str,
+    single: int | None,
 ) -> list[np.ndarray]:
     """Return keys 1 to 3, the most important first, larger is better; -inf in the first is out of choice."""
     likely = assured(probabilities, uncertainty_margin)
@@ -158,7 +166,10 @@ def _keys(
     if costs is not None and (policy == CHEAPEST or cost_weight > 0):
         cost = np.where(out, np.nan, costs)
     if policy == SINGLE:
-        wanted = assured(np.where(out, np.nan, means), uncertainty_margin)
+        level = np.where(out, np.nan, means)
+        if single is not None:
+            level[:, single] = np.where(out[:, single], np.nan, np.inf)
+        wanted = assured(level, uncertainty_margin)
     else:
         wanted = utility(probabilities, cost, cost_weight, uncertainty_margin)
     if not min_success_probability and policy != CHEAPEST:

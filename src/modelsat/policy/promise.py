@@ -23,6 +23,8 @@ MARGIN, CONFIDENCE = 0.003, 0.95
 WEIGHTS = (0.0, *np.geomspace(0.002, 1.0, 28).tolist())
 ENOUGH = 50
 """Fewer prompts promise nothing, as in the gate."""
+MAX_UNJUDGED = 0.10
+"""Share of choices that may fall on candidates that were not run on the prompt, here and in the gate."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,10 @@ def settle(
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> Promise | None:
-    """Settle the default of a router; None where costs are unknown or prompts too few to promise anything.
+    """Settle the default of a router; None where nothing can be promised.
+
+    That is where prompts are too few, no cost is known, or the best single candidate's is unknown on some prompt: costs
+    are promised as a share of its.
 
     Args:
         probabilities: Success probabilities (n, m) that were not fitted to these prompts.
@@ -104,7 +109,7 @@ def settle(
     """
     single = int(np.argmax(mean_score))
     known = ~np.isnan(outcomes[:, single])
-    if known.sum() < ENOUGH or np.isnan(cost).all() or not np.nanmax(cost) > 0:
+    if known.sum() < ENOUGH or np.isnan(cost[known, single]).any() or not np.nanmax(cost) > 0:
         return None
     p, y, paid = probabilities[known], outcomes[known], costs.filled(cost[known])
     may = None if allowed is None else allowed[known]
@@ -112,8 +117,9 @@ def settle(
     chosen = [choice.choose(p, may, mean_score, cost[known], weight, uncertainty_margin) for weight in WEIGHTS]
     chosen = [np.where(columns < 0, single, columns) for columns in chosen]
     gains = np.column_stack([y[rows, columns] - y[:, single] for columns in chosen])
-    # A weight whose choices the results cannot judge at all is no evidence of safety.
-    judged = ~np.isnan(gains).all(axis=0)
+    # Where the best single candidate is chosen, the gain is 0 and always judged: the few results that are left would
+    # make a weight look safe whose other choices nobody has seen answer.
+    judged = np.isnan(gains).mean(axis=0) <= MAX_UNJUDGED
     low = _lower_bounds(np.where(judged, gains, -1.0), confidence, seed)
     usual = float(paid[:, single].mean())
     taken: tuple[int, float] | None = None
