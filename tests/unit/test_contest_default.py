@@ -81,6 +81,16 @@ def test_default_that_is_the_best_single_is_promoted_for_its_best_end_alone(resu
     assert found.verdict.reason.endswith("with auto:best")
 
 
+def test_best_end_promotes_no_router_whose_default_is_worse(results: Collection) -> None:
+    """At weight 1 `cheap` answers all prompts, right on half of them where `dear` is on nine of ten."""
+    found = judged(results, Promise("dear", 1.0, 0.003, 0.95, 0.0, 0.0, 0.1, 500))
+
+    assert set(found.served[CHALLENGER]) == {"cheap"}
+    assert found.evaluation.line(BEST_END).gain.value >= 0.0
+    assert found.verdict.outcome is GateOutcome.DO_NOT_ROUTE
+    assert found.verdict.reason.endswith("; with auto:best alone it would be promoted")
+
+
 def test_router_that_promises_nothing_is_judged_as_before(results: Collection) -> None:
     found = judged(results, None)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelsat.errors import InputError
-from modelsat.evaluation.gate import GateRules, judge
+from modelsat.evaluation.gate import GateRules, judge, no_worse
 from modelsat.evaluation.verdict import GateOutcome
 
 OUTCOMES = hnp.arrays(np.float64, 60, elements=st.sampled_from([0.0, 0.5, 1.0]))
@@ -179,6 +179,19 @@ def test_challenger_with_too_many_choices_that_cannot_be_judged_is_refused() -> 
 
     assert verdict.outcome is GateOutcome.DO_NOT_ROUTE
     assert verdict.reason.startswith("10 % of its choices fall on candidates that were not run on these prompts")
+
+
+def test_router_is_no_worse_where_its_lower_bound_lies_within_the_margin_and_it_can_be_judged() -> None:
+    """2 of 1,000 lost: 0.2 points, at most 0.43 with 95 % confidence; 15 lost: 1.5 points, more than the margin."""
+    other = np.ones(1000)
+    few, many, unjudged = other.copy(), other.copy(), other.copy()
+    few[:2], many[:15], unjudged[:101] = 0.0, 0.0, np.nan
+
+    assert no_worse(few, other)
+    assert not no_worse(many, other)
+    assert not no_worse(unjudged, other)
+    assert no_worse(other[:50], other[:50])
+    assert not no_worse(other[:49], other[:49])
 
 
 def test_routers_without_a_prompt_in_common_cannot_be_compared() -> None:

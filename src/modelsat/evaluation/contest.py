@@ -134,7 +134,11 @@ def run(
         # Its default may answer as the best single candidate does; the router is worth serving for those who ask more.
         best = judged(BEST_END)
         if best.outcome is GateOutcome.PROMOTED:
-            verdict = replace(best, reason=f"{best.reason}, with auto:best")
+            # Whoever asks for nothing gets the default, so that must not be worse than what answers now.
+            if gate.no_worse(evaluated.correct[CHALLENGER], evaluated.correct[opponent], rules):
+                verdict = replace(best, reason=f"{best.reason}, with auto:best")
+            else:
+                verdict = replace(verdict, reason=f"{verdict.reason}; with auto:best alone it would be promoted")
     epoch = champion.epoch if champion else 0
     return Contest(
         verdict,

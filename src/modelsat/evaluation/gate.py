@@ -94,6 +94,22 @@ def judge(
     return GateVerdict(outcome, reason, against, gain, saving, len(difference))
 
 
+def no_worse(challenger: np.ndarray, opponent: np.ndarray, rules: GateRules = GateRules(), seed: int = 0) -> bool:
+    """Say whether a router surely loses no more than the margin against another one on the same held-out prompts.
+
+    Args:
+        challenger: As of `judge`.
+        opponent: As of `judge`.
+        rules: The gate's settings.
+        seed: Of the bootstrap.
+    """
+    difference = challenger - opponent
+    difference = difference[~np.isnan(difference)]
+    if len(difference) < rules.min_prompts or np.isnan(challenger).mean() > rules.max_unjudged:
+        return False
+    return lower_bound(bootstrap_means(difference[:, None], seed=seed)[:, 0], rules.confidence) >= -rules.margin
+
+
 def _saving(challenger: np.ndarray | None, opponent: np.ndarray | None) -> float | None:
     if challenger is None or opponent is None or not opponent.mean() > 0:
         return None
