@@ -135,12 +135,13 @@ async def _adapted(
         return await _begun(client, upstream, body, headers)
     takes_new = candidate in health.takes_new_limit
     start, fault = await _begun(client, upstream, renamed if takes_new else body, headers)
-    if start is None or start.response.status_code not in (400, 422):
+    if start is None:
         return start, fault
-    if takes_new:
-        # The model behind the upstream may be another one by now.
+    status = start.response.status_code
+    if takes_new and answer_limit.refuses_new_name(status, start.plain):
+        # The model behind the upstream is another one by now.
         health.takes_new_limit.discard(candidate)
-    elif answer_limit.asks_for_new_name(start.response.status_code, start.plain):
+    elif not takes_new and answer_limit.asks_for_new_name(status, start.plain):
         health.takes_new_limit.add(candidate)
     else:
         return start, fault

@@ -60,6 +60,7 @@ def mute_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
+TOO_LONG = "This model's maximum context length is 8192 tokens."
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "prompt_tokens_details": {"cached_tokens": 400}}
 
 
@@ -89,11 +90,14 @@ class Upstream:
             return Response(b'{"error": {"message":"no"}}', int(fault), {"retry-after": "7"}, "application/json")
         if fault == "silent":
             await asyncio.sleep(5)
-        if fault == "new name" and "max_tokens" in body:
+        if fault in ("new name", "new name, too long") and "max_tokens" in body:
             said = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
             return JSONResponse({"error": {"message": said, "param": "max_tokens"}}, 400)
         if fault == "old name" and "max_completion_tokens" in body:
-            return JSONResponse({"error": {"message": "extra fields not permitted"}}, 422)
+            said = {"type": "extra_forbidden", "loc": ["body", "max_completion_tokens"]}
+            return JSONResponse({"detail": [said]}, 422)
+        if fault == "new name, too long":
+            return JSONResponse({"error": {"message": TOO_LONG, "code": "context_length_exceeded"}}, 400)
         if fault == "usage":
             return JSONResponse({"choices": [{"message": {"role": "assistant", "content": "Yes"}}], "usage": USAGE})
         if body.get("stream") and body.get("stream_options"):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from endpoint_process import Endpoint
-from local_servers import EVENTS, Upstream, closed_port, mute_port, served
+from local_servers import EVENTS, TOO_LONG, Upstream, closed_port, mute_port, served
 
 from serving import tokens
 from serving.gateway import upstreams
@@ -243,6 +243,23 @@ def test_upstream_that_no_longer_takes_the_new_name_gets_the_old_one(
 
     assert [ask(max_tokens=8).status_code, ask(max_tokens=9).status_code] == [200, 200]
     assert limits(called) == [(None, 8), (8, None), (9, None)]
+
+
+def test_other_refusal_of_an_upstream_that_takes_the_new_name_is_judged_as_it_is(
+    start: Callable[..., Ask], called: Upstream
+) -> None:
+    called.faults["org/strong"] = "new name"
+    ask = start()
+    ask(max_tokens=7)
+    called.bodies.clear()
+    called.faults["org/strong"] = "new name, too long"
+
+    named, routed = ask(model="strong", max_tokens=8), ask(max_tokens=9)
+
+    assert (named.status_code, named.json()["error"]["message"]) == (400, TOO_LONG)
+    assert (routed.status_code, routed.headers["x-modelsat-selected-model"]) == (200, "cheap")
+    assert called.models == ["org/strong", "org/strong", "org/cheap"]
+    assert limits(called) == [(None, 8), (None, 9), (9, None)]
 
 
 def test_last_failure_is_passed_on_with_its_advice(start: Callable[..., Ask], called: Upstream) -> None:

@@ -22,6 +22,23 @@ def test_only_a_refusal_that_asks_for_the_new_name_changes_it(status: int, messa
     assert answer_limit.asks_for_new_name(status, json.dumps({"error": {"message": message}}).encode()) is asked
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "refused"),
+    [
+        (400, "Unrecognized request argument supplied: max_completion_tokens", True),
+        (422, "max_completion_tokens: extra inputs are not permitted", True),
+        (400, "'max_tokens' or 'max_completion_tokens' is too large: 16384.", False),
+        (400, "This model's maximum context length is 8192 tokens.", False),
+        (400, "Unsupported value: 'temperature' does not support 0.", False),
+        (500, "Unrecognized request argument supplied: max_completion_tokens", False),
+    ],
+)
+def test_only_a_refusal_of_the_new_name_itself_brings_the_old_one_back(
+    status: int, message: str, refused: bool
+) -> None:
+    assert answer_limit.refuses_new_name(status, json.dumps({"error": {"message": message}}).encode()) is refused
+
+
 def test_limit_keeps_its_place_and_value() -> None:
     body = b'{"model": "m", "max_tokens": 5, "messages": []}'
 

@@ -14,6 +14,11 @@ _ASKS = re.compile(
     rf"\buse\s+[`'\"]?{NEW_NAME}\b|{NEW_NAME}[`'\"]?\s+(?:parameter\s+)?instead|replaced\s+by\s+[`'\"]?{NEW_NAME}\b",
     re.IGNORECASE,
 )
+_REFUSES = re.compile(
+    r"unsupported|unrecogni[sz]ed|unknown|unexpected|\bextra|not (?:permitted|supported|allowed)"
+    rf"|\buse\s+[`'\"]?{OLD_NAME}\b|{OLD_NAME}[`'\"]?\s+(?:parameter\s+)?instead",
+    re.IGNORECASE,
+)
 
 
 def asks_for_new_name(status: int, answer: bytes) -> bool:
@@ -24,6 +29,17 @@ def asks_for_new_name(status: int, answer: bytes) -> bool:
         answer: Body of the refusal, decompressed.
     """
     return status in _STATUSES and bool(_ASKS.search(answer.decode("utf-8", "replace")))
+
+
+def refuses_new_name(status: int, answer: bytes) -> bool:
+    """Say whether a refusal is of the new name itself, and not of its value or of anything else in the request.
+
+    Args:
+        status: Of HTTP.
+        answer: Body of the refusal, decompressed.
+    """
+    said = answer.decode("utf-8", "replace")
+    return status in _STATUSES and NEW_NAME in said and bool(_REFUSES.search(said))
 
 
 def with_new_name(fields: Mapping[str, Any]) -> dict[str, Any] | None:
