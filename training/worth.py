@@ -5,6 +5,7 @@ training buy nothing. It is asked after stage 1 and at even distances in stage 2
 decides, so that a training that was killed ends where it would have ended.
 """
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from modelsat.aptitude.instructions import Part
+from modelsat.io import atomic
 from modelsat.routers.fusion import surface
 from modelsat.routers.mixture import asked_of_few, choose_weight, log_loss, rerank
 from training import recipe
@@ -108,8 +110,7 @@ class Worth:
         found = Gain(0.0, 0.0)
         if self._ranks.rank == 0:
             found = gain(self._fused(), learned, self._truth)
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": step.number + 1} | asdict(found)) + "\n")
+            self._record({"step": step.number + 1} | asdict(found))
             self._ranks.say(
                 f"after step {step.number + 1:,} the network adds {found.mean:+.4f} nats (standard error "
                 f"{found.error:.4f}) to fusion: training {'goes on' if found.pays else 'ends'}"
@@ -118,12 +119,23 @@ class Worth:
 
     def ended(self) -> dict[str, Any]:
         """Return what training came to: steps taken and planned, and what was measured, by step."""
-        lines = self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else []
-        # A check that was repeated after a kill counts once.
-        measured = {row["step"]: row for row in map(json.loads, lines)}
-        asked = [measured[step] for step in sorted(measured)]
+        asked = self._recorded()
         stopped = asked and not Gain(asked[-1]["mean"], asked[-1]["error"]).pays
         return {"steps": asked[-1]["step"] if stopped else self._steps, "planned": self._steps, "checks": asked}
+
+    def _record(self, row: dict[str, Any]) -> None:
+        """Keep what was measured; rows of this step and later ones are of a run that was killed and began again."""
+        rows = [*(one for one in self._recorded() if one["step"] < row["step"]), row]
+        atomic.write_text(self._file, "".join(json.dumps(one) + "\n" for one in rows))
+
+    def _recorded(self) -> list[dict[str, Any]]:
+        rows = {}
+        for line in self._file.read_text(encoding="utf-8").splitlines() if self._file.exists() else ():
+            # A line that a killed writer tore, or a check that was repeated, in a folder of an earlier version.
+            with contextlib.suppress(ValueError):
+                row = json.loads(line)
+                rows[row["step"]] = row
+        return [rows[step] for step in sorted(rows)]
 
     def _fused(self) -> np.ndarray:
         vectors = self._prompts.unit_means

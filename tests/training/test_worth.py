@@ -1,19 +1,24 @@
 """Training ends where the network adds nothing to fusion, and only there."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from modelsat.aptitude.instructions import Instructions
+from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.challenger import joint
 from modelsat.cluster import launch_torchrun
 from modelsat.routers.reranked import Reranked
 from training import worth
 from training.loop import OptimiserStep
-from training.worth import LEAST, Gain, gain
+from training.ranks import Ranks
+from training.recipe import Recipe
+from training.states import States
+from training.worth import LEAST, Gain, Worth, gain
 
 EVEN, SURE = 0.5, 0.9
 RECIPE = {
@@ -92,6 +97,41 @@ def test_it_is_asked_after_stage_1_and_at_even_distances_in_stage_2() -> None:
     assert worth.checks(steps[:4], 4) == frozenset()
     assert worth.checks(steps[4:5], 1) == {3}
     assert worth.checks([OptimiserStep(0, 2, rows, ())], 1) == frozenset()
+
+
+class Ignorant(torch.nn.Module):
+    """A network in its engine that gives every answer a chance of one half."""
+
+    training = True
+
+    @property
+    def module(self) -> "Ignorant":
+        return self
+
+    def forward(self, vectors: torch.Tensor, *_: object) -> torch.Tensor:
+        return torch.zeros(len(vectors), 2)
+
+
+@pytest.mark.parametrize("torn", ["", '{"step": 10, "me'])
+def test_what_a_killed_run_measured_beyond_its_last_checkpoint_does_not_count(tmp_path: Path, torn: str) -> None:
+    rows = np.arange(1)
+    steps = [OptimiserStep(number, 1 if number < 4 else 2, rows, ()) for number in range(12)]
+    train, validation = (
+        Part([f"{name}{i}" for i in range(100)], [""] * 100, outcomes(), np.zeros(100, dtype=np.int64))
+        for name in ("train", "validation")
+    )
+    # Which candidate solves a prompt stands in its vector, so that fusion needs no network.
+    means = np.tile([[[1.0, 0.0]], [[0.0, 1.0]]], (100, 1, 1)).astype(np.float32)
+    prompts = States(np.ones(200, dtype=np.int64), tmp_path / "states", means)
+    of_killed = [{"step": step, "mean": 1.0, "error": 0.0} for step in (4, 8)]
+    (tmp_path / "gains.jsonl").write_text("".join(json.dumps(row) + "\n" for row in of_killed) + torn)
+
+    again = Worth(train, validation, prompts, Recipe(checks=2), steps, Ranks(0, 1, torch.device("cpu")), tmp_path)
+
+    assert again.is_enough(Ignorant(), steps[3])
+    told = again.ended()
+    assert (told["steps"], told["planned"]) == (4, 12)
+    assert [(row["step"], row["mean"]) for row in told["checks"]] == [(4, pytest.approx(0.0, abs=1e-6))]
 
 
 @pytest.fixture(scope="module")
