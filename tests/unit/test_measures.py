@@ -65,6 +65,16 @@ def test_cost_in_a_column_beside_each_score_is_read(collect: Collect) -> None:
     assert measured(found, "cost_usd") == {("ada", "p1"): 0.01, ("bob", "p1"): 0.02}
 
 
+@pytest.mark.parametrize("columns", ["{0}_tokens_in,{0}_tokens_out", "tokens_in_{0},tokens_out_{0}"])
+def test_counted_tokens_in_columns_beside_each_score_are_read(collect: Collect, columns: str) -> None:
+    named = ",".join(f"{name},{columns.format(name)}" for name in ("ada", "bob"))
+
+    found = collect(prompts=PROMPTS, scores=f"prompt_id,{named}\np1,1,100,50,0,200,70\n")
+
+    assert measured(found, "tokens_in") == {("ada", "p1"): 100, ("bob", "p1"): 200}
+    assert measured(found, "tokens_out") == {("ada", "p1"): 50, ("bob", "p1"): 70}
+
+
 @pytest.mark.parametrize("cost", ["-0.01", "5000", "inf", "cheap"])
 def test_impossible_cost_is_left_out_with_a_sentence_and_never_becomes_zero(collect: Collect, cost: str) -> None:
     found = collect(prompts=PROMPTS, scores=f"prompt_id,model,score,cost_usd\np1,ada,1,{cost}\np1,bob,0,0.1\n")

@@ -597,6 +597,9 @@ def test_what_a_column_says_of_the_prompt_is_no_candidate(read: Read, name: str)
         "score_ada,cost_ada,score_bo,cost_bo",
         "ada|correct,ada|latency,bo|correct,bo|latency",
         "ada,ada_tokens,bo,bo_tokens",
+        "ada,ada_tokens_in,bo,bo_tokens_in",
+        "ada,tokens_out_ada,bo,tokens_out_bo",
+        "ada_score,ada_response_time,bo_score,bo_response_time",
     ],
 )
 def test_costs_and_lengths_of_candidates_are_no_candidates_and_scores_have_their_names(
