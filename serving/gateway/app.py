@@ -177,7 +177,7 @@ class Gateway:
         self, forwarded: Forwarded, chat: ChatRequest, decision: RoutingDecision, feedback_id: str, began: float
     ) -> Forwarded:
         """Return the answer with its usage counted as it passes."""
-        headers_of = forwarded.response.headers
+        candidate, headers_of = forwarded.candidate, forwarded.response.headers
         reader = UsageReader(
             headers_of.get("content-encoding", "").lower(),
             headers_of.get("content-type", "").lower().startswith("text/event-stream"),
@@ -185,9 +185,9 @@ class Gateway:
 
         def ended(usage: Usage | None) -> None:
             facts = self.decider.facts
-            paid = None if usage is None else savings.paid(forwarded.candidate, usage, facts)
-            single = None if usage is None else savings.at_best_single(decision, chat.messages, usage, facts)
-            self.telemetry.used(forwarded.candidate, usage, paid, single)
+            paid = None if usage is None else savings.paid(candidate, usage, facts)
+            single = None if usage is None else savings.at_best_single(candidate, decision, chat.messages, usage, facts)
+            self.telemetry.used(candidate, usage, paid, single)
             if self.feedback and feedback_id and usage is not None:
                 self.feedback.used(feedback_id, usage, paid, time.perf_counter() - began)
 

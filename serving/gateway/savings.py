@@ -16,6 +16,7 @@ def paid(candidate: str, usage: Usage, facts: Mapping[str, CandidateFacts]) -> f
 
 
 def at_best_single(
+    candidate: str,
     decision: RoutingDecision,
     messages: Sequence[Mapping[str, Any]],
     usage: Usage,
@@ -23,14 +24,18 @@ def at_best_single(
 ) -> float | None:
     """Return what an answer had cost at the best single candidate, in USD; None where that is not known.
 
-    Its answer is taken to be as long as the router expects; the prompt is the one that was sent, history included.
+    Where it gave the answer itself, that is what was paid. Else its answer is taken to be as long as the router expects;
+    the prompt is the one that was sent, history included.
 
     Args:
+        candidate: Who answered.
         decision: With what the router expected.
         messages: Of the conversation.
         usage: Of the answer that was given.
         facts: Of the candidates.
     """
+    if candidate == decision.best_single:
+        return paid(candidate, usage, facts)
     expected = next(
         (row["expected_cost_usd"] for row in decision.ranked if row["candidate"] == decision.best_single), None
     )

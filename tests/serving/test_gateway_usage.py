@@ -100,9 +100,20 @@ def test_best_single_is_billed_for_the_whole_prompt_and_its_own_expected_answer(
     messages = [{"role": "user", "content": "x" * 400}]
 
     # The router read 100 tokens and expects 0.005 USD; 900 more at 10 USD per million are 0.009.
-    assert savings.at_best_single(ranked(cheap=0.001, strong=0.005), messages, USED, facts) == pytest.approx(0.014)
-    assert savings.at_best_single(ranked(cheap=0.001, strong=None), messages, USED, facts) is None
-    assert savings.at_best_single(ranked(cheap=0.001), messages, USED, facts) is None
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), messages, USED, facts) == pytest.approx(
+        0.014
+    )
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=None), messages, USED, facts) is None
+    assert savings.at_best_single("cheap", ranked(cheap=0.001), messages, USED, facts) is None
+
+
+def test_answer_of_the_best_single_itself_had_cost_there_what_was_paid() -> None:
+    facts = {"strong": CandidateFacts(prices=Prices(2.0, 10.0, 0.5))}
+    messages = [{"role": "user", "content": "x" * 400}]
+
+    # 600 fresh, 400 cached and 200 of answer, as it was billed; the router expected 0.005 USD and 900 tokens more.
+    assert savings.at_best_single("strong", ranked(strong=0.005), messages, USED, facts) == pytest.approx(0.0034)
+    assert savings.at_best_single("strong", ranked(strong=0.005), messages, USED, {}) is None
 
 
 def test_tokens_and_dollars_are_counted_by_model_and_beside_the_best_single() -> None:
