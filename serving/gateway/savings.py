@@ -24,8 +24,8 @@ def at_best_single(
 ) -> float | None:
     """Return what an answer had cost at the best single candidate, in USD; None where that is not known.
 
-    Where it gave the answer itself, that is what was paid. Else its answer is taken to be as long as the router expects;
-    the prompt is the one that was sent, history included.
+    Where it gave the answer itself, that is what was paid. Else its answer is taken to be as long as the router
+    expects; the prompt is the one that was sent, history included.
 
     Args:
         candidate: Who answered.
