@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelsat.routers.fusion import surface
+from modelsat.policy.costs import tokens_in
+from modelsat.routers.fusion import cost_head, surface
 from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.mixture import SHORTLIST, choose_weight, rerank, shortlist
 from modelsat.routers.model_sat.capability import CapabilityEncoder
@@ -59,6 +60,18 @@ def fusion(backbone: Path) -> Fusion:
 @pytest.fixture(scope="module")
 def router(fusion: Fusion, model_sat: ModelSat) -> Reranked:
     return Reranked(fusion, model_sat, 0.6)
+
+
+def test_cost_of_a_candidate_is_forgotten_as_fusion_forgets_it(fusion: Fusion, model_sat: ModelSat) -> None:
+    vectors, paid = fusion.encoder.encode(TRAINED), np.full((len(TRAINED), CANDIDATES), 0.05)
+    heads = cost_head.fit(vectors, tokens_in(TRAINED), paid)
+    priced = Fusion(NAMES, fusion.encoder, fusion.surface, fusion.anchors, heads)
+
+    told = Reranked(priced, model_sat, 0.6).forgetting_cost(1).read(UNSEEN[:1]).cost_usd
+
+    assert told is not None
+    assert np.isnan(told[0]).tolist() == [i == 1 for i in range(CANDIDATES)]
+    assert told[0, 0] == pytest.approx(0.05, rel=0.01)
 
 
 def test_one_reading_equals_two_routers_that_each_read_the_prompt(router: Reranked) -> None:

@@ -17,6 +17,7 @@ from modelsat.routers.fusion import cost_head, newcomer, surface
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
 from modelsat.routers.fusion.router import Anchors, Fusion
 from modelsat.routers.profile import Profile
+from modelsat.routers.selection import Selection
 from modelsat.text.encoder import Encoder
 
 NAN = float("nan")
@@ -237,3 +238,21 @@ def test_cost_head_travels_in_the_bundle_and_knows_no_price_of_a_newcomer(router
     np.testing.assert_array_equal(admitted[:, :3], told)
     assert np.isnan(admitted[:, 3]).all()
     assert router.read(TRAINED[:2]).cost_usd is None
+
+
+def test_cost_head_of_one_candidate_is_forgotten_and_the_others_stay(router: Fusion) -> None:
+    paid = np.full((120, 3), 0.05)
+    heads = cost_head.fit(router.encoder.encode(TRAINED), tokens_in(TRAINED), paid)
+    priced = Fusion(NAMES, router.encoder, router.surface, router.anchors, heads)
+
+    forgotten = priced.forgetting_cost(1).read(TRAINED[:2]).cost_usd
+    selected = Selection(priced, [2, 0]).forgetting_cost(0).read(TRAINED[:2]).cost_usd
+
+    assert forgotten is not None
+    assert selected is not None
+    assert forgotten[:, [0, 2]] == pytest.approx(0.05, rel=0.01)
+    assert np.isnan(forgotten[:, 1]).all()
+    # The first of the selection is the third of the router.
+    assert np.isnan(selected[:, 0]).all()
+    assert selected[:, 1] == pytest.approx(0.05, rel=0.01)
+    assert router.forgetting_cost(0) is router

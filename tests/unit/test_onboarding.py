@@ -1,7 +1,7 @@
 """Changes of a bundle and what they are worth, around a constant router whose choices are known by heart."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from modelsat.onboarding import order as orders
 from modelsat.onboarding import shadow
 from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.change import ANSWERS_AT, Action, Change
+from modelsat.policy.promise import Promise
 from modelsat.routers.constant import Constant
+from modelsat.routers.router import Prediction
 from modelsat.steps import onboard
 from modelsat.text import rendering
 
@@ -185,6 +187,49 @@ def test_new_prices_replace_old_ones_and_nothing_else(parent: Bundle) -> None:
     assert (row["price_in"], row["price_out"]) == (0.5, 0.25)
     assert other == parent.candidates.to_pylist()[1]
     np.testing.assert_array_equal(made.success_probability(["x"]), parent.success_probability(["x"]))
+
+
+class Dear(Constant):
+    """Expects every answer to cost 5 USD, as it learned at old prices, until it forgets that."""
+
+    cost = (5.0, 5.0)
+
+    def read(self, texts: Sequence[str]) -> Prediction:
+        return replace(super().read(texts), cost_usd=np.tile(self.cost, (len(texts), 1)))
+
+    def forgetting_cost(self, column: int) -> "Dear":
+        made = Dear(self.candidates, self.probabilities)
+        made.cost = tuple(np.nan if i == column else usd for i, usd in enumerate(self.cost))
+        return made
+
+
+def test_new_prices_are_what_a_candidate_is_expected_to_cost_whatever_was_paid(parent: Bundle) -> None:
+    paid = {"ada": {"usd": 0.4, "over_list": None}, "bob": {"usd": 0.3, "over_list": None}}
+    dear = replace(
+        parent, router=Dear(parent.names, np.array([0.5, 0.4])), lineage=parent.lineage | {"paid": paid}, digest=""
+    )
+
+    made = changes.apply(dear, Change(Action.REPRICE, "ada"), None, {"price_in": 1000.0, "price_out": 0.0})
+
+    # 800 tokens at 1,000 USD per million are 0.8 USD; what is known of `bob` stays.
+    assert made.pool.cost(np.array([800.0]), made.reading(["x"]).cost_usd)[0] == pytest.approx([0.8, 5.0])
+    assert made.lineage["paid"] == {"bob": paid["bob"]}
+
+
+@pytest.mark.parametrize(("action", "candidate"), [(Action.REPRICE, "ada"), (Action.REMOVE, "bob")])
+def test_promise_goes_with_the_prices_and_candidates_that_it_was_settled_with(
+    parent: Bundle, action: Action, candidate: str
+) -> None:
+    promised = Promise("ada", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
+    balanced = replace(parent, lineage=parent.lineage | {"promise": promised.as_json()})
+    change = Change(action, candidate)
+    made = changes.apply(balanced, change, None, {"price_in": 0.5, "price_out": 0.25})
+
+    verdict = shadow.judge(shadow.compare(balanced, made, gathered.nothing(), change), change, 0.0)
+
+    assert balanced.promise == promised
+    assert made.promise is None
+    assert "by default the most probable candidate answers until the router is trained again" in verdict.reason
 
 
 def test_catalogue_tells_facts_of_a_newcomer(parent: Bundle, own: Callable[[float], Collection]) -> None:

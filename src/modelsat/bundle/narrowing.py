@@ -14,7 +14,7 @@ _PER_CANDIDATE = ("mean_score", "summary", "tokens_out", "paid", "surprises", "a
 
 
 def without(bundle: Bundle, names: Names[str]) -> Bundle:
-    """Return the bundle without some of its candidates; everything it says of them goes, too.
+    """Return the bundle without some of its candidates; everything it says of them goes, and what its default promises.
 
     Args:
         bundle: The router.
@@ -24,10 +24,8 @@ def without(bundle: Bundle, names: Names[str]) -> Bundle:
     kept = [i for i, name in enumerate(bundle.names) if name not in gone]
     leaving = pa.array(sorted(gone), pa.string())
     facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k not in gone} for key in _PER_CANDIDATE}
-    promised = bundle.lineage.get("promise")
-    if promised and promised["best_single"] in gone:
-        # Nothing is promised against a candidate that has left.
-        facts |= {"promise": {}}
+    # The promise was settled on choices among all of them; those that are left may lose more and cost more.
+    facts |= {"promise": {}}
     trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one not in gone]}
     return replace(
         bundle,

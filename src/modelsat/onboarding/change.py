@@ -122,8 +122,7 @@ def apply(
     elif change.action is Action.REMOVE:
         changed = narrowing.without(bundle, [change.candidate])
     else:
-        prices = {field: facts.get(field) for field in _PRICES}
-        changed = replace(bundle, candidates=_with_facts(bundle.candidates, change.candidate, prices))
+        changed = _repriced(bundle, change.candidate, {field: facts.get(field) for field in _PRICES})
     record = {
         **asdict(change),
         "parent": bundle.digest,
@@ -143,6 +142,21 @@ def _admitted(bundle: Bundle, change: Change) -> dict[str, Any]:
     """Return the candidates that training withheld, without the one that is judged now."""
     withheld = bundle.lineage.get("withheld")
     return {} if withheld is None else {"withheld": {k: v for k, v in withheld.items() if k != change.candidate}}
+
+
+def _repriced(bundle: Bundle, name: str, prices: Mapping[str, Any]) -> Bundle:
+    """Return the bundle with new prices of a candidate, without what rested on the old ones.
+
+    That is what was paid for its answers, and the promise of the default, which was settled with their cost.
+    """
+    paid = {one: level for one, level in bundle.lineage.get("paid", {}).items() if one != name}
+    rested = {"paid": paid, "promise": {}}
+    return replace(
+        bundle,
+        router=bundle.router.forgetting_cost(bundle.names.index(name)),
+        candidates=_with_facts(bundle.candidates, name, prices),
+        lineage=bundle.lineage | {key: value for key, value in rested.items() if key in bundle.lineage},
+    )
 
 
 def _with_facts(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:

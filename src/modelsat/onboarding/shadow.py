@@ -48,6 +48,7 @@ class Shadow:
         basis: What it rests on.
         choices: Per prompt its id and both choices.
         yardsticks: The changed router beside the obvious; None where no candidate came, or nothing is known of it.
+        drops_promise: Whether the champion's default promises something and that of the changed bundle does not.
     """
 
     prompts: int
@@ -60,6 +61,7 @@ class Shadow:
     basis: str
     choices: pa.Table
     yardsticks: Yardsticks | None = None
+    drops_promise: bool = False
 
     def share(self, candidate: str) -> float:
         """Return the share of the prompts that the change brings or takes from a candidate, in [0, 1]."""
@@ -111,6 +113,7 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
         basis=basis,
         choices=pa.table({"prompt_id": ids, "before": names[before], "after": names[after]}),
         yardsticks=_beside_the_obvious(old, new, outcomes, probability, before, after) if adds else None,
+        drops_promise=old.promise is not None and new.promise is None,
     )
 
 
@@ -140,7 +143,14 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
     elif change.action is Action.REMOVE:
         reason = f"{change.candidate} gives up {share}: {worth}"
     else:
-        reason = f"{change.candidate} has new prices; choices without a cost weight stay as they are"
+        reason = (
+            f"{change.candidate} has new prices, which its expected cost follows; choices that look at no cost stay"
+        )
+    if shadow.drops_promise:
+        reason += (
+            "; what the default promised was settled before and is dropped: by default the most probable candidate "
+            "answers until the router is trained again"
+        )
     told = yardsticks.warning(shadow.yardsticks, change.candidate, shadow.share(change.candidate))
     gain = shadow.gain or Interval(0.0, 0.0, 0.0)
     return GateVerdict(outcome, reason, "the champion", gain, None, shadow.scored, told)

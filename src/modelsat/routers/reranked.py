@@ -58,6 +58,10 @@ class Reranked(Router):
         """Say what fusion says."""
         return self.fusion.predicts_cost
 
+    def forgetting_cost(self, column: int) -> "Reranked":
+        """Let fusion forget it."""
+        return Reranked(self.fusion.forgetting_cost(column), self.model_sat, self.weight)
+
     def members(self, texts: Sequence[str]) -> list[Member]:
         """Return what fusion says of all candidates and Model-SAT of the shortlist."""
         fused = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)

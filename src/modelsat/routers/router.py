@@ -117,6 +117,10 @@ class Router(ABC):
         """Say whether `read` tells what answers cost."""
         return False
 
+    def forgetting_cost(self, column: int) -> "Router":  # noqa: ARG002
+        """Return the router without what it learned of what a candidate costs, by column, whose prices have changed."""
+        return self
+
     def truncated(self, texts: Sequence[str]) -> np.ndarray:
         """Return which prompts the router reads only in part, as a boolean array of shape (prompts,)."""
         return np.zeros(len(texts), dtype=bool)

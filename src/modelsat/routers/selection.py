@@ -54,6 +54,10 @@ class Selection(Router):
         """Say what the router says."""
         return self.inner.predicts_cost
 
+    def forgetting_cost(self, column: int) -> "Selection":
+        """Let the router forget it."""
+        return Selection(self.inner.forgetting_cost(self.columns[column]), self.columns)
+
     def members(self, texts: Sequence[str]) -> list[Member]:
         """Return what the router's members say of the selected candidates."""
         return [

@@ -162,6 +162,13 @@ class Fusion(Router):
         """Say whether there is a cost head."""
         return self.cost_head is not None
 
+    def forgetting_cost(self, column: int) -> "Fusion":
+        """Leave out the candidate's cost head."""
+        if self.cost_head is None:
+            return self
+        heads = self.cost_head.of([-1 if i == column else i for i in range(len(self.candidates))])
+        return Fusion(self.candidates, self.encoder, self.surface, self.anchors, heads)
+
     @cached_property
     def foreign(self) -> ForeignScale:
         """Return the scale that says how foreign prompts are, by their vectors."""
