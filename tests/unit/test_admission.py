@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from modelsat.bundle import admission, ranking
@@ -128,6 +129,18 @@ def test_admitted_bundle_is_another_bundle(bundle: Bundle, make_collection: Make
     assert (bundle.digest, admitted.digest) == ("digest", "")
     assert admitted.lineage["trained_on"] == ["ada", "bob"]
     assert admitted.aptitude_test is bundle.aptitude_test
+
+
+@pytest.mark.parametrize(("version", "fair"), [("apt-1", False), ("apt-fair-1", True)])
+def test_router_is_told_whether_the_test_is_in_a_fair_order(
+    recorder: tuple[Bundle, Recorder], make_collection: MakeCollection, version: str, fair: bool
+) -> None:
+    bundle, router = recorder
+    test = bundle.aptitude_test.drop_columns("version").add_column(0, "version", pa.array([version] * 4))
+
+    admission.admit(replace(bundle, aptitude_test=test), answers(make_collection, [[1], [1], [0], [1]]))
+
+    assert router.seen.in_fair_order is fair
 
 
 def test_nobody_new_changes_nothing(bundle: Bundle, make_collection: MakeCollection) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -257,7 +258,16 @@ def test_version_names_the_questions(two_benchmarks: Collection) -> None:
 
     assert one.version == same.version != other.version
     assert set(one.table["version"].to_pylist()) == {one.version}
-    assert one.version.startswith("apt-")
+    assert one.version.startswith("apt-fair-")
+
+
+def test_test_of_an_earlier_version_is_in_no_fair_order(two_benchmarks: Collection) -> None:
+    now = frozen_test.choose(two_benchmarks, 4, 80)
+    earlier = now.table.drop_columns("version").add_column(0, "version", pa.array(["apt-0123456789ab"] * 80))
+
+    assert now.in_fair_order
+    assert not frozen_test.AptitudeTest(earlier, "").in_fair_order
+    assert not frozen_test.AptitudeTest(now.table.slice(0, 0), "").in_fair_order
 
 
 @settings(max_examples=5)

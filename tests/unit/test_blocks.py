@@ -36,7 +36,13 @@ def bundle(tiny_backbone: Path) -> Bundle:
     router = Fusion(("adder", "speller", "best"), encoder, found, Anchors(vectors, scores.astype(np.float32)))
     rows: list[dict[str, object]] = [
         {
-            **{"version": "apt-by-hand", "keywords": ["x"] * 5, "position": i, "prompt_id": f"q{i:03d}", "text": text},
+            **{
+                "version": "apt-fair-by-hand",
+                "keywords": ["x"] * 5,
+                "position": i,
+                "prompt_id": f"q{i:03d}",
+                "text": text,
+            },
             **{"stem_digest": rendering.stem_digest(text), "answer": "yes", "scorer": "exact"},
             **dict.fromkeys(("task", "category", "benchmark"), "sums" if IS_SUM[i] else "words"),
         }

@@ -220,6 +220,17 @@ def test_level_is_read_off_what_the_zoo_scored_on_other_questions(router: Fusion
     assert float(router.admit(replace(profile, known=one)).surface.means[-1]) > expected - 1e-6
 
 
+def test_level_is_read_off_all_answers_where_the_test_is_in_no_fair_order(router: Fusion) -> None:
+    """Forty other questions are right, the last three of the test are wrong and no beginning of it is answered."""
+    texts, right = [f"Say number {i}." for i in range(40)], np.ones((40, 1), dtype=np.float32)
+    tested = np.array([[np.nan], [np.nan], [np.nan], [0.0], [0.0], [0.0]])
+    told = Profile(("new",), np.empty((1, 0)), np.array([0.5]), tested, texts, right)
+
+    fair, all_of_them = (router.admit(replace(told, in_fair_order=fair)).surface.means[-1] for fair in (True, False))
+
+    assert fair > all_of_them
+
+
 def test_cost_head_travels_in_the_bundle_and_knows_no_price_of_a_newcomer(router: Fusion, tmp_path: Path) -> None:
     vectors, lengths = router.encoder.encode(TRAINED), tokens_in(TRAINED)
     paid = np.column_stack([np.where(np.arange(120) < 60, 0.01, 0.2), np.full(120, 0.05), np.full(120, np.nan)])

@@ -242,6 +242,17 @@ def test_level_is_read_off_the_fair_sample_and_the_profile_off_all() -> None:
     assert all_of_them.mean[0] < 0.4
 
 
+def test_few_fair_answers_beside_hundreds_of_others_do_not_stand_for_the_level() -> None:
+    """Sixteen of 49 are less than a third; of 48 they are a third."""
+    found = zoo([0.4, 0.6])
+    scores, peers = np.append(np.ones(16), np.zeros(33)), np.tile(found.means, (49, 1))
+
+    few, third = (newcomer.believe(found, scores[:n], peers[:n], np.arange(n) < 16) for n in (49, 48))
+
+    assert few.mean[0] == newcomer.believe(found, scores, peers).mean[0]
+    assert third.mean[0] == newcomer.believe(found, scores[:16], peers[:16]).mean[0]
+
+
 def test_fewer_than_sixteen_answers_of_a_fair_sample_do_not_stand_for_the_level() -> None:
     found = zoo([0.4, 0.6])
     scores, peers = np.ones(24), np.tile(found.means, (24, 1))

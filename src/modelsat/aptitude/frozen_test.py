@@ -27,6 +27,8 @@ QUESTIONS = 1000
 LARGEST_SHARE = 0.25
 SMALLEST_TASK = 40
 KEYWORDS = 5
+_FAIR = "apt-fair-"
+"""Begins the version of a test in balanced order; those before began with `apt-` alone."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class AptitudeTest:
     def version(self) -> str:
         """Return the version, a digest of the questions and their tasks."""
         return str(self.table["version"][0])
+
+    @property
+    def in_fair_order(self) -> bool:
+        """Say whether every beginning is a fair sample; tests of earlier versions begin with what separates the zoo."""
+        return self.table.num_rows > 0 and self.version.startswith(_FAIR)
 
     @property
     def tasks(self) -> list[str]:
@@ -235,7 +242,7 @@ def _freeze(
         }
         for position, (g, i) in enumerate(zip(group[chosen], rows[chosen], strict=True))
     ]
-    version = f"apt-{digest(repr([(row['task'], row['stem_digest']) for row in asked]))[:12]}"
+    version = f"{_FAIR}{digest(repr([(row['task'], row['stem_digest']) for row in asked]))[:12]}"
     table = contracts.from_rows([{"version": version, **row} for row in asked], contracts.APTITUDE_TEST)
     return AptitudeTest(table, f"{story}; {len(asked)} questions")
 

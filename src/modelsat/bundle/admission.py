@@ -74,7 +74,9 @@ def admit(
     mean_score = bundle.lineage.get("mean_score", {}) | dict(zip(newcomers, map(float, means), strict=True))
     return replace(
         bundle,
-        router=bundle.router.admit(Profile(tuple(newcomers), accuracies, means, answers, texts, others, known, levels)),
+        router=bundle.router.admit(
+            Profile(tuple(newcomers), accuracies, means, answers, texts, others, known, levels, test.in_fair_order)
+        ),
         candidates=pa.concat_tables([bundle.candidates, rows.take(order)]),
         cards=pa.concat_tables([bundle.cards, table]),
         answers=pa.concat_tables([bundle.answers, frozen_test.answers(answers, newcomers)]),

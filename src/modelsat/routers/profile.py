@@ -23,6 +23,7 @@ class Profile:
         scores: Scores on those, (q, c), NaN where not asked.
         levels: Mean and variance of the level of a candidate before its answers, by name; nothing for most.
         known: What candidates that the router knows scored on those, (q,) by name, NaN where not run.
+        in_fair_order: Whether the aptitude test is in an order whose every beginning is a fair sample.
     """
 
     names: tuple[str, ...]
@@ -33,3 +34,4 @@ class Profile:
     scores: np.ndarray = field(default_factory=_none)
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    in_fair_order: bool = True

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from modelsat.aptitude import balanced_order
+from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.onboarding.asking import adaptive
@@ -44,11 +45,12 @@ def adaptive_blocks(
     size = len(newcomer.believe(fusion.surface, np.empty(0), zoo[:0]).mean)
     design = adaptive.design(fusion.surface.observed(zoo), size)
     choices = _choices(fusion.surface, size, [fusion.candidates.index(name) for name in bundle.names])
+    in_fair_order = AptitudeTest(bundle.aptitude_test, "").in_fair_order
     put: set[int] = set()
     while True:
         known = [i for i, one in enumerate(questions) if one["prompt_id"] in answers]
         scores = np.asarray([answers[questions[i]["prompt_id"]]["score"] for i in known])
-        fair = balanced_order.beginning(np.isin(np.arange(len(questions)), known))[known]
+        fair = balanced_order.beginning(np.isin(np.arange(len(questions)), known))[known] if in_fair_order else None
         now = newcomer.believe(fusion.surface, scores, zoo[known], fair)
         # A question without an answer is not put again in this run.
         left = [i for i in range(len(questions)) if i not in put.union(known)]

@@ -23,6 +23,8 @@ _ANY_LOADING = 0.01
 _OWN_DIRECTION_ANSWERS = 200
 FEWEST_FAIR = 16
 """Fewer answers of a fair sample say less of a level than all answers do."""
+FAIR_SHARE = 1 / 3
+"""Least share of all answers: hundreds of others tell more than a few fair ones."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class NewcomerAnswers:
         scores: In [0, 1], (q,).
         zoo: Scores of the surface's candidates on them, observed or expected, (q, m), no NaN.
         features: As of `Surface.features`, (q, k + c).
-        fair: Which of them are a fair sample, boolean (q,); the level is read off those where there are 16 at least,
-            else off all. None stands for all.
+        fair: Which of them are a fair sample, boolean (q,); the level is read off those where there are 16 and a
+            third of all at least, else off all. None stands for all.
         before: Mean and variance of its level without answers; None takes what the zoo makes likely.
     """
 
@@ -79,7 +81,8 @@ def believe(
     levels, known = surface.means[: surface.zoo].astype(np.float64), surface.loadings[: surface.zoo]
     r = min(DIRECTIONS, int(np.count_nonzero(known.any(axis=0))))
     loadings = known[:, :r].astype(np.float64)
-    sample = slice(None) if fair is None or fair.sum() < FEWEST_FAIR else fair
+    is_enough = fair is not None and fair.sum() >= max(FEWEST_FAIR, FAIR_SHARE * len(fair))
+    sample = fair if is_enough else slice(None)
     mean, variance = level.read(levels, zoo[sample], scores[sample], before)
     spread = _centred(loadings)
     precision = np.linalg.inv(spread.T @ spread / len(loadings) + _ANY_LOADING * np.eye(r))

@@ -98,8 +98,10 @@ class Fusion(Router):
         scores = np.concatenate([tested[rows], newcomers.scores[asked, i] if len(others) else []])
         zoo = np.concatenate([self.anchors.zoo[rows], self._zoo(newcomers, others, asked)])
         features = surface.features(np.concatenate([self.anchors.vectors[rows], others[asked]]))
-        # Other questions were not chosen for what they tell, so they are read beside a beginning of the test.
-        fair = np.append(balanced_order.beginning(~np.isnan(tested))[rows], np.ones(len(asked), dtype=bool))
+        fair = None
+        if newcomers.in_fair_order:
+            # Other questions were not chosen for what they tell, so they are read beside a beginning of the test.
+            fair = np.append(balanced_order.beginning(~np.isnan(tested))[rows], np.ones(len(asked), dtype=bool))
         return NewcomerAnswers(scores, zoo, features, fair, newcomers.levels.get(newcomers.names[i]))
 
     def _zoo(self, newcomers: Profile, others: np.ndarray, asked: np.ndarray) -> np.ndarray:
