@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from modelsat.aptitude import published
+from modelsat.bundle import admission, champions
 from modelsat.bundle import bundle as bundles
-from modelsat.bundle import champions
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import candidate_facts, catalogue
 from modelsat.data.collection import Collection
@@ -150,6 +150,31 @@ def test_newcomer_with_published_scores_alone_is_routable_with_a_loss_bound(fold
     assert judged.shadow.gain.value == pytest.approx(gain, abs=1e-4)
     assert judged.shadow.loss_bound == pytest.approx(max(0.0, 1.645 * spread - gain), abs=1e-4)
     assert "by its published scores alone" in judged.sentence()
+
+
+def test_level_that_was_foretold_is_no_evidence_for_the_next_one(
+    folder: Path, make_collection: Callable[..., Collection]
+) -> None:
+    told = {"ada": 0.3, "bob": 0.5, "cid": 0.7, "new": 0.9, "next": 0.8}
+    scores = {name: {"MMLU": score} for name, score in told.items()}
+    first, expected = (
+        bundles.read(folder / "bundles" / "first"),
+        published.level({"MMLU": 0.8}, ZOO, np.array([0.3, 0.5, 0.7])),
+    )
+
+    once, answered = (
+        admission.admit(first, make_collection([[score]], ["What is 0 + 1?"], ["new"]), published=scores)
+        for score in (np.nan, 1.0)
+    )
+    silent = make_collection([[np.nan]], ["What is 0 + 1?"], ["next"])
+    after, after_answers = (
+        admission.admit(one, silent, published=scores).lineage[admission.PUBLISHED]["next"] for one in (once, answered)
+    )
+
+    assert expected is not None
+    assert after == pytest.approx((expected.mean, expected.variance))
+    # Of four candidates of the zoo the line is surer.
+    assert after_answers[1] < expected.variance
 
 
 def test_estimate_asks_nothing_of_a_candidate_that_cannot_be_asked_and_has_published_scores(folder: Path) -> None:

@@ -55,7 +55,7 @@ def admit(
         scores = scores.filter(pc.is_in(scores["prompt_id"], value_set=test.table.filter(first)["prompt_id"]))
     prior = cards.fit_prior(*_known(bundle, test))
     levels = _published_levels(bundle, newcomers, published or {})
-    zoo_level = float(np.mean(list(bundle.lineage.get("mean_score", {}).values()) or [0.0]))
+    zoo_level = float(np.mean(list(_answered_means(bundle).values()) or [0.0]))
     lead = np.asarray([levels[name][0] - zoo_level if name in levels else 0.0 for name in newcomers])
     table, _ = cards.build(test, scores, newcomers, prior, lead)
     accuracies = cards.accuracies(table, newcomers, test.tasks)
@@ -102,12 +102,19 @@ def _published_levels(
 ) -> dict[str, tuple[float, float]]:
     known = {name: scores for name, scores in published_scores.of_rows(bundle.candidates.to_pylist()).items() if scores}
     known |= {name: dict(scores) for name, scores in published.items()}
-    mean_score = bundle.lineage.get("mean_score", {})
+    mean_score = _answered_means(bundle)
     zoo = [name for name in mean_score if name not in newcomers]
     levels = np.asarray([mean_score[name] for name in zoo], dtype=np.float64)
     theirs = [known.get(name, {}) for name in zoo]
     read = {name: published_scores.level(known.get(name, {}), theirs, levels) for name in newcomers}
     return {name: (prior.mean, prior.variance) for name, prior in read.items() if prior is not None}
+
+
+def _answered_means(bundle: Bundle) -> dict[str, float]:
+    """Return mean scores by candidate without those that published scores alone foretold, which are no evidence."""
+    answered = set(bundle.answers["candidate"].to_pylist())
+    foretold = bundle.lineage.get(PUBLISHED, {}).keys() - answered
+    return {name: mean for name, mean in bundle.lineage.get("mean_score", {}).items() if name not in foretold}
 
 
 def _names_in_test(test: AptitudeTest, collection: Collection) -> dict[str, str]:
