@@ -39,7 +39,7 @@ def measured(found: Collection, field: str) -> dict[tuple[str, str], object]:
 
 
 def test_table_of_measures_beside_wide_scores_is_joined_by_prompt_and_model(collect: Collect) -> None:
-    measures = "prompt_id,model,cost,prompt_tokens,completion_tokens,latency\np1,ada,0.02,100,50,1.5\np2,bob,0,,,\n"
+    measures = "prompt_id,model,cost,prompt_tokens,completion_tokens,latency_s\np1,ada,0.02,100,50,1.5\np2,bob,0,,,\n"
 
     found = collect(prompts=PROMPTS, scores=SCORES, measures=measures)
 
@@ -73,6 +73,20 @@ def test_counted_tokens_in_columns_beside_each_score_are_read(collect: Collect, 
 
     assert measured(found, "tokens_in") == {("ada", "p1"): 100, ("bob", "p1"): 200}
     assert measured(found, "tokens_out") == {("ada", "p1"): 50, ("bob", "p1"): 70}
+
+
+@pytest.mark.parametrize("name", ["latency", "response_time", "latency_ms"])
+def test_time_without_seconds_in_its_name_is_left_out_with_a_sentence(collect: Collect, name: str) -> None:
+    long = f"prompt_id,model,score,{name}\np1,ada,1,850\np1,bob,0,900\n"
+    wide = f"prompt_id,ada_score,ada_{name},bob_score,bob_{name}\np2,1,850,0,900\n"
+    measures = f"prompt_id,model,cost_usd,{name}\np1,ada,0.1,850\n"
+
+    found = collect(prompts=PROMPTS, scores_a=long, scores_b=wide, measures=measures)
+
+    assert set(measured(found, "latency_seconds").values()) == {None}
+    assert measured(found, "cost_usd")["ada", "p1"] == 0.1
+    for table, column in (("scores_a", name), ("scores_b", f"ada_{name}"), ("measures", name)):
+        assert any(f"{table}.csv" in note and repr(column) in note for note in found.notes), table
 
 
 @pytest.mark.parametrize("cost", ["-0.01", "5000", "inf", "cheap"])

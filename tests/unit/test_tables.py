@@ -89,7 +89,7 @@ def test_line_that_is_no_json_object_is_named(read: Read) -> None:
 
 
 def test_cost_tokens_and_latency_of_a_long_table_are_kept(read: Read) -> None:
-    header = "prompt_id,model,score,cost,prompt_tokens,completion_tokens,response_time\n"
+    header = "prompt_id,model,score,cost,prompt_tokens,completion_tokens,latency_s\n"
 
     (row,) = read(scores__csv=header + "p1,ada,1,0.002,10,20,1.5\n").scores.to_pylist()
 

@@ -11,7 +11,7 @@ from modelsat.data.remarks import Remark
 _SCORES = r"is_correct|correct|score|acc|accuracy|exact_match|em|f1|performance|passed|success"
 _MEASURES = "|".join(re.escape(one) for names in FIELDS.values() for one in names)
 _OTHERS = (
-    rf"{_MEASURES}|(?:total_|input_|output_|prompt_|completion_)?(?:cost|price|tokens?|latency|time|duration|length|chars)"
+    rf"{_MEASURES}|(?:total_|input_|output_|prompt_|completion_|response_)?(?:cost|price|tokens?|latency|time|duration|length|chars)"
     r"(?:_usd|_s|_ms|_seconds)?|response|output|prediction|pred|generation"
 )
 _BETWEEN = r"[_ .|:/-]"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from modelsat.data import contracts
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.table_files import TableSheet
-from modelsat.data.readers.tidy_prompts import id_of, text_of
+from modelsat.data.readers.tidy_prompts import id_of, name_unread, text_of
 from modelsat.data.remarks import Remark
 from modelsat.data.written_numbers import number
 
@@ -23,10 +23,13 @@ WHOLE = {
 }
 REAL = {
     "cost_usd": ("cost_usd", "cost", "total_cost"),
-    "latency_seconds": ("latency_seconds", "latency_s", "latency", "response_time"),
+    "latency_seconds": ("latency_seconds", "latency_s"),
 }
 FIELDS = WHOLE | REAL
-"""Columns of the contract `SCORES`, each with the names under which people write it."""
+"""Columns of the contract `SCORES`, each with the names under which people write it.
+
+A time has its unit in its name: `latency` is seconds to one and milliseconds to another. Costs are US dollars.
+"""
 MODEL = ("model", "candidate", "model_name", "llm", "model_id")
 LONG = "measures"
 
@@ -97,6 +100,7 @@ def read(sheets: Mapping[str, Sequence[TableSheet]], log: ReadingLog) -> Measure
         if model is None or "prompt_id" not in sheet.columns or not fields:
             log.reject(sheet.file.uri, f"the table needs columns prompt_id, model and one of {', '.join(FIELDS)}")
             continue
+        name_unread(sheet, ("prompt_id", model, *(column for _, column in fields)), log)
         ids = [id_of(cell) for cell in sheet.columns["prompt_id"]]
         names = [(text_of(cell) or "").strip() for cell in sheet.columns[model]]
         for field, column in fields:
