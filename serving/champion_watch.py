@@ -1,7 +1,5 @@
 """Follows the champion record: fetches each new champion, verifies it and swaps it in while the old one serves."""
 
-import contextlib
-import ctypes
 import gc
 import logging
 import threading
@@ -14,6 +12,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.champions import Champion
 from modelsat.errors import InputError
 from modelsat.io import storage
+from serving import heap
 from serving.predictor import Predictor
 
 logger = logging.getLogger("modelsat.serving")
@@ -185,9 +184,4 @@ def _serve(predictor: Predictor, bundle: Bundle) -> None:
     predictor.serve(bundle)
     # The bundle before is garbage now; without this the heap keeps its size for good.
     gc.collect()
-    _give_back()
-
-
-def _give_back() -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    heap.give_back()

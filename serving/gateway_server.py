@@ -10,7 +10,7 @@ import uvicorn
 
 from modelsat.errors import InputError
 from modelsat.io.addresses import is_http_address, is_loopback
-from serving import connections, tokens
+from serving import connections, heap, tokens
 from serving.connections import ConnectionLimits
 from serving.gateway import endpoint as endpoint_calls
 from serving.gateway import feedback_settings, upstreams
@@ -36,6 +36,7 @@ def run(
     Raises:
         InputError: A file, address or port is unusable, or strangers could spend the upstreams' keys.
     """
+    heap.bound()
     known = tokens.known(os.environ.get(tokens.GATEWAY, ""), clients_file)
     if not known and not is_loopback(host):
         raise InputError(

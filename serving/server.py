@@ -20,7 +20,7 @@ from kserve import logging as kserve_logging
 
 from modelsat.errors import InputError
 from modelsat.io.addresses import is_loopback
-from serving import grpc_endpoint, tokens
+from serving import grpc_endpoint, heap, tokens
 from serving.champion_watch import ChampionWatch, load
 from serving.limits import RequestLimits
 from serving.micro_batches import DEADLINE_SECONDS
@@ -79,6 +79,7 @@ def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> 
     # oneDNN reads this once, before the first layer runs. By default it keeps 1,024 compiled shapes of batches
     # (hundreds of megabytes), most of which are never used again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))
+    heap.bound()
     torch.set_num_threads(settings.threads)
     _quiet_logs()
     if not known and not is_loopback(settings.host):
