@@ -30,6 +30,7 @@ PICKLE_SUFFIXES = {".pkl", ".pickle", ".cloudpickle", ".joblib", ".pt", ".pth", 
 
 @pytest.fixture(autouse=True)
 def _own_tracking_uri(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    mlflow.set_tracking_uri(None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
     yield
     mlflow.set_tracking_uri(None)

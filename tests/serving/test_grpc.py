@@ -12,7 +12,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from modelsat.bundle.bundle import Bundle
-from serving.grpc_endpoint import Gate
+from serving.grpc_endpoint import Gate, _source
 from serving.limits import RequestLimits
 from serving.refusal import Refused
 
@@ -132,9 +132,9 @@ def test_client_beyond_its_pace_is_refused_whatever_connection_it_uses() -> None
     gate = Gate(RequestLimits(100, 10, 100, per_minute=6), frozenset(), counted.append)
     call = SimpleNamespace(invocation_metadata=())
 
-    gate._let_in(call, "ipv4:10.0.0.1:5001")
-    gate._let_in(call, "ipv4:10.0.0.2:5001")
+    gate._let_in(call, _source("ipv4:10.0.0.1:5001"))
+    gate._let_in(call, _source("ipv4:10.0.0.2:5001"))
     with pytest.raises(Refused, match="more than 6 requests a minute; try again in 10 s"):
-        gate._let_in(call, "ipv4:10.0.0.1:5002")
+        gate._let_in(call, _source("ipv4:10.0.0.1:5002"))
 
     assert counted == ["pace"]

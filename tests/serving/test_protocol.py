@@ -411,7 +411,9 @@ def test_metadata_tells_the_version_and_the_best_single(
         "best_single": "b",
         "candidates": ["a", "b"],
     }
-    unknown = {"context_length": None, "modalities": None, "tools": None, "regions": None}
+    unknown = dict.fromkeys(
+        ["context_length", "modalities", "tools", "regions", "price_in", "price_out", "price_cached_in"]
+    )
     assert metadata["candidates"] == [{"candidate": name, "mean_score": means[name], **unknown} for name in ("a", "b")]
 
 

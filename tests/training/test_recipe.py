@@ -113,7 +113,7 @@ def test_fault_by_hand(write) -> None:
 
 def test_unknown_name_is_answered_with_the_names_there_are() -> None:
     with pytest.raises(
-        InputError, match=r"^there is no recipe 'gpu9'; name one of \['cpu', .*'tiny'.*\] or a YAML file$"
+        InputError, match=r"^there is no recipe 'gpu9'; name one of \['auto', 'cpu', .*'tiny'.*\] or a YAML file$"
     ):
         recipe.load("gpu9")
 

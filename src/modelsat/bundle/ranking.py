@@ -13,7 +13,6 @@ from modelsat.policy.costs import tokens_in
 from modelsat.policy.eligibility import eligible
 from modelsat.policy.preferences import CHEAPEST, SINGLE, Preferences
 from modelsat.routers.router import Prediction
-from modelsat.text.blank import is_blank
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def check(bundle: Bundle, texts: Sequence[str], preferences: Preferences) -> Non
     if not texts:
         raise InputError("the request holds no prompt; send at least one")
     for i, text in enumerate(texts):
-        if is_blank(text):
+        if not text.strip():
             raise InputError(f"prompt {i} is empty; send the text to be routed")
     if preferences.available is not None and not set(preferences.available) & set(bundle.names):
         raise InputError(

