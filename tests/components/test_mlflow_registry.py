@@ -330,7 +330,10 @@ def test_registered_model_says_what_goes_in_and_what_comes_out(name: str, regist
         ("model", "string"),
         ("success_probability", "double"),
     ]
-    assert [(p.name, p.dtype.name, p.default) for p in signature.params] == [("cost_weight", "double", 0.0)]
+    assert [(p.name, p.dtype.name, p.default) for p in signature.params] == [
+        ("cost_weight", "double", 0.0),
+        ("policy", "string", "auto"),
+    ]
 
 
 def test_nothing_that_the_server_keeps_is_a_pickle(registered: str, mlflow_folder: Path) -> None:
