@@ -267,7 +267,13 @@ def test_result_of_the_evaluation_is_left_for_the_terminal(promoted: Went) -> No
     names = [line["name"] for line in result["lines"]]
     routers = ["modelsat router", "Model-SAT alone", "fusion alone", "stack of kNN and task classifier"]
     assert names[:4] == routers
-    assert names[4:] == ["best single", "best per category (true label)", "random", "oracle"]
+    assert names[4:] == [
+        "modelsat router, auto:best",
+        "best single",
+        "best per category (true label)",
+        "random",
+        "oracle",
+    ]
     assert result["verdict"]["outcome"] == "promoted"
     assert result["prompts"] >= 50
 
