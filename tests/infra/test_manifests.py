@@ -388,9 +388,12 @@ def test_kinds_of_other_operators_come_only_where_an_overlay_asks_for_them(name:
 
 
 def test_no_file_below_infra_holds_a_secret_s_value() -> None:
-    for path in sorted(Path(INFRA).rglob("*.yaml")):
-        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-            assert not (isinstance(document, dict) and document.get("kind") == "Secret"), path
+    files = sorted(Path(INFRA).rglob("*.yaml"))
+
+    # As text: the chart's templates are no YAML before Helm has filled them in.
+    secrets = re.compile(r"^\s*[\"']?kind[\"']?:\s*[\"']?Secret\b", re.MULTILINE)
+    assert len(files) > 20
+    assert [path for path in files if secrets.search(path.read_text(encoding="utf-8"))] == []
 
 
 def texts(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
