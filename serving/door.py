@@ -112,7 +112,7 @@ class Door:
 
     def _let_in(self, source: str, headers: Mapping[str, str]) -> str:
         try:
-            client = tokens.client_of(headers.get("authorization", ""), self._clients)
+            client = tokens.client_of(tokens.login_of(headers), self._clients)
         except Refused as error:
             raise _Shut("token", error.status, str(error)) from None
         if self._pace is not None:

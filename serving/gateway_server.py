@@ -14,8 +14,9 @@ from serving import connections, heap, tokens
 from serving.connections import ConnectionLimits
 from serving.gateway import endpoint as endpoint_calls
 from serving.gateway import feedback_settings, upstreams
-from serving.gateway.app import GatewaySettings, create_app
+from serving.gateway.app import create_app
 from serving.gateway.feedback_settings import FeedbackSettings
+from serving.gateway.gateway_settings import GatewaySettings
 
 _LAST_STREAMS_SECONDS = 30
 
@@ -46,7 +47,7 @@ def run(
     root = endpoint_calls.root(endpoint)
     if not is_http_address(root):
         raise InputError("endpoint is no http:// or https:// address without login and query; write http://HOST:PORT")
-    app = create_app(upstreams.read(upstreams_file), root, replace(settings, clients=known))
+    app = create_app(upstreams.read(upstreams_file), root, replace(settings, clients=known, source=upstreams_file.name))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bound = _bound(host, port)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from modelsat.errors import InputError
@@ -42,6 +43,12 @@ def known(tokens: str, file: Path | None) -> frozenset[str]:
     if not found:
         raise InputError(f"clients {str(file)!r} contain no client; write one SHA-256 a line, or leave the option out")
     return frozenset(found)
+
+
+def login_of(headers: Mapping[str, str]) -> str:
+    """Return the login of a request: its `Authorization`, or Anthropic's `x-api-key` in that form."""
+    key = headers.get("x-api-key", "")
+    return headers.get("authorization", "") or (f"Bearer {key}" if key else "")
 
 
 def client_of(authorization: str, digests: frozenset[str]) -> str:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 
 from serving.gateway import upstream_faults
+from serving.gateway.protocols.chat import CHAT
+from serving.gateway.protocols.protocol import Protocol
 from serving.gateway.upstream_faults import UpstreamFault
 
 MOST_BYTES = 64 * 1024
@@ -27,10 +29,17 @@ class AnswerStart:
     Args:
         response: Whose body is not read yet.
         clock: Seconds that never go back.
+        protocol: Of the answer.
     """
 
-    def __init__(self, response: httpx.Response, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        clock: Callable[[], float] = time.monotonic,
+        protocol: Protocol = CHAT,
+    ) -> None:
         self.response = response
+        self._protocol = protocol
         self._clock = clock
         self._until = clock() + HOLD_SECONDS
         self._chunks = response.aiter_raw()
@@ -58,7 +67,7 @@ class AnswerStart:
             # Pages of proxies are long, too; before JSON some providers send spaces as signs of life.
             looks_like_json = self._plain.lstrip()[:1] in (b"{", b"")
             return None if looks_like_json else UpstreamFault(upstream_faults.NO_ANSWER)
-        return upstream_faults.of_completion(self._plain)
+        return self._protocol.of_body(self._plain)
 
     @property
     def plain(self) -> bytes:
@@ -79,10 +88,10 @@ class AnswerStart:
             end = _BLANK_LINE.search(self._plain, at)
             if end is None:
                 if not await self._read():
-                    rest = upstream_faults.of_event(self._plain[at:])
+                    rest = self._protocol.of_event(self._plain[at:])
                     return None if rest is True else rest or UpstreamFault(upstream_faults.NO_ANSWER)
                 continue
-            judged = upstream_faults.of_event(self._plain[at : end.start()])
+            judged = self._protocol.of_event(self._plain[at : end.start()])
             if judged is not False:
                 return None if judged is True else judged
             at = end.end()

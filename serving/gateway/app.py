@@ -1,4 +1,4 @@
-"""The gateway's application: OpenAI's routes in front of the decision and of the call that follows from it.
+"""The gateway's application: routes of OpenAI and Anthropic before the decision and the call that follows from it.
 
 It keeps no text unless feedback is asked for with it: prompts and keys stand in no log, no metric and no message.
 """
@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import httpx
 from fastapi import FastAPI, Request, Response
@@ -24,55 +24,30 @@ from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
 from serving.gateway.feedback import HEADER as FEEDBACK_ID
 from serving.gateway.feedback import Feedback, GivenAnswer
-from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.forwarding import Forwarded, forward
+from serving.gateway.gateway_settings import DEFAULTS, GatewaySettings
 from serving.gateway.passthrough import Passthrough
-from serving.gateway.stickiness import SWITCH_GAIN
+from serving.gateway.protocols import responses
+from serving.gateway.protocols.chat import CHAT
+from serving.gateway.protocols.known import BY_NAME
+from serving.gateway.protocols.messages import COUNT_PATH, MESSAGES
+from serving.gateway.protocols.protocol import Protocol
+from serving.gateway.protocols.responses import RESPONSES
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.gateway.usage import Usage, UsageReader, read_along
 from serving.limits import RequestLimits
 from serving.off_loop import LONG_BODY
-from serving.proxies import Network
 from serving.refusal import Refused
 
-DEADLINE_SECONDS = 1.0
 MOST_BYTES, MOST_IN_FLIGHT, MOST_BYTES_IN_FLIGHT = 20 * 2**20, 256, 512 * 2**20
 """Images travel inside of bodies."""
 _OPEN = ("/healthz", "/readyz", "/metrics")
 logger = logging.getLogger("modelsat.gateway")
 
 
-@dataclass(frozen=True)
-class GatewaySettings:
-    """How the gateway decides and whom it lets in.
-
-    Attributes:
-        clients: SHA-256 of the tokens that are let in; empty lets everybody in.
-        proxies: Whose `X-Forwarded-For` says where a request comes from.
-        deadline_seconds: How long the endpoint may take for a decision, above 0.
-        switch_gain: Utility by which another candidate has to be better for a conversation to leave its own, in [0, 1].
-        per_minute: Requests that one client may send; 0 sets no limit.
-        max_premium_share: Above this share of a client's recent requests the most expensive model is withheld; 1
-            holds nobody back.
-        explore: Share of new conversations whose candidate is left to chance, in [0, 1].
-        feedback: What is kept of answers and outcomes; None keeps nothing.
-    """
-
-    clients: frozenset[str] = frozenset()
-    proxies: tuple[Network, ...] = ()
-    deadline_seconds: float = DEADLINE_SECONDS
-    switch_gain: float = SWITCH_GAIN
-    per_minute: float = 0.0
-    max_premium_share: float = 1.0
-    explore: float = 0.0
-    feedback: FeedbackSettings | None = None
-
-
-def create_app(
-    upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings = GatewaySettings()
-) -> FastAPI:
+def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings = DEFAULTS) -> FastAPI:
     """Return the application.
 
     Args:
@@ -101,7 +76,7 @@ def create_app(
         ),
         clients=settings.clients,
         is_open=lambda _, path: path in _OPEN,
-        answer=errors.answer,
+        answer=errors.at_door,
         on_refused=gateway.telemetry.refused,
     )
     for kind, handler in (
@@ -113,6 +88,9 @@ def create_app(
         app.add_exception_handler(kind, handler)
     for method, path, serve in (
         ("POST", "/v1/chat/completions", gateway.chat_completions),
+        ("POST", "/v1/responses", gateway.responses),
+        ("POST", "/v1/messages", gateway.messages),
+        ("POST", "/v1/messages/count_tokens", gateway.count_tokens),
         ("POST", "/v1/route", gateway.route),
         ("POST", "/v1/feedback", gateway.take_feedback),
         ("GET", "/v1/models", gateway.models),
@@ -140,6 +118,7 @@ class Gateway:
             settings.switch_gain,
             settings.max_premium_share,
             settings.explore,
+            settings.source,
         )
         self.telemetry = Telemetry()
         self.health = UpstreamHealth(self.telemetry)
@@ -147,8 +126,23 @@ class Gateway:
 
     async def chat_completions(self, request: Request) -> Response:
         """Answer a chat completion by the candidate that the router names, or by the one that the client names."""
-        chat, decision, milliseconds = await self._decided(request)
-        sent = headers.to_upstream(request.headers, headers.request_id(request))
+        return await self._answer(request, CHAT)
+
+    async def responses(self, request: Request) -> Response:
+        """Answer one of OpenAI's responses in the same way."""
+        return await self._answer(request, RESPONSES)
+
+    async def messages(self, request: Request) -> Response:
+        """Answer one of Anthropic's messages in the same way."""
+        return await self._answer(request, MESSAGES)
+
+    async def count_tokens(self, request: Request) -> Response:
+        """Count a message's tokens at the candidate that has its conversation, else at the best single one."""
+        return await self._answer(request, MESSAGES, COUNT_PATH)
+
+    async def _answer(self, request: Request, protocol: Protocol, path: str = "") -> Response:
+        chat, decision, milliseconds = await self._decided(request, protocol, path=path)
+        sent = headers.to_upstream(request.headers, headers.request_id(request), protocol.headers)
         began = time.perf_counter()
         called: list[str] = []
         try:
@@ -162,9 +156,9 @@ class Gateway:
                 logger.info("%s %s %s %d", headers.request_id(request), decision.outcome, called[-1], LEFT)
             raise
         told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
-        if forwarded.response.is_success:
+        if forwarded.response.is_success and not path:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
-            self.decider.memory.keep(request.state.client, chat.messages, forwarded.candidate)
+            self._remember(request.state.client, chat, forwarded)
             told |= self._kept(request, chat, decision, told)
             forwarded = self._metered(forwarded, chat, decision, told.get(FEEDBACK_ID, ""), began)
         for candidate, fault in forwarded.failures:
@@ -172,6 +166,12 @@ class Gateway:
         self.telemetry.decided(decision, forwarded.candidate)
         self._count(request, told, forwarded.response.status_code)
         return Passthrough(forwarded, told)
+
+    def _remember(self, client: str, chat: ChatRequest, forwarded: Forwarded) -> None:
+        self.decider.memory.keep(client, chat.messages, forwarded.candidate)
+        response = responses.id_in(forwarded.start) if chat.protocol is RESPONSES else ""
+        if response:
+            self.decider.memory.keep_response(client, response, forwarded.candidate)
 
     def _metered(
         self, forwarded: Forwarded, chat: ChatRequest, decision: RoutingDecision, feedback_id: str, began: float
@@ -181,6 +181,7 @@ class Gateway:
         reader = UsageReader(
             headers_of.get("content-encoding", "").lower(),
             headers_of.get("content-type", "").lower().startswith("text/event-stream"),
+            chat.protocol.usage,
         )
 
         def ended(usage: Usage | None) -> None:
@@ -196,7 +197,10 @@ class Gateway:
 
     async def route(self, request: Request) -> Response:
         """Answer the decision alone. It is remembered as taken, so that callers who act on it get stickiness too."""
-        chat, decision, milliseconds = await self._decided(request, AUTO)
+        spoken = BY_NAME.get(request.query_params.get("protocol", CHAT.name))
+        if spoken is None:
+            raise Refused(400, f"no such protocol; 'protocol' is one of {', '.join(BY_NAME)}")
+        chat, decision, milliseconds = await self._decided(request, spoken, AUTO, is_called=False)
         chosen = decision.order[0]
         self.decider.memory.keep(request.state.client, chat.messages, chosen)
         told = decision_headers.of_decision(decision, chosen, (), milliseconds)
@@ -224,9 +228,14 @@ class Gateway:
             raise Refused(404, "this gateway keeps no feedback; start it with --feedback-log")
         return self.feedback.take(await request.body(), request.state.client)
 
-    async def models(self) -> Response:
-        """List `auto`, its ends of the dial, and all candidates with an upstream."""
+    async def models(self, request: Request) -> Response:
+        """List `auto`, its ends of the dial, and all candidates with an upstream, as the client's protocol lists."""
         names = (AUTO, *ENDS, *self.upstreams)
+        if "anthropic-version" in request.headers:
+            since = "1970-01-01T00:00:00Z"
+            told = [{"type": "model", "id": name, "display_name": name, "created_at": since} for name in names]
+            ends = {"first_id": names[0], "last_id": names[-1], "has_more": False}
+            return JSONResponse({"data": told} | ends)
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "modelsat"} for name in names]
         return JSONResponse({"object": "list", "data": rows})
 
@@ -253,11 +262,14 @@ class Gateway:
         return self.feedback.answered(answer, chat, decision)
 
     async def _decided(
-        self, request: Request, model: str | None = None
+        self, request: Request, protocol: Protocol, model: str | None = None, path: str = "", is_called: bool = True
     ) -> tuple[ChatRequest, RoutingDecision, float | None]:
         """Return request, decision, and how long it took where the client asks for that."""
         body = await request.body()
-        chat = await off_loop.called(len(body) > LONG_BODY, parse, body, model)
+        chat = await off_loop.called(len(body) > LONG_BODY, parse, body, model, protocol)
+        # The one query that clients send: Anthropic's, for what is in beta.
+        query = "beta=true" if protocol is MESSAGES and request.query_params.get("beta") == "true" else ""
+        chat = replace(chat, path=path, query=query, is_called=is_called)
         explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")
         began = time.perf_counter()
         decision = await self.decider.decide(chat, request.state.client, headers.request_id(request), explain)

@@ -1,4 +1,4 @@
-"""A chat completion as it was asked for: what the gateway reads of it; other fields go to the upstream untouched."""
+"""A request as it was asked for: what the gateway reads of it; other fields go to the upstream untouched."""
 
 import json
 import math
@@ -11,6 +11,9 @@ from modelsat.policy import preferences
 from modelsat.policy.preferences import Preferences
 from serving import bounded_json
 from serving.bounded_json import JsonLimits
+from serving.gateway.protocols.chat import CHAT
+from serving.gateway.protocols.protocol import Protocol
+from serving.gateway.protocols.responses import RESPONSES
 from serving.refusal import Refused
 
 AUTO = "auto"
@@ -28,27 +31,46 @@ class ChatRequest:
 
     Attributes:
         model: `auto` or a candidate.
-        messages: The conversation.
+        messages: The conversation, as chat completions have it.
         forwarded: Every field but `modelsat`, for the upstream.
         preferences: Who may be chosen, and how; its `candidates` are patterns such as `qwen*`.
+        protocol: That the client speaks.
+        path: Of the call, below an upstream's base address; empty for the protocol's own.
+        query: Of the call.
+        is_called: Whether the gateway makes the call; else whoever asked for the decision does.
     """
 
     model: str
     messages: list[dict[str, Any]]
     forwarded: dict[str, Any]
     preferences: Preferences = Preferences()
+    protocol: Protocol = CHAT
+    path: str = ""
+    query: str = ""
+    is_called: bool = True
+
+    @property
+    def kept_upstream(self) -> str:
+        """Return what an upstream keeps and the request goes on with: a response, or a conversation; empty for none."""
+        if self.protocol is not RESPONSES:
+            return ""
+        conversation = self.forwarded.get("conversation")
+        if isinstance(conversation, Mapping):
+            conversation = conversation.get("id")
+        return str(self.forwarded.get("previous_response_id") or conversation or "")
 
     def body_for(self, model: str, fields: Mapping[str, Any] | None = None) -> bytes:
         """Return the body for an upstream that calls the chosen candidate `model`; other fields than the client's."""
         return json.dumps({**(fields or self.forwarded), "model": model}, separators=(",", ":")).encode()
 
 
-def parse(body: bytes, model: str | None = None) -> ChatRequest:
+def parse(body: bytes, model: str | None = None, protocol: Protocol = CHAT) -> ChatRequest:
     """Read a request body.
 
     Args:
-        body: JSON of an OpenAI chat completion, with an object `modelsat` or without.
+        body: JSON of the protocol, with an object `modelsat` or without.
         model: What is asked for where the body names no model; None requires one.
+        protocol: Of the request.
 
     Raises:
         Refused: Something that the gateway has to read is malformed (400), or the body holds too much (413).
@@ -56,15 +78,15 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
     try:
         fields = bounded_json.loads(body, LIMITS, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        raise Refused(400, "the request body is not valid JSON; send an object with 'model' and 'messages'") from None
+        raise Refused(
+            400, "the request body is not valid JSON; send an object with 'model' and the conversation"
+        ) from None
     if not isinstance(fields, dict):
-        raise Refused(400, "the request body is not a JSON object; send one with 'model' and 'messages'")
+        raise Refused(400, "the request body is not a JSON object; send one with 'model' and the conversation")
     name = fields.get("model", model)
     if not isinstance(name, str) or not name:
         raise Refused(400, "'model' must be a string; send 'auto' or the name of a candidate")
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(one, dict) for one in messages):
-        raise Refused(400, "'messages' is no list of messages; send at least one, with 'role' and 'content'")
+    messages = protocol.conversation(fields)
     if len(messages) > MOST_MESSAGES:
         raise Refused(413, f"the conversation has {len(messages):,} messages; send at most {MOST_MESSAGES:,}")
     additions = fields.pop("modelsat", None)
@@ -73,7 +95,7 @@ def parse(body: bytes, model: str | None = None) -> ChatRequest:
         if asked.get("policy") not in (None, ENDS[name]):
             raise Refused(400, f"model {name!r} and 'policy' ask for different things; leave out one of them")
         name, asked = AUTO, {**asked, "policy": ENDS[name]}
-    return ChatRequest(name, messages, fields, _read_additions(asked))
+    return ChatRequest(name, messages, fields, _read_additions(asked), protocol)
 
 
 def _read_additions(additions: Any) -> Preferences:

@@ -2,9 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -23,11 +22,12 @@ from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
 from serving.gateway.memory import Memory
 from serving.gateway.needs import RequestNeeds
+from serving.gateway.reach import Reach
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
 ROUTED, STAYED, HELD_BACK, EXPLICIT, FALLBACK = "routed", "stayed", "held back", "explicit", "fallback"
-EXPLORED = "explored"
+EXPLORED, COUNTED = "explored", "counted"
 _NO_UPSTREAM = "no allowed candidate of the router has an upstream; add one to the gateway's file"
 _DESCRIBE_SECONDS = 5.0
 """How long the endpoint is not asked again what its candidates can do."""
@@ -40,7 +40,7 @@ class RoutingDecision:
     Attributes:
         order: Candidates with an upstream, the chosen one first.
         outcome: `routed`, `stayed` with the conversation's candidate, `held back` from the dearest one, `explored` by
-            chance, `explicit`, or `fallback`.
+            chance, `explicit`, `fallback`, or `counted` where only tokens are counted.
         router_version: Of the router that ranked; empty where none was ever asked.
         reason: Why it is a fallback; empty otherwise.
         ranked: The allowed candidates as rows of `modelsat.bundle.ranking.rows`; empty where the router was not asked.
@@ -76,6 +76,7 @@ class Decider:
         switch_gain: Utility by which another candidate has to be better for a conversation to leave its own.
         max_premium_share: Share of a client's recent requests above which the most expensive model is withheld.
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
+        source: What the file of upstreams is called.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Decider:
         switch_gain: float,
         max_premium_share: float = 1.0,
         explore: float = 0.0,
+        source: str = "the file of upstreams",
     ) -> None:
         self.memory = Memory()
         self.escalation = Escalation(max_premium_share)
@@ -96,6 +98,7 @@ class Decider:
         self._deadline_seconds = deadline_seconds
         self._switch_gain = switch_gain
         self._explore = explore
+        self._reach = Reach(upstreams, source)
         self._best_single = BestSingle()
         self._catalogue = ServedCatalogue()
         self._describe_after = 0.0
@@ -115,17 +118,15 @@ class Decider:
             Refused: The model is unknown (404), no candidate is allowed (400) or can be named (503).
         """
         if chat.model != AUTO:
-            if chat.model not in self._upstreams:
-                raise Refused(
-                    404, f"model {chat.model[:80]!r} is unknown here; send 'auto' or a name of GET /v1/models"
-                )
-            return RoutingDecision([chat.model], EXPLICIT)
-        patterns = chat.preferences.candidates
-        available = set(allowed(self._upstreams, patterns))
-        if not available:
-            raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
+            return RoutingDecision([self._reach.named(chat)], EXPLICIT)
+        if chat.kept_upstream:
+            return RoutingDecision([self._reach.keeper(chat, client, self.memory)], STAYED)
+        available = set(self._reach.allowed(chat))
         previous = self.memory.candidate(client, chat.messages)
         needed = needs.of_request(chat)
+        if chat.path:
+            await self._describe()
+            return replace(self._fallback(chat, previous, needed, ""), outcome=COUNTED)
         text = routed_text(chat.messages)
         if not text:
             await self._describe()
@@ -229,24 +230,18 @@ class Decider:
         return self._best_single.order() or list(self._catalogue.order)
 
     def _fallback(self, chat: ChatRequest, previous: str | None, needed: RequestNeeds, reason: str) -> RoutingDecision:
-        patterns = chat.preferences.candidates
+        available = self._reach.allowed(chat)
         failed = chat.preferences.failed
-        known = [name for name in allowed(self._standing_order(), patterns) if name in self._upstreams]
-        known = [name for name in known if name not in failed]
+        known = [name for name in self._standing_order() if name in available and name not in failed]
         if previous in failed:
             previous = None
-        if previous is not None and previous in allowed(self._upstreams, patterns):
+        if previous is not None and previous in available:
             known = [previous, *(name for name in known if name != previous)]
         if not known:
             raise Refused(503, f"{reason}, and no router has said yet who is best; name a model, or try again", 1)
         version = self._best_single.router_version or self._catalogue.router_version
         order = self._able(known, needed)
         return RoutingDecision(order, FALLBACK, version, reason, context_length=self._catalogue.context_length)
-
-
-def allowed(names: Iterable[str], patterns: tuple[str, ...] | None) -> list[str]:
-    """Return the names that match one of the patterns; None allows all."""
-    return [name for name in names if patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def parameters(

@@ -5,7 +5,7 @@ After the first byte there is no way back, since the client has read it: an answ
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -15,6 +15,7 @@ from serving.gateway import asked_usage
 from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLICIT, RoutingDecision
+from serving.gateway.protocols.chat import CHAT
 from serving.gateway.upstream_faults import UpstreamFault
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
@@ -34,6 +35,7 @@ class Forwarded:
         chunks: Its body as it came over the wire.
         failures: What went wrong at the candidates tried before, each with its fault.
         asked_usage: Whether usage was asked for that the client did not ask for.
+        start: What is known of the body, decompressed.
     """
 
     candidate: str
@@ -41,6 +43,7 @@ class Forwarded:
     chunks: AsyncIterator[bytes]
     failures: tuple[tuple[str, str], ...]
     asked_usage: bool = False
+    start: bytes = b""
 
 
 async def forward(
@@ -75,7 +78,8 @@ async def forward(
             body = chat.body_for(upstreams[candidate].model, fields)
             # What is added to a stream is taken out of it again, so it must not be encoded.
             sent = {**headers, **({"accept-encoding": "identity"} if fields else {})}
-            start, fault = await _adapted(client, candidate, upstreams[candidate], body, sent, health)
+            call = _Call(client, upstreams[candidate], chat, sent)
+            start, fault = await _adapted(call, candidate, body, health)
             if start is not None and (fault is None or fault.is_passed_on):
                 superseded, kept = kept, (candidate, start)
                 start = superseded[1] if superseded else None
@@ -83,7 +87,8 @@ async def forward(
                 await start.response.aclose()
             if fault is None:
                 break
-            health.failed(candidate, fault)
+            # An upstream that cannot count tokens may answer all the same.
+            health.failed(candidate, replace(fault, takes_out=False) if chat.path else fault)
             failures.append((candidate, fault.reason))
             if fault.needs_longer_context:
                 waiting = longer(waiting, candidate, decision.context_length)
@@ -99,12 +104,13 @@ async def forward(
         health.answered(candidate)
     others = tuple(failure for failure in failures if failure[0] != candidate)
     asked = usage_asked(upstreams[candidate], chat) is not None and answer.response.is_success
-    return Forwarded(candidate, answer.response, answer.chunks(), others, asked)
+    return Forwarded(candidate, answer.response, answer.chunks(), others, asked, answer.plain)
 
 
 def usage_asked(upstream: Upstream, chat: ChatRequest) -> dict[str, Any] | None:
     """Return the fields of a request that asks an upstream for usage; None where the client's are sent as they are."""
-    return asked_usage.with_usage(chat.forwarded) if upstream.stream_usage else None
+    asks = upstream.stream_usage and chat.protocol is CHAT
+    return asked_usage.with_usage(chat.forwarded) if asks else None
 
 
 def longer(names: Sequence[str], than: str, context_length: Mapping[str, float]) -> list[str]:
@@ -121,20 +127,24 @@ def longer(names: Sequence[str], than: str, context_length: Mapping[str, float])
     return [name for name in names if context_length.get(name, math.inf) > least]
 
 
+@dataclass(frozen=True)
+class _Call:
+    client: httpx.AsyncClient
+    upstream: Upstream
+    chat: ChatRequest
+    headers: Mapping[str, str]
+
+
 async def _adapted(
-    client: httpx.AsyncClient,
-    candidate: str,
-    upstream: Upstream,
-    body: bytes,
-    headers: Mapping[str, str],
-    health: UpstreamHealth,
+    call: _Call, candidate: str, body: bytes, health: UpstreamHealth
 ) -> tuple[AnswerStart | None, UpstreamFault | None]:
     """Call an upstream with the name of the limit that it takes; one that asks for the other is called again."""
-    renamed = answer_limit.body_with_new_name(body) if f'"{answer_limit.OLD_NAME}"'.encode() in body else None
+    has_limit = call.chat.protocol is CHAT and f'"{answer_limit.OLD_NAME}"'.encode() in body
+    renamed = answer_limit.body_with_new_name(body) if has_limit else None
     if renamed is None:
-        return await _begun(client, upstream, body, headers)
+        return await _begun(call, body)
     takes_new = candidate in health.takes_new_limit
-    start, fault = await _begun(client, upstream, renamed if takes_new else body, headers)
+    start, fault = await _begun(call, renamed if takes_new else body)
     if start is None:
         return start, fault
     status = start.response.status_code
@@ -146,25 +156,24 @@ async def _adapted(
     else:
         return start, fault
     await start.response.aclose()
-    return await _begun(client, upstream, body if takes_new else renamed, headers)
+    return await _begun(call, body if takes_new else renamed)
 
 
-async def _begun(
-    client: httpx.AsyncClient, upstream: Upstream, body: bytes, headers: Mapping[str, str]
-) -> tuple[AnswerStart | None, UpstreamFault | None]:
+async def _begun(call: _Call, body: bytes) -> tuple[AnswerStart | None, UpstreamFault | None]:
     """Call one upstream and read the start of its answer; return it, if there is one, and what is wrong with it."""
+    client, upstream, protocol = call.client, call.upstream, call.chat.protocol
     request = client.build_request(
         "POST",
-        upstream.address.completions,
+        upstream.address.call(call.chat.path or protocol.path, call.chat.query),
         content=body,
-        headers={**headers, **upstream.address.login(upstream.key)},
+        headers={**call.headers, **protocol.login(upstream.address, upstream.key)},
         timeout=httpx.Timeout(upstream.timeout_seconds, connect=min(CONNECT_SECONDS, upstream.timeout_seconds)),
     )
     try:
         response = await client.send(request, stream=True)
     except httpx.HTTPError as error:
         return None, UpstreamFault(type(error).__name__)
-    start = AnswerStart(response)
+    start = AnswerStart(response, protocol=protocol)
     try:
         return start, await start.fault()
     except httpx.HTTPError as error:

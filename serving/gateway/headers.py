@@ -18,9 +18,15 @@ def request_id(request: Request) -> str:
     return str(request.state.request_id)
 
 
-def to_upstream(headers: Mapping[str, str], request_id: str) -> dict[str, str]:
-    """Return the headers of the upstream's request: never the client's login, and no encoding it did not ask for."""
-    return {
+def to_upstream(headers: Mapping[str, str], request_id: str, names: Sequence[str] = ()) -> dict[str, str]:
+    """Return the headers of the upstream's request: never the client's login, and no encoding it did not ask for.
+
+    Args:
+        headers: Of the client.
+        request_id: Of the request.
+        names: Of the client's headers that its protocol needs at the upstream.
+    """
+    return {name: value for name in names if (value := _plain(headers.get(name, ""), ""))} | {
         "content-type": "application/json",
         "accept": _plain(headers.get("accept", ""), "*/*"),
         "accept-encoding": _codings(headers.get("accept-encoding", "")),

@@ -19,7 +19,14 @@ AUTO = ("auto", "auto:best", "auto:cheap")
 URL, TOKEN, DEFAULT = "MODELSAT_GATEWAY_URL", "MODELSAT_GATEWAY_TOKEN", "MODELSAT_DEFAULT_MODEL"
 _TIMEOUT_SECONDS = 2.0
 logger = logging.getLogger("modelsat.litellm")
-_CHAT = ("completion", "acompletion")
+_PROTOCOLS = {
+    "completion": "chat",
+    "acompletion": "chat",
+    "responses": "responses",
+    "aresponses": "responses",
+    "anthropic_messages": "messages",
+}
+"""What LiteLLM calls a request, and the protocol in which it came."""
 
 
 async def routed(data: dict[str, Any], call_type: str, transport: httpx.AsyncBaseTransport | None = None) -> Any:
@@ -30,16 +37,17 @@ async def routed(data: dict[str, Any], call_type: str, transport: httpx.AsyncBas
         call_type: Which kind of request it is.
         transport: How the gateway is reached; None for the network.
     """
-    if data.get("model") not in AUTO or call_type not in _CHAT:
+    if data.get("model") not in AUTO or call_type not in _PROTOCOLS:
         return data
     ends = () if data["model"] == AUTO[0] else ("model",)
-    asked = {name: data[name] for name in ("messages", "modelsat", *ends) if name in data}
+    asked = {name: data[name] for name in ("messages", "input", "modelsat", *ends) if name in data}
     token = os.environ.get(TOKEN, "")
     login = {"authorization": f"Bearer {token}"} if token else {}
     chosen: str | None = None
     try:
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, transport=transport) as client:
-            response = await client.post(os.environ[URL].rstrip("/") + "/v1/route", json=asked, headers=login)
+            address = os.environ[URL].rstrip("/") + f"/v1/route?protocol={_PROTOCOLS[call_type]}"
+            response = await client.post(address, json=asked, headers=login)
             chosen = response.raise_for_status().json()["model"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         chosen = os.environ.get(DEFAULT)

@@ -30,6 +30,18 @@ class Memory:
         key = _key(client, messages)
         self._candidates[key] = candidate
         self._candidates.move_to_end(key)
+        self._forget()
+
+    def candidate_of_response(self, client: str, response: str) -> str | None:
+        """Return who gave a response that the upstream keeps under an id; None where it is not known."""
+        return self._candidates.get(_key(client, [{"response": response}]))
+
+    def keep_response(self, client: str, response: str, candidate: str) -> None:
+        """Remember who gave a response."""
+        self._candidates[_key(client, [{"response": response}])] = candidate
+        self._forget()
+
+    def _forget(self) -> None:
         if len(self._candidates) > self._most:
             self._candidates.popitem(last=False)
 

@@ -21,6 +21,9 @@ _READS = {
 }  # fmt: skip
 TOKENS_PER_MESSAGE, TOKENS_PER_IMAGE = 4, 800
 """Roles and separators of a chat template; an image of a megapixel, of which providers make 250 to 1,600."""
+_BESIDE = ("tools", "functions", "response_format", "system", "instructions", "text")
+"""Fields that a model reads beside the messages, of any protocol."""
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 MARGIN = 1.15
 """Code and numbers take more tokens than the prose that four characters a token are counted on."""
 
@@ -45,7 +48,7 @@ class RequestNeeds:
 
 
 def of_request(chat: ChatRequest) -> RequestNeeds:
-    """Return what a chat completion needs, and what its `modelsat` object asks for beside."""
+    """Return what a request needs, and what its `modelsat` object asks for beside."""
     asked, fields = chat.preferences, chat.forwarded
     parts = [part for message in chat.messages for part in _parts(message)]
     kinds = [_kind(part) for part in parts]
@@ -53,21 +56,21 @@ def of_request(chat: ChatRequest) -> RequestNeeds:
     # Models that speak are those that hear.
     spoken = fields.get("modalities")
     modalities |= {"audio"} if isinstance(spoken, list) and "audio" in spoken else set()
-    tools = bool(fields.get("tools") or fields.get("functions")) and fields.get("tool_choice") != "none"
+    tools = bool(fields.get("tools") or fields.get("functions")) and not _is_none(fields.get("tool_choice"))
     # A model without tools does not read their calls and results either.
     tools = tools or any(one.get("tool_calls") or one.get("role") in ("tool", "function") for one in chat.messages)
     images = sum(_READS.get(kind) == "image" for kind in kinds)
     tokens = (
         tokens_of(_texts(chat.messages, parts)) + TOKENS_PER_MESSAGE * len(chat.messages) + TOKENS_PER_IMAGE * images
     )
-    for name in ("tools", "functions", "response_format"):
+    for name in _BESIDE:
         if fields.get(name):
             tokens += tokens_of([json.dumps(fields[name])])
     return RequestNeeds(
         frozenset(modalities | set(asked.modalities)),
         tools or asked.tools,
         max(tokens, asked.min_context_length or 0),
-        max(_whole(fields.get(name)) for name in ("max_tokens", "max_completion_tokens")),
+        max(_whole(fields.get(name)) for name in _LIMITS),
         asked.region,
     )
 
@@ -150,6 +153,10 @@ def _texts(messages: Sequence[Mapping[str, Any]], parts: Sequence[Mapping[str, A
     texts = [message.get("content") for message in messages] + [part.get("text") for part in parts]
     calls = [json.dumps(message["tool_calls"]) for message in messages if message.get("tool_calls")]
     return [text for text in texts if isinstance(text, str)] + calls
+
+
+def _is_none(choice: Any) -> bool:
+    return choice == "none" or (isinstance(choice, Mapping) and choice.get("type") == "none")
 
 
 def _whole(value: Any) -> int:

@@ -6,7 +6,7 @@ then words of their sentences.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,14 +93,30 @@ def of_completion(body: bytes) -> UpstreamFault | None:
     choices = parsed.get("choices")
     if isinstance(choices, list) and any(_is_answer(choice) for choice in choices):
         return None
-    return _inside(parsed) or UpstreamFault(NO_ANSWER)
+    return inside(parsed) or UpstreamFault(NO_ANSWER)
 
 
-def of_event(event: bytes) -> UpstreamFault | bool:
+def of_chunk(parsed: Mapping[str, Any]) -> UpstreamFault | bool:
+    """Judge a chunk of a chat completion before any content, as `of_event` does."""
+    choices = parsed.get("choices")
+    if not isinstance(choices, list):
+        return inside(parsed) or False
+    if any(_says_something(choice) for choice in choices):
+        return True
+    fault = inside(parsed)
+    if fault is None and choices and all(_failed(choice) for choice in choices):
+        fault = UpstreamFault(ERROR_IN_200)
+    return fault or False
+
+
+def of_event(
+    event: bytes, judged: Callable[[Mapping[str, Any]], UpstreamFault | bool] = of_chunk
+) -> UpstreamFault | bool:
     """Judge an event of a stream before any content: its fault, True where it answers, False where it says nothing yet.
 
     Args:
         event: Lines of the event, without the blank line behind them.
+        judged: Judges the object that an event holds and that is not called an error.
     """
     lines = event.splitlines()
     data = b"\n".join(line[5:].strip() for line in lines if line.startswith(b"data:"))
@@ -108,7 +124,7 @@ def of_event(event: bytes) -> UpstreamFault | bool:
     # Some servers forget the word `data`, or write `error` in its place.
     bare = b"" if data else b"\n".join(line.strip().removeprefix(b"error:").strip() for line in lines)
     if bare.startswith(b"{"):
-        return _inside(_mapping(bare)) or False
+        return inside(_mapping(bare)) or False
     if not data:
         return False
     if data == b"[DONE]":
@@ -118,19 +134,11 @@ def of_event(event: bytes) -> UpstreamFault | bool:
         # Nothing that this module knows; the client may.
         return UpstreamFault(ERROR_IN_200) if is_error or data[:6].lower().lstrip(b"[").startswith(b"error") else True
     if is_error:
-        return _inside({"error": parsed.get("error", parsed)}) or UpstreamFault(ERROR_IN_200)
-    choices = parsed.get("choices")
-    if not isinstance(choices, list):
-        return _inside(parsed) or False
-    if any(_says_something(choice) for choice in choices):
-        return True
-    fault = _inside(parsed)
-    if fault is None and choices and all(_failed(choice) for choice in choices):
-        fault = UpstreamFault(ERROR_IN_200)
-    return fault or False
+        return inside({"error": parsed.get("error", parsed)}) or UpstreamFault(ERROR_IN_200)
+    return judged(parsed)
 
 
-def _inside(parsed: Mapping[str, Any]) -> UpstreamFault | None:
+def inside(parsed: Mapping[str, Any]) -> UpstreamFault | None:
     """Return the fault that a body with status 200 tells of."""
     error = parsed.get("error")
     if not error and parsed.get("object") != "error":

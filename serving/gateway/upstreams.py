@@ -6,6 +6,7 @@
         model: Qwen/Qwen2.5-72B-Instruct
         key_variable: QWEN_API_KEY
         stream_usage: true
+        protocols: [chat, messages]
 
 `model` is the candidate's name and there is no key where nothing else is said. A key never stands in the file.
 
@@ -25,11 +26,12 @@ import yaml
 from modelsat.data import catalogue
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
-from modelsat.io import chat_address
+from modelsat.io import chat_address, spoken_protocols
 from modelsat.io.chat_address import ChatAddress
 from modelsat.io.key_variables import fault_in_key_variable
 
-_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds", "stream_usage")
+_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds", "stream_usage", "protocols")
+_CHAT_ALONE: Mapping[str, Mapping[str, Any]] = {spoken_protocols.CHAT: {}}
 TIMEOUT_SECONDS = 120.0
 """How long an upstream may be silent, before the first byte and between two."""
 
@@ -44,6 +46,7 @@ class Upstream:
         key: Sent as bearer token; empty for none.
         timeout_seconds: How long it may be silent.
         stream_usage: Whether streams are asked for their usage where the client does not ask itself.
+        protocols: That it speaks, by name.
     """
 
     base_url: str
@@ -51,6 +54,7 @@ class Upstream:
     key: str = field(default="", repr=False)
     timeout_seconds: float = TIMEOUT_SECONDS
     stream_usage: bool = False
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _CHAT_ALONE)
 
     @cached_property
     def address(self) -> ChatAddress:
@@ -86,6 +90,7 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
             key=_key(row.get("key_variable"), where, environment),
             timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
             stream_usage=row.get("stream_usage", False),
+            protocols=spoken_protocols.read(row.get("protocols", _CHAT_ALONE)),
         )
     return found
 
@@ -113,6 +118,7 @@ def _of_catalogue(path: Path) -> list[Any]:
         "model": "served_as",
         "key_variable": "api_key_env",
         "timeout_seconds": "timeout_seconds",
+        "protocols": "protocols",
     }
     rows = [row for row in catalogue.read(str(path)).to_pylist() if row.get("endpoint")]
     if not rows:
@@ -141,6 +147,10 @@ def _fault(row: Any, environment: Mapping[str, str]) -> str | None:
         return "timeout_seconds is no number of seconds above 0 and below 86,400; correct it"
     if not isinstance(row.get("stream_usage", False), bool):
         return "stream_usage is neither true nor false; correct it"
+    try:
+        spoken_protocols.read(row.get("protocols", _CHAT_ALONE))
+    except ValueError as error:
+        return f"protocols: {error}"
     return fault_in_candidate(row.get("candidate"))
 
 

@@ -1,7 +1,8 @@
 """What an answer used, as its upstream counted it: read from a copy of the bytes on their way to the client.
 
-Whole answers and streams of chat completions carry `usage`; a stream does where the client, or the upstream's entry
-(`stream_usage`), asks for it. The bytes themselves are never touched here, and what cannot be read is no usage.
+Answers carry `usage`; a stream of chat completions does where the client, or the upstream's entry (`stream_usage`),
+asks for it. Where it stands and what it is called is the protocol's to say. The bytes themselves are never touched
+here, and what cannot be read is no usage.
 """
 
 import json
@@ -12,7 +13,8 @@ from typing import Any
 
 MOST_BYTES = 8 * 2**20
 """Of an answer that is no stream: beyond, its usage stays unread."""
-_MOST_LINE = 256 * 2**10
+_MOST_LINE = MOST_BYTES
+"""The last event of a response holds all of it."""
 _MOST_TOKENS = 100_000_000
 
 
@@ -60,11 +62,11 @@ def of_object(answer: Any) -> Usage | None:
     told = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(told, dict):
         return None
-    read, written = (_tokens(told.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+    read, written = (tokens(told.get(name)) for name in ("prompt_tokens", "completion_tokens"))
     if read is None or written is None:
         return None
     details = told.get("prompt_tokens_details")
-    cached = _tokens(details.get("cached_tokens")) if isinstance(details, dict) else None
+    cached = tokens(details.get("cached_tokens")) if isinstance(details, dict) else None
     cost = told.get("cost")
     is_cost = isinstance(cost, int | float) and not isinstance(cost, bool) and 0 <= cost < 1_000
     return Usage(read, written, min(cached or 0, read), float(cost) if is_cost and cost is not None else None)
@@ -76,11 +78,18 @@ class UsageReader:
     Args:
         encoding: Of the body: gzip, deflate or empty; any other leaves the usage unread.
         is_stream: Whether the body is a stream of events.
+        read: From an answer or event, and the usage before, to the usage so far.
     """
 
-    def __init__(self, encoding: str = "", is_stream: bool = False) -> None:
+    def __init__(
+        self,
+        encoding: str = "",
+        is_stream: bool = False,
+        read: Callable[[Any, Usage | None], Usage | None] = lambda answer, before: of_object(answer) or before,
+    ) -> None:
         self.usage: Usage | None = None
         self._is_stream = is_stream
+        self._read = read
         self._inflate = zlib.decompressobj(47) if encoding in ("gzip", "x-gzip", "deflate") else None
         self._reads = not encoding or self._inflate is not None
         self._held = bytearray()
@@ -90,9 +99,12 @@ class UsageReader:
         if not self._reads:
             return
         try:
-            self._held += chunk if self._inflate is None else self._inflate.decompress(chunk, MOST_BYTES)
+            plain = chunk if self._inflate is None else self._inflate.decompress(chunk, MOST_BYTES)
         except zlib.error:
             self._reads = False
+            return
+        self._held += plain
+        if self._is_stream and b"\n" not in plain and len(self._held) <= _MOST_LINE:
             return
         if self._is_stream:
             *lines, rest = self._held.split(b"\n")
@@ -107,14 +119,20 @@ class UsageReader:
         if self._reads and self._is_stream:
             self._event(bytes(self._held))
         elif self._reads:
-            self.usage = _parsed(bytes(self._held))
+            self._take(bytes(self._held))
         self._held = bytearray()
         return self.usage
 
     def _event(self, line: bytes) -> None:
         # Most events are words of the answer; only one that speaks of usage is parsed. The last one counts.
         if line.startswith(b"data:") and b'"usage"' in line:
-            self.usage = _parsed(line[5:]) or self.usage
+            self._take(line[5:])
+
+    def _take(self, text: bytes) -> None:
+        try:
+            self.usage = self._read(json.loads(text), self.usage)
+        except (ValueError, RecursionError):
+            return
 
 
 async def read_along(
@@ -129,12 +147,6 @@ async def read_along(
         on_end(reader.close())
 
 
-def _parsed(text: bytes) -> Usage | None:
-    try:
-        return of_object(json.loads(text))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _tokens(value: Any) -> int | None:
+def tokens(value: Any) -> int | None:
+    """Return a count of tokens; None for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS else None

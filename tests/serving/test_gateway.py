@@ -16,7 +16,8 @@ from local_servers import EVENTS, TOO_LONG, Upstream, closed_port, mute_port, se
 
 from serving import tokens
 from serving.gateway import upstreams
-from serving.gateway.app import GatewaySettings, create_app
+from serving.gateway.app import create_app
+from serving.gateway.gateway_settings import GatewaySettings
 
 NAMES = ("cheap", "strong", "weak")
 SECRET = "the capital of Atlantis"

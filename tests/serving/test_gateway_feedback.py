@@ -26,8 +26,9 @@ from modelsat.feedback.joining import join
 from modelsat.io import storage
 from serving import tokens
 from serving.gateway import exploration, feedback_ids, feedback_settings, segments, upstreams
-from serving.gateway.app import GatewaySettings, create_app
+from serving.gateway.app import create_app
 from serving.gateway.feedback_settings import FeedbackSettings
+from serving.gateway.gateway_settings import GatewaySettings
 from serving.refusal import Refused
 
 KEY = b"a key that only the gateways of this test know"

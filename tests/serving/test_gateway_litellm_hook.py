@@ -15,7 +15,8 @@ from local_servers import closed_port, served
 
 from serving import tokens
 from serving.gateway import litellm_hook
-from serving.gateway.app import GatewaySettings, create_app
+from serving.gateway.app import create_app
+from serving.gateway.gateway_settings import GatewaySettings
 from serving.gateway.upstreams import Upstream
 
 MESSAGES = [{"role": "user", "content": "What is 2 + 2?"}]
@@ -40,6 +41,17 @@ def test_auto_becomes_the_candidate_that_modelsat_names(gateway: str) -> None:
     data = {"model": "auto", "messages": MESSAGES, "stream": True, "modelsat": {"cost_weight": 0.5}}
 
     assert routed(data) == {"model": "cheap", "messages": MESSAGES, "stream": True}
+
+
+@pytest.mark.parametrize(
+    ("call_type", "body"),
+    [
+        ("aresponses", {"input": [{"role": "user", "content": [{"type": "input_text", "text": "What is 2 + 2?"}]}]}),
+        ("anthropic_messages", {"messages": MESSAGES, "system": "Be brief.", "max_tokens": 9}),
+    ],
+)
+def test_responses_and_messages_are_routed_too(gateway: str, call_type: str, body: dict[str, Any]) -> None:
+    assert routed({"model": "auto", "modelsat": {"cost_weight": 0.5}, **body}, call_type) == {"model": "cheap", **body}
 
 
 def test_other_models_and_other_calls_are_left_alone(gateway: str) -> None:

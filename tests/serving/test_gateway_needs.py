@@ -25,9 +25,10 @@ from modelsat.data import contracts
 from modelsat.policy.preferences import Preferences
 from modelsat.routers.constant import Constant
 from serving.gateway import catalogue, needs, upstreams
-from serving.gateway.app import GatewaySettings, create_app
+from serving.gateway.app import create_app
 from serving.gateway.catalogue import CandidateFacts
 from serving.gateway.chat_request import ChatRequest
+from serving.gateway.gateway_settings import GatewaySettings
 from serving.gateway.needs import RequestNeeds
 
 CHANCES = {"small": 0.9, "seeing": 0.8, "plain": 0.6, "unknown": 0.5}

@@ -102,7 +102,7 @@ def gateway(
     Example: modelsat gateway --upstreams upstreams.yaml --port 8000
     """
     from serving import proxies as networks
-    from serving.gateway.app import GatewaySettings
+    from serving.gateway.gateway_settings import GatewaySettings
     from serving.gateway_server import feedback, run
 
     settings = GatewaySettings(

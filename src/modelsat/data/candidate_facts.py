@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
 from modelsat.data.written_numbers import number
+from modelsat.io import spoken_protocols
 from modelsat.io.key_variables import fault_in_key_variable
 
 _FIELD_OF_COLUMN = {
@@ -38,6 +39,7 @@ _FIELD_OF_COLUMN = {
     "max_tokens": "max_tokens",
     "timeout_seconds": "timeout_seconds",
     "published": "published",
+    "protocols": "protocols",
 }
 COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
 """Columns that are read."""
@@ -179,6 +181,10 @@ def _request_body(cell: object) -> str:
     return json.dumps(dict(fields), sort_keys=True)
 
 
+def _protocols(cell: object) -> str:
+    return json.dumps(spoken_protocols.read(cell), sort_keys=True)
+
+
 def _published(cell: object) -> str:
     """Read scores by benchmark: numbers up to 1 are shares, greater ones up to 100 are percent."""
     try:
@@ -213,4 +219,5 @@ _READ: dict[str, Callable[[object], object]] = {
     "max_tokens": _length,
     "timeout_seconds": _seconds,
     "published": _published,
+    "protocols": _protocols,
 }

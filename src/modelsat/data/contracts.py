@@ -83,16 +83,18 @@ CANDIDATES = _schema(
     pa.field("max_tokens", pa.int32()),
     pa.field("timeout_seconds", pa.float64()),
     pa.field("published", pa.string()),
+    pa.field("protocols", pa.string()),
 )
 """One row per candidate; prices in USD per million tokens, missing is missing. `price_cached_in` is that of input which
 the provider has in its cache. `modalities` are what it reads beside text, `tools` says whether it calls tools,
 `reasoning` whether it can think before it answers, `retires_at` is the day from which it is not served any more,
 `regions` are where it is served. `served_as` is its name at the endpoint, `api_key_env` the environment variable that
 holds the key: the key itself stands nowhere. `request_body` (a JSON object), `max_tokens` and `timeout_seconds` say how
-it has to be asked. `published` (a JSON object) are its published scores by benchmark, in [0, 1]."""
+it has to be asked. `published` (a JSON object) are its published scores by benchmark, in [0, 1]. `protocols` (a JSON
+object) names the protocols that its endpoint speaks, each with fields of every request in it."""
 
 _LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds"}
-_LATER |= {"paid_usd", "expected_cost_usd", "published"}
+_LATER |= {"paid_usd", "expected_cost_usd", "published", "protocols"}
 """Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(

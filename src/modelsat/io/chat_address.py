@@ -15,7 +15,7 @@ _COMPLETIONS = "/chat/completions"
 _ONE_CALL = re.compile(r"(/v\d+(?:beta)?(?:/openai)?)/(?:chat|completions|embeddings|models|responses)$", re.IGNORECASE)
 _VERSION_TWICE = re.compile(r"(/v\d+)\1+$", re.IGNORECASE)
 _OTHER_PROTOCOLS = (
-    (re.compile(r"/messages$"), "is Anthropic's own API; its OpenAI-compatible one is https://api.anthropic.com/v1"),
+    (re.compile(r"/messages$"), "is Anthropic's own API; write its base, https://api.anthropic.com/v1"),
     (
         re.compile(r":(stream)?generatecontent$"),
         "is Google's own API; its OpenAI-compatible one is https://generativelanguage.googleapis.com/v1beta/openai",
@@ -66,7 +66,22 @@ class ChatAddress:
     @property
     def completions(self) -> str:
         """Return the address that is called."""
-        return f"{self.base}{_COMPLETIONS}" + (f"?{self.query}" if self.query else "")
+        return self.call(_COMPLETIONS)
+
+    def call(self, path: str, query: str = "") -> str:
+        """Return the address of a call below the base.
+
+        Args:
+            path: Such as `/responses`.
+            query: Of this call, such as `beta=true`; empty for none.
+        """
+        queries = "&".join(filter(None, (self.query, query)))
+        return f"{self.base}{path}" + (f"?{queries}" if queries else "")
+
+    @property
+    def is_anthropic(self) -> bool:
+        """Return whether Anthropic itself answers there, which reads a key from `x-api-key`."""
+        return (urlsplit(self.base).hostname or "") == "api.anthropic.com"
 
     def login(self, key: str) -> dict[str, str]:
         """Return the header with a key; nothing for no key."""
