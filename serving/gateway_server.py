@@ -13,10 +13,11 @@ from modelsat.io.addresses import is_http_address, is_loopback
 from serving import connections, heap, tokens
 from serving.connections import ConnectionLimits
 from serving.gateway import endpoint as endpoint_calls
-from serving.gateway import feedback_settings, upstreams
+from serving.gateway import feedback_settings, trace_settings, upstreams
 from serving.gateway.app import create_app
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.gateway_settings import GatewaySettings
+from serving.gateway.trace_settings import TraceSettings
 
 _LAST_STREAMS_SECONDS = 30
 
@@ -69,6 +70,11 @@ def run(
 def feedback(place: str, keeps_text: bool, days: float) -> FeedbackSettings | None:
     """Return what is kept of answers and outcomes; arguments as of `feedback_settings.read`, the key as it is set."""
     return feedback_settings.read(place, keeps_text, days, os.environ.get(feedback_settings.KEY, ""))
+
+
+def traces(is_on: bool, keeps_text: bool) -> TraceSettings | None:
+    """Return what spans hold; arguments as of `trace_settings.read`, the collector as the environment names it."""
+    return trace_settings.read(is_on, keeps_text)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Fixtures that several tiers share: data small enough to check by eye, an S3 server, a disk that is full at once."""
+"""Fixtures that several tiers share: small data, an S3 server, an MLflow server, a disk that is full at once."""
 
 import functools
 import http.server
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -341,3 +342,24 @@ def s3_that_answers(use_s3: Callable[[str], None]) -> Iterator[Callable[[Answer]
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which the MLflow server of these tests keeps its database and artifacts."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
+    """Address of a real MLflow server."""
+    from pipelines import services
+
+    try:
+        with warnings.catch_warnings():
+            # The server is meant to outlive the object that started it.
+            warnings.simplefilter("ignore", ResourceWarning)
+            server = services.mlflow(mlflow_folder)
+        yield server.url
+    finally:
+        services.stop(mlflow_folder)

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from serving import off_loop
 from serving.door import LEFT, Door
-from serving.gateway import decision_headers, errors, headers, savings
+from serving.gateway import bodies, decision_headers, errors, headers, savings, traces
 from serving.gateway.asked_usage import without_usage
 from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
@@ -34,6 +34,7 @@ from serving.gateway.protocols.messages import COUNT_PATH, MESSAGES
 from serving.gateway.protocols.protocol import Protocol
 from serving.gateway.protocols.responses import RESPONSES
 from serving.gateway.telemetry import Telemetry
+from serving.gateway.traces import TracedRoutes
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.gateway.usage import Usage, UsageReader, read_along
@@ -56,15 +57,24 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
         settings: How to decide and whom to let in.
     """
     gateway = Gateway(upstreams, endpoint, settings)
+    export = None
+    if settings.traces is not None:
+        from serving.gateway.trace_export import TraceExport
+
+        export = TraceExport()
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         async with gateway.feedback.written() if gateway.feedback else nullcontext():
             yield
         await gateway.client.aclose()
+        if export is not None:
+            await export.close()
 
     # A redirect would lead to the host that the request names.
     app = FastAPI(lifespan=life, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    if export is not None and settings.traces is not None:
+        app.add_middleware(TracedRoutes, tracer=export.tracer(), keeps_text=settings.traces.keeps_text)
     app.add_middleware(
         Door,
         limits=RequestLimits(
@@ -147,7 +157,7 @@ class Gateway:
         called: list[str] = []
         try:
             forwarded = await forward(
-                self.client, decision, chat, self.upstreams, sent, self.health, on_called=called.append
+                self.client, decision, chat, self.upstreams, sent, self.health, called.append, traces.of(request.scope)
             )
         except asyncio.CancelledError:
             # The client has left; what was begun for it is paid for all the same.
@@ -160,7 +170,7 @@ class Gateway:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
             self._remember(request.state.client, chat, forwarded)
             told |= self._kept(request, chat, decision, told)
-            forwarded = self._metered(forwarded, chat, decision, told.get(FEEDBACK_ID, ""), began)
+            forwarded = self._metered(request, forwarded, chat, decision, told.get(FEEDBACK_ID, ""), began)
         for candidate, fault in forwarded.failures:
             self.telemetry.fallbacks.labels(candidate, fault).inc()
         self.telemetry.decided(decision, forwarded.candidate)
@@ -174,10 +184,16 @@ class Gateway:
             self.decider.memory.keep_response(client, response, forwarded.candidate)
 
     def _metered(
-        self, forwarded: Forwarded, chat: ChatRequest, decision: RoutingDecision, feedback_id: str, began: float
+        self,
+        request: Request,
+        forwarded: Forwarded,
+        chat: ChatRequest,
+        decision: RoutingDecision,
+        feedback_id: str,
+        began: float,
     ) -> Forwarded:
         """Return the answer with its usage counted as it passes."""
-        candidate, headers_of = forwarded.candidate, forwarded.response.headers
+        candidate, headers_of, trace = forwarded.candidate, forwarded.response.headers, traces.of(request.scope)
         reader = UsageReader(
             headers_of.get("content-encoding", "").lower(),
             headers_of.get("content-type", "").lower().startswith("text/event-stream"),
@@ -189,6 +205,7 @@ class Gateway:
             paid = None if usage is None else savings.paid(candidate, usage, facts)
             single = None if usage is None else savings.at_best_single(candidate, decision, chat.messages, usage, facts)
             self.telemetry.used(candidate, usage, paid, single)
+            trace.used(usage, paid)
             if self.feedback and feedback_id and usage is not None:
                 self.feedback.used(feedback_id, usage, paid, time.perf_counter() - began)
 
@@ -207,20 +224,7 @@ class Gateway:
         told |= self._kept(request, chat, decision, told)
         self.telemetry.decided(decision, chosen)
         self._count(request, told, httpx.codes.OK)
-        answer = {
-            "object": "modelsat.decision",
-            "model": chosen,
-            "outcome": decision.outcome,
-            "reason": decision.reason or None,
-            "router_version": decision.router_version or None,
-            "foreign": decision.foreign,
-            "order": decision.order,
-            "candidates": decision.ranked,
-            **({"promise": decision.promise.as_json()} if decision.promise else {}),
-        }
-        return JSONResponse(
-            answer | ({"explanation": decision.explanation} if decision.explanation else {}), headers=told
-        )
+        return JSONResponse(bodies.of_decision(decision), headers=told)
 
     async def take_feedback(self, request: Request) -> Response:
         """Take what a client says of an answer."""
@@ -231,13 +235,7 @@ class Gateway:
     async def models(self, request: Request) -> Response:
         """List `auto`, its ends of the dial, and all candidates with an upstream, as the client's protocol lists."""
         names = (AUTO, *ENDS, *self.upstreams)
-        if "anthropic-version" in request.headers:
-            since = "1970-01-01T00:00:00Z"
-            told = [{"type": "model", "id": name, "display_name": name, "created_at": since} for name in names]
-            ends = {"first_id": names[0], "last_id": names[-1], "has_more": False}
-            return JSONResponse({"data": told} | ends)
-        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "modelsat"} for name in names]
-        return JSONResponse({"object": "list", "data": rows})
+        return JSONResponse(bodies.of_models(names, "anthropic-version" in request.headers))
 
     async def metrics(self) -> Response:
         """Return the counters for Prometheus."""
@@ -272,7 +270,8 @@ class Gateway:
         chat = replace(chat, path=path, query=query, is_called=is_called)
         explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")
         began = time.perf_counter()
-        decision = await self.decider.decide(chat, request.state.client, headers.request_id(request), explain)
+        deciding = self.decider.decide(chat, request.state.client, headers.request_id(request), explain)
+        decision = await traces.of(request.scope).deciding(chat, deciding)
         seconds = time.perf_counter() - began
         self.telemetry.routing_seconds.observe(seconds)
         if decision.outcome == HELD_BACK:

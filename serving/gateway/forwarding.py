@@ -16,6 +16,7 @@ from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLICIT, RoutingDecision
 from serving.gateway.protocols.chat import CHAT
+from serving.gateway.traces import UNTRACED, RequestTrace
 from serving.gateway.upstream_faults import UpstreamFault
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
@@ -54,11 +55,13 @@ async def forward(
     headers: Mapping[str, str],
     health: UpstreamHealth,
     on_called: Callable[[str], None] = lambda _: None,
+    trace: RequestTrace = UNTRACED,
 ) -> Forwarded:
     """Call the candidates of a decision in order until one answers.
 
     Candidates that are out are left for the others. Where no candidate answers, the client gets the last thing that an
-    upstream said and that is meant for clients. `on_called` is told of each candidate before it is called.
+    upstream said and that is meant for clients. `on_called` is told of each candidate before it is called, and `trace`
+    of each call.
 
     Raises:
         Refused: None answered, and none said anything that is the client's to know (502).
@@ -78,6 +81,7 @@ async def forward(
             body = chat.body_for(upstreams[candidate].model, fields)
             # What is added to a stream is taken out of it again, so it must not be encoded.
             sent = {**headers, **({"accept-encoding": "identity"} if fields else {})}
+            sent |= trace.calls(candidate, upstreams[candidate], chat)
             call = _Call(client, upstreams[candidate], chat, sent)
             start, fault = await _adapted(call, candidate, body, health)
             if start is not None and (fault is None or fault.is_passed_on):
@@ -87,6 +91,7 @@ async def forward(
                 await start.response.aclose()
             if fault is None:
                 break
+            trace.failed(fault.reason)
             # An upstream that cannot count tokens may answer all the same.
             health.failed(candidate, replace(fault, takes_out=False) if chat.path else fault)
             failures.append((candidate, fault.reason))
@@ -100,6 +105,7 @@ async def forward(
         faults = ", ".join(f"{candidate} ({fault})" for candidate, fault in failures)
         raise Refused(502, f"no upstream answered: {faults}; try again, or name another model", 1)
     candidate, answer = kept
+    trace.answers(answer.response.status_code)
     if answer.response.is_success:
         health.answered(candidate)
     others = tuple(failure for failure in failures if failure[0] != candidate)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.stickiness import SWITCH_GAIN
+from serving.gateway.trace_settings import TraceSettings
 from serving.proxies import Network
 
 DEADLINE_SECONDS = 1.0
@@ -23,6 +24,7 @@ class GatewaySettings:
             holds nobody back.
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
         feedback: What is kept of answers and outcomes; None keeps nothing.
+        traces: What spans hold; None makes none.
         source: What the file of upstreams is called, in sentences that say where to add something.
     """
 
@@ -34,6 +36,7 @@ class GatewaySettings:
     max_premium_share: float = 1.0
     explore: float = 0.0
     feedback: FeedbackSettings | None = None
+    traces: TraceSettings | None = None
     source: str = "the file of upstreams"
 
 

@@ -1,14 +1,12 @@
-"""What KFP hands to a component, a small collection behind it, and a real MLflow server."""
+"""What KFP hands to a component, and a small collection behind it."""
 
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelsat.data import collection, sample
-from pipelines import services
 
 
 @pytest.fixture
@@ -36,22 +34,3 @@ def collected(small_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("collected") / "tables"
     collection.collect([str(small_sample)]).write(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder in which the MLflow server of these tests keeps its database and artifacts."""
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture(scope="session")
-def mlflow_server(mlflow_folder: Path) -> Iterator[str]:
-    """Address of a real MLflow server."""
-    try:
-        with warnings.catch_warnings():
-            # The server is meant to outlive the object that started it.
-            warnings.simplefilter("ignore", ResourceWarning)
-            server = services.mlflow(mlflow_folder)
-        yield server.url
-    finally:
-        services.stop(mlflow_folder)

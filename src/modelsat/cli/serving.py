@@ -87,6 +87,13 @@ def gateway(
     feedback_days: Annotated[
         float, typer.Option(min=0.01, help="Days for which outcomes of an answer are accepted.")
     ] = 7.0,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--traces", envvar="MODELSAT_TRACES", help="Send OpenTelemetry spans to OTEL_EXPORTER_OTLP_ENDPOINT."
+        ),
+    ] = False,
+    trace_text: Annotated[bool, typer.Option("--trace-text", help="Also put prompt text into spans.")] = False,
     proxies: Annotated[
         str,
         typer.Option(envvar="MODELSAT_PROXIES", help="Addresses and networks of proxies whose X-Forwarded-For counts."),
@@ -103,7 +110,7 @@ def gateway(
     """
     from serving import proxies as networks
     from serving.gateway.gateway_settings import GatewaySettings
-    from serving.gateway_server import feedback, run
+    from serving.gateway_server import feedback, run, traces
 
     settings = GatewaySettings(
         proxies=networks.read(proxies),
@@ -113,6 +120,7 @@ def gateway(
         max_premium_share=max_premium_share if most_dearest_share is None else most_dearest_share,
         explore=explore,
         feedback=feedback(feedback_log, feedback_text, feedback_days),
+        traces=traces(trace, trace_text),
     )
     run(host, port, upstreams, in_namespace(endpoint), clients, settings)
 
