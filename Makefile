@@ -5,6 +5,8 @@ TORCH_INDEX ?=
 # Folders or s3:// prefixes with benchmark results, separated by spaces; empty uses the synthetic sample.
 SCORES ?=
 TESTS ?= tests
+# Test processes side by side; every file of tests stays in one of them.
+PROCESSES ?= 2
 
 BIN := .venv/bin
 # What the gateway is measured beside lives apart: LiteLLM and the openai client are no dependencies.
@@ -23,7 +25,7 @@ stop: $(READY) ## Stop the endpoint and MLflow that `make run` left running
 	@$(BIN)/modelsat stop
 
 test: check ## Everything CI runs
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
 
 test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py
