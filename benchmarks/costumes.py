@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.gateway.conversation import routed_text, text_of
+from modelsat.text.conversation import routed_text, text_of
 
 Messages = list[dict[str, str]]
 

@@ -24,7 +24,7 @@ from modelsat.policy import choice as policy
 from modelsat.rivals.rival import Labelled
 from modelsat.studies import cross_validation
 from modelsat.text import embeddings
-from serving.gateway.conversation import ENOUGH_CHARACTERS, routed_text
+from modelsat.text.conversation import ENOUGH_CHARACTERS, routed_text
 
 INTO = RESULTS.with_name("street_clothes.json")
 SETS, RIVALS = ("mmlupro", "zeroeval"), ("fusion", "knn")

@@ -17,7 +17,7 @@ from serving.gateway import endpoint, escalation, exploration, needs, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
-from serving.gateway.conversation import routed_text
+from modelsat.text.conversation import routed_text
 from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
 from serving.gateway.memory import Memory

@@ -5,7 +5,7 @@ from typing import Any
 
 from modelsat.policy.costs import tokens_in
 from serving.gateway.catalogue import CandidateFacts
-from serving.gateway.conversation import routed_text
+from modelsat.text.conversation import routed_text
 from serving.gateway.decision import RoutingDecision
 from serving.gateway.usage import Usage
 

@@ -11,7 +11,7 @@ from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.policy.promise import Promise
 from serving import tokens
 from serving.gateway import catalogue, chat_request, endpoint, upstreams
-from serving.gateway.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
+from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory

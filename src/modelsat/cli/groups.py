@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "Run on this machine": ("run", "status", "champions", "stop", "sample"),
     "Data": ("collect", "validate", "feedback"),
-    "Training and evaluation": ("instruct", "evaluate"),
+    "Training and evaluation": ("prove", "instruct", "evaluate"),
     "Serve": ("route", "explain", "serve", "gateway"),
     "Models": ("catalogue", "measure", "ask", "onboard", "watch", "releases", "webhooks"),
     "Cluster": ("compile", "submit", "reconcile", "rollback"),

@@ -43,6 +43,7 @@ class Joined:
         texts: Prompt texts by digest, if the text was kept.
         places: File and line of each vote's answer.
         usage: What each vote's answer used, as the log has it; empty where its upstream did not say.
+        answers_of: Each vote's answer, a row of the log.
         unjoined: Number of outcomes without an answer, by reason.
         answers: Number of answers in the log.
         review: The decisions of a reviewer.
@@ -53,6 +54,7 @@ class Joined:
     texts: dict[str, str]
     places: list[tuple[SourceFile, int]]
     usage: list[dict[str, Any]]
+    answers_of: list[dict[str, Any]]
     unjoined: dict[str, int]
     answers: int
     review: Review
@@ -107,6 +109,7 @@ def join(files: Sequence[SourceFile]) -> Joined:
         texts={row["prompt_digest"]: row["prompt"] for row in answers.values() if row.get("prompt")},
         places=[answer["place"] for answer, *_ in rows],
         usage=[used.get(answer["id"], {}) for answer, *_ in rows],
+        answers_of=[answer for answer, *_ in rows],
         unjoined=dict(unjoined),
         answers=len(answers),
         review=review,

@@ -78,7 +78,10 @@ def calibration(predicted: Sequence[float], observed: Sequence[float]) -> str:
     return _svg(figure)
 
 
-def gains(rows: Sequence[tuple[str, float, float, float]]) -> str:
+def gains(
+    rows: Sequence[tuple[str, float, float, float]],
+    x_label: str = "gain over best single in points, with 95 % intervals",
+) -> str:
     """Draw gains with their intervals, in points: (name, value, low, high), the first at the top; 0 is a line."""
     figure, axes = _canvas(9.2, 0.9 + 0.28 * len(rows))
     for i, (_, value, low, high) in enumerate(rows):
@@ -88,7 +91,7 @@ def gains(rows: Sequence[tuple[str, float, float, float]]) -> str:
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(rows)), [_name(row[0]) for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("gain over best single in points, with 95 % intervals")
+    axes.set_xlabel(x_label)
     return _svg(figure)
 
 
