@@ -36,9 +36,9 @@ HEAD = """
 
 `modelsat prove` on logs that are made of the sets below: one answer a request, of a model that was drawn with
 probabilities that depend on the prompt, of which {explored:.0f} % are spread evenly over all models. It learns on the
-first half and judges on the second. Every model's outcome is known, so the truth is. Logs of 2,400 requests ask each prompt
-once; longer ones ask prompts again, and none in both halves. "told" counts the estimates that the log supports, of
-three policies a draw; "gain holds" and "saving holds" those whose joint 95 % interval holds the true gain in value
+first half and judges on the second. Every model's outcome is known, so the truth is. Logs of 2,400 requests ask each
+prompt once; longer ones ask prompts again, and none in both halves. "told" counts the estimates that the log supports,
+of three policies a draw; "gain holds" and "saving holds" those whose joint 95 % interval holds the true gain in value
 and the true saving over what was, on the later requests; "all hold" the draws in which all do. "recommends" counts
 draws with a recommendation, "least true gain" is the worst of these, in points, and "mean" their mean. In the
 control, outcomes and costs are dealt anew over all models and prompts, so nothing can be won.
@@ -165,17 +165,8 @@ def section(facts: dict) -> str:
             found = list(one[kind].values())
             if found:
                 rows.append(_row(shown, found))
-    heads = [
-        "log",
-        "draws",
-        "told",
-        "gain holds",
-        "saving holds",
-        "half width",
-        "recommends",
-        "least true gain",
-        "mean",
-    ]
+    heads = ["log", "draws", "told", "gain holds", "saving holds", "all hold", "half width", "recommends"]
+    heads += ["least true gain", "mean"]
     return f"{HEAD.format(explored=100 * facts['explored'])}\n{markdown.table(heads, rows)}\n"
 
 

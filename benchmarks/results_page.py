@@ -23,6 +23,7 @@ import one_pass
 import packages_page
 import precision
 import promise
+import prove
 import release_stream
 import routereval_page
 import strangers
@@ -39,6 +40,7 @@ SIMPLE, TWO_STACK = "stack", "two-stack"
 SECTIONS = {
     "money": money_section.section,
     "promise": promise.section,
+    "prove": prove.section,
     "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
     "transfer": transfer.section,

@@ -13,11 +13,11 @@ from modelsat.errors import ServiceError
 from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
+from modelsat.text.conversation import routed_text
 from serving.gateway import endpoint, escalation, exploration, needs, stickiness
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
-from modelsat.text.conversation import routed_text
 from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
 from serving.gateway.memory import Memory

@@ -16,11 +16,11 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from modelsat.feedback import log
+from modelsat.text.conversation import routed_text
 from serving import bounded_json
 from serving.bounded_json import JsonLimits
 from serving.gateway import feedback_ids
 from serving.gateway.chat_request import ChatRequest
-from modelsat.text.conversation import routed_text
 from serving.gateway.decision import RoutingDecision
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.segments import Segments

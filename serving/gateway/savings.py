@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelsat.policy.costs import tokens_in
-from serving.gateway.catalogue import CandidateFacts
 from modelsat.text.conversation import routed_text
+from serving.gateway.catalogue import CandidateFacts
 from serving.gateway.decision import RoutingDecision
 from serving.gateway.usage import Usage
 

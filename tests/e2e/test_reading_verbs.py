@@ -66,6 +66,7 @@ COMMANDS: dict[str, Callable[[Place], list[str]]] = {
 ELSEWHERE = {
     "champions": "tests/e2e/test_champions_verbs.py, which promotes some",
     "measure": "tests/unit/test_measuring.py, which puts questions to servers",
+    "prove": "tests/e2e/test_prove_verb.py, which makes a log",
     "releases": "tests/e2e/test_releases_verb.py, which announces some",
     "feedback check": "tests/unit/test_feedback_reader.py, which makes a log",
     "rollback": "needs a champion before the present one; prints as reconcile does",

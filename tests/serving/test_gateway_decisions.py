@@ -9,9 +9,9 @@ import pytest
 from modelsat.errors import InputError
 from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.policy.promise import Promise
+from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving import tokens
 from serving.gateway import catalogue, chat_request, endpoint, upstreams
-from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory

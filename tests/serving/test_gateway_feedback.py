@@ -24,6 +24,7 @@ from modelsat.errors import InputError, ServiceError
 from modelsat.feedback import log
 from modelsat.feedback.joining import join
 from modelsat.io import storage
+from modelsat.offpolicy import readers, requests
 from serving import tokens
 from serving.gateway import exploration, feedback_ids, feedback_settings, segments, upstreams
 from serving.gateway.app import create_app
@@ -368,3 +369,20 @@ def test_a_tenth_of_the_choices_is_spread_over_four_candidates(
 def test_without_exploration_or_others_the_choice_is_certain() -> None:
     assert exploration.drawn("ab", 0.0, 0.0) == (["a", "b"], 1.0)
     assert exploration.drawn("a", 0.5, 0.0) == (["a"], 1.0)
+
+
+def test_log_is_read_as_requests_with_the_probability_of_each_choice(start: Start, tmp_path: Path) -> None:
+    """`modelsat prove` reads what the gateway wrote: who answered, how likely that was, and what came of it."""
+    with start({"org/strong": "usage"}, keeps_text=True, explore=0.3) as client:
+        answers = [ask(client, user=f"u{i}", metadata={"n": str(i)}) for i in range(3)]
+        for answer in answers:
+            say(client, answer.headers["x-modelsat-feedback-id"], 0.5)
+    log_read = requests.of_rows(readers.read([str(tmp_path / "log")]).rows)
+
+    assert log_read.model.tolist() == [answer.headers["x-modelsat-selected-model"] for answer in answers]
+    assert log_read.prompt.tolist() == [PROMPT] * 3
+    assert log_read.outcome.tolist() == [0.5] * 3
+    # Three upstreams: a tenth each by chance, and seven tenths more for the router's own choice.
+    expected = {"routed": 0.8, "explored": 0.1}
+    told = [expected.get(answer.headers["x-modelsat-outcome"], float("nan")) for answer in answers]
+    assert log_read.propensity.tolist() == pytest.approx(told, nan_ok=True)

@@ -33,7 +33,7 @@ def test_an_outcome_that_is_unknown_and_has_no_weight_does_no_harm() -> None:
 
 
 def test_four_requests_of_which_one_weighs_three_times_as_much_say_as_much_as_three() -> None:
-    # (3 + 1 + 1 + 1)^2 / (9 + 1 + 1 + 1)
+    # The square of 6, divided by 9 + 1 + 1 + 1.
     assert estimators.effective_requests(np.array([3.0, 1.0, 1.0, 1.0])) == pytest.approx(3.0)
     assert estimators.largest_share(np.array([3.0, 1.0, 1.0, 1.0])) == pytest.approx(0.5)
     assert estimators.effective_requests(np.zeros(4)) == 0.0
@@ -41,7 +41,7 @@ def test_four_requests_of_which_one_weighs_three_times_as_much_say_as_much_as_th
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 2)), min_size=1, max_size=30))
-def test_the_policy_that_was_is_worth_the_mean_of_what_came_whatever_was_expected(
+def test_what_was_is_worth_the_mean_of_what_came_whatever_was_expected(
     rows: list[tuple[float, int]],
 ) -> None:
     outcome, logged = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])

@@ -17,7 +17,7 @@ ENOUGH = 50
 """Judged requests or prompts of which fewer tell nothing, as in the gate."""
 _NEIGHBOURS = 10
 _SURE = 4.0
-_TESTED = 4000
+_TESTED = 2000
 
 
 class Design(StrEnum):

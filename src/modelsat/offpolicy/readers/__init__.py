@@ -44,6 +44,8 @@ def read(
             if mlflow_traces.claims(source):
                 read_here = [mlflow_traces.read(source, assessment, progress)]
             else:
+                if not storage.is_s3(source) and not Path(source).exists():
+                    raise InputError(f"{source!r} does not exist; name a file or folder of answered requests")
                 into = Path(scratch) / str(i)
                 into.mkdir()
                 read_here = _files(source, storage.snapshot(source, into), assessment)
