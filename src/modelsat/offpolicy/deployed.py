@@ -58,6 +58,8 @@ def _router(policy: Policy, learned: Learned, names: tuple[str, ...]) -> Router:
         encoder = Encoder(default_backbone(), embeddings.MAX_TOKENS)
         vectors = learned.known.vectors[:, -1]
         return Knn(names, encoder, vectors, learned.outcomes, learned.neighbours, learned.mean_score)
+    if learned.surface is None:
+        raise InputError("this was learned to settle a policy, not to serve one; learn from all earlier requests")
     encoder = Encoder(default_backbone(), embeddings.MAX_TOKENS, embeddings.LAYERS)
     nothing = Anchors(
         np.zeros((0, *learned.known.vectors.shape[1:]), dtype=np.float32), np.zeros((0, len(names)), dtype=np.float32)

@@ -64,7 +64,7 @@ class Learned:
 
     Attributes:
         expected: Expected outcomes of each model, by which estimates are made robust.
-        surface: Ours.
+        surface: Ours; None where expected outcomes stand in for it, which it is fitted to.
         head: What answers cost, per model; None where too little is known.
         mean_score: Mean outcome of each model's answers, which decides exact ties, (m,).
         mean_cost: Their mean cost, NaN where none is known, (m,).
@@ -72,7 +72,7 @@ class Learned:
     """
 
     expected: expected.ExpectedOutcomes
-    surface: Surface
+    surface: Surface | None
     head: CostHead | None
     mean_score: np.ndarray
     mean_cost: np.ndarray
@@ -88,6 +88,8 @@ class Learned:
 
     def of_ours(self, vectors: np.ndarray) -> np.ndarray:
         """Return success probabilities by ours, (n, m)."""
+        if self.surface is None:
+            return self.expected(vectors)
         return self.surface.success_probability(self.surface.directions(vectors))
 
     def of_knn(self, vectors: np.ndarray) -> np.ndarray:
@@ -120,17 +122,23 @@ class Policy:
     cost_weight: float = 0.0
 
 
-def learn(known: Answered) -> Learned:
+def learn(known: Answered, settling: bool = False) -> Learned:
     """Learn from earlier answers.
 
     The gaps of the matrix of outcomes are filled by `expected`; then the router that needs no network is fitted as to
     full results.
+
+    Args:
+        known: The answers.
+        settling: Whether this is only to settle cost weights, for which expected outcomes do.
     """
     outcomes = expected.fit(known.vectors, known.model, known.outcome, known.models)
-    first, observed = _by_question(known)
-    vectors = known.vectors[first]
-    completed = np.where(np.isnan(observed), outcomes(vectors), observed)
-    fitted = surface.fit(vectors, completed, np.full(len(completed), _KIND))
+    fitted = None
+    if not settling:
+        first, observed = _by_question(known)
+        vectors = known.vectors[first]
+        completed = np.where(np.isnan(observed), outcomes(vectors), observed)
+        fitted = surface.fit(vectors, completed, np.full(len(completed), _KIND))
     paid = known.spread(known.cost_usd)
     head = cost_head.fit(known.vectors, lengths_of(list(known.texts)), paid)
     asked = ~np.isnan(paid)
@@ -172,7 +180,7 @@ def settle(known: Answered, judge: Judge, progress: Callable[[int, int], None] =
     outcomes = np.empty((n, m))
     for held_out in range(PARTS):
         here = part == held_out
-        fitted = learn(known.take(~here))
+        fitted = learn(known.take(~here), settling=True)
         vectors, texts = known.vectors[here], known.texts[here]
         probabilities[KNN][here], probabilities[OURS][here] = fitted.of_knn(vectors), fitted.of_ours(vectors)
         costs[OURS][here] = fitted.cost(vectors, texts)
