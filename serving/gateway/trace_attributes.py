@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from modelsat.text.conversation import routed_text, text_of
 from serving.gateway.chat_request import ChatRequest
-from serving.gateway.conversation import routed_text, text_of
-from serving.gateway.decision import RoutingDecision
+from serving.gateway.decision import EXPLORED, ROUTED, RoutingDecision
 from serving.gateway.upstreams import Upstream
 from serving.gateway.usage import Usage
 
@@ -54,6 +54,8 @@ def of_decision(decision: RoutingDecision) -> Attributes:
         {
             "modelsat.model": chosen,
             "modelsat.outcome": decision.outcome,
+            # Only what was decided anew was left to chance.
+            "modelsat.propensity": decision.propensity if decision.outcome in (ROUTED, EXPLORED) else None,
             "modelsat.reason": decision.reason,
             "modelsat.router_version": decision.router_version,
             "modelsat.success_probability": row.get("success_probability"),

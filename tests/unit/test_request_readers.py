@@ -1,13 +1,13 @@
 """Logs of requests as teams have them become rows with outcomes, and what cannot be read is named."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Tracer
 
 from modelsat.errors import InputError
@@ -21,11 +21,26 @@ SPOKEN = [
 ]
 
 
+class LineExporter(SpanExporter):
+    """Adds a line of OTLP JSON per export, as the file exporter of the SDK does.
+
+    That one cannot be installed beside the exporter that the gateway uses.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(encode_spans(spans).to_dict()) + "\n")
+        return SpanExportResult.SUCCESS
+
+
 @pytest.fixture
 def tracer(tmp_path: Path) -> Iterator[Tracer]:
-    """A tracer of the OpenTelemetry SDK, whose spans its own exporter writes to `spans.jsonl`."""
+    """A tracer of the OpenTelemetry SDK, whose spans are written to `spans.jsonl` in the SDK's own OTLP JSON."""
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(FileSpanExporter(tmp_path / "spans.jsonl")))
+    provider.add_span_processor(SimpleSpanProcessor(LineExporter(tmp_path / "spans.jsonl")))
     yield provider.get_tracer("test")
     provider.shutdown()
 
@@ -69,6 +84,26 @@ def test_an_evaluation_of_the_whole_trace_counts_where_it_made_one_call(tracer: 
             told = {"gen_ai.evaluation.name": "correct", "gen_ai.evaluation.score.label": "pass"}
             span.add_event("gen_ai.evaluation.result", told)
     log = requests.of_rows(readers.read([str(tmp_path)]).rows)
+    assert log.is_rated.tolist() == [True, False, False]
+
+
+def test_the_gateways_own_spans_carry_candidate_dollars_and_the_probability_of_the_choice(
+    tracer: Tracer, tmp_path: Path
+) -> None:
+    """A request with its decision and one call; one whose first upstream failed was not answered by the choice."""
+    for models in (("ada",), ("ada", "bob")):
+        with tracer.start_as_current_span("chat auto") as span:
+            told = {"modelsat.model": "ada", "modelsat.outcome": "routed", "modelsat.propensity": 0.9}
+            with tracer.start_as_current_span("route", attributes=told):
+                pass
+            for model in models:
+                call(tracer, f"org/{model}-7b", **{"modelsat.candidate": model, "modelsat.cost_usd": 0.002})
+            span.add_event("gen_ai.evaluation.result", {"gen_ai.evaluation.score.value": 1.0})
+    log = requests.of_rows(readers.read([str(tmp_path)]).rows)
+
+    assert log.model.tolist() == ["ada", "ada", "bob"]
+    assert log.cost_usd.tolist() == [0.002] * 3
+    assert log.propensity.tolist() == pytest.approx([0.9, float("nan"), float("nan")], nan_ok=True)
     assert log.is_rated.tolist() == [True, False, False]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelsat.errors import InputError
 from modelsat.io import mlflow_server
 from modelsat.offpolicy.readers.gathered import Gathered
-from modelsat.offpolicy.readers.otlp import OUTCOME, PROPENSITY
+from modelsat.offpolicy.readers.otlp import PROPENSITY, RATING
 from modelsat.offpolicy.readers.spoken import text_of_input
 
 SCHEME = "mlflow:"
@@ -116,8 +116,8 @@ def _told(trace: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "tokens_in": usage.get("input_tokens"),
         "tokens_out": usage.get("output_tokens"),
     }
-    if OUTCOME in extra:
-        assessed.setdefault(OUTCOME, extra[OUTCOME])
+    if RATING in extra:
+        assessed.setdefault(RATING, extra[RATING])
     return told, assessed
 
 

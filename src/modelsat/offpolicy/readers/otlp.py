@@ -15,24 +15,26 @@ from modelsat.offpolicy.readers.gathered import Gathered
 from modelsat.offpolicy.readers.spoken import text_of_input
 
 EVALUATION = "gen_ai.evaluation.result"
-OUTCOME, PROPENSITY = "modelsat.outcome", "modelsat.propensity"
+RATING, PROPENSITY = "modelsat.rating", "modelsat.propensity"
 """Our own attributes of a span, for what the conventions have no name for."""
 _CALLS = ("chat", "text_completion", "generate_content", "completion")
+_CANDIDATE, _CHOSEN = "modelsat.candidate", "modelsat.model"
 _MODEL = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name")
 _TOKENS_IN = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt")
 _TOKENS_OUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion")
-_COST = ("gen_ai.usage.cost", "llm.cost.total")
+_COST = ("modelsat.cost_usd", "gen_ai.usage.cost", "llm.cost.total")
 _PROMPT = ("gen_ai.input.messages", "gen_ai.prompt", "input.value")
 _SPOKEN = ("gen_ai.user.message", "gen_ai.content.prompt", "gen_ai.client.inference.operation.details")
 
 
 @dataclass
 class _Traces:
-    """Calls of models by span, and evaluations by the span or trace that they name."""
+    """Calls of models by span, evaluations by the span or trace that they name, and the gateway's choice by trace."""
 
     calls: dict[str, tuple[str, int, str, dict[str, Any]]] = field(default_factory=dict)
     evaluated: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     of_trace: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    chosen: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
 
 def claims(head: bytes) -> bool:
@@ -66,7 +68,10 @@ def read(files: list[SourceFile], assessment: str = "") -> Gathered:
         given = list(traces.evaluated.get(span, ()))
         # An evaluation of the whole trace is one of its call where it made one call.
         given += traces.of_trace.get(trace, ()) if calls_of[trace] == 1 else ()
-        outcome = told.pop(OUTCOME, None)
+        outcome = told.pop(RATING, None)
+        model, propensity = traces.chosen.get(trace, ("", None))
+        if model == told["model"] and calls_of[trace] == 1:
+            told["propensity"] = propensity
         for one in given:
             if not assessment or one.get("gen_ai.evaluation.name") == assessment:
                 outcome = one.get("gen_ai.evaluation.score.value", one.get("gen_ai.evaluation.score.label"))
@@ -94,6 +99,8 @@ def _take(line: Any, address: str, number: int, traces: _Traces) -> None:
             traces.evaluated.setdefault(key, []).extend(results)
         else:
             traces.of_trace.setdefault(trace, []).extend(results)
+            if PROPENSITY in attributes:
+                traces.chosen[trace] = str(attributes.get(_CHOSEN)), attributes[PROPENSITY]
     for record in _inner(line, "resourceLogs", "scopeLogs", "logRecords"):
         attributes = _attributes(record)
         if EVALUATION in (record.get("eventName"), attributes.get("event.name")):
@@ -118,13 +125,13 @@ def _told(
     return {
         "at": start / 1e9 if start else None,
         "prompt": _prompt(attributes, events),
-        "model": _first(attributes, _MODEL),
+        "model": _first(attributes, (_CANDIDATE, *_MODEL)),
         "cost_usd": _first(attributes, _COST),
         "latency_seconds": (end - start) / 1e9 if start and end > start else None,
         "propensity": attributes.get(PROPENSITY),
         "tokens_in": _first(attributes, _TOKENS_IN),
         "tokens_out": _first(attributes, _TOKENS_OUT),
-        OUTCOME: attributes.get(OUTCOME),
+        RATING: attributes.get(RATING),
     }
 
 
