@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from click.testing import Result
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from modelsat.bundle import bundle, default_choice
@@ -62,6 +64,15 @@ def test_it_prints_a_table_a_sentence_and_the_three_commands(tried: Tried) -> No
     assert f"modelsat serve --bundle {tried.folder / 'bundle'}" in out
     assert "modelsat gateway --upstreams " in out
     assert f"modelsat prove {tried.folder / 'feedback'}" in out
+
+
+def test_the_commands_are_ones_that_the_command_line_takes(tried: Tried) -> None:
+    root: Any = get_command(app)
+    commands = json.loads((tried.folder / "prove.json").read_text())["commands"]
+    for command in commands:
+        _, verb, *arguments = shlex.split(command)
+        assert root.commands[verb].make_context(verb, arguments).params
+    assert len(commands) == 3
 
 
 def test_a_row_that_cannot_be_read_is_named_on_stderr_and_on_the_page(tried: Tried) -> None:

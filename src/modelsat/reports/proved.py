@@ -100,7 +100,8 @@ def _work(proof: Proof, commands: Sequence[str]) -> Section:
         "The router that was judged lies in the folder as a bundle. Serve it, put the gateway in front of your models, "
         "and prove again on what it logs:",
         pre="\n".join(commands),
-        note="A twentieth of new conversations is left to chance, so that the next proof can judge other choices too.",
+        note="A twentieth of new conversations is left to chance, so that the next proof can judge other choices too. "
+        "The gateway asks for a secret of its log, MODELSAT_FEEDBACK_KEY, of 32 characters or more.",
     )
 
 
