@@ -20,7 +20,7 @@ PREDICT = "/v1/models/router:predict"
 READY = "/v2/models/router/ready"
 LIVE = "/v2/health/live"
 JSON = {"content-type": "application/json"}
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ def follower(start_endpoint: Callable[..., Endpoint], store: str, write: Write) 
     """Endpoint that follows the store and serves its first champion."""
     folder, bundle = write()
     promote(store, folder, bundle.digest)
-    endpoint = start_endpoint("--champions", store)
+    # A deadline that a busy machine meets: what is tested is that a swap costs no answer.
+    endpoint = start_endpoint("--champions", store, "--deadline", "30")
     endpoint.wait_until_serving(bundle.digest)
     return endpoint
 
