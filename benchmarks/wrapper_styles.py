@@ -155,4 +155,65 @@ KEPT_BACK: dict[str, Style] = {
     "quiz show": _quiz,
     "asides": _asides,
 }
-"""Six more that nothing was ever chosen by."""
+"""Six more that no setting was chosen by, although several ways were measured on them."""
+
+
+def _minutes(text: str, rng: np.random.Generator) -> str:
+    present = _pick(rng, "the treasurer, both wardens, Olu (late)", "six members and a dog")
+    before = _pick(rng, "Item 3 was raised again and not resolved.", "The chair read the next slip from the hat.")
+    end = _pick(rng, "Action: everyone, by the spring fair.", "Carried over. Biscuits were provided.")
+    return f"Minutes of the allotment society. Present: {present}.\n{before}\n\n{text}\n\n{end}"
+
+
+def _aunt(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(rng, "Dear Aunt Mathilde, the roses are out at last and the roof holds.", "My dear old Bertie,")
+    story = _pick(
+        rng,
+        "The vicar put this to us over supper and the whole table fell silent.",
+        "You will laugh, but the postman left me with a puzzle instead of the parcel.",
+    )
+    end = _pick(rng, "Kisses to the twins, and do wear a scarf.", "Ever your devoted, if damp, nephew")
+    return f"{opening} {story} {text} {end}"
+
+
+def _commit(text: str, rng: np.random.Generator) -> str:
+    head = _pick(rng, "chore(quiz): nobody on the team gets this one", "WIP: add item to trivia night, do not merge")
+    end = _pick(rng, "Reviewed-by: the intern\nRefs: #4471", "Co-authored-by: caffeine\nSkip-CI: yes")
+    return f"{head}\n\n{text}\n\n{end}"
+
+
+def _translated(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng,
+        "[The following was translated from Estonian by my flatmate, who apologises for nothing.]",
+        "[Transcribed from a fax; two words were smudged and are guessed.]",
+    )
+    end = _pick(rng, "[End of translation. The stamp below it is illegible.]", "[The rest of the page was torn off.]")
+    return f"{opening}\n{text}\n{end}"
+
+
+def _voice(text: str, rng: np.random.Generator) -> str:
+    opening = _pick(
+        rng,
+        "Computer, wake up. Lights off. Now listen closely.",
+        "Ok speaker, stop the music. No, not the kitchen one. You.",
+    )
+    end = _pick(rng, "That was all, computer. Lights on.", "Say it out loud so the kids in the back hear you.")
+    return f"{opening} {text} {end}"
+
+
+def _notice(text: str, rng: np.random.Generator) -> str:
+    head = _pick(rng, "QUIZ NIGHT AT THE ANCHOR\nThursdays, doors at seven", "STAFF ROOM BOARD\nPuzzle of the week")
+    end = _pick(rng, "Tear off a strip below.\nWinner gets the crisps", "Answers in the biscuit tin, one per person!")
+    return f"{head}\n* * *\n{text}\n* * *\n{end}"
+
+
+LAST: dict[str, Style] = {
+    "minutes": _minutes,
+    "aunt": _aunt,
+    "commit": _commit,
+    "translated": _translated,
+    "voice": _voice,
+    "notice": _notice,
+}
+"""Six that were written after all else was settled, and measured once."""

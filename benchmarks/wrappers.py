@@ -1,10 +1,10 @@
 """Wrappers: how many choices change where a held-out prompt is wrapped in a style that no router learned from.
 
-    python benchmarks/wrappers.py [--sets FOLDER ...] [--prompts 300] [--kept-back]
+    python benchmarks/wrappers.py [--sets FOLDER ...] [--prompts 300] [--styles first]
 
 Fusion is fitted to bare prompts of all folds but one of `quality.py`, and the core is learned from the same prompts.
 Each held-out prompt is wrapped in two of the styles of `wrapper_styles.py`. The table goes to
-`benchmarks/results/wrappers.json`; with `--kept-back` it is of the styles `KEPT_BACK` and printed alone.
+`benchmarks/results/wrappers.json`; with `--styles kept-back` or `last` it is of those styles and printed alone.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import markdown
 import numpy as np
 from quality import DATA, KEPT, RESULTS, line
 from threadpoolctl import threadpool_limits
-from wrapper_styles import KEPT_BACK, STYLES, Style
+from wrapper_styles import KEPT_BACK, LAST, STYLES, Style
 
 from modelsat import rivals
 from modelsat.data.collection import collect
@@ -27,6 +27,7 @@ from modelsat.text.backbone import default_backbone
 from modelsat.text.encoder import Encoder
 
 SETS = ("specialists", "zeroeval")
+GROUPS = {"first": STYLES, "kept-back": KEPT_BACK, "last": LAST}
 TEXT = """
 ## Wrappers that were not learned from
 
@@ -40,15 +41,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
     parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--kept-back", action="store_true")
+    parser.add_argument("--styles", choices=GROUPS, default="first")
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("wrappers.json"))
     arguments = parser.parse_args()
     found = {"prompts": arguments.prompts, "sets": {}}
     for source in arguments.sets:
         with threadpool_limits(1):
-            taken = KEPT_BACK if arguments.kept_back else STYLES
-            found["sets"][Path(source).name] = measured(source, arguments.prompts, taken)
-        if not arguments.kept_back:
+            found["sets"][Path(source).name] = measured(source, arguments.prompts, GROUPS[arguments.styles])
+        if arguments.styles == "first":
             write_json(arguments.into, found)
     print(section(found))
 

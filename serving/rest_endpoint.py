@@ -176,7 +176,7 @@ class Rest(RESTServer):  # type: ignore[misc]
             return JSONResponse(told)
         parameters = {
             "router_version": version(bundle),
-            "best_single": bundle.pool.best_single,
+            "best_single": bundle.best_single,
             "candidates": list(bundle.names),
             **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
         }

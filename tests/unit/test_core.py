@@ -94,6 +94,23 @@ def test_core_is_cut_only_where_the_evidence_is_enough() -> None:
     assert span(-3.0) == (0, 1)
 
 
+def test_segment_is_described_by_how_it_relates_to_the_rest_of_its_text() -> None:
+    """The second is the longest, as long as both others together; the third points elsewhere than either."""
+    states = np.asarray([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])[:, None]
+
+    described = Segmented(np.arange(3), states, np.asarray([3, 4, 1])).features(np.zeros((1, 2)))
+
+    np.testing.assert_allclose(described[:, -2], [1, 1, 0])
+    # The others of the first sum up to (4, 1), of the second to (3, 1), of the third to (7, 0).
+    np.testing.assert_allclose(described[:, -1], [4 / 17**0.5, 3 / 10**0.5, 0])
+
+
+def test_text_of_one_segment_relates_to_nothing_else() -> None:
+    described = Segmented(np.arange(1), np.ones((1, 1, 2)), np.ones(1)).features(np.zeros((1, 2)))
+
+    assert described[0, -1] == 0
+
+
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=8))
 def test_heaviest_run_is_no_lighter_than_any_other(weights: list[float]) -> None:
     first, end = heaviest(np.asarray(weights))

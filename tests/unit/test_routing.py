@@ -13,6 +13,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
 from modelsat.errors import InputError
 from modelsat.policy.preferences import CHEAPEST, Preferences
+from modelsat.policy.promise import Promise
 from modelsat.routers.constant import Constant
 
 
@@ -294,9 +295,17 @@ def test_only_the_first_few_are_shown_where_few_are_asked_for(three: Bundle) -> 
 
 
 def test_best_single_is_told_where_means_are_known(three: Bundle, make_bundle: Callable[..., Bundle]) -> None:
-    assert three.pool.best_single is None
+    assert three.best_single is None
     bundle = make_bundle({"a": 0.5, "b": 0.5}, lineage={"mean_score": {"a": 0.4, "b": 0.6}})
-    assert bundle.pool.best_single == "b"
+    assert bundle.best_single == "b"
+
+
+def test_best_single_is_the_candidate_of_the_promise_though_a_later_one_has_a_better_mean(
+    make_bundle: Callable[..., Bundle],
+) -> None:
+    told = {"mean_score": {"a": 0.4, "b": 0.6}, "promise": Promise("a", 0.1, 0.003, 0.95, 0.0, 0.0, 0.5, 60).as_json()}
+
+    assert make_bundle({"a": 0.5, "b": 0.5}, lineage=told).best_single == "a"
 
 
 def test_budget_of_a_batch_buys_the_dear_candidate_as_often_as_it_reaches(three: Bundle) -> None:

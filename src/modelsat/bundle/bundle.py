@@ -120,6 +120,13 @@ class Bundle:
         named = self.promise.best_single if self.promise else None
         return self.names.index(named) if named in self.names else None
 
+    @property
+    def best_single(self) -> str | None:
+        """Return the best single candidate: whom the promise names, else the best mean score; None where none is."""
+        if self.single is not None:
+            return self.names[self.single]
+        return self.names[int(self.pool.mean_score.argmax())] if self.pool.mean_score.any() else None
+
     def write(self, folder: Path) -> "Bundle":
         """Write the bundle, completely or not at all, and return it with its digest."""
         if self.candidates["candidate"].to_pylist() != list(self.names):

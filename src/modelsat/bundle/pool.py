@@ -42,11 +42,6 @@ class CandidatePool:
     tools: np.ndarray
     regions: tuple[frozenset[str], ...]
 
-    @property
-    def best_single(self) -> str | None:
-        """Return the candidate with the best mean score; None where no score is known."""
-        return str(self.names[self.mean_score.argmax()]) if self.mean_score.any() else None
-
     def cost(self, tokens_in: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
         """Return expected costs in USD (n, m) of n prompts, NaN where nothing is known.
 

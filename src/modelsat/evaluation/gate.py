@@ -12,7 +12,7 @@ import numpy as np
 
 from modelsat.errors import InputError
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
-from modelsat.policy.promise import MAX_UNJUDGED
+from modelsat.policy.promise import ENOUGH, MAX_UNJUDGED
 from modelsat.statistics import bootstrap_means, interval, lower_bound
 
 
@@ -31,7 +31,7 @@ class GateRules:
     confidence: float = 0.95
     margin: float = 0.01
     saving: float = 0.20
-    min_prompts: int = 50
+    min_prompts: int = ENOUGH
     max_unjudged: float = MAX_UNJUDGED
 
 

@@ -12,11 +12,11 @@ from modelsat.evaluation import cascade, front, table
 from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.cascade import Cascade
 from modelsat.evaluation.table import Evaluation
+from modelsat.policy.promise import ENOUGH
 from modelsat.statistics import Interval, bootstrap_means, interval
 
 PRECISIONS = (1.0, 0.95, 0.9, 0.8)
 """Of the checkers that cascades are shown for."""
-ENOUGH = 50
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def _known_gains(
 def _beside_the_obvious(
     old: Bundle, new: Bundle, truth: np.ndarray | None, probability: np.ndarray, before: np.ndarray, after: np.ndarray
 ) -> Yardsticks | None:
-    best = old.pool.best_single
+    best = old.best_single
     if best is None:
         return None
     places = new.names.index(best), len(new.names) - 1

@@ -42,7 +42,7 @@ class Yardsticks:
         prompts: On how many prompts they are compared.
         observed: Whether they are compared by outcomes; else by expected scores.
         lines: The changed router, the champion, its best single candidate and always the newcomer, in this order.
-        best_single: Candidate with the best mean score that the champion knows.
+        best_single: The best single candidate of those that the champion knows.
         over_best: What always taking the newcomer gains over that one.
         over_changed: What it gains over the changed router.
     """

@@ -22,7 +22,7 @@ from modelsat.statistics import bootstrap_means
 MARGIN, CONFIDENCE = 0.003, 0.95
 WEIGHTS = (0.0, *np.geomspace(0.002, 1.0, 28).tolist())
 ENOUGH = 50
-"""Fewer prompts promise nothing, as in the gate."""
+"""Fewer prompts decide nothing, here, in the gate and on the front of single candidates."""
 MAX_UNJUDGED = 0.10
 """Share of choices that may fall on candidates that were not run on the prompt, here and in the gate."""
 
