@@ -11,7 +11,7 @@ from modelsat.text.wrapped import wrap
 WRAPPED, BARE = 300, 300
 """Training prompts that are read once more, which bounds the time."""
 LEAST_PROMPTS = 50
-_INVERSE_PENALTY = 0.1
+_INVERSE_PENALTY = 0.3
 _CAUTION = 0.5
 """Log-odds that a segment has to show beyond even ones to be taken for a part of the question.
 
