@@ -16,7 +16,7 @@ from modelsat.offpolicy.verdict import Finding, finding
 
 N = 600
 MODELS = np.array(["adder", "speller", "allround"], dtype=object)
-COST = np.array([0.001, 0.001, 0.01])
+COST, SECONDS = np.array([0.001, 0.001, 0.01]), np.array([1.0, 1.0, 3.0])
 Encode = Callable[[list[str]], np.ndarray]
 
 
@@ -40,7 +40,7 @@ def log_of(model: np.ndarray, outcome: np.ndarray, propensity: object, rows: np.
     texts = np.asarray([f"text number {i}" for i in asked], dtype=object)
     nothing, given = np.full(len(model), np.nan), np.broadcast_to(np.asarray(propensity, dtype=float), len(model))
     at = 1.79e9 + 60.0 * np.arange(len(model))
-    return RequestLog(at, texts, MODELS[model], outcome, COST[model], nothing, given, nothing, nothing)
+    return RequestLog(at, texts, MODELS[model], outcome, COST[model], SECONDS[model], given, nothing, nothing)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,8 @@ def test_specialists_told_apart_by_the_prompt_are_found_and_pay(
         assert line.value.low < best < line.value.high
         assert line.cost is not None
         assert line.cost.value == pytest.approx(0.001, abs=0.0006)
+        assert line.seconds is not None
+        assert line.seconds == pytest.approx(1.0, abs=0.2)
 
 
 def test_the_incumbents_value_is_the_mean_of_what_came(proven: Proof, randomised: RequestLog) -> None:

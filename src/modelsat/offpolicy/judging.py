@@ -27,6 +27,7 @@ class Judged:
         mean_weight: Of the weights, 1 where the log supports all choices.
         fault: Why nothing can be told; empty where something can.
         checks: Other estimates of the value by name, for a reader who wants to compare.
+        seconds: Mean time of an answer, NaN where unknown.
     """
 
     value: np.ndarray
@@ -36,6 +37,7 @@ class Judged:
     mean_weight: float
     fault: str
     checks: dict[str, float]
+    seconds: float = np.nan
 
     @property
     def is_told(self) -> bool:
@@ -51,6 +53,7 @@ class Judge:
         design: By what they are judged.
         outcome: What came of the answer that was given, (n,).
         cost_usd: What it cost, NaN where unknown, (n,).
+        latency_seconds: How long it took, NaN where unknown, (n,).
         logged: Column of the model that gave it, (n,), -1 for one that no policy may choose.
         propensity: Probability with which it was chosen, (n,).
         question: Which question is asked, integers from 0, (n,).
@@ -62,6 +65,7 @@ class Judge:
     design: Design
     outcome: np.ndarray
     cost_usd: np.ndarray
+    latency_seconds: np.ndarray
     logged: np.ndarray
     propensity: np.ndarray
     question: np.ndarray
@@ -76,7 +80,7 @@ class Judge:
     def incumbent(self) -> Judged:
         """Return what was, on the requests that count."""
         value, cost = (np.where(self.judges, one, np.nan) for one in (self.outcome, self.cost_usd))
-        return Judged(value, cost, 1.0, float(self.judges.sum()), 1.0, "", {})
+        return Judged(value, cost, 1.0, float(self.judges.sum()), 1.0, "", {}, self._seconds(np.ones(len(value))))
 
     def judged(self, chosen: np.ndarray) -> Judged:
         """Judge a choice per request, (n,)."""
@@ -116,7 +120,13 @@ class Judge:
                 "self-normalised": estimators.self_normalised(y, weight),
                 "doubly robust": float(value[rows].mean()),
             },
+            self._seconds(np.where(chosen == self.logged, 1.0 / self.propensity, 0.0)),
         )
+
+    def _seconds(self, weight: np.ndarray) -> float:
+        """Return the weighted mean time of the answers that count, by weights (n,); NaN where none is known."""
+        known = self.judges & ~np.isnan(self.latency_seconds)
+        return estimators.self_normalised(self.latency_seconds[known], weight[known])
 
     def _shared(self, chosen: np.ndarray) -> Judged:
         """Give each request the mean of the answers that its question had from the model that is chosen for it."""
@@ -142,6 +152,7 @@ class Judge:
             share,
             fault,
             {"matched mean": float(np.nanmean(value)) if matched.any() else np.nan},
+            self._seconds((chosen == self.logged).astype(np.float64)),
         )
 
 
@@ -162,7 +173,18 @@ def of(part: RequestLog, column: np.ndarray, question: np.ndarray, models: int) 
         judges = evidence.shared_prompts(part)
     _, place = np.unique(question, return_inverse=True)
     nothing = np.zeros((len(part), models))
-    return Judge(found, part.outcome, part.cost_usd, column, part.propensity, place, judges, nothing, nothing)
+    return Judge(
+        found,
+        part.outcome,
+        part.cost_usd,
+        part.latency_seconds,
+        column,
+        part.propensity,
+        place,
+        judges,
+        nothing,
+        nothing,
+    )
 
 
 def _of_both(

@@ -69,6 +69,7 @@ def of(
             one.fault,
             one.checks,
             {models[j]: float(shares[j]) for j in order},
+            one.seconds if one.is_told and not np.isnan(one.seconds) else None,
         )
 
     counted = judge.judges if judge.judges.any() else np.ones(len(later), dtype=bool)

@@ -40,6 +40,7 @@ class Line:
         fault: Why nothing can be told; empty where something can.
         checks: Other estimates of the value, by name.
         models: Share of requests by model, the largest first.
+        seconds: Mean time of an answer; None where it cannot be told.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Line:
     fault: str
     checks: dict[str, float]
     models: dict[str, float]
+    seconds: float | None = None
 
 
 def finding(line: Line, margin: float = MARGIN) -> Finding:

@@ -171,6 +171,9 @@ def _checks(proof: Proof) -> Section | None:
 def _models(proof: Proof) -> Section:
     lines = printed.all_lines(proof)
     rows = [TableRow((name, *(f"{100 * line.models.get(name, 0.0):.0f} %" for line in lines))) for name in proof.models]
+    if any(line.seconds is not None for line in lines):
+        seconds = ("–" if line.seconds is None else f"{line.seconds:.2f}" for line in lines)
+        rows.append(TableRow(("seconds an answer, on average", *seconds), "strong"))
     return Section(
         "Who would have answered",
         heads=("model", *(line.name for line in lines)),
