@@ -110,7 +110,16 @@ def test_a_log_without_chance_cannot_tell(truth: np.ndarray, prompts: tuple[np.n
     assert all(line.gain is None for line in found.lines)
     assert found.recommended is None
     assert "cannot tell" in printed.sentence(found)
+    assert "--randomised" not in printed.ways_to_tell(found)
     assert found.dependence.is_certain
+
+
+def test_models_that_look_drawn_by_chance_are_asked_about(
+    randomised: RequestLog, prompts: tuple[np.ndarray, Encode]
+) -> None:
+    found = proof.prove(replace(randomised, propensity=np.full(N, np.nan)), prompts[1])
+    assert found.design is Design.NONE
+    assert "say so with --randomised" in printed.ways_to_tell(found)
 
 
 def test_what_follows_the_prompt_is_not_believed_to_be_randomised(
