@@ -26,6 +26,7 @@ REALISED_SUCCESS = "modelsat_feedback_realised_success_total"
 RATED = "modelsat_feedback_rated_answers_total"
 DEAREST_SHARE = "modelsat_dearest_share_max"
 ESCALATIONS = "modelsat_escalations_total"
+SESSIONS_OUT = "modelsat_sessions_out"
 FEEDBACK = "modelsat_feedback_total"
 FEEDBACK_LOST = "modelsat_feedback_lost_total"
 

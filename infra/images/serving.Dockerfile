@@ -10,7 +10,7 @@ ARG BASE_IMAGE=python:3.11-slim
 FROM ${BASE_IMAGE} AS requirements
 WORKDIR /requirements
 COPY pyproject.toml infra/images/requirements.py ./
-RUN python3 requirements.py serve traces > requirements.txt
+RUN python3 requirements.py serve sessions traces > requirements.txt
 
 FROM ${BASE_IMAGE} AS build
 # pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and

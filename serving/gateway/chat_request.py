@@ -19,8 +19,9 @@ from serving.refusal import Refused
 AUTO = "auto"
 ENDS = {f"{AUTO}:{policy}": policy for policy in (preferences.BEST, preferences.CHEAP)}
 """Names of models that ask for an end of the dial between quality and cost."""
-_ADDITIONS = tuple(name for name in preferences.FIELDS if name not in ("top_k", "available"))
-_MOST_PATTERNS = 200
+FAILED_OF = "failed_of"
+_ADDITIONS = (*(name for name in preferences.FIELDS if name not in ("top_k", "available")), FAILED_OF)
+_MOST_PATTERNS, _MOST_FAILED = 200, 20
 LIMITS = JsonLimits(most_values=65_536)
 MOST_MESSAGES = 10_000
 
@@ -38,6 +39,8 @@ class ChatRequest:
         path: Of the call, below an upstream's base address; empty for the protocol's own.
         query: Of the call.
         is_called: Whether the gateway makes the call; else whoever asked for the decision does.
+        conversation: Its id, as the client says; empty where it says none.
+        failed_of: Ids of earlier answers that failed.
     """
 
     model: str
@@ -48,6 +51,8 @@ class ChatRequest:
     path: str = ""
     query: str = ""
     is_called: bool = True
+    conversation: str = ""
+    failed_of: tuple[str, ...] = ()
 
     @property
     def kept_upstream(self) -> str:
@@ -95,7 +100,7 @@ def parse(body: bytes, model: str | None = None, protocol: Protocol = CHAT) -> C
         if asked.get("policy") not in (None, ENDS[name]):
             raise Refused(400, f"model {name!r} and 'policy' ask for different things; leave out one of them")
         name, asked = AUTO, {**asked, "policy": ENDS[name]}
-    return ChatRequest(name, messages, fields, _read_additions(asked), protocol)
+    return ChatRequest(name, messages, fields, _read_additions(asked), protocol, failed_of=_failed_of(asked))
 
 
 def _read_additions(additions: Any) -> Preferences:
@@ -103,7 +108,7 @@ def _read_additions(additions: Any) -> Preferences:
     if unknown:
         raise Refused(400, f"'modelsat' is an object that knows {', '.join(_ADDITIONS)}; remove everything else")
     try:
-        read = preferences.read(additions)
+        read = preferences.read({name: value for name, value in additions.items() if name != FAILED_OF})
     except InputError as error:
         raise Refused(400, f"'modelsat': {error}") from None
     patterns = read.candidates
@@ -112,6 +117,16 @@ def _read_additions(additions: Any) -> Preferences:
     ):
         raise Refused(400, f"'candidates' is no list of at most {_MOST_PATTERNS} names or patterns such as 'qwen*'")
     return read
+
+
+def _failed_of(additions: Mapping[str, Any]) -> tuple[str, ...]:
+    told = additions.get(FAILED_OF)
+    ids = [told] if isinstance(told, str) else [] if told is None else told
+    if not isinstance(ids, list) or len(ids) > _MOST_FAILED or not all(isinstance(one, str) and one for one in ids):
+        raise Refused(
+            400, f"'{FAILED_OF}' is no id of an answer, and no list of at most {_MOST_FAILED}; send their ids"
+        )
+    return tuple(ids)
 
 
 def _refuse_constant(_: str) -> float:

@@ -14,15 +14,15 @@ from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from modelsat.text.conversation import routed_text
-from serving.gateway import endpoint, escalation, exploration, needs, stickiness
+from serving.gateway import endpoint, escalation, exploration, failed_answers, needs, stickiness, turn_costs
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
-from serving.gateway.memory import Memory
 from serving.gateway.needs import RequestNeeds
 from serving.gateway.reach import Reach
+from serving.gateway.sessions import Previous, Sessions
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
@@ -43,7 +43,8 @@ class RoutingDecision:
             chance, `explicit`, `fallback`, or `counted` where only tokens are counted.
         router_version: Of the router that ranked; empty where none was ever asked.
         reason: Why it is a fallback; empty otherwise.
-        ranked: The allowed candidates as rows of `modelsat.bundle.ranking.rows`; empty where the router was not asked.
+        ranked: The allowed candidates as rows of `modelsat.bundle.ranking.rows`, in a conversation with the cost of the
+            whole turn; empty where the router was not asked.
         best_single: Who is best on average, as far as this gateway has heard; empty where nobody is known.
         explanation: Why, where that was asked for.
         propensity: With which probability the first one came first, in (0, 1].
@@ -77,6 +78,7 @@ class Decider:
         max_premium_share: Share of a client's recent requests above which the most expensive model is withheld.
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
         source: What the file of upstreams is called.
+        sessions: Who answered which conversation; by default those of this process alone.
     """
 
     def __init__(
@@ -89,8 +91,9 @@ class Decider:
         max_premium_share: float = 1.0,
         explore: float = 0.0,
         source: str = "the file of upstreams",
+        sessions: Sessions | None = None,
     ) -> None:
-        self.memory = Memory()
+        self.sessions = sessions or Sessions()
         self.escalation = Escalation(max_premium_share)
         self._client = client
         self._url = url
@@ -120,17 +123,19 @@ class Decider:
         if chat.model != AUTO:
             return RoutingDecision([self._reach.named(chat)], EXPLICIT)
         if chat.kept_upstream:
-            return RoutingDecision([self._reach.keeper(chat, client, self.memory)], STAYED)
+            keeper = await self.sessions.who_answered(client, chat.kept_upstream)
+            return RoutingDecision([self._reach.keeper(chat, keeper)], STAYED)
+        chat = await failed_answers.with_models(chat, client, self.sessions) if chat.failed_of else chat
         available = set(self._reach.allowed(chat))
-        previous = self.memory.candidate(client, chat.messages)
+        looking = self.sessions.previous(client, chat)
         needed = needs.of_request(chat)
         if chat.path:
             await self._describe()
-            return replace(self._fallback(chat, previous, needed, ""), outcome=COUNTED)
+            return replace(self._fallback(chat, await looking, needed, ""), outcome=COUNTED)
         text = routed_text(chat.messages)
         if not text:
             await self._describe()
-            return self._fallback(chat, previous, needed, "the user wrote no text")
+            return self._fallback(chat, await looking, needed, "the user wrote no text")
         reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
         asked = parameters(chat.preferences, reachable, self._catalogue.promise) | (
             {"explain": True} if explain else {}
@@ -139,7 +144,7 @@ class Decider:
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
-            return self._fallback(chat, previous, needed, str(error))
+            return self._fallback(chat, await looking, needed, str(error))
         except Refused:
             # The endpoint finds fault with the names that this gateway sent; the client sent none of them.
             await self._describe()
@@ -158,6 +163,10 @@ class Decider:
         ranked = [by_name[name] for name in self._able(list(by_name), needed)]
         waits = stickiness.awaits_tool(chat.messages)
         wanted = promise.resolved(chat.preferences, self._catalogue.promise)
+        last = await looking
+        previous = None if last is None else last.candidate
+        if last is not None and last.candidate in by_name:
+            ranked = turn_costs.with_history(ranked, turn_costs.of_request(chat, text), last, self._catalogue.facts)
         order = stickiness.order(ranked, previous, wanted, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
         if not waits:
@@ -229,7 +238,8 @@ class Decider:
         """Return the candidates, the best single one first, as far as this gateway has heard."""
         return self._best_single.order() or list(self._catalogue.order)
 
-    def _fallback(self, chat: ChatRequest, previous: str | None, needed: RequestNeeds, reason: str) -> RoutingDecision:
+    def _fallback(self, chat: ChatRequest, last: Previous | None, needed: RequestNeeds, reason: str) -> RoutingDecision:
+        previous = None if last is None else last.candidate
         available = self._reach.allowed(chat)
         failed = chat.preferences.failed
         known = [name for name in self._standing_order() if name in available and name not in failed]

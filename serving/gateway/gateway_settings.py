@@ -1,7 +1,8 @@
 """Settings of a gateway: how it decides and whom it lets in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from serving.gateway import conversation_ids
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.trace_settings import TraceSettings
@@ -25,6 +26,8 @@ class GatewaySettings:
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
         feedback: What is kept of answers and outcomes; None keeps nothing.
         traces: What spans hold; None makes none.
+        sessions: Address of the store that several gateways share; empty for none.
+        conversation_ids: Headers and fields in which clients name their conversation.
         source: What the file of upstreams is called, in sentences that say where to add something.
     """
 
@@ -37,6 +40,8 @@ class GatewaySettings:
     explore: float = 0.0
     feedback: FeedbackSettings | None = None
     traces: TraceSettings | None = None
+    sessions: str = field(default="", repr=False)
+    conversation_ids: tuple[str, ...] = conversation_ids.DEFAULT
     source: str = "the file of upstreams"
 
 

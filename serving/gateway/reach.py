@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from serving.gateway.chat_request import ChatRequest
-from serving.gateway.memory import Memory
 from serving.gateway.upstreams import Upstream
 from serving.refusal import Refused
 
@@ -43,13 +42,16 @@ class Reach:
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
         return self._speaking(names, chat)
 
-    def keeper(self, chat: ChatRequest, client: str, memory: Memory) -> str:
+    def keeper(self, chat: ChatRequest, keeper: str | None) -> str:
         """Return who keeps what a request goes on with: nobody else could answer.
+
+        Args:
+            chat: The request.
+            keeper: Who gave the answer that it names; None where that is not known.
 
         Raises:
             Refused: That is not known (400).
         """
-        keeper = memory.candidate_of_response(client, chat.kept_upstream)
         if keeper is None or keeper not in self.upstreams:
             raise Refused(
                 400,

@@ -25,7 +25,7 @@ def at_best_single(
     """Return what an answer had cost at the best single candidate, in USD; None where that is not known.
 
     Where it gave the answer itself, that is what was paid. Else its answer is taken to be as long as the router
-    expects; the prompt is the one that was sent, history included.
+    expects; the prompt is the one that was sent, history included, and as much of it would have come from its cache.
 
     Args:
         candidate: Who answered.
@@ -39,8 +39,9 @@ def at_best_single(
     expected = next(
         (row["expected_cost_usd"] for row in decision.ranked if row["candidate"] == decision.best_single), None
     )
-    price_in = facts.get(decision.best_single, CandidateFacts()).prices.price_in
-    if expected is None or price_in is None:
+    prices = facts.get(decision.best_single, CandidateFacts()).prices
+    if expected is None or prices.price_in is None:
         return None
-    read = float(tokens_in([routed_text(messages)])[0])
-    return max(float(expected) + (usage.tokens_in - read) * price_in / 1e6, 0.0)
+    cached_price = prices.price_in if prices.price_cached_in is None else prices.price_cached_in
+    fresh = usage.tokens_in - usage.cached_in - float(tokens_in([routed_text(messages)])[0])
+    return max(float(expected) + (fresh * prices.price_in + usage.cached_in * cached_price) / 1e6, 0.0)

@@ -1,6 +1,7 @@
 """Stickiness: a conversation stays with the candidate that answered it, unless another one promises enough more.
 
-A switch costs what no benchmark shows: the upstream's cache of the conversation, and an answer in another voice.
+A switch costs what no benchmark shows: the upstream's cache of the conversation, which `modelsat.policy.switching`
+counts where prices are known, and an answer in another voice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from modelsat.policy import choice
-from modelsat.policy.preferences import CHEAPEST, Preferences
+from modelsat.policy import switching
+from modelsat.policy.preferences import Preferences
+from serving.gateway.turn_costs import expected
 
 SWITCH_GAIN = 0.05
 """Utility that another candidate has to promise more; the evidence is in docs/adr/0008."""
@@ -25,9 +27,10 @@ def order(
     """Return the candidates in the order in which they are tried.
 
     Args:
-        ranked: Rows of `modelsat.bundle.ranking.rows`, by falling utility; at least one.
+        ranked: Rows of `modelsat.bundle.ranking.rows`, by falling utility, with the costs of a turn where they are
+            known (`turn_costs.with_history`); at least one.
         previous: Who answered the conversation last; None for a new one.
-        preferences: With which they were ranked; where the cheapest is wanted, only a tool keeps a conversation.
+        preferences: With which they were ranked.
         switch_gain: Utility by which the first has to beat `previous`, in [0, 1].
         awaits_tool: Whether the last message answers a tool call of `previous`; then the conversation always stays.
     """
@@ -35,14 +38,12 @@ def order(
     if previous not in names:
         return names
     probability, cost = (
-        np.asarray([[np.nan if row[name] is None else row[name] for row in ranked]], dtype=np.float64)
-        for name in ("success_probability", "expected_cost_usd")
+        np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+        for values in ([row["success_probability"] for row in ranked], [expected(row) for row in ranked])
     )
-    utility = choice.utility(probability, cost, preferences.cost_weight or 0.0)[0]
-    gains = utility[0] - utility[names.index(previous)] > switch_gain
-    if not awaits_tool and (gains or preferences.policy == CHEAPEST):
-        return names
-    return [previous, *(name for name in names if name != previous)]
+    if awaits_tool or switching.stays(probability, cost, names.index(previous), 0, preferences, switch_gain):
+        return [previous, *(name for name in names if name != previous)]
+    return names
 
 
 def awaits_tool(messages: Sequence[Mapping[str, Any]]) -> bool:

@@ -4,6 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving import metric_names as names
 from serving.gateway.decision import RoutingDecision
+from serving.gateway.turn_costs import expected
 from serving.gateway.usage import Usage
 from serving.metric_names import SECONDS
 
@@ -79,6 +80,9 @@ class Telemetry:
         self.escalations = Counter(
             names.ESCALATIONS, "Decisions in which the most expensive model was withheld.", registry=registry
         )
+        self.sessions_out = Gauge(
+            names.SESSIONS_OUT, "1 while the store of shared sessions does not answer.", registry=registry
+        )
         self.feedback = Counter(
             names.FEEDBACK, "Rows that the feedback log took: answers and outcomes.", ["event"], registry=registry
         )
@@ -93,10 +97,11 @@ class Telemetry:
         if chosen is None:
             return
         self._success.observe(chosen["success_probability"])
+        cost, single_cost = expected(chosen), None if single is None else expected(single)
         # Both or none: only then can the two be compared.
-        if chosen["expected_cost_usd"] is not None and single is not None and single["expected_cost_usd"] is not None:
-            self._cost.labels(candidate).inc(chosen["expected_cost_usd"])
-            self._best_single_cost.inc(single["expected_cost_usd"])
+        if cost is not None and single_cost is not None:
+            self._cost.labels(candidate).inc(cost)
+            self._best_single_cost.inc(single_cost)
 
     def used(self, candidate: str, usage: Usage | None, paid: float | None, best_single: float | None) -> None:
         """Count what an answer used and cost.

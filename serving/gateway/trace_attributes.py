@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 from modelsat.text.conversation import routed_text, text_of
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLORED, ROUTED, RoutingDecision
+from serving.gateway.turn_costs import expected
 from serving.gateway.upstreams import Upstream
 from serving.gateway.usage import Usage
 
 Attributes = dict[str, str | bool | int | float | Sequence[str]]
 INPUT = "gen_ai.input.messages"
+SESSION = "session.id"
+"""By which MLflow groups the traces of a conversation."""
 FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 MOST_CHARACTERS = 20_000
 """Of the text of a span; the newest messages are kept."""
@@ -59,7 +62,7 @@ def of_decision(decision: RoutingDecision) -> Attributes:
             "modelsat.reason": decision.reason,
             "modelsat.router_version": decision.router_version,
             "modelsat.success_probability": row.get("success_probability"),
-            "modelsat.expected_cost_usd": row.get("expected_cost_usd"),
+            "modelsat.expected_cost_usd": expected(row) if row else None,
             "modelsat.best_single": decision.best_single,
             "modelsat.foreign": decision.foreign,
             "modelsat.candidates": [_shown(one) for one in decision.ranked[:_SHOWN]],
@@ -67,14 +70,15 @@ def of_decision(decision: RoutingDecision) -> Attributes:
     )
 
 
-def of_call(candidate: str, upstream: Upstream, fields: Mapping[str, Any]) -> Attributes:
+def of_call(candidate: str, upstream: Upstream, chat: ChatRequest) -> Attributes:
     """Return what the span of an upstream's call says before there is an answer.
 
     Args:
         candidate: Who is called.
         upstream: Where.
-        fields: Of the client's request.
+        chat: The client's request.
     """
+    fields = chat.forwarded
     url = urlsplit(upstream.address.base)
     host = url.hostname or ""
     numbers = {
@@ -87,6 +91,7 @@ def of_call(candidate: str, upstream: Upstream, fields: Mapping[str, Any]) -> At
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": provider(host),
             "gen_ai.request.model": upstream.model,
+            "gen_ai.conversation.id": chat.conversation,
             "gen_ai.request.stream": fields.get("stream") is True,
             "server.address": host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),

@@ -96,6 +96,8 @@ class TracedRequest(RequestTrace):
             decided = await decision
             span.set_attributes(attributes.of_decision(decided))
             self._span.set_attribute("modelsat.outcome", decided.outcome)
+            if chat.conversation:
+                self._span.set_attribute(attributes.SESSION, chat.conversation)
         except ModelsatError as error:
             _fail(span, type(error).__name__)
             raise
@@ -112,7 +114,7 @@ class TracedRequest(RequestTrace):
         self._end()
         span = self._tracer.start_span(f"chat {upstream.model}", self._context, SpanKind.CLIENT)
         if span.is_recording():
-            span.set_attributes(attributes.of_call(candidate, upstream, chat.forwarded))
+            span.set_attributes(attributes.of_call(candidate, upstream, chat))
             if self._keeps_text:
                 span.set_attributes(attributes.messages(chat))
         self._call = _Call(span, chat.forwarded.get("stream") is True)

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "infra" / "images"
-EXTRAS = {"pipeline": ["pipelines", "database"], "training": ["train"], "serving": ["serve", "traces"]}
+EXTRAS = {"pipeline": ["pipelines", "database"], "training": ["train"], "serving": ["serve", "sessions", "traces"]}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VERSION = PROJECT["project"]["version"]
 each_image = pytest.mark.parametrize("image", EXTRAS)

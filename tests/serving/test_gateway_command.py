@@ -17,7 +17,7 @@ from local_servers import Upstream, served
 
 from modelsat.cli.serving import gateway, in_namespace
 from modelsat.errors import InputError
-from serving.gateway.app import DEADLINE_SECONDS
+from serving.gateway.gateway_settings import DEADLINE_SECONDS
 from serving.gateway.stickiness import SWITCH_GAIN
 
 COMMAND = (sys.executable, "-m", "modelsat.cli", "gateway")

@@ -1,6 +1,7 @@
 """The gateway's pure parts: what is routed on, when a conversation stays, what a file of upstreams may say."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,16 @@ from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.policy.promise import Promise
 from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
 from serving import tokens
-from serving.gateway import catalogue, chat_request, endpoint, upstreams
+from serving.gateway import catalogue, chat_request, endpoint, turn_costs, upstreams
+from serving.gateway.catalogue import CandidateFacts
+from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory
+from serving.gateway.sessions import Previous
 from serving.gateway.stickiness import order
+from serving.gateway.turn_costs import History
+from serving.gateway.usage import Prices
 from serving.refusal import Refused
 
 WEIGHTED = Preferences(cost_weight=0.1)
@@ -144,6 +150,53 @@ def test_conversation_stays_with_nobody_dearer_where_the_cheapest_is_wanted() ->
     assert order(ranked(cheap=0.7, strong=0.8), "strong", wish, awaits_tool=True) == ["strong", "cheap"]
 
 
+LISTED = {
+    "strong": CandidateFacts(prices=Prices(3.0, 15.0, 0.3)),
+    "cheap": CandidateFacts(prices=Prices(1.0, 4.0)),
+}
+
+
+def turn(facts: Mapping[str, CandidateFacts], seconds: float = 60.0) -> list[dict[str, Any]]:
+    """Return rows of a turn with 20,000 tokens of history, which `strong` has read all."""
+    rows = ranked(strong=0.8, cheap=0.78)
+    rows[0]["expected_cost_usd"], rows[1]["expected_cost_usd"] = 0.0051, 0.0014
+    return turn_costs.with_history(rows, History(20_000.0, 20_000.0), Previous("strong", seconds), facts)
+
+
+def test_history_is_read_from_the_cache_of_who_answered_last_while_it_lasts() -> None:
+    assert [row["turn_cost_usd"] for row in turn(LISTED)] == pytest.approx([0.0111, 0.0214])
+    assert [row["turn_cost_usd"] for row in turn(LISTED, seconds=301.0)] == pytest.approx([0.0651, 0.0214])
+
+
+def test_history_at_an_unknown_price_leaves_the_costs_of_the_question() -> None:
+    assert "turn_cost_usd" not in turn({**LISTED, "cheap": CandidateFacts()})[0]
+
+
+def test_history_is_what_was_sent_and_not_routed_on() -> None:
+    messages = [
+        said("system", "s" * 400),
+        said("user", "a" * 800),
+        said("assistant", "b" * 1200),
+        said("user", "c" * 200),
+    ]
+
+    # 2,600 characters, of which the router read 200; 1,200 stand before the last answer.
+    assert turn_costs.of_request(ChatRequest("auto", messages, {}), "c" * 200) == History(600.0, 300.0)
+    # Tools are sent with every turn: '[{"n": "xxxx"}]' are 15 characters.
+    tools = {"tools": [{"n": "xxxx"}]}
+    assert turn_costs.of_request(ChatRequest("auto", messages, tools), "c" * 200) == History(603.75, 303.75)
+    assert turn_costs.of_request(ChatRequest("auto", messages[:2], {}), "a" * 800) == History(100.0, 0.0)
+
+
+def test_cached_history_keeps_a_conversation_that_list_prices_would_move() -> None:
+    dial = Preferences(cost_weight=0.2)
+
+    # 0.80 - 0.2 * 0.0111 / 0.0214 = 0.70 against 0.78 - 0.2 = 0.58; of a question alone 0.60 against 0.76.
+    rows = sorted(turn(LISTED), key=lambda row: row["candidate"])
+    assert order(rows, "strong", dial) == ["strong", "cheap"]
+    assert order(ranked(cheap=0.78, strong=0.8), "strong", dial) == ["cheap", "strong"]
+
+
 def test_share_of_the_dearest_is_counted_by_client() -> None:
     """51 of 100 decisions of `a` were for the dearest; `b` has too few to say anything."""
     guard = Escalation(most_share=0.5)
@@ -207,24 +260,12 @@ def test_metadata_tell_the_gateway_what_the_default_promises() -> None:
     assert catalogue.read({"parameters": told | {"promise": None}}).promise is None
 
 
-def test_memory_finds_a_conversation_by_its_beginning() -> None:
-    memory = Memory()
-    first = [said("user", "Hi")]
-    memory.keep("me", first, "strong")
-
-    assert memory.candidate("me", [*first, said("assistant", "Hello"), said("user", "Why?")]) == "strong"
-    assert memory.candidate("me", first) is None
-    assert memory.candidate("you", [*first, said("assistant", "Hello"), said("user", "Why?")]) is None
-    assert memory.candidate("me", [said("user", "Ho"), said("assistant", "Hello"), said("user", "Why?")]) is None
-
-
 def test_memory_forgets_the_oldest_first() -> None:
     memory = Memory(most=2)
     for text in ("a", "b", "a", "c"):
-        memory.keep("", [said("user", text)], "strong")
+        memory.put(text, "strong")
 
-    known = [text for text in "abc" if memory.candidate("", [said("user", text), said("assistant", "")])]
-    assert known == ["a", "c"]
+    assert [text for text in "abc" if memory.get(text)] == ["a", "c"]
 
 
 def written(folder: Path, text: str) -> Path:

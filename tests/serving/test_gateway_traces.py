@@ -125,7 +125,7 @@ def test_request_has_spans_of_the_decision_and_of_each_call(
     upstream[0].faults |= {"org/strong": "503", "org/cheap": "usage"}
     ask = start(collector[1], OTEL_SERVICE_NAME="llm-door")
 
-    answer = ask(temperature=0.5, max_tokens=50)
+    answer = ask(temperature=0.5, max_tokens=50, headers={"x-session-id": "chat-7"})
 
     assert answer.json()["usage"] == TOKENS
     request, route, failed, call = collector[0].named(
@@ -148,6 +148,7 @@ def test_request_has_spans_of_the_decision_and_of_each_call(
     assert call["gen_ai.operation.name"] == "chat"
     assert call["gen_ai.provider.name"] == call["server.address"] == "127.0.0.1"
     assert call["gen_ai.request.model"] == "org/cheap"
+    assert call["gen_ai.conversation.id"] == request["session.id"] == "chat-7"
     assert (call["gen_ai.request.temperature"], call["gen_ai.request.max_tokens"]) == (0.5, 50)
     assert call["gen_ai.usage.input_tokens"] == 1000
     assert call["gen_ai.usage.cache_read.input_tokens"] == 400

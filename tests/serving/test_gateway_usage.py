@@ -103,6 +103,11 @@ def test_best_single_is_billed_for_the_whole_prompt_and_its_own_expected_answer(
     assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), messages, USED, facts) == pytest.approx(
         0.014
     )
+    # 400 of them would have come from the cache: 500 at 10 and 400 at 1 USD per million are 0.0054.
+    cached = {"strong": CandidateFacts(prices=Prices(10.0, 10.0, 1.0))}
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), messages, USED, cached) == pytest.approx(
+        0.0104
+    )
     assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=None), messages, USED, facts) is None
     assert savings.at_best_single("cheap", ranked(cheap=0.001), messages, USED, facts) is None
 

@@ -87,6 +87,20 @@ def gateway(
     feedback_days: Annotated[
         float, typer.Option(min=0.01, help="Days for which outcomes of an answer are accepted.")
     ] = 7.0,
+    sessions: Annotated[
+        str,
+        typer.Option(
+            envvar="MODELSAT_SESSIONS",
+            help="redis:// address that gateways share conversations in; default: each alone.",
+        ),
+    ] = "",
+    conversation_ids: Annotated[
+        str,
+        typer.Option(
+            envvar="MODELSAT_CONVERSATION_IDS",
+            help="Headers and body.FIELDS that name a conversation, with commas; default: those of known clients.",
+        ),
+    ] = "",
     trace: Annotated[
         bool,
         typer.Option(
@@ -109,6 +123,7 @@ def gateway(
     Example: modelsat gateway --upstreams upstreams.yaml --port 8000
     """
     from serving import proxies as networks
+    from serving.gateway import conversation_ids as ids
     from serving.gateway.gateway_settings import GatewaySettings
     from serving.gateway_server import feedback, run, traces
 
@@ -121,6 +136,8 @@ def gateway(
         explore=explore,
         feedback=feedback(feedback_log, feedback_text, feedback_days),
         traces=traces(trace, trace_text),
+        sessions=sessions,
+        conversation_ids=ids.read(conversation_ids),
     )
     run(host, port, upstreams, in_namespace(endpoint), clients, settings)
 

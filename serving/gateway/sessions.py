@@ -1,0 +1,139 @@
+"""Who answered a conversation last, and who gave an answer: kept in this process, and in a store that gateways share.
+
+A conversation is found by the messages before its last answer, which clients send again, and else by the id that its
+client sends. Messages go first: under one id agents also run side calls and sub-agents, and only messages say that the
+candidate has read this history. Kept are digests and names of candidates, never a text.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from serving.gateway.chat_request import ChatRequest
+from serving.gateway.memory import Memory
+from serving.gateway.shared_sessions import SharedSessions
+
+_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The last answer of a conversation.
+
+    Attributes:
+        candidate: Who gave it.
+        seconds: How long ago.
+    """
+
+    candidate: str
+    seconds: float
+
+
+class Sessions:
+    """The sessions of one gateway.
+
+    Args:
+        shared: Store of several gateways; None keeps all in this process.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(self, shared: SharedSessions | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._own = Memory()
+        self._shared = shared
+        self._clock = clock
+
+    def previous(self, client: str, chat: ChatRequest) -> asyncio.Future[Previous | None]:
+        """Begin to look up who gave the last answer of a conversation; None where there is none or it is not known.
+
+        The shared store is asked while the caller does something else; it takes a bounded time.
+        """
+        keys = _keys(client, chat)
+        if keys and self._shared is not None:
+            return self._shared.begin(self._look_up(keys))
+        known: asyncio.Future[Previous | None] = asyncio.get_running_loop().create_future()
+        known.set_result(self._found([self._own.get(key) for key in keys]))
+        return known
+
+    def keep(self, client: str, chat: ChatRequest, candidate: str, ids: Sequence[str] = ()) -> None:
+        """Remember who answers a conversation.
+
+        Args:
+            client: Who asked.
+            chat: The request.
+            candidate: Who answers.
+            ids: Of the answer, under which it may be named later; empty ones are left out.
+        """
+        value = f"{self._clock():.0f} {candidate}"
+        values = {_of_messages(client, chat.messages): value}
+        values |= {_of_answer(client, one): value for one in ids if one}
+        named = {_of_id(client, chat.conversation): value} if chat.conversation else {}
+        if _last_answer(chat.messages) is not None:
+            self._put(values | named)
+        else:
+            # It begins the conversation, or is a side call under its id, which does not take the conversation over.
+            self._put(values, if_new=named)
+
+    async def who_answered(self, client: str, answer_id: str) -> str | None:
+        """Return who gave an answer, None where no such answer was given to this client or it is forgotten."""
+        key = _of_answer(client, answer_id)
+        found = self._found([self._own.get(key)])
+        if found is None and self._shared is not None:
+            found = await self._shared.begin(self._look_up([key]))
+        return None if found is None else found.candidate
+
+    async def close(self) -> None:
+        """Let go of the shared store."""
+        if self._shared is not None:
+            await self._shared.close()
+
+    def _put(self, values: Mapping[str, str], if_new: Mapping[str, str] | None = None) -> None:
+        new = {key: value for key, value in (if_new or {}).items() if self._own.get(key) is None}
+        for key, value in {**values, **new}.items():
+            self._own.put(key, value)
+        if self._shared is not None:
+            self._shared.put(values, if_new)
+
+    async def _look_up(self, keys: Sequence[str]) -> Previous | None:
+        told = await self._shared.get(keys) if self._shared is not None else None
+        own = [self._own.get(key) for key in keys]
+        # What another gateway said later stands in the store alone; what was said while it was away stands here.
+        return self._found([there or here for there, here in zip(told or [None] * len(keys), own, strict=True)])
+
+    def _found(self, values: Sequence[str | None]) -> Previous | None:
+        for value in values:
+            at, _, candidate = (value or "").partition(" ")
+            if at.isdecimal() and candidate:
+                return Previous(candidate, max(self._clock() - int(at), 0.0))
+        return None
+
+
+def _keys(client: str, chat: ChatRequest) -> list[str]:
+    last = _last_answer(chat.messages)
+    if last is None:
+        return []
+    named = [_of_id(client, chat.conversation)] if chat.conversation else []
+    return [_of_messages(client, chat.messages[:last]), *named]
+
+
+def _last_answer(messages: Sequence[Mapping[str, Any]]) -> int | None:
+    return next((i for i in range(len(messages) - 1, -1, -1) if messages[i].get("role") == "assistant"), None)
+
+
+def _of_messages(client: str, messages: Sequence[Mapping[str, Any]]) -> str:
+    return _digest("conversation", [client, list(messages)])
+
+
+def _of_id(client: str, conversation: str) -> str:
+    return _digest("id", [client, conversation])
+
+
+def _of_answer(client: str, answer_id: str) -> str:
+    return _digest("answer", [client, answer_id])
+
+
+def _digest(kind: str, value: Any) -> str:
+    return f"{kind}:{hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"
