@@ -89,7 +89,9 @@ ROUTER: list[tuple[str, str, str, list[Query]]] = [
     ("Upstream faults by reason", "reqps", "stacked", [
         (rate(names.UPSTREAM_FAULTS, "model, reason"), "{{model}}: {{reason}}"),
     ]),
-    ("Upstreams that are out", "short", "line", [(f"max by (model) ({names.UPSTREAM_OUT})", "{{model}}")]),
+    ("Upstreams and shared sessions that are out", "short", "line", [
+        (f"max by (model) ({names.UPSTREAM_OUT})", "{{model}}"), (f"max({names.SESSIONS_OUT})", "shared sessions"),
+    ]),
     ("Endpoints ready", "short", "line", [(f"sum({names.READY})", "ready"), (f"count({names.READY})", "all")]),
 ]  # fmt: skip
 
