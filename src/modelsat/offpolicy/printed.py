@@ -119,12 +119,13 @@ def ways_to_tell(proof: Proof) -> str:
     drawn = ""
     if proof.design is Design.NONE and not proof.dependence.is_certain:
         drawn = (
-            "Similar prompts did not get the same model more often than chance explains: if models were drawn by chance "
-            "whatever the prompt, say so with --randomised. "
+            "Similar prompts did not get the same model more often than chance explains: if models were drawn by "
+            "chance whatever the prompt, say so with --randomised. "
         )
     return (
-        f"{drawn}To find out, leave a share of the choices to chance and keep the probabilities: `modelsat gateway --explore "
-        "0.1 --feedback-log FOLDER --feedback-text` does both; or put some prompts to all models (`modelsat measure`)."
+        f"{drawn}To find out, leave a share of the choices to chance and keep the probabilities: `modelsat gateway "
+        "--explore 0.1 --feedback-log FOLDER --feedback-text` does both; or put some prompts to all models (`modelsat "
+        "measure`)."
     )
 
 
