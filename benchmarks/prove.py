@@ -35,13 +35,16 @@ HEAD = """
 ## Proof on a log
 
 `modelsat prove` on logs that are made of the sets below: one answer a request, of a model that was drawn with
-probabilities that depend on the prompt, of which {explored:.0f} % are spread evenly over all models. It learns on the
-first half and judges on the second. Every model's outcome is known, so the truth is. Logs of 2,400 requests ask each
-prompt once; longer ones ask prompts again, and none in both halves. "told" counts the estimates that the log supports,
-of three policies a draw; "gain holds" and "saving holds" those whose joint 95 % interval holds the true gain in value
-and the true saving over what was, on the later requests; "all hold" the draws in which all do. "recommends" counts
-draws with a recommendation, "least true gain" is the worst of these, in points, and "mean" their mean. In the
-control, outcomes and costs are dealt anew over all models and prompts, so nothing can be won.
+probabilities that depend on the prompt, of which {explored:.0f} % are spread evenly over all models. It learns on
+the first half and judges on the second. Every model's outcome is known, so the truth is. Logs of 2,400 requests ask
+each prompt once; longer ones ask prompts again, and none in both halves. The incumbent prefers better models by a
+softmax of their accuracies at a temperature of 15 points, a strong one of 3. "told" counts the estimates that the
+log supports, of three policies a draw; "gain holds" and "saving holds" those whose joint 95 % interval holds the
+true gain in value and the true saving over what was, on the later requests; "all hold" the draws in which all do.
+"recommends" counts draws with a recommendation, "least true gain" is the worst of these, in points, "mean" their
+mean, and "saved" what they truly save on average, in USD per 1,000 requests: a policy that is better for more money
+is recommended, too. In the control, outcomes and costs are dealt anew over all models and prompts, so nothing can
+be won.
 """
 
 
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--requests", type=int, default=REQUESTS)
+    parser.add_argument("--strong", action="store_true", help="an incumbent that mostly asks the best model")
     parser.add_argument("--controls", type=int, default=10, help="draws of the control")
     parser.add_argument("--vectors", type=Path, default=KEPT / "vectors")
     parser.add_argument("--into", type=Path, default=INTO)
@@ -58,13 +62,15 @@ def main() -> None:
     facts |= {"explored": EXPLORED, "margin": MARGIN}
     for name in arguments.sets:
         known = _Known.of(name, arguments.vectors)
-        key = f"{name}, {arguments.requests:,} requests"
+        key = f"{name}, {arguments.requests:,} requests" + (", strong incumbent" if arguments.strong else "")
         rows = facts["sets"].setdefault(key, {"draws": {}, "controls": {}})
         began = time.monotonic()
         for kind, draws in (("draws", arguments.draws), ("controls", arguments.controls)):
             for draw in range(draws):
                 if str(draw) not in rows[kind]:
-                    rows[kind][str(draw)] = one_draw(known, draw, kind == "controls", arguments.requests)
+                    rows[kind][str(draw)] = one_draw(
+                        known, draw, kind == "controls", arguments.requests, arguments.strong
+                    )
                     write_json(arguments.into, facts)
                     print(name, kind, draw, rows[kind][str(draw)], f"{time.monotonic() - began:.0f} s", flush=True)
     print(section(facts))
@@ -92,12 +98,14 @@ class _Known:
         )
 
 
-def one_draw(known: _Known, draw: int, control: bool, requests: int) -> dict:
+def one_draw(known: _Known, draw: int, control: bool, requests: int, strong: bool = False) -> dict:
     """Return what is proved on one log, beside the truth."""
     rng = np.random.default_rng([draw, control])
     n, m = known.truth.shape
     # A competent incumbent: better models are likelier, and the prompt sways the choice.
-    logits = known.truth.mean(axis=0) / 0.15 + known.vectors[:, -1] @ rng.normal(size=(known.vectors.shape[2], m))
+    logits = known.truth.mean(axis=0) / (0.03 if strong else 0.15) + known.vectors[:, -1] @ rng.normal(
+        size=(known.vectors.shape[2], m)
+    )
     drawn = np.exp(logits - logits.max(axis=1, keepdims=True))
     chance = (1 - EXPLORED) * drawn / drawn.sum(axis=1, keepdims=True) + EXPLORED / m
     rows = rng.permutation(n)[:requests]
@@ -166,7 +174,7 @@ def section(facts: dict) -> str:
             if found:
                 rows.append(_row(shown, found))
     heads = ["log", "draws", "told", "gain holds", "saving holds", "all hold", "half width", "recommends"]
-    heads += ["least true gain", "mean"]
+    heads += ["least true gain", "mean", "saved"]
     return f"{HEAD.format(explored=100 * facts['explored'])}\n{markdown.table(heads, rows)}\n"
 
 
@@ -174,6 +182,9 @@ def _row(name: str, found: list[dict]) -> list[str]:
     policies_of = [one for draw in found for one in draw["policies"]]
     told = [one for one in policies_of if "gain_holds" in one]
     gains = [draw["recommended_true_gain"] for draw in found if draw["recommended"]]
+    saved = [
+        one["true_saved_per_1k"] for draw in found for one in draw["policies"] if one["policy"] == draw["recommended"]
+    ]
     return [
         name,
         str(len(found)),
@@ -190,6 +201,7 @@ def _row(name: str, found: list[dict]) -> list[str]:
         f"{len(gains)}",
         f"{100 * min(gains):+.1f}" if gains else "",
         f"{100 * float(np.mean(gains)):+.1f}" if gains else "",
+        f"{float(np.mean(saved)):+.2f}" if saved else "",
     ]
 
 
