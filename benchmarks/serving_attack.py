@@ -1,11 +1,12 @@
-"""Endpoint and gateway under hostile requests, with good traffic in between: `make fuzz`.
+"""Endpoint and gateway under hostile requests, with good traffic beside them: `make fuzz`.
 
     python benchmarks/serving_attack.py [--requests 20000] [--minutes 30] [--python INTERPRETER]
 
-Bodies with too many elements, inputs, messages, levels and characters, wrong shapes, random bytes, offers of other
-protocols, clients that are slow or leave. Meanwhile a good client asks five times a second and readiness is probed.
-Ends with code 1 where an answer was a 5xx other than 503, a log has a traceback, or a server died. `--python` names the
-interpreter of another environment, of an earlier version for instance.
+The requests are those of `serving_hostile.py`, which runs as a process of its own behind all others: attackers have
+processors of their own elsewhere. Meanwhile a good client asks five times a second and readiness is probed. What the
+attackers' processor time alone does to good traffic is measured, too: the same requests at the same pace, sent to
+nobody. Ends with code 1 where an answer was a 5xx other than 503, a log has a traceback, or a server died. `--python`
+names the interpreter of another environment, of an earlier version for instance.
 """
 
 import argparse
@@ -13,7 +14,6 @@ import asyncio
 import itertools
 import json
 import os
-import random
 import sys
 import tempfile
 import time
@@ -26,96 +26,18 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serving"))
-from served import LAYERS, make, prompts
-from serving_pair import CHAT, INFER, Served, pair
-from serving_traffic import Connections, Told, milliseconds, question
+from served import LAYERS, make, processor_seconds, prompts
+from serving_hostile import chat
+from serving_pair import Served, pair
+from serving_traffic import CHAT, INFER, Connections, Told, milliseconds, question
 
 from modelsat.io.atomic import write_json
 from modelsat.text.backbone import default_backbone
 from modelsat.text.encoder import Encoder
 
 TRAINED, WARM_UP = 200, 100
-WORKERS, REST_SECONDS, READINESS_MS = 4, 15, 250
+REST_SECONDS, READINESS_MS, LEAST_QUIET_SECONDS = 15, 250, 30.0
 PROBES = {"endpoint": "/v2/health/ready", "gateway": "/healthz"}
-OFFERS = (
-    "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
-    "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n",
-    "connection: upgrade\r\nupgrade: foo/2\r\n",
-)
-
-
-def tensor(data: list[Any], **more: Any) -> dict[str, Any]:
-    return {"name": "prompt", "shape": [len(data)], "datatype": "BYTES", "data": data} | more
-
-
-def chat(content: object, **more: Any) -> dict[str, Any]:
-    return {"model": "auto", "messages": [{"role": "user", "content": content}]} | more
-
-
-def bodies(rng: random.Random, server: str) -> dict[str, Callable[[], bytes]]:
-    """Return makers of hostile bodies, by kind."""
-
-    def many() -> int:
-        return int(10 ** rng.uniform(2, 5.3))
-
-    def text() -> str:
-        return rng.choice(["a ", "1", "\u00fc", "\U0001f600", "word "]) * int(10 ** rng.uniform(0, 5.7))
-
-    def sent(body: object) -> bytes:
-        return json.dumps(body).encode()
-
-    def deep() -> bytes:
-        return b"[" * many() if rng.random() < 0.5 else b'{"a":' * many()
-
-    def noise() -> bytes:
-        return rng.randbytes(int(10 ** rng.uniform(0, 4)))
-
-    common = {"deep": deep, "noise": noise}
-    if server == "gateway":
-        return common | {
-            "messages": lambda: sent({"model": "auto", "messages": [{"role": "user", "content": "x"}] * many()}),
-            "long": lambda: sent(chat(text())),
-            "parts": lambda: sent(chat([{"type": "text", "text": "x"}] * many())),
-            "fields": lambda: sent(chat("x", modelsat={str(i): i for i in range(many())})),
-            "kinds": lambda: sent(chat(rng.choice([None, 1, [], {}, [None], [{"type": "text"}]]))),
-        }
-    return common | {
-        "elements": lambda: sent({"inputs": [tensor(["x"] * many())]}),
-        "integers": lambda: sent({"inputs": [tensor(list(range(many())), datatype="INT64")]}),
-        "shapes": lambda: sent({"inputs": [tensor(["x"], shape=rng.choice([[], [-1], [2**62], [1] * many(), ["1"]]))]}),
-        "inputs": lambda: sent({"inputs": [tensor(["x"])] * many()}),
-        "outputs": lambda: sent({"inputs": [tensor(["x"])], "outputs": [{"name": "model"}] * many()}),
-        "parameters": lambda: sent({"inputs": [tensor(["x"])], "parameters": {str(i): i for i in range(many())}}),
-        "long": lambda: sent({"inputs": [tensor([text()])]}),
-        "kinds": lambda: sent({"inputs": [tensor([rng.choice([None, 1, [], {}, "\ud800", 1e308])])]}),
-    }
-
-
-async def shoot(server: Served, path: str, body: bytes, way: str, rng: random.Random) -> int:
-    """Send one request in a way; return the answer's status, 0 where none was waited for or came."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    except OSError:
-        return 0
-    try:
-        offer = rng.choice(OFFERS) if way == "offers" else ""
-        length = len(body) + 10 * (way == "breaks off")
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\n{offer}content-length: {length}\r\n\r\n".encode()
-        if way == "slow head":
-            writer.write(head[: rng.randrange(len(head))])
-            await asyncio.sleep(rng.uniform(0, 3))
-            return 0
-        writer.write(head + body)
-        if way in ("leaves", "breaks off"):
-            await asyncio.sleep(rng.uniform(0, 0.05))
-            return 0
-        async with asyncio.timeout(120):
-            return int((await reader.readline()).split()[1])
-    except (OSError, IndexError, ValueError, asyncio.IncompleteReadError):
-        return 0
-    finally:
-        # Whoever left data unsent is closed at once, as a process that is killed is.
-        writer.transport.abort()
 
 
 async def good(server: Served, path: str, sent: Iterator[bytes], stop: asyncio.Event) -> list[Told]:
@@ -144,22 +66,16 @@ async def while_running(attack: Awaitable[Any], *watchers: Callable[[asyncio.Eve
     return list(await asyncio.gather(*tasks))
 
 
-async def fire(server: Served, name: str, requests: int, until: float) -> Counter[tuple[str, int]]:
-    """Send hostile requests, four at a time; return how often what was answered with which status."""
-    statuses: Counter[tuple[str, int]] = Counter()
-    path = INFER if name == "endpoint" else CHAT
-    numbers = itertools.count()
-
-    async def worker(seed: int) -> None:
-        rng = random.Random(seed)
-        kinds = bodies(rng, name)
-        while next(numbers) < requests and time.monotonic() < until and server.process.poll() is None:
-            kind = rng.choice(list(kinds))
-            way = rng.choice(["plain"] * 6 + ["offers", "slow head", "leaves", "breaks off"])
-            statuses[f"{kind}, {way}", await shoot(server, path, kinds[kind](), way, rng)] += 1
-
-    await asyncio.gather(*(worker(seed) for seed in range(WORKERS)))
-    return statuses
+async def fire(name: str, port: int, **limits: float) -> Counter[tuple[str, int]]:
+    """Send hostile requests from a process of their own; return how often what was answered with which status."""
+    options = [part for option, value in limits.items() for part in (f"--{option.replace('_', '-')}", str(value))]
+    script = Path(__file__).with_name("serving_hostile.py")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, name, str(port), *options, stdout=asyncio.subprocess.PIPE
+    )
+    sent, _ = await process.communicate()
+    parted = ((key.rsplit(": ", 1), n) for key, n in json.loads(sent).items())
+    return Counter({(what, int(status)): n for (what, status), n in parted})
 
 
 async def attacked(
@@ -171,37 +87,43 @@ async def attacked(
         question([text]) if name == "endpoint" else json.dumps(chat(text)).encode() for text in itertools.cycle(texts)
     )
     watchers = (lambda stop: good(server, path, asked, stop), lambda stop: probed(server, PROBES[name], stop))
-    await fire(server, name, WARM_UP, float("inf"))
-    quiet, _ = await while_running(asyncio.sleep(min(30.0, seconds / 4)), *watchers)
-    memory, began = server.resident_mib, time.monotonic()
+    await fire(name, server.port, requests=WARM_UP)
+    quiet_seconds = max(LEAST_QUIET_SECONDS, seconds / 4)
+    told: dict[str, list[Told]] = {}
+    told["quiet"], _ = await while_running(asyncio.sleep(quiet_seconds), *watchers)
+    memory, began, used = server.resident_mib, time.monotonic(), processor_seconds(server.process.pid)
     statuses: Counter[tuple[str, int]] = Counter()
 
     async def attack() -> None:
-        statuses.update(await fire(server, name, requests, began + seconds))
+        statuses.update(await fire(name, server.port, requests=requests, seconds=seconds))
 
-    good_told, probes = await while_running(attack(), *watchers)
+    told["then"], probes = await while_running(attack(), *watchers)
     took = time.monotonic() - began
+    used = processor_seconds(server.process.pid) - used
     await asyncio.sleep(REST_SECONDS)
+    grown = server.resident_mib - memory
+    pace = {"requests": requests, "seconds": quiet_seconds, "a_second": sum(statuses.values()) / took}
+    told["beside"], _ = await while_running(fire(name, 0, **pace), *watchers)
     bad = {f"{what}: {status}": n for (what, status), n in statuses.items() if status >= 500 and status != 503}
-    taken = {
-        when: [one.seconds for one in told if one.status == 200]
-        for when, told in (("quiet", quiet), ("then", good_told))
-    }
+    taken = {when: [one.seconds for one in several if one.status == 200] for when, several in told.items()}
+    p99 = {when: float(np.quantile(several, 0.99)) for when, several in taken.items()}
     unanswered = sum(n for (what, status), n in statuses.items() if not status and what.endswith(("plain", "offers")))
     figures = {
         "hostile requests": sum(statuses.values()),
         "a second": round(sum(statuses.values()) / took, 1),
         "5xx other than 503": sum(bad.values()),
         "of those with a whole body, unanswered": unanswered,
-        "good requests": len(good_told),
-        "of them not 200": sum(one.status != 200 for one in good_told),
-        "good p50, quiet and then, ms": [milliseconds(taken["quiet"]), milliseconds(taken["then"])],
-        "good p99, quiet and then, ms": [milliseconds(taken["quiet"], 0.99), milliseconds(taken["then"], 0.99)],
-        "good p99, then / quiet": round(float(np.quantile(taken["then"], 0.99) / np.quantile(taken["quiet"], 0.99)), 2),
+        "good requests": len(told["then"]),
+        "of them not 200": sum(one.status != 200 for one in told["then"]),
+        "good p50, quiet and then, ms": [milliseconds(taken[when]) for when in ("quiet", "then")],
+        "good p99, quiet and then, ms": [round(1000 * p99[when], 2) for when in ("quiet", "then")],
+        "good p99, then / quiet": round(p99["then"] / p99["quiet"], 2),
+        "good p99, attackers aim at nobody / quiet": round(p99["beside"] / p99["quiet"], 2),
+        "cores that the server used": round(used / took, 2),
         "readiness, slowest, ms": milliseconds(probes, 1.0),
         "readiness later than 250 ms": sum(1000 * one > READINESS_MS for one in probes),
         "readiness probes": len(probes),
-        "memory grown after a rest, MiB": round(server.resident_mib - memory, 1),
+        "memory grown after a rest, MiB": round(grown, 1),
         "tracebacks": server.tracebacks,
         "alive": server.process.poll() is None,
     }

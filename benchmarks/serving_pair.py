@@ -1,5 +1,6 @@
-"""An endpoint and a gateway in front of it, each a process of its own, for what is measured over minutes."""
+"""An endpoint, a gateway before it and an upstream, each a process of its own, for what is measured over minutes."""
 
+import multiprocessing
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import uvicorn
 from endpoint_process import free_port, resident_bytes
-from local_servers import Upstream, served
+from fastapi import Request, Response
+from local_servers import Upstream
+from starlette.requests import ClientDisconnect
 
-INFER, CHAT = "/v2/models/router/infer", "/v1/chat/completions"
 _START_SECONDS = 180.0
 
 
@@ -48,7 +51,7 @@ def pair(
         deadline_seconds: Of the endpoint.
     """
     with ExitStack() as stack:
-        upstream = stack.enter_context(served(Upstream().app()))
+        upstream = stack.enter_context(_upstream())
         rows = "".join(f"  - {{candidate: {name}, base_url: '{upstream}/v1'}}\n" for name in names)
         (scratch / "upstreams.yaml").write_text(f"upstreams:\n{rows}", encoding="utf-8")
         endpoint = stack.enter_context(
@@ -78,6 +81,37 @@ def pair(
             )
         )
         yield {"endpoint": endpoint, "gateway": gateway}
+
+
+class Forgetful(Upstream):
+    """An upstream that keeps nothing of what it was asked."""
+
+    async def answer(self, request: Request) -> Response:
+        """Answer, and forget."""
+        self.bodies.clear()
+        self.headers.clear()
+        try:
+            return await super().answer(request)
+        except ClientDisconnect:
+            # The gateway has left, since its client has; nobody reads this.
+            return Response()
+
+
+def _serve(port: int) -> None:
+    uvicorn.run(Forgetful().app(), port=port, ws="none", log_config=None, access_log=False)
+
+
+@contextmanager
+def _upstream() -> Iterator[str]:
+    """Run an upstream that answers for all candidates; in this process it would share the interpreter with clients."""
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(port,), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.join()
 
 
 @contextmanager

@@ -23,8 +23,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "serving"))
 from served import LAYERS, make, prompts
-from serving_pair import CHAT, INFER, Served, pair
-from serving_traffic import Connections, question
+from serving_pair import Served, pair
+from serving_traffic import CHAT, INFER, Connections, question
 
 from modelsat.io.atomic import write_json
 from modelsat.text.backbone import default_backbone

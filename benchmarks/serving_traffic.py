@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-INFER = "/v2/models/router/infer"
+INFER, CHAT = "/v2/models/router/infer", "/v1/chat/completions"
 ROUNDS = 40
 
 

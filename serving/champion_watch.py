@@ -1,6 +1,5 @@
 """Follows the champion record: fetches each new champion, verifies it and swaps it in while the old one serves."""
 
-import gc
 import logging
 import threading
 import time
@@ -183,5 +182,4 @@ def load(predictor: Predictor, uri: str) -> None:
 def _serve(predictor: Predictor, bundle: Bundle) -> None:
     predictor.serve(bundle)
     # The bundle before is garbage now; without this the heap keeps its size for good.
-    gc.collect()
-    heap.give_back()
+    heap.settle()

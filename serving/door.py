@@ -18,7 +18,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving import proxies, tokens
+from serving import off_loop, proxies, tokens
 from serving.compression import decompressed
 from serving.limits import ClientRates, RequestLimits, Slots
 from serving.refusal import Refused
@@ -175,7 +175,7 @@ class Door:
             return
         try:
             # Always in a thread: a few bytes can take long.
-            body = await asyncio.to_thread(decompressed, b"".join(held), encoding, self.limits.most_bytes)
+            body = await off_loop.called(True, decompressed, b"".join(held), encoding, self.limits.most_bytes)
         except Refused as error:
             raise _Shut("encoding", error.status, str(error)) from None
         self._bytes_in_flight += len(body) - sum(map(len, held))

@@ -63,6 +63,7 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=_LAST_STREAMS_SECONDS,
     )
+    heap.settle()
     with bound:
         uvicorn.Server(config).run(sockets=[bound])
 

@@ -1,11 +1,13 @@
 """Readings of prompts in small batches on one thread, in front of which a bounded queue waits.
 
-A request is cut into slices, of which the first is due within the deadline, the second within twice of it, and so on;
-what is due first is read first, so that a single prompt never waits for the whole of somebody's thousand and nobody
-waits forever. Slices of about one length are read together. Who would have to wait longer than half the deadline is
-refused at once; who has waited for nearly all of it before anything was read is dropped: under overload the router
-reads only what somebody still waits for. A request that was begun is finished. How long a prompt takes is the median of
-the last batches, so that one slow batch refuses nobody.
+Work is counted in bytes of text, padding included: what is read at once is padded to its longest. A request is cut into
+slices that take a fraction of a second each, and each slice is due the later the more of its request has to be read by
+then; what is due first is read first. So a short prompt passes long ones and never waits for the whole of somebody's
+thousand, and nobody waits forever. Short slices are read together; long prompts gain nothing by it.
+
+Who would have to wait longer than half the deadline is refused at once; who has waited for nearly all of it before
+anything was read is dropped: under overload the router reads only what somebody still waits for. A request that was
+begun is finished. How long work takes is the median of the last batches, so that one slow batch refuses nobody.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from statistics import median
@@ -23,13 +25,13 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.routers.router import Prediction, joined
 from serving.refusal import Refused
 
-SLICE = 32
+AT_ONCE, EACH = 1024, 32
+"""Work that is read at once, about a tenth of a second of one processor, and what a prompt takes beside its text."""
 DEADLINE_SECONDS = 1.0
 _MOST_WAITING = 8192
 _ADMITTED_SHARE, _KEPT_SHARE = 0.5, 0.9
-_SHORT_CHARACTERS = 400
-_MOST_TIMES_LONGER = 2.0
 _BATCHES = 15
+_MOST_PASSED = 32
 
 
 @dataclass
@@ -37,9 +39,14 @@ class _Slice:
     bundle: Bundle
     texts: list[str]
     longest: int
+    """Work of its longest text."""
     expires_at: float
     """On the monotonic clock; never, for all but the first slice of a request."""
     read: "asyncio.Future[Prediction]"
+
+    @property
+    def work(self) -> int:
+        return self.longest * len(self.texts)
 
 
 class MicroBatches:
@@ -64,7 +71,8 @@ class MicroBatches:
         self._heap: list[tuple[float, int, _Slice]] = []
         self._tickets = itertools.count()
         self._waiting = 0
-        self._reading = 0
+        self._work_in_hand, self._began = 0, 0.0
+        # Of the last batches, per work.
         self._seconds = deque[float](maxlen=_BATCHES)
         self._worker: asyncio.Task[None] | None = None
 
@@ -74,8 +82,12 @@ class MicroBatches:
         Raises:
             Refused: Too many wait already, or this request has waited too long (503).
         """
-        self._admit(len(texts))
-        slices = [self._enqueue(bundle, texts[start : start + SLICE], i) for i, start in enumerate(_starts(texts))]
+        cut = list(_cut(texts))
+        self._admit(len(texts), cut[0][1] * len(cut[0][0]))
+        slices, before = list[_Slice](), 0
+        for part, longest in cut:
+            slices.append(self._enqueue(bundle, part, longest, before))
+            before += slices[-1].work
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
         try:
@@ -86,19 +98,23 @@ class MicroBatches:
                 one.read.cancel()
         return parts[0] if len(parts) == 1 else joined(parts)
 
-    def _admit(self, prompts: int) -> None:
-        due = time.monotonic() + self._deadline_seconds
-        ahead = self._reading + sum(len(one.texts) for before, _, one in self._heap if before <= due)
-        wait = ahead * (median(self._seconds) if self._seconds else 0.0)
+    def _admit(self, prompts: int, work: int) -> None:
+        due = time.monotonic() + self._seconds_until_due(work)
+        per_work = median(self._seconds) if self._seconds else 0.0
+        remaining = max(0.0, self._work_in_hand * per_work - (time.monotonic() - self._began))
+        wait = remaining + per_work * sum(one.work for before, _, one in self._heap if before <= due)
         full = self._waiting and self._waiting + prompts > _MOST_WAITING
         if full or wait > _ADMITTED_SHARE * self._deadline_seconds:
             raise _full(wait)
 
-    def _enqueue(self, bundle: Bundle, texts: list[str], number: int) -> _Slice:
+    def _seconds_until_due(self, work: int) -> float:
+        return _ADMITTED_SHARE * self._deadline_seconds * work / AT_ONCE
+
+    def _enqueue(self, bundle: Bundle, texts: list[str], longest: int, before: int) -> _Slice:
         now = time.monotonic()
-        expires_at = math.inf if number else now + _KEPT_SHARE * self._deadline_seconds
-        one = _Slice(bundle, texts, max(map(len, texts)), expires_at, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._heap, (now + (1 + number) * self._deadline_seconds, next(self._tickets), one))
+        expires_at = math.inf if before else now + _KEPT_SHARE * self._deadline_seconds
+        one = _Slice(bundle, texts, longest, expires_at, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._heap, (now + self._seconds_until_due(before + one.work), next(self._tickets), one))
         self._count(len(texts))
         return one
 
@@ -112,52 +128,56 @@ class MicroBatches:
             if not batch:
                 continue
             texts = [text for one in batch for text in one.texts]
-            self._reading, began = len(texts), time.monotonic()
+            self._work_in_hand, self._began = max(one.longest for one in batch) * len(texts), time.monotonic()
             try:
                 told = await asyncio.get_running_loop().run_in_executor(self._executor, batch[0].bundle.reading, texts)
             except Exception as error:
                 for one in batch:
                     _settle(one, error)
             else:
-                self._seconds.append((time.monotonic() - began) / len(texts))
+                self._seconds.append((time.monotonic() - self._began) / self._work_in_hand)
                 start = 0
                 for one in batch:
                     _settle(one, told.rows(slice(start, start + len(one.texts))))
                     start += len(one.texts)
             finally:
-                self._reading = 0
+                self._work_in_hand = 0
 
     def _next_batch(self) -> list[_Slice]:
         """Take the next slice that somebody still waits for, and those that can be read together with it."""
         batch: list[_Slice] = []
-        later = []
-        size = 0
-        while self._heap and size < SLICE:
+        later: list[tuple[float, int, _Slice]] = []
+        longest = size = 0
+        while self._heap and len(later) <= _MOST_PASSED:
             due, ticket, one = heapq.heappop(self._heap)
             if one.read.done() or time.monotonic() > one.expires_at:
                 _settle(one, _full(self._deadline_seconds))
                 self._count(-len(one.texts))
-            elif not batch or (size + len(one.texts) <= SLICE and _alike(batch[0], one)):
+            elif not batch or (
+                batch[0].bundle is one.bundle and max(longest, one.longest) * (size + len(one.texts)) <= AT_ONCE
+            ):
                 batch.append(one)
-                size += len(one.texts)
+                longest, size = max(longest, one.longest), size + len(one.texts)
                 self._count(-len(one.texts))
             else:
                 later.append((due, ticket, one))
-                if len(later) > SLICE:
-                    break
         for entry in later:
             heapq.heappush(self._heap, entry)
         return batch
 
 
-def _starts(texts: list[str]) -> range:
-    return range(0, len(texts), SLICE)
-
-
-def _alike(first: _Slice, other: _Slice) -> bool:
-    """Say whether two slices are of one bundle and of about one length: shorter prompts are padded to the longest."""
-    low, high = sorted(max(one.longest, _SHORT_CHARACTERS) for one in (first, other))
-    return first.bundle is other.bundle and high <= _MOST_TIMES_LONGER * low
+def _cut(texts: list[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield parts of a request that are read at once, each with the work of its longest text."""
+    part, longest = list[str](), 0
+    for text in texts:
+        # Of a longer text a router reads a part only.
+        work = min(EACH + len(text.encode()), AT_ONCE)
+        if part and max(longest, work) * (len(part) + 1) > AT_ONCE:
+            yield part, longest
+            part, longest = [], 0
+        part.append(text)
+        longest = max(longest, work)
+    yield part, longest
 
 
 def _settle(one: _Slice, result: Prediction | Exception) -> None:

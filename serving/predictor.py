@@ -24,13 +24,13 @@ from modelsat.routers.router import Prediction
 from serving import off_loop
 from serving.answers import to_v1, to_v2
 from serving.micro_batches import DEADLINE_SECONDS, MicroBatches
+from serving.off_loop import LONG_ANSWER
 from serving.questions import OUTPUTS, RoutingRequest, from_v1, from_v2
 from serving.refusal import Refused
 from serving.telemetry import EndpointTelemetry
 
 MOST_ROWS = 200_000
 """Of one answer: prompts times candidates shown."""
-_MOST_AT_ONCE = 20_000
 
 
 class Predictor(Model):  # type: ignore[misc]
@@ -110,7 +110,7 @@ class Predictor(Model):  # type: ignore[misc]
         if bundle is None:
             raise ModelNotReady(self.name)
         texts, preferences = question.texts, question.preferences
-        is_long = len(texts) * len(bundle.names) > _MOST_AT_ONCE
+        is_long = len(texts) * len(bundle.names) > LONG_ANSWER
         _require_room(len(texts), len(bundle.names), preferences)
         await off_loop.called(is_long, _refusing, routing.check, bundle, texts, preferences)
         reading = await self._read(bundle, texts)

@@ -73,10 +73,9 @@ def from_v2(request: InferRequest) -> RoutingRequest:
     unknown = [name for name in outputs if name not in OUTPUTS]
     if unknown:
         raise InputError(f"output {unknown[0][:80]!r} is unknown; this router has {', '.join(OUTPUTS)}")
-    texts = _texts(prompts[0])
     explain = explain or "explanation" in outputs
-    binary = _binary(request)
-    return RoutingRequest(_bounded(texts, explain), wanted, explain, True, request.id or "", outputs, binary)
+    texts = _texts(prompts[0], explain)
+    return RoutingRequest(texts, wanted, explain, True, request.id or "", outputs, _binary(request))
 
 
 def from_v1(body: Any) -> RoutingRequest:
@@ -87,15 +86,17 @@ def from_v1(body: Any) -> RoutingRequest:
     """
     if not isinstance(body, Mapping) or not isinstance(body.get("instances"), list):
         raise InputError('the body needs "instances": a list of prompts or of {"prompt": ..., "choices": [...]}')
-    texts = []
-    for i, instance in enumerate(body["instances"]):
-        texts.append(rendered(instance, f"instance {i}"))
+    wanted, explain = _parameters(_object(body.get("parameters")))
+    instances = _bounded(body["instances"], explain)
+    texts = [rendered(instance, f"instance {i}") for i, instance in enumerate(instances)]
     require_characters("".join(texts), "the request")
-    given = body.get("parameters") or {}
-    if not isinstance(given, Mapping):
+    return RoutingRequest(texts, wanted, explain)
+
+
+def _object(given: Any) -> Mapping[str, Any]:
+    if given and not isinstance(given, Mapping):
         raise InputError('"parameters" is not an object; send {"cost_weight": 0.2}, for example')
-    wanted, explain = _parameters(given)
-    return RoutingRequest(_bounded(texts, explain), wanted, explain)
+    return given or {}
 
 
 def _parameters(given: Mapping[str, Any]) -> tuple[Preferences, bool]:
@@ -103,7 +104,7 @@ def _parameters(given: Mapping[str, Any]) -> tuple[Preferences, bool]:
     return preferences.read({name: value for name, value in given.items() if name != "explain"}), explain
 
 
-def _texts(tensor: InferInput) -> list[str]:
+def _texts(tensor: InferInput, explain: bool) -> list[str]:
     if tensor.datatype != "BYTES":
         raise InputError(f"input 'prompt' has datatype {str(tensor.datatype)[:40]!r}; send BYTES")
     values = np.asarray(tensor.data, dtype=object).ravel().tolist()
@@ -111,6 +112,7 @@ def _texts(tensor: InferInput) -> list[str]:
         raise InputError(
             f"input 'prompt' says shape {str(list(tensor.shape))[:80]} and holds {len(values)} values; make them agree"
         )
+    _bounded(values, explain)
     try:
         texts = [value.decode("utf-8") if isinstance(value, bytes) else value for value in values]
     except UnicodeDecodeError as error:
@@ -159,9 +161,9 @@ def _truth(name: str, value: Any) -> bool:
     return value
 
 
-def _bounded(texts: list[str], explain: bool) -> list[str]:
+def _bounded(prompts: list[Any], explain: bool) -> list[Any]:
     most = MAX_EXPLAINED if explain else MAX_PROMPTS
-    if len(texts) > most:
+    if len(prompts) > most:
         how = "with an explanation" if explain else "at once"
-        raise InputError(f"the request holds {len(texts)} prompts; send at most {most} {how}")
-    return texts
+        raise InputError(f"the request holds {len(prompts)} prompts; send at most {most} {how}")
+    return prompts

@@ -1,6 +1,7 @@
 """The endpoint over REST: KServe's server behind a door, without the routes that let a stranger switch it off."""
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import orjson
 from cloudevents.sdk.converters.util import has_binary_headers
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from kserve import InferResponse
 from kserve.errors import InvalidInput, ModelNotReady
 from kserve.model import InferenceVerb
 from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
@@ -20,7 +22,7 @@ from serving.answers import version
 from serving.connections import ConnectionLimits
 from serving.door import Door
 from serving.limits import RequestLimits
-from serving.off_loop import LONG_BODY
+from serving.off_loop import LONG_ANSWER, LONG_BODY
 from serving.refusal import Refused
 from serving.tensors import json_of
 
@@ -162,11 +164,8 @@ class Rest(RESTServer):  # type: ignore[misc]
         body = await request.body()
         asked = await off_loop.called(len(body) > LONG_BODY, tensors.from_rest, body, headers, model_name)
         response, _ = await self.dataplane.infer(model_name=model_name, request=asked, headers=headers)
-        content, length = response.to_rest()
-        if length is None:
-            return Response(orjson.dumps(content), media_type="application/json")
-        said = {tensors.HEADER_LENGTH: str(length)}
-        return Response(content, headers=said, media_type="application/octet-stream")
+        values = sum(math.prod(output.shape) for output in response.outputs)
+        return await off_loop.called(values > LONG_ANSWER, _sent, response)
 
     async def _metadata(self, model_name: str) -> JSONResponse:
         """Answer the v2 metadata, and beside it what a client wants to know of this router before it asks."""
@@ -184,6 +183,14 @@ class Rest(RESTServer):  # type: ignore[misc]
         scores = bundle.pool.mean_score.tolist()
         candidates = [{**row, "mean_score": score} for row, score in zip(facts, scores, strict=True)]
         return JSONResponse(told | {"parameters": parameters, "candidates": candidates})
+
+
+def _sent(answer: InferResponse) -> Response:
+    content, length = answer.to_rest()
+    if length is None:
+        return Response(orjson.dumps(content), media_type="application/json")
+    said = {tensors.HEADER_LENGTH: str(length)}
+    return Response(content, headers=said, media_type="application/octet-stream")
 
 
 def _is_open(method: str, path: str) -> bool:

@@ -11,7 +11,6 @@ MLflow.
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +22,7 @@ from safetensors.torch import save_file
 
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.cluster import launch_torchrun
 from modelsat.data import splits
 from modelsat.errors import InputError, ModelsatError
 from modelsat.io.atomic import atomic_file, write_json
@@ -60,9 +60,7 @@ def main() -> None:
         else:
             finetune(*where, settings)
     except ModelsatError as error:
-        # torchrun turns every exit code into 1: the launcher reads the sentence from here.
-        write_json(arguments.work / "failed.json", {"sentence": str(error), "exit_code": error.exit_code})
-        sys.stderr.write(f"{error}\n")
+        launch_torchrun.record_failure(arguments.work, error)
         raise SystemExit(error.exit_code) from error
 
 

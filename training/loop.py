@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from modelsat.io.atomic import naming_full_disk
 from modelsat.io.progress import EVERY_SECONDS
 from training import checkpoints, universal
 from training.engine import weights, wrap
@@ -149,5 +150,5 @@ def _log(
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
+    with naming_full_disk(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")

@@ -14,6 +14,7 @@ from serving.bounded_json import JsonLimits
 from serving.gateway.protocols.chat import CHAT
 from serving.gateway.protocols.protocol import Protocol
 from serving.gateway.protocols.responses import RESPONSES
+from serving.off_loop import LONG_BODY
 from serving.refusal import Refused
 
 AUTO = "auto"
@@ -41,6 +42,7 @@ class ChatRequest:
         is_called: Whether the gateway makes the call; else whoever asked for the decision does.
         conversation: Its id, as the client says; empty where it says none.
         failed_of: Ids of earlier answers that failed.
+        is_long: Whether the event loop leaves what has to be done with all of it to a thread.
     """
 
     model: str
@@ -53,6 +55,7 @@ class ChatRequest:
     is_called: bool = True
     conversation: str = ""
     failed_of: tuple[str, ...] = ()
+    is_long: bool = False
 
     @property
     def kept_upstream(self) -> str:
@@ -100,7 +103,15 @@ def parse(body: bytes, model: str | None = None, protocol: Protocol = CHAT) -> C
         if asked.get("policy") not in (None, ENDS[name]):
             raise Refused(400, f"model {name!r} and 'policy' ask for different things; leave out one of them")
         name, asked = AUTO, {**asked, "policy": ENDS[name]}
-    return ChatRequest(name, messages, fields, _read_additions(asked), protocol, failed_of=_failed_of(asked))
+    return ChatRequest(
+        name,
+        messages,
+        fields,
+        _read_additions(asked),
+        protocol,
+        failed_of=_failed_of(asked),
+        is_long=len(body) > LONG_BODY,
+    )
 
 
 def _read_additions(additions: Any) -> Preferences:

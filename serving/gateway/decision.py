@@ -14,6 +14,7 @@ from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from modelsat.text.conversation import routed_text
+from serving import off_loop
 from serving.gateway import endpoint, escalation, exploration, failed_answers, needs, stickiness, turn_costs
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
@@ -128,11 +129,10 @@ class Decider:
         chat = await failed_answers.with_models(chat, client, self.sessions) if chat.failed_of else chat
         available = set(self._reach.allowed(chat))
         looking = self.sessions.previous(client, chat)
-        needed = needs.of_request(chat)
+        needed, text = await off_loop.called(chat.is_long, _read, chat)
         if chat.path:
             await self._describe()
             return replace(self._fallback(chat, await looking, needed, ""), outcome=COUNTED)
-        text = routed_text(chat.messages)
         if not text:
             await self._describe()
             return self._fallback(chat, await looking, needed, "the user wrote no text")
@@ -252,6 +252,11 @@ class Decider:
         version = self._best_single.router_version or self._catalogue.router_version
         order = self._able(known, needed)
         return RoutingDecision(order, FALLBACK, version, reason, context_length=self._catalogue.context_length)
+
+
+def _read(chat: ChatRequest) -> tuple[RequestNeeds, str]:
+    """Return what a request needs, and what the router is asked."""
+    return needs.of_request(chat), routed_text(chat.messages)
 
 
 def parameters(

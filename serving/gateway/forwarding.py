@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from modelsat.io import answer_limit
+from serving import off_loop
 from serving.gateway import asked_usage
 from serving.gateway.answer_start import AnswerStart
 from serving.gateway.chat_request import ChatRequest
@@ -20,6 +21,7 @@ from serving.gateway.traces import UNTRACED, RequestTrace
 from serving.gateway.upstream_faults import UpstreamFault
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
+from serving.off_loop import LONG_BODY
 from serving.refusal import Refused
 
 ATTEMPTS = 3
@@ -78,7 +80,7 @@ async def forward(
             candidate = waiting.pop(0)
             on_called(candidate)
             fields = usage_asked(upstreams[candidate], chat)
-            body = chat.body_for(upstreams[candidate].model, fields)
+            body = await off_loop.called(chat.is_long, chat.body_for, upstreams[candidate].model, fields)
             # What is added to a stream is taken out of it again, so it must not be encoded.
             sent = {**headers, **({"accept-encoding": "identity"} if fields else {})}
             sent |= trace.calls(candidate, upstreams[candidate], chat)
@@ -145,8 +147,9 @@ async def _adapted(
     call: _Call, candidate: str, body: bytes, health: UpstreamHealth
 ) -> tuple[AnswerStart | None, UpstreamFault | None]:
     """Call an upstream with the name of the limit that it takes; one that asks for the other is called again."""
-    has_limit = call.chat.protocol is CHAT and f'"{answer_limit.OLD_NAME}"'.encode() in body
-    renamed = answer_limit.body_with_new_name(body) if has_limit else None
+    renamed = None
+    if call.chat.protocol is CHAT and f'"{answer_limit.OLD_NAME}"'.encode() in body:
+        renamed = await off_loop.called(len(body) > LONG_BODY, answer_limit.body_with_new_name, body)
     if renamed is None:
         return await _begun(call, body)
     takes_new = candidate in health.takes_new_limit

@@ -4,14 +4,19 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from modelsat.routers.router import Prediction
-from serving.micro_batches import SLICE, MicroBatches
+from serving import micro_batches
+from serving.micro_batches import AT_ONCE, EACH, MicroBatches
 from serving.refusal import Refused
+
+SLICE = AT_ONCE // (EACH + 1)
+"""Prompts of one letter that are read at once."""
 
 
 @dataclass
@@ -56,7 +61,7 @@ def test_prompts_that_wait_are_read_together_and_each_gets_its_own() -> None:
         return [reading.success_probability.tolist() for reading in await asyncio.gather(*asked)]
 
     assert run(scenario, deadline_seconds=60.0) == [[[5.0]], [[2.0]], [[4.0]], [[3.0]]]
-    assert slow.batches == [["first"], ["ab", "abcd", "abc"]]
+    assert slow.batches == [["first"], ["ab", "abc", "abcd"]]
 
 
 def test_long_and_short_prompts_are_not_read_together() -> None:
@@ -72,6 +77,58 @@ def test_long_and_short_prompts_are_not_read_together() -> None:
 
     run(scenario, deadline_seconds=60.0)
     assert slow.batches == [["first"], ["a", "c"], ["b" * 5000]]
+
+
+@pytest.mark.parametrize(("seconds_later", "order"), [(0.0, ["short", "long"]), (31.0, ["long", "short"])])
+def test_short_prompt_passes_a_long_one_that_has_waited_for_less_than_half_the_deadline(
+    seconds_later: float, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, now = Slow(), [1000.0]
+    monkeypatch.setattr(micro_batches, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    texts = {"short": "c", "long": "b" * 5000}
+
+    async def scenario(batches: MicroBatches) -> None:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        asked.append(asyncio.create_task(batches.reading(slow, [texts["long"]])))
+        await asyncio.sleep(0)
+        now[0] += seconds_later
+        asked.append(asyncio.create_task(batches.reading(slow, [texts["short"]])))
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        await asyncio.gather(*asked)
+
+    run(scenario, deadline_seconds=60.0)
+    assert slow.batches[1:] == [[texts[name]] for name in order]
+
+
+def test_batch_is_bounded_by_its_text_and_not_only_by_its_prompts() -> None:
+    """Eight prompts of 480 letters are 8 times 512 units of work, of which 1,024 are read at once."""
+    slow = Slow()
+    slow.may_read.set()
+
+    async def scenario(batches: MicroBatches) -> None:
+        await batches.reading(slow, ["x" * 480] * 8)
+
+    run(scenario, deadline_seconds=60.0)
+    assert [len(batch) for batch in slow.batches] == [2, 2, 2, 2]
+
+
+def test_padding_counts_as_work() -> None:
+    """One of 480 letters makes 512 of each prompt of its batch, though the other 20 take 33."""
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        asked += [asyncio.create_task(batches.reading(slow, texts)) for texts in (["x"] * 20, ["y" * 480])]
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        await asyncio.gather(*asked)
+        await batches.reading(slow, ["x"] * 20 + ["y" * 480])
+
+    run(scenario, deadline_seconds=60.0)
+    assert [len(batch) for batch in slow.batches] == [1, 1, 20, 20, 1]
 
 
 def test_single_prompt_does_not_wait_for_the_whole_of_a_large_request() -> None:
@@ -94,7 +151,7 @@ def test_who_would_wait_too_long_is_refused_at_once() -> None:
     slow = Slow()
 
     async def scenario(batches: MicroBatches) -> Refused:
-        batches._seconds.append(1.0)
+        batches._seconds.append(1 / (EACH + len("first")))
         asked = asyncio.create_task(batches.reading(slow, ["first"]))
         await until(lambda: slow.batches)
         with pytest.raises(Refused) as refused:

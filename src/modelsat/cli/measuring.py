@@ -53,7 +53,7 @@ def measure(
 
     Example: modelsat run measured
     """
-    from modelsat.errors import InputError, ServiceError
+    from modelsat.errors import InputError, ResourceError, ServiceError
     from modelsat.io.progress import TerminalProgress
     from modelsat.onboarding import asking, measuring
     from modelsat.onboarding.asking import own_questions
@@ -93,6 +93,9 @@ def measure(
             )
         typer.echo(f"Results  {into}\nNext     modelsat run {into}")
     failed = [one for one in done if one.fault is not None]
+    for one in failed:
+        if isinstance(one.fault, ResourceError):
+            raise one.fault
     if failed:
         names = ", ".join(one.candidate for one in failed)
         raise ServiceError(f"{len(failed)} of {len(done)} candidates were not asked to the end ({names}); run again")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from modelsat import errors
-from modelsat.errors import ConflictError, InputError, ModelsatError
+from modelsat.errors import ConflictError, InputError, ModelsatError, ResourceError
+from modelsat.io.atomic import DISK_FULL, write_json
 from modelsat.io.storage import file_digest
 
 _SAID_ON_FAILURE = 300
@@ -156,6 +157,14 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
         raise _failure(work, process.returncode, list(said))
 
 
+def record_failure(work: Path, error: ModelsatError) -> None:
+    """Say an error of ours in a rank, and leave it for the launcher: torchrun turns every exit code into 1."""
+    sys.stderr.write(f"{error}\n")
+    # On a full disk the launcher reads the sentence from what was said.
+    with contextlib.suppress(ResourceError):
+        write_json(work / "failed.json", {"sentence": str(error), "exit_code": error.exit_code})
+
+
 def recorded_failure(work: Path) -> ModelsatError | None:
     """Return the error of ours that a training left behind in its last sentence; None where it left none."""
     failed = work / "failed.json"
@@ -169,6 +178,9 @@ def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:
     recorded = recorded_failure(work)
     if recorded is not None:
         return recorded
+    full = [line for line in said if line.startswith(DISK_FULL)]
+    if full:
+        return ResourceError(full[0])
     raised = [line for line in said if re.search(r"\w(Error|Exception|Interrupt)\b: ", line)]
     # When one rank is killed the others raise too; torchrun names the first cause last.
     killed = [f"a rank was ended by {name}" for line in said for name in re.findall(r"Signal \d+ \((SIG\w+)\)", line)]

@@ -12,6 +12,8 @@ from typing import Any
 
 from modelsat.errors import InputError, ResourceError
 
+DISK_FULL = "the disk is full"
+"""How the sentence of a full disk or quota begins, also in a process that has nowhere left to write it to."""
 _NO_SPACE_BYTES = 2**16
 
 
@@ -117,7 +119,7 @@ def naming_full_disk(path: Path) -> Iterator[None]:
         if not full and (code is not None or free > _NO_SPACE_BYTES):
             raise
         raise ResourceError(
-            f"the disk is full: {str(path)!r} could not be written ({free // 2**20} MiB are free); "
+            f"{DISK_FULL}: {str(path)!r} could not be written ({free // 2**20} MiB are free); "
             "free some space and run the same command again"
         ) from error
 
