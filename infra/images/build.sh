@@ -5,6 +5,8 @@
 #
 # BASE_IMAGE   base of every stage; default: the one in the container files. `base.sh` makes one without a registry.
 # WHEELHOUSE   folder of wheels (`wheelhouse.sh` fills one); the build then uses no network.
+# WHEELS_DIGEST  SHA-256 of the wheelhouse's SHA256SUMS, as `wheelhouse.sh` printed it; another list of wheels is refused.
+# RELEASE      1 refuses what is not pinned: a BASE_IMAGE without @sha256:..., or a build without WHEELS_DIGEST.
 # TAG          default: the project's version.       REPOSITORY   default: modelsat
 # TORCH_INDEX  index of torch builds, such as those without CUDA.
 # ACCELERATOR  of the training image, cpu or cuda; default: cpu.
@@ -19,6 +21,27 @@ REPOSITORY=${REPOSITORY:-modelsat}
 DOCKER=${DOCKER:-docker}
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 revision=$(git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null || echo unknown)
+
+refuse() {
+    echo "$1" >&2
+    exit 2
+}
+
+if [ "${RELEASE:-}" = 1 ]; then
+    [[ ${BASE_IMAGE:-} =~ @sha256:[0-9a-f]{64}$ ]] || refuse "a release needs a base by digest; set BASE_IMAGE to NAME@sha256:..."
+    [ -n "$WHEELHOUSE" ] && [ -n "${WHEELS_DIGEST:-}" ] || refuse "a release needs known wheels; set WHEELHOUSE and WHEELS_DIGEST"
+fi
+if [ -n "${WHEELS_DIGEST:-}" ]; then
+    sums="${WHEELHOUSE:?WHEELS_DIGEST is of a wheelhouse; set WHEELHOUSE}/SHA256SUMS"
+    [ "$(sha256sum <"$sums" | cut -c-64)" = "$WHEELS_DIGEST" ] || refuse "$sums is not the list that WHEELS_DIGEST names"
+fi
+if [ -f "$WHEELHOUSE/SHA256SUMS" ]; then
+    (
+        cd "$WHEELHOUSE"
+        sha256sum --check --strict --quiet SHA256SUMS >&2 &&
+            diff <(printf '%s\n' *.whl | sort) <(cut -c67- SHA256SUMS | sort) >&2
+    ) || refuse "the wheels in $WHEELHOUSE are not those of its SHA256SUMS; fill it again with wheelhouse.sh"
+fi
 
 options=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
 handed_on=(BASE_IMAGE)

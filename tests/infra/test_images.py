@@ -1,6 +1,7 @@
 """The container files and their scripts say what the product needs of them; read, not built."""
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
@@ -322,6 +323,76 @@ def test_build_from_a_wheelhouse_needs_no_network(
     assert words[words.index("--tag") + 1] == "host/team/serving-python:1"
     assert "wheelhouse/a-1-py3-none-any.whl" in names
     assert "pyproject.toml" in names
+
+
+BASE = f"python@sha256:{'0' * 64}"
+
+
+def list_wheels(folder: Path) -> str:
+    """Write SHA256SUMS as `sha256sum` does, and return its digest."""
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.glob("*.whl"))]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> tuple[Path, str]:
+    """A wheelhouse of two wheels with its list, and the list's digest."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for name in ("a-1.whl", "b-1.whl"):
+        (folder / name).write_bytes(name.encode())
+    return folder, list_wheels(folder)
+
+
+def test_release_is_built_from_a_base_by_digest_and_known_wheels(
+    build_with_stub: Callable[..., list[tuple[list[str], list[str]]]], wheels: tuple[Path, str]
+) -> None:
+    folder, digest = wheels
+
+    calls = build_with_stub("serving", RELEASE="1", BASE_IMAGE=BASE, WHEELHOUSE=str(folder), WHEELS_DIGEST=digest)
+
+    assert [f"BASE_IMAGE={BASE}" in words for words, _ in calls] == [True]
+    assert {"wheelhouse/a-1.whl", "wheelhouse/b-1.whl"} <= set(calls[0][1])
+
+
+def changed(folder: Path) -> None:
+    (folder / "a-1.whl").write_bytes(b"another")
+
+
+def smuggled(folder: Path) -> None:
+    (folder / "c-1.whl").write_bytes(b"c")
+
+
+def relisted(folder: Path) -> None:
+    smuggled(folder)
+    list_wheels(folder)
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "sentence"),
+    [
+        ("python:3.11-slim", None, "a release needs a base by digest"),
+        ("", None, "a release needs a base by digest"),
+        (BASE, changed, "are not those of its SHA256SUMS"),
+        (BASE, smuggled, "are not those of its SHA256SUMS"),
+        (BASE, relisted, "is not the list that WHEELS_DIGEST names"),
+    ],
+)
+def test_release_of_what_is_not_pinned_is_refused(
+    base: str, change: Callable[[Path], None] | None, sentence: str, wheels: tuple[Path, str]
+) -> None:
+    folder, digest = wheels
+    if change is not None:
+        change(folder)
+    given = {"RELEASE": "1", "BASE_IMAGE": base, "WHEELHOUSE": str(folder), "WHEELS_DIGEST": digest, "DOCKER": "false"}
+
+    done = subprocess.run(
+        [str(IMAGES / "build.sh")], env={"PATH": os.environ["PATH"], **given}, capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert sentence in done.stderr
 
 
 def test_build_refuses_an_image_it_does_not_know() -> None:
