@@ -116,6 +116,22 @@ def test_first_champion_has_none_before_it(make_bundle: Callable[..., Bundle], t
     assert "one champion alone; there is none before it" in str(refused.exception)
 
 
+def test_rollback_says_from_which_champion_to_which_before_it_asks(folder: Path) -> None:
+    declined = CliRunner().invoke(app, ["rollback", "--folder", str(folder)], input="n\n")
+
+    assert "Return from epoch 2 (router/2) to epoch 1 (router/1)? [y/N]" in declined.output
+    assert declined.exit_code == 1
+    assert services.running(folder) == []
+
+
+def test_rollback_to_nobody_asks_nothing(folder: Path, tmp_path: Path) -> None:
+    for words in (["--folder", str(tmp_path / "x")], ["--folder", str(folder), "--to", "9"]):
+        refused = modelsat("rollback", *words)
+
+        assert isinstance(refused.exception, InputError)
+        assert "[y/N]" not in refused.output
+
+
 def test_records_elsewhere_need_their_server(folder: Path, tmp_path: Path) -> None:
     refused = modelsat("rollback", "--champions", str(folder / "champions"), "--folder", str(tmp_path / "x"), "--yes")
 

@@ -509,6 +509,23 @@ def test_images_named_by_digest_reach_every_container_and_every_runtime() -> Non
     assert used == {f"registry.example/{kind}@{digest}" for kind in kinds}
 
 
+def test_overlay_of_the_page_gives_the_steps_of_runs_its_images() -> None:
+    page = (INFRA.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    named, copied = (
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", page.partition("### Images")[2].partition("\n### ")[0], re.DOTALL)
+    )
+
+    manifests = rendered_on("staging", **named, **copied)
+
+    (upload,) = [one for one in manifests if one["metadata"]["name"] == "upload-pipelines"]
+    (container,) = [container for _, container, _ in containers(upload)]
+    assert {one["name"]: one["value"] for one in container["env"] if one["name"].endswith("_IMAGE")} == {
+        "MODELSAT_PIPELINE_IMAGE": "registry.example.com/modelsat/pipeline@sha256:...",
+        "MODELSAT_TRAINING_IMAGE": "registry.example.com/modelsat/training@sha256:...",
+    }
+
+
 def test_no_digest_of_an_image_stands_in_the_repository() -> None:
     """A digest is of an image that somebody built and pushed; one that is made up pulls nothing."""
     for path in sorted(Path(INFRA).rglob("*.yaml")):

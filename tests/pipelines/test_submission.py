@@ -6,6 +6,7 @@ Tier "contract": the answers come from a few lines below, not from a Kubeflow ba
 import contextlib
 import http.server
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -406,6 +407,56 @@ def test_a_dry_run_refuses_defaults_that_cannot_train(pipeline: str) -> None:
 def test_a_dry_run_refuses_what_pods_do_not_have(pipeline: str, value: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         CliRunner().invoke(app, ["submit", "--pipeline", pipeline, "--dry-run", "--set", value], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "values", "word"),
+    [
+        ("onboard", [], "onboard needs candidate; write --set candidate=..."),
+        ("onboard", ["candidate="], "candidate is empty"),
+        ("onboard", ["candidate=a", "ask_rate=fast"], "ask_rate is 'fast' and has to be a number"),
+        ("onboard", ["candidate=a", "ask_adaptive=1"], "ask_adaptive is 1 and has to be true or false"),
+        ("onboard", ["candidate=a", "answer_scores=s3://b/a"], "answer_scores is 's3://b/a' and has to be a JSON list"),
+        ("watch", ["ask_budget_usd=-3"], "ask_budget_usd is -3 and cannot be negative"),
+        ("watch", ["ask_questions=true"], "ask_questions is True and has to be a whole number"),
+    ],
+)
+def test_a_dry_run_refuses_values_that_end_the_first_step(pipeline: str, values: list[str], word: str) -> None:
+    words = [one for value in values for one in ("--set", value)]
+
+    refused = CliRunner().invoke(app, ["submit", "--pipeline", pipeline, "--dry-run", *words])
+
+    assert isinstance(refused.exception, InputError)
+    assert word in str(refused.exception)
+
+
+def test_text_that_looks_like_a_number_needs_no_quotes() -> None:
+    ran = CliRunner().invoke(app, ["submit", "--dry-run", "--set", "train_gpu_limit=1"])
+
+    assert json.loads(ran.output) == {"pipeline": "retrain", "train_gpu_limit": "1"}
+
+
+def test_unknown_parameter_is_answered_with_similar_ones_and_where_all_are_listed() -> None:
+    refused = CliRunner().invoke(app, ["submit", "--dry-run", "--set", "train_node=2"])
+    listed = CliRunner().invoke(app, ["submit", "--parameters"])
+
+    assert "has no parameter 'train_node' (similar names: train_nodes," in str(refused.exception)
+    assert "`modelsat submit --pipeline retrain --parameters` lists them" in str(refused.exception)
+    assert re.search(r"^ +train_nodes +0 +Nodes of a Kubeflow TrainJob", listed.output, re.MULTILINE)
+
+
+def test_dry_run_of_each_pipeline_shows_the_defaults_that_it_has(tmp_path: Path) -> None:
+    (tmp_path / "defaults.json").write_text('{"train_nodes": 1, "promote_inference_service": "router"}')
+
+    ran = CliRunner().invoke(
+        app, ["submit", "--dry-run", "--upload-only", "--defaults", str(tmp_path / "defaults.json")]
+    )
+
+    assert [json.loads(line) for line in ran.output.splitlines()] == [
+        {"pipeline": "retrain", "train_nodes": 1, "promote_inference_service": "router"},
+        {"pipeline": "onboard", "promote_inference_service": "router"},
+        {"pipeline": "watch", "promote_inference_service": "router"},
+    ]
 
 
 def test_a_dry_run_talks_to_nobody(tmp_path: Path) -> None:

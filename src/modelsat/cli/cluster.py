@@ -72,7 +72,10 @@ def submit(
         bool, typer.Option("--upload-only", help="Upload all pipelines without starting a run.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compile and check only; print the parameters as JSON.")
+        bool, typer.Option("--dry-run", help="Compile and check only; print what differs from the defaults as JSON.")
+    ] = False,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="Only list the pipeline's parameters with their defaults.")
     ] = False,
 ) -> None:
     """Upload a pipeline to Kubeflow and start a run.
@@ -88,13 +91,13 @@ def submit(
 
     from modelsat import settings
     from modelsat.cluster import pod_reach, training_plan
-    from pipelines import on_cluster
+    from pipelines import on_cluster, run_parameters
     from pipelines.submission import Kubeflow, Login
 
+    if parameters:
+        typer.echo(run_parameters.table(_pipeline(pipeline)).text())
+        return
     form = _read(defaults) if defaults is not None else {}
-    arguments = _arguments(chosen or [])
-    if pipeline == "retrain":
-        settings.check(form | arguments)
     names = _PIPELINES if upload_only else (pipeline,)
     login = Login(host, namespace, token_file, os.environ.get("MODELSAT_KFP_COOKIE", ""), ui, ca_file)
     kubeflow = None if dry_run else Kubeflow(login)
@@ -102,14 +105,20 @@ def submit(
         for name in names:
             made, package = _pipeline(name), Path(scratch) / f"{name}.yaml"
             known = on_cluster.parameters(made)
-            _require_known(arguments, known, name)
-            pod_reach.require({key: one for key, one in (form | arguments).items() if key in known})
+            arguments = run_parameters.read(made, chosen or ())
+            shown = {key: value for key, value in form.items() if key in known}
+            values = shown | arguments
+            if name == "retrain":
+                settings.check(form | arguments)
+            elif not upload_only:
+                run_parameters.check(made, values)
+            pod_reach.require(values)
             if "train_recipe" in known:
                 of_training = known & settings.RetrainSettings.model_fields.keys()
-                training_plan.check({key: one for key, one in (form | arguments).items() if key in of_training})
-            on_cluster.write(made, package, {key: value for key, value in form.items() if key in known})
+                training_plan.check({key: one for key, one in values.items() if key in of_training})
+            on_cluster.write(made, package, shown)
             if kubeflow is None:
-                typer.echo(json.dumps({"pipeline": name, **form, **arguments}))
+                typer.echo(json.dumps({"pipeline": name, **values}))
                 continue
             uploaded = kubeflow.upload(package, name, on_cluster.description(made))
             typer.echo(f"{'uploaded' if uploaded.new else 'there already'}  {uploaded.link}")
@@ -132,23 +141,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"defaults {str(path)!r} are not a JSON object; write parameters by name")
     return content
-
-
-def _arguments(chosen: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for item in chosen:
-        name, equals, text = item.partition("=")
-        if not equals:
-            raise InputError(f"--set {item!r} has no value; write name=value")
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            # Text needs no quotes.
-            values[name] = text
-    return values
-
-
-def _require_known(arguments: dict[str, Any], known: set[str], pipeline: str) -> None:
-    unknown = sorted(set(arguments) - known)
-    if unknown:
-        raise InputError(f"{pipeline} has no parameter {unknown[0]!r}; it has {', '.join(sorted(known))}")

@@ -84,12 +84,28 @@ def rollback(
     """
     from modelsat.cluster.rollout import deployed
 
-    target = "the previous champion" if to is None else f"the champion of epoch {to}"
     if not yes:
-        typer.confirm(f"Return to {target}?", abort=True)
+        # Nothing is started before the answer.
+        typer.confirm(_question(champions or str(folder.resolve() / "champions"), inference_service, to), abort=True)
     store, tracking_uri = _addresses(champions, mlflow_tracking_uri, folder)
     champion = deployed.roll_back(deployed.RolloutTarget(store, tracking_uri, inference_service, namespace), to)
     _show(champion, as_json)
+
+
+def _question(store: str, service: str, to: int | None) -> str:
+    """Return what a person agrees to: from which champion to which.
+
+    Raises:
+        InputError: There is nobody to return to.
+    """
+    from modelsat.bundle import champions as records
+    from modelsat.cluster.rollout import deployed
+
+    present = records.required(store)
+    if service and to is None:
+        return f"Take back a promotion under way, or else return to the champion before epoch {present.epoch}?"
+    target = deployed.earlier(store, to)
+    return f"Return from epoch {present.epoch} ({present.model}) to epoch {target.epoch} ({target.model})?"
 
 
 def _addresses(store: str, tracking_uri: str, folder: Path) -> tuple[str, str]:

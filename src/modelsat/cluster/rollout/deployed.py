@@ -103,6 +103,22 @@ def bring(where: RolloutTarget) -> Champion | None:
     return champion
 
 
+def earlier(store: str, epoch: int | None) -> Champion:
+    """Return the champion to go back to.
+
+    Args:
+        store: Folder or `s3://` prefix of champion records.
+        epoch: Whose champion; None takes the one before the present.
+
+    Raises:
+        InputError: There is no champion yet, none before the present one, or none of that epoch.
+    """
+    newest = champions.required(store).epoch
+    if epoch is None and newest == 1:
+        raise InputError(f"{store!r} has had one champion alone; there is none before it to return to")
+    return champions.of_epoch(store, newest - 1 if epoch is None else epoch)
+
+
 def roll_back(where: RolloutTarget, epoch: int | None) -> Champion | None:
     """Take back a promotion under way; where there is none, make an earlier champion the next epoch's.
 
@@ -121,9 +137,7 @@ def roll_back(where: RolloutTarget, epoch: int | None) -> Champion | None:
     if promoter is not None and epoch is None and promoter.take_back("taken back by hand"):
         return promoter.bring()
     newest = champions.required(where.store).epoch
-    if epoch is None and newest == 1:
-        raise InputError(f"{where.store!r} has had one champion alone; there is none before it to return to")
-    old = champions.of_epoch(where.store, newest - 1 if epoch is None else epoch)
+    old = earlier(where.store, epoch)
     champion = champions.promote(
         where.store,
         old.bundle_uri,
