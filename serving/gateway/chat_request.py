@@ -117,7 +117,8 @@ def parse(body: bytes, model: str | None = None, protocol: Protocol = CHAT) -> C
 def _read_additions(additions: Any) -> Preferences:
     unknown = sorted(set(additions) - set(_ADDITIONS)) if isinstance(additions, Mapping) else ["?"]
     if unknown:
-        raise Refused(400, f"'modelsat' is an object that knows {', '.join(_ADDITIONS)}; remove everything else")
+        named = f"does not know {unknown[0][:40]!r}; it" if isinstance(additions, Mapping) else "is an object that"
+        raise Refused(400, f"'modelsat' {named} knows {', '.join(_ADDITIONS)}; remove everything else")
     try:
         read = preferences.read({name: value for name, value in additions.items() if name != FAILED_OF})
     except InputError as error:

@@ -59,9 +59,10 @@ def test_dry_run_prints_questions_and_cost_and_neither_calls_nor_writes(folder: 
 
     # Fifty answers of 200 tokens, at most 1,024, at 10 USD per million tokens.
     assert done.stdout.startswith("new: 50 of 50 questions to ask; about ")
-    assert done.stdout.rstrip().endswith("about 0.1000 USD, at most 0.5120 USD")
+    assert "about 0.1000 USD, at most 0.5120 USD; UNSET_API_KEY, which holds the key, is not set\n" in done.stdout
     told = json.loads(as_json.stdout)
     assert (told["questions"], told["usd"], told["usd_most"]) == (50, pytest.approx(0.1), pytest.approx(0.512))
+    assert told["unset_variable"] == "UNSET_API_KEY"
     assert server.asked == []
     assert before(folder) == held
 

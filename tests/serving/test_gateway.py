@@ -385,7 +385,10 @@ def test_only_known_tokens_are_let_in(start: Callable[..., Ask], called: Upstrea
         (b'{"model": "auto"}', "'messages' is no list"),
         (b'{"model": "auto", "messages": []}', "'messages' is no list"),
         (b'{"model": "auto", "messages": ["Hi"]}', "'messages' is no list"),
-        (b'{"model": "auto", "messages": [{}], "modelsat": {"weight": 1}}', "'modelsat' is an object that knows"),
+        (
+            b'{"model": "auto", "messages": [{}], "modelsat": {"weight": 1}}',
+            "'modelsat' does not know 'weight'; it knows",
+        ),
         (
             b'{"model": "auto", "messages": [{}], "modelsat": {"cost_weight": true}}',
             "'modelsat': cost_weight True is not",
@@ -399,7 +402,10 @@ def test_only_known_tokens_are_let_in(start: Callable[..., Ask], called: Upstrea
             b'{"model": "auto", "messages": [{}], "modelsat": {"candidates": 7}}',
             "'modelsat': candidates 7 is not a list",
         ),
-        (b'{"model": "auto", "messages": [{}], "modelsat": {"top_k": 7}}', "'modelsat' is an object that knows"),
+        (
+            b'{"model": "auto", "messages": [{}], "modelsat": {"top_k": 7}}',
+            "'modelsat' does not know 'top_k'; it knows",
+        ),
     ],
 )
 def test_malformed_body_is_a_400_with_a_sentence(start: Callable[..., Ask], body: bytes, fault: str) -> None:

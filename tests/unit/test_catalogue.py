@@ -7,7 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from modelsat.cli import app
 from modelsat.data import catalogue, contracts
 from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
@@ -140,6 +142,35 @@ def test_key_that_stands_in_a_catalogue_is_never_repeated(write: Write) -> None:
         catalogue.read(write("facts.csv", "candidate,api_key_env\nada,sk-abc123\n"))
 
     assert "sk-abc123" not in str(caught.value)
+
+
+def test_broken_row_hides_no_other_one_from_show(write: Write) -> None:
+    uri = write("facts.yaml", "- {candidate: ada, price_in: -1}\n- {candidate: bob, price_in: 2}\n")
+
+    shown = CliRunner().invoke(app, ["catalogue", "show", uri])
+
+    assert "row 1" in shown.stderr
+    assert shown.stdout.splitlines()[1].split() == ["bob", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("https://api.anthropic.com/v1/messages", "OpenAI"),
+        ("llm.example.com/v1", "has no http:// or https:// in front"),
+        ("https://llm.example.com/v1?key=sk-abc123", "query"),
+    ],
+)
+def test_check_names_an_address_that_nothing_can_be_asked_at(write: Write, address: str, reason: str) -> None:
+    uri = write("facts.yaml", f"- {{candidate: ada, endpoint: '{address}'}}\n- candidate: bob\n")
+
+    checked = CliRunner().invoke(app, ["catalogue", "check", uri])
+
+    assert "the endpoint of candidate 'ada' " in checked.stderr
+    assert reason in checked.stderr
+    assert "sk-abc123" not in checked.output
+    assert "1 candidates can be used" in checked.stdout
+    assert isinstance(checked.exception, InputError)
 
 
 def test_files_of_a_folder_are_one_catalogue(write: Write, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,12 +152,14 @@ def test_prompt_with_choices_is_rendered_as_the_endpoint_does(constant: LoadedRo
         ([], "holds no prompt"),
         (["Why?", " "], "prompt 1 is empty"),
         (["Why?", 3], "prompt 1 is int; give a string"),
+        (3, "prompt 0 is int; give a string"),
+        (None, "prompt 0 is NoneType; give a string"),
         ([{"choices": ["a"]}], 'prompt 0 is neither a string nor an object with a string "prompt"'),
         ([{"prompt": "Why?", "choices": "ab"}], '"choices" of prompt 0 is not a list of strings'),
         (["\ud800 x"], "prompt 0 contains half a surrogate pair"),
     ],
 )
-def test_what_is_no_prompt_is_named_by_its_place(constant: LoadedRouter, prompts: list[object], fault: str) -> None:
+def test_what_is_no_prompt_is_named_by_its_place(constant: LoadedRouter, prompts: Any, fault: str) -> None:
     with pytest.raises(modelsat.InputError, match=fault):
         constant.route(prompts)
 

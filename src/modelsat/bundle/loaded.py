@@ -65,7 +65,8 @@ class LoadedRouter:
             InputError: A prompt is empty or something else, a preference is out of its range, or no candidate is
                 allowed.
         """
-        given = [prompts] if isinstance(prompts, str | Mapping) else list(prompts)
+        several = isinstance(prompts, Iterable) and not isinstance(prompts, str | Mapping)
+        given: list[Any] = list(prompts) if several else [prompts]
         texts = [_text(one, f"prompt {i}") for i, one in enumerate(given)]
         wanted = requests.read(asdict(preferences))
         ranking.check(self._bundle, texts, wanted)

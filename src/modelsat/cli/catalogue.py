@@ -94,17 +94,20 @@ def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
     from modelsat.data import catalogue
     from modelsat.errors import InputError
 
-    table, faults = catalogue.usable(uri)
+    table, broken = catalogue.usable(uri)
+    unreachable = catalogue.unreachable(table)
+    faults = [*broken, *unreachable]
     for fault in faults:
         typer.echo(fault, err=True)
     remarks = catalogue.near_misses(uri)
     for remark in remarks:
         typer.echo(f"note: {remark}", err=True)
+    usable = table.num_rows - len(unreachable)
     lacking = {field: _without(table, field) for field in _CONSEQUENCES}
     if as_json:
-        typer.echo(json.dumps({"usable": table.num_rows, "unusable": faults, "not_read": remarks, "without": lacking}))
+        typer.echo(json.dumps({"usable": usable, "unusable": faults, "not_read": remarks, "without": lacking}))
     else:
-        typer.echo(f"{table.num_rows} candidates can be used")
+        typer.echo(f"{usable} candidates can be used")
     for field, names in lacking.items():
         if names and not as_json:
             shown = ", ".join([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])
@@ -119,13 +122,16 @@ def _without(table: "pa.Table", field: str) -> list[str]:
 
 
 def show_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
-    """Show the candidates of a catalogue.
+    """Show the candidates of a catalogue, and name the rows that cannot be used.
 
     Example: modelsat catalogue show s3://bucket/catalogue
     """
     from modelsat.data import catalogue
 
-    rows = catalogue.read(uri).to_pylist()
+    table, faults = catalogue.usable(uri)
+    for fault in faults:
+        typer.echo(fault, err=True)
+    rows = table.to_pylist()
     if as_json:
         typer.echo(json.dumps(rows, default=str))
         return

@@ -22,7 +22,7 @@ from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.collection import Collection
 from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
-from modelsat.io import storage
+from modelsat.io import chat_address, storage
 from modelsat.io.atomic import write_text
 from modelsat.io.near_names import near
 
@@ -79,6 +79,18 @@ def usable(uri: str) -> tuple[pa.Table, list[str]]:
             except InputError as error:
                 faults.append(str(error))
     return contracts.from_rows(list(rows.values()), contracts.CANDIDATES), faults
+
+
+def unreachable(catalogue: pa.Table) -> list[str]:
+    """Return a sentence for each candidate whose endpoint is an address that nothing can be asked at."""
+    faults = []
+    for name, endpoint in zip(catalogue["candidate"].to_pylist(), catalogue["endpoint"].to_pylist(), strict=True):
+        try:
+            if endpoint is not None:
+                chat_address.read(endpoint)
+        except InputError as error:
+            faults.append(f"the endpoint of candidate {name!r} {error}")
+    return faults
 
 
 def near_misses(uri: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from modelsat.bundle import opening
 from modelsat.onboarding import asked
 from modelsat.onboarding import order as orders
-from modelsat.onboarding.asking import AskingSettings, Plan
+from modelsat.onboarding.asking import AskingSettings, Plan, keys
 from modelsat.onboarding.change import Action
 from modelsat.onboarding.order import Order
 from modelsat.reports import asked as shown
@@ -21,10 +21,12 @@ class OnboardingEstimate:
     Attributes:
         order: The change and the champion that it starts from.
         plan: Questions and cost; None where nothing is asked.
+        unset: Variable that has to be set before anything can be asked; empty for none.
     """
 
     order: Order
     plan: Plan | None
+    unset: str = ""
 
     def sentence(self) -> str:
         """Say it in one sentence."""
@@ -32,7 +34,8 @@ class OnboardingEstimate:
             return f"nothing to do: {self.order.done}"
         if self.plan is None:
             return f"{self.order.sentence()}; no question is asked"
-        return shown.announced(self.order.change.candidate, self.plan)
+        lacking = f"; {self.unset}, which holds the key, is not set" if self.unset else ""
+        return f"{shown.announced(self.order.change.candidate, self.plan)}{lacking}"
 
     def facts(self) -> dict[str, Any]:
         """Return what a program reads."""
@@ -52,6 +55,7 @@ class OnboardingEstimate:
             "tokens_in": cost.tokens_in,
             "usd": cost.usd,
             "usd_most": cost.usd_most,
+            "unset_variable": self.unset or None,
         }
 
 
@@ -83,7 +87,8 @@ def of(
     if order.done or not asks:
         return OnboardingEstimate(order, None)
     with opening.opened_champion(order, with_router=False) as parent:
-        return OnboardingEstimate(order, asked.plan(parent, order, settings, work))
+        row = {**order.facts, "candidate": order.change.candidate}
+        return OnboardingEstimate(order, asked.plan(parent, order, settings, work), keys.unset(row))
 
 
 def settings(parameters: Mapping[str, Any]) -> AskingSettings:
