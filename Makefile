@@ -62,7 +62,8 @@ bench-serving: $(READY) $(CLIENTS)/.ready ## Endpoint and gateway beside the rou
 	$(BIN)/python benchmarks/served.py --clients $(CLIENTS)/bin/python
 	$(BIN)/python benchmarks/precision.py
 
-fuzz: $(READY) ## Hostile and random requests to endpoint and gateway: 10,000 bodies one by one, 20,000 beside good traffic
+fuzz: $(READY) ## Hostile requests to endpoint and gateway: 10,000 bodies one by one, 20,000 beside good traffic; 1,000 mutants a reader
+	MODELSAT_MUTANTS=1000 $(BIN)/python -m pytest tests/unit/test_mutated_sources.py
 	MODELSAT_FUZZ_REQUESTS=10000 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_random_requests.py
 	$(BIN)/python benchmarks/serving_attack.py --requests 20000 --minutes 120
 

@@ -1,11 +1,18 @@
 """The C heap of a server: what one large request took is not kept for the next one."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from modelsat.text.encoder import Encoder
+from serving import heap
 
 GLIBC = "glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or "") if sys.platform == "linux" else False
 # In a process of its own, since the bounds stay for its life. A server without its files ends before it serves.
@@ -84,3 +91,24 @@ def test_large_blocks_end_with_their_mapping_and_threads_share_two_heaps() -> No
         mappings, heaps = mappings_and_heaps(server)
         assert mappings == 1, server
         assert heaps <= 1, server
+
+
+@pytest.fixture
+def _settled_for_this_test_alone() -> Iterator[None]:
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_settled_for_this_test_alone")
+def test_language_model_that_was_there_at_the_start_is_freed_when_it_is_replaced(tiny_backbone: Path) -> None:
+    """Python looks for no garbage among what stays, so that nothing of a bundle may refer to itself."""
+    encoder = Encoder(tiny_backbone)
+    parts = [weakref.ref(part) for part in (encoder, encoder.model, encoder.tokenizer)]
+    heap.settle()
+    assert gc.get_freeze_count() > 10_000
+    gc.disable()
+
+    del encoder
+
+    assert [part() for part in parts] == [None, None, None]
