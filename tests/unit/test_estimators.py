@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelsat.offpolicy import estimators
@@ -51,6 +51,7 @@ def test_what_was_is_worth_the_mean_of_what_came_whatever_was_expected(
     assert estimators.doubly_robust(outcome, weight, expected, expected).mean() == pytest.approx(outcome.mean())
 
 
+@settings(max_examples=10)
 @given(st.integers(0, 2**31), st.floats(0.2, 0.8))
 def test_over_all_draws_of_a_log_the_estimates_are_the_truth(seed: int, share: float) -> None:
     """Two models on five prompts: every possible log, weighted by its probability, averages to the policy's value."""
