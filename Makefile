@@ -45,7 +45,7 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 	$(BIN)/python benchmarks/money.py
 	$(BIN)/python benchmarks/promise.py
 	$(BIN)/python benchmarks/prove.py
-	$(BIN)/python benchmarks/prove.py --requests 12000
+	$(BIN)/python benchmarks/prove.py --strong --controls 0
 	$(BIN)/python benchmarks/batch_budgets.py
 	$(BIN)/python benchmarks/release_stream.py
 	$(BIN)/python benchmarks/transfer.py
