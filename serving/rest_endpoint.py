@@ -16,6 +16,7 @@ from kserve.model_server import FASTAPI_APP_IMPORT_STRING, app
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
+from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from serving import bounded_json, connections, error_objects, off_loop, tensors
 from serving.answers import version
@@ -171,18 +172,21 @@ class Rest(RESTServer):  # type: ignore[misc]
         """Answer the v2 metadata, and beside it what a client wants to know of this router before it asks."""
         told = await self.dataplane.model_metadata(model_name)
         bundle = self.dataplane.get_model_from_registry(model_name).bundle
-        if bundle is None:
-            return JSONResponse(told)
-        parameters = {
-            "router_version": version(bundle),
-            "best_single": bundle.best_single,
-            "candidates": list(bundle.names),
-            **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
-        }
-        facts = bundle.candidates.select(_FACTS).to_pylist()
-        scores = bundle.pool.mean_score.tolist()
-        candidates = [{**row, "mean_score": score} for row, score in zip(facts, scores, strict=True)]
-        return JSONResponse(told | {"parameters": parameters, "candidates": candidates})
+        return JSONResponse(told | (described(bundle) if bundle is not None else {}))
+
+
+def described(bundle: Bundle) -> dict[str, Any]:
+    """Return what the metadata tell of a router beside its tensors: version, default, candidates."""
+    parameters = {
+        "router_version": version(bundle),
+        "best_single": bundle.best_single,
+        "candidates": list(bundle.names),
+        **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
+    }
+    facts = bundle.candidates.select(_FACTS).to_pylist()
+    scores = bundle.pool.mean_score.tolist()
+    candidates = [{**row, "mean_score": score} for row, score in zip(facts, scores, strict=True)]
+    return {"parameters": parameters, "candidates": candidates}
 
 
 def _sent(answer: InferResponse) -> Response:

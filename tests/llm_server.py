@@ -29,6 +29,7 @@ class LlmServer:
         asked: The user's texts, in the order in which they came.
         bodies: The decoded requests.
         keys: The Authorization headers.
+        headers: All headers of each request, their names in small letters.
         started: When the requests came, in seconds.
         most_in_flight: Most requests that were open at once.
     """
@@ -43,6 +44,7 @@ class LlmServer:
     asked: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     started: list[float] = field(default_factory=list)
     most_in_flight: int = 0
     _in_flight: int = 0
@@ -88,6 +90,7 @@ def _handler(llm: LlmServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            llm.headers.append({name.lower(): value for name, value in self.headers.items()})
             number, text = llm.seen(body, self.headers.get("Authorization"))
             try:
                 self._reply(body, text, llm.fault(number, text))

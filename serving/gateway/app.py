@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
+from modelsat.text.harness import Harness
 from serving import off_loop
 from serving.door import LEFT, Door
 from serving.gateway import bodies, conversation_ids, decision_headers, errors, headers, savings, traces
@@ -136,6 +137,7 @@ class Gateway:
             settings.explore,
             settings.source,
             Sessions(shared),
+            Harness(settings.shapes),
         )
         self.health = UpstreamHealth(self.telemetry)
         self.feedback = Feedback(settings.feedback, self.telemetry) if settings.feedback else None
@@ -208,7 +210,7 @@ class Gateway:
         def ended(usage: Usage | None) -> None:
             facts = self.decider.facts
             paid = None if usage is None else savings.paid(candidate, usage, facts)
-            single = None if usage is None else savings.at_best_single(candidate, decision, chat.messages, usage, facts)
+            single = None if usage is None else savings.at_best_single(candidate, decision, usage, facts)
             self.telemetry.used(candidate, usage, paid, single)
             trace.used(usage, paid)
             if self.feedback and feedback_id and usage is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelsat.errors import InputError
+from modelsat.io.merged_body import merged
 from modelsat.policy import preferences
 from modelsat.policy.preferences import Preferences
 from serving import bounded_json
@@ -23,6 +24,7 @@ ENDS = {f"{AUTO}:{policy}": policy for policy in (preferences.BEST, preferences.
 FAILED_OF = "failed_of"
 _ADDITIONS = (*(name for name in preferences.FIELDS if name not in ("top_k", "available")), FAILED_OF)
 _MOST_PATTERNS, _MOST_FAILED = 200, 20
+_NOTHING: Mapping[str, Any] = {}
 LIMITS = JsonLimits(most_values=65_536)
 MOST_MESSAGES = 10_000
 
@@ -67,9 +69,16 @@ class ChatRequest:
             conversation = conversation.get("id")
         return str(self.forwarded.get("previous_response_id") or conversation or "")
 
-    def body_for(self, model: str, fields: Mapping[str, Any] | None = None) -> bytes:
-        """Return the body for an upstream that calls the chosen candidate `model`; other fields than the client's."""
-        return json.dumps({**(fields or self.forwarded), "model": model}, separators=(",", ":")).encode()
+    def body_for(self, model: str, fields: Mapping[str, Any] | None = None, own: Mapping[str, Any] = _NOTHING) -> bytes:
+        """Return the body for an upstream.
+
+        Args:
+            model: What it calls the chosen candidate.
+            fields: Instead of the client's.
+            own: The candidate's own, which go before the client's.
+        """
+        body = {**(fields or self.forwarded), "model": model}
+        return json.dumps(merged(body, own) if own else body, separators=(",", ":")).encode()
 
 
 def parse(body: bytes, model: str | None = None, protocol: Protocol = CHAT) -> ChatRequest:

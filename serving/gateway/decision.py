@@ -13,7 +13,8 @@ from modelsat.errors import ServiceError
 from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
-from modelsat.text.conversation import routed_text
+from modelsat.text.conversation import awaits_tool, routed_text
+from modelsat.text.harness import KNOWN, Harness
 from serving import off_loop
 from serving.gateway import endpoint, escalation, exploration, failed_answers, needs, stickiness, turn_costs
 from serving.gateway.best_single import BestSingle
@@ -52,6 +53,7 @@ class RoutingDecision:
         context_length: In tokens, of the candidates of which it is known.
         foreign: How far the prompt is from the training prompts, in [0, 1]; None where the router was not asked.
         promise: What the router's default promises; None where it promises nothing or was not asked.
+        text: That the router read; empty where it was not asked.
     """
 
     order: list[str]
@@ -65,6 +67,7 @@ class RoutingDecision:
     context_length: Mapping[str, float] = field(default_factory=dict)
     foreign: float | None = None
     promise: Promise | None = None
+    text: str = field(default="", repr=False)
 
 
 class Decider:
@@ -80,6 +83,7 @@ class Decider:
         explore: Share of new conversations whose candidate is left to chance, in [0, 1].
         source: What the file of upstreams is called.
         sessions: Who answered which conversation; by default those of this process alone.
+        harness: Tells a person's words from those of an agent's harness.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Decider:
         explore: float = 0.0,
         source: str = "the file of upstreams",
         sessions: Sessions | None = None,
+        harness: Harness = KNOWN,
     ) -> None:
         self.sessions = sessions or Sessions()
         self.escalation = Escalation(max_premium_share)
@@ -102,6 +107,7 @@ class Decider:
         self._deadline_seconds = deadline_seconds
         self._switch_gain = switch_gain
         self._explore = explore
+        self._harness = harness
         self._reach = Reach(upstreams, source)
         self._best_single = BestSingle()
         self._catalogue = ServedCatalogue()
@@ -129,13 +135,17 @@ class Decider:
         chat = await failed_answers.with_models(chat, client, self.sessions) if chat.failed_of else chat
         available = set(self._reach.allowed(chat))
         looking = self.sessions.previous(client, chat)
-        needed, text = await off_loop.called(chat.is_long, _read, chat)
+        needed, text = await off_loop.called(chat.is_long, _read, chat, self._harness)
         if chat.path:
             await self._describe()
-            return replace(self._fallback(chat, await looking, needed, ""), outcome=COUNTED)
+            counted = self._fallback(chat, await looking, needed, "the router has not answered yet")
+            return replace(counted, outcome=COUNTED, reason="")
         if not text:
             await self._describe()
             return self._fallback(chat, await looking, needed, "the user wrote no text")
+        if not self._catalogue.order:
+            # What the first request asks depends on the default's promise and on what candidates can do.
+            await self._describe()
         reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
         asked = parameters(chat.preferences, reachable, self._catalogue.promise) | (
             {"explain": True} if explain else {}
@@ -151,7 +161,11 @@ class Decider:
             if self._catalogue.order and not reachable & set(self._catalogue.order):
                 raise Refused(503, _NO_UPSTREAM, 60) from None
             raise
-        self._best_single.learn(routed, reachable if "available" in asked else None)
+        # Where fewer were ranked, means would be over other prompts than those of the rest, and not to be compared.
+        if "available" not in asked:
+            self._best_single.learn(routed)
+        elif reachable == set(self._upstreams):
+            self._best_single.learn(routed, reachable)
         if self._catalogue.router_version != routed.router_version:
             await self._describe()
         # Who has no probability does not fulfil what the client asks for.
@@ -161,7 +175,7 @@ class Decider:
             raise Refused(503, _NO_UPSTREAM, 60)
         by_name = {row["candidate"]: row for row in ranked}
         ranked = [by_name[name] for name in self._able(list(by_name), needed)]
-        waits = stickiness.awaits_tool(chat.messages)
+        waits = awaits_tool(chat.messages, self._harness)
         wanted = promise.resolved(chat.preferences, self._catalogue.promise)
         last = await looking
         previous = None if last is None else last.candidate
@@ -181,12 +195,13 @@ class Decider:
             outcome,
             routed.router_version,
             ranked=ranked,
-            best_single=self._best_single.name,
+            best_single=next(iter(self._standing_order()), ""),
             explanation=routed.explanation,
             propensity=propensity,
             context_length=self._catalogue.context_length,
             foreign=float(routed.ranking.foreign[0]),
             promise=self._catalogue.promise,
+            text=text,
         )
 
     @property
@@ -254,9 +269,9 @@ class Decider:
         return RoutingDecision(order, FALLBACK, version, reason, context_length=self._catalogue.context_length)
 
 
-def _read(chat: ChatRequest) -> tuple[RequestNeeds, str]:
+def _read(chat: ChatRequest, harness: Harness) -> tuple[RequestNeeds, str]:
     """Return what a request needs, and what the router is asked."""
-    return needs.of_request(chat), routed_text(chat.messages)
+    return needs.of_request(chat), routed_text(chat.messages, harness=harness)
 
 
 def parameters(

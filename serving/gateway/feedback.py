@@ -16,7 +16,6 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from modelsat.feedback import log
-from modelsat.text.conversation import routed_text
 from serving import bounded_json
 from serving.bounded_json import JsonLimits
 from serving.gateway import feedback_ids
@@ -86,7 +85,7 @@ class Feedback:
             return {}
         key, now = self._settings.key, time.time()
         feedback_id = feedback_ids.issue(key, answer.client, now)
-        text = routed_text(chat.messages)
+        text = decision.text
         row = {
             "event": log.ANSWER,
             "id": feedback_ids.plain(feedback_id),

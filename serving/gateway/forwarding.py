@@ -80,7 +80,8 @@ async def forward(
             candidate = waiting.pop(0)
             on_called(candidate)
             fields = usage_asked(upstreams[candidate], chat)
-            body = await off_loop.called(chat.is_long, chat.body_for, upstreams[candidate].model, fields)
+            own = {} if chat.path else upstreams[candidate].protocols.get(chat.protocol.name, {})
+            body = await off_loop.called(chat.is_long, chat.body_for, upstreams[candidate].model, fields, own)
             # What is added to a stream is taken out of it again, so it must not be encoded.
             sent = {**headers, **({"accept-encoding": "identity"} if fields else {})}
             sent |= trace.calls(candidate, upstreams[candidate], chat)
@@ -175,7 +176,7 @@ async def _begun(call: _Call, body: bytes) -> tuple[AnswerStart | None, Upstream
         "POST",
         upstream.address.call(call.chat.path or protocol.path, call.chat.query),
         content=body,
-        headers={**call.headers, **protocol.login(upstream.address, upstream.key)},
+        headers={**call.headers, **upstream.headers, **protocol.login(upstream.address, upstream.key)},
         timeout=httpx.Timeout(upstream.timeout_seconds, connect=min(CONNECT_SECONDS, upstream.timeout_seconds)),
     )
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from modelsat.text.harness_shapes import KNOWN, HarnessShapes
 from serving.gateway import conversation_ids
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.stickiness import SWITCH_GAIN
@@ -28,6 +29,7 @@ class GatewaySettings:
         traces: What spans hold; None makes none.
         sessions: Address of the store that several gateways share; empty for none.
         conversation_ids: Headers and fields in which clients name their conversation.
+        shapes: What agents' harnesses write into the user's messages.
         source: What the file of upstreams is called, in sentences that say where to add something.
     """
 
@@ -42,6 +44,7 @@ class GatewaySettings:
     traces: TraceSettings | None = None
     sessions: str = field(default="", repr=False)
     conversation_ids: tuple[str, ...] = conversation_ids.DEFAULT
+    shapes: HarnessShapes = KNOWN
     source: str = "the file of upstreams"
 
 

@@ -1,10 +1,8 @@
 """What an answer cost, and what it had cost at the best single candidate."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from modelsat.policy.costs import tokens_in
-from modelsat.text.conversation import routed_text
 from serving.gateway.catalogue import CandidateFacts
 from serving.gateway.decision import RoutingDecision
 from serving.gateway.usage import Usage
@@ -18,7 +16,6 @@ def paid(candidate: str, usage: Usage, facts: Mapping[str, CandidateFacts]) -> f
 def at_best_single(
     candidate: str,
     decision: RoutingDecision,
-    messages: Sequence[Mapping[str, Any]],
     usage: Usage,
     facts: Mapping[str, CandidateFacts],
 ) -> float | None:
@@ -30,7 +27,6 @@ def at_best_single(
     Args:
         candidate: Who answered.
         decision: With what the router expected.
-        messages: Of the conversation.
         usage: Of the answer that was given.
         facts: Of the candidates.
     """
@@ -43,5 +39,5 @@ def at_best_single(
     if expected is None or prices.price_in is None:
         return None
     cached_price = prices.price_in if prices.price_cached_in is None else prices.price_cached_in
-    fresh = usage.tokens_in - usage.cached_in - float(tokens_in([routed_text(messages)])[0])
+    fresh = usage.tokens_in - usage.cached_in - float(tokens_in([decision.text])[0])
     return max(float(expected) + (fresh * prices.price_in + usage.cached_in * cached_price) / 1e6, 0.0)

@@ -44,8 +44,3 @@ def order(
     if awaits_tool or switching.stays(probability, cost, names.index(previous), 0, preferences, switch_gain):
         return [previous, *(name for name in names if name != previous)]
     return names
-
-
-def awaits_tool(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Say whether the last message is the result of a tool that the candidate called."""
-    return messages[-1].get("role") in ("tool", "function")

@@ -7,6 +7,8 @@
         key_variable: QWEN_API_KEY
         stream_usage: true
         protocols: [chat, messages]
+        request_body: {reasoning_effort: low}
+        request_headers: {anthropic-beta: effort-2025-11-24}
 
 `model` is the candidate's name and there is no key where nothing else is said. A key never stands in the file.
 
@@ -14,6 +16,7 @@ A catalogue of candidates says the same in other words, so it can be given in pl
 `endpoint` are the upstreams.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,11 +29,12 @@ import yaml
 from modelsat.data import catalogue
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.errors import InputError
-from modelsat.io import chat_address, spoken_protocols
+from modelsat.io import chat_address, request_headers, spoken_protocols
 from modelsat.io.chat_address import ChatAddress
 from modelsat.io.key_variables import fault_in_key_variable
 
-_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds", "stream_usage", "protocols")
+_FIELDS = ("candidate", "base_url", "model", "key_variable", "timeout_seconds", "stream_usage", "protocols",
+           "request_body", "request_headers")  # fmt: skip
 _CHAT_ALONE: Mapping[str, Mapping[str, Any]] = {spoken_protocols.CHAT: {}}
 TIMEOUT_SECONDS = 120.0
 """How long an upstream may be silent, before the first byte and between two."""
@@ -46,7 +50,8 @@ class Upstream:
         key: Sent as bearer token; empty for none.
         timeout_seconds: How long it may be silent.
         stream_usage: Whether streams are asked for their usage where the client does not ask itself.
-        protocols: That it speaks, by name.
+        protocols: That it speaks, by name, each with fields that go before the client's.
+        headers: Of its own, that go before the client's.
     """
 
     base_url: str
@@ -55,6 +60,7 @@ class Upstream:
     timeout_seconds: float = TIMEOUT_SECONDS
     stream_usage: bool = False
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _CHAT_ALONE)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def address(self) -> ChatAddress:
@@ -90,7 +96,8 @@ def read(path: Path, environment: Mapping[str, str] = os.environ) -> dict[str, U
             key=_key(row.get("key_variable"), where, environment),
             timeout_seconds=float(row.get("timeout_seconds", TIMEOUT_SECONDS)),
             stream_usage=row.get("stream_usage", False),
-            protocols=spoken_protocols.read(row.get("protocols", _CHAT_ALONE)),
+            protocols=_protocols(row),
+            headers={name.lower(): value for name, value in _object(row.get("request_headers", {})).items()},
         )
     return found
 
@@ -103,7 +110,7 @@ def _rows(path: Path) -> list[Any]:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         # A parser quotes the line at fault, and somebody may have written a key into it.
         raise InputError(f"upstreams {str(path)!r} are not readable ({type(error).__name__}); correct them") from None
-    if isinstance(content, list) and content:
+    if (isinstance(content, list) and content) or (isinstance(content, dict) and content.get("candidates")):
         return _of_catalogue(path)
     rows = content.get("upstreams") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows:
@@ -119,6 +126,8 @@ def _of_catalogue(path: Path) -> list[Any]:
         "key_variable": "api_key_env",
         "timeout_seconds": "timeout_seconds",
         "protocols": "protocols",
+        "request_body": "request_body",
+        "request_headers": "request_headers",
     }
     rows = [row for row in catalogue.read(str(path)).to_pylist() if row.get("endpoint")]
     if not rows:
@@ -151,7 +160,30 @@ def _fault(row: Any, environment: Mapping[str, str]) -> str | None:
         spoken_protocols.read(row.get("protocols", _CHAT_ALONE))
     except ValueError as error:
         return f"protocols: {error}"
+    fault = spoken_protocols.fault_in_fields(_object(row.get("request_body", {})))
+    if fault is not None:
+        return f"the fields of request_body {fault}"
+    fault = request_headers.fault_in_headers(_object(row.get("request_headers", {})), environment)
+    if fault is not None:
+        return f"request_headers {fault}"
     return fault_in_candidate(row.get("candidate"))
+
+
+def _protocols(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what is spoken; `request_body` are fields of chat completions, as `modelsat ask` sends them."""
+    spoken = spoken_protocols.read(row.get("protocols", _CHAT_ALONE))
+    if spoken_protocols.CHAT in spoken:
+        own = _object(row.get("request_body", {}))
+        spoken[spoken_protocols.CHAT] = own | spoken[spoken_protocols.CHAT]
+    return spoken
+
+
+def _object(told: Any) -> Any:
+    """Return an object, which a catalogue holds as JSON."""
+    try:
+        return json.loads(told) if isinstance(told, str) else told
+    except ValueError:
+        return None
 
 
 def _written(address: ChatAddress) -> str:

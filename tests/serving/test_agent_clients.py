@@ -18,6 +18,7 @@ from serving import tokens
 from serving.gateway import upstreams
 from serving.gateway.app import create_app
 from serving.gateway.gateway_settings import GatewaySettings
+from serving.gateway.protocols import messages, responses
 
 CODEX = """
 model = "auto"
@@ -77,6 +78,8 @@ def test_claude_code_calls_a_tool_and_answers(gateway: tuple[str, AgentUpstream]
 
     assert told.strip() == "Grüße aus Bern"
     assert upstream.models == ["cheap", "cheap"]
+    first, second = (messages.conversation(body) for _, _, body in upstream.calls)
+    assert second[: len(first)] == first
     results = [one for one in upstream.calls[1][2]["messages"][-2:] if "tool_result" in str(one)]
     assert "'content': 'Bern'" in str(results)
 
@@ -94,4 +97,6 @@ def test_codex_calls_a_tool_and_answers(gateway: tuple[str, AgentUpstream], tmp_
 
     assert told.strip().endswith("Grüße aus Bern")
     assert upstream.models == ["cheap", "cheap"]
+    first, second = (responses.conversation(body) for _, _, body in upstream.calls)
+    assert second[: len(first)] == first
     assert "Bern" in str([item for item in upstream.calls[1][2]["input"] if item["type"] == "function_call_output"])

@@ -298,6 +298,31 @@ def test_upstream_is_called_by_its_own_name_with_the_key_of_its_variable(tmp_pat
     assert "sesame" not in repr(found)
 
 
+def test_efforts_of_one_model_are_candidates_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(
+        "candidates:\n"
+        "  - {candidate: 'x:low', endpoint: 'http://h/v1', served_as: x, request_body: {reasoning_effort: low}}\n"
+        "  - candidate: x:high\n"
+        "    endpoint: http://h/v1\n"
+        "    served_as: x\n"
+        "    request_body: {reasoning_effort: high, temperature: null}\n"
+        "    request_headers: {Anthropic-Beta: effort}\n"
+        "    protocols: {chat: , responses: {reasoning: {effort: high}}}\n"
+    )
+    body = {"model": "auto", "messages": [said("user", "Hi")], "temperature": 0.5, "reasoning_effort": "medium"}
+    chat = chat_request.parse(json.dumps(body).encode())
+
+    found = upstreams.read(path, {})
+    sent = [json.loads(chat.body_for(one.model, own=one.protocols["chat"])) for one in found.values()]
+
+    low, high = ({"model": "x", "messages": body["messages"], "reasoning_effort": effort} for effort in ("low", "high"))
+    assert sent == [low | {"temperature": 0.5}, high]
+    assert found["x:high"].protocols["responses"] == {"reasoning": {"effort": "high"}}
+    assert (found["x:low"].headers, found["x:high"].headers) == ({}, {"anthropic-beta": "effort"})
+    assert list(found["x:low"].protocols) == ["chat"]
+
+
 def test_rows_of_a_catalogue_with_an_endpoint_are_upstreams(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.csv"
     path.write_text(
@@ -333,6 +358,21 @@ def test_rows_of_a_catalogue_with_an_endpoint_are_upstreams(tmp_path: Path) -> N
         ("upstreams: [{candidate: a, base_url: 'http://h', model: 4}]", "model must be a string"),
         ("upstreams: [{candidate: a, base_url: 'http://h', timeout_seconds: 0}]", "timeout_seconds"),
         ("upstreams: [{candidate: a, base_url: 'http://h', key_variable: A_API_KEY}]", "variable A_API_KEY is not set"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', protocols: [soap]}]", "'soap' is no protocol"),
+        (
+            "upstreams: [{candidate: a, base_url: 'http://h', protocols: {chat: [1]}}]",
+            "the fields of 'chat' are no object",
+        ),
+        ("upstreams: [{candidate: a, base_url: 'http://h', request_body: {model: b}}]", "request_body hold 'model'"),
+        ("upstreams: [{candidate: a, base_url: 'http://h', request_headers: {x-api-key: sk-abc}}]", "carries a secret"),
+        (
+            "upstreams: [{candidate: a, base_url: 'http://h', request_headers: {x-title: Bearer abc}}]",
+            "looks like a key",
+        ),
+        (
+            "upstreams: [{candidate: a, base_url: 'http://h', request_headers: {x-other: abc}}]",
+            "MODELSAT_REQUEST_HEADERS",
+        ),
         ("upstreams: [{candidate: 'a b', base_url: 'http://h'}]", "'a b' is not usable"),
         ("upstreams: [{base_url: 'http://h'}]", "a candidate needs a name"),
         ("upstreams: [{candidate: a, base_url: 'http://h'}, {candidate: a, base_url: 'http://h'}]", "entry 2 .* twice"),

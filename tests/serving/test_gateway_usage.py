@@ -92,33 +92,27 @@ def test_what_the_provider_charges_comes_before_list_prices_and_a_missing_price_
 
 def ranked(**costs: float | None) -> RoutingDecision:
     rows = [{"candidate": name, "success_probability": 0.5, "expected_cost_usd": cost} for name, cost in costs.items()]
-    return RoutingDecision(list(costs), "routed", ranked=rows, best_single="strong")
+    return RoutingDecision(list(costs), "routed", ranked=rows, best_single="strong", text="x" * 400)
 
 
 def test_best_single_is_billed_for_the_whole_prompt_and_its_own_expected_answer() -> None:
     facts = {"strong": CandidateFacts(prices=Prices(10.0, 10.0))}
-    messages = [{"role": "user", "content": "x" * 400}]
 
     # The router read 100 tokens and expects 0.005 USD; 900 more at 10 USD per million are 0.009.
-    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), messages, USED, facts) == pytest.approx(
-        0.014
-    )
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), USED, facts) == pytest.approx(0.014)
     # 400 of them would have come from the cache: 500 at 10 and 400 at 1 USD per million are 0.0054.
     cached = {"strong": CandidateFacts(prices=Prices(10.0, 10.0, 1.0))}
-    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), messages, USED, cached) == pytest.approx(
-        0.0104
-    )
-    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=None), messages, USED, facts) is None
-    assert savings.at_best_single("cheap", ranked(cheap=0.001), messages, USED, facts) is None
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=0.005), USED, cached) == pytest.approx(0.0104)
+    assert savings.at_best_single("cheap", ranked(cheap=0.001, strong=None), USED, facts) is None
+    assert savings.at_best_single("cheap", ranked(cheap=0.001), USED, facts) is None
 
 
 def test_answer_of_the_best_single_itself_had_cost_there_what_was_paid() -> None:
     facts = {"strong": CandidateFacts(prices=Prices(2.0, 10.0, 0.5))}
-    messages = [{"role": "user", "content": "x" * 400}]
 
     # 600 fresh, 400 cached and 200 of answer, as it was billed; the router expected 0.005 USD and 900 tokens more.
-    assert savings.at_best_single("strong", ranked(strong=0.005), messages, USED, facts) == pytest.approx(0.0034)
-    assert savings.at_best_single("strong", ranked(strong=0.005), messages, USED, {}) is None
+    assert savings.at_best_single("strong", ranked(strong=0.005), USED, facts) == pytest.approx(0.0034)
+    assert savings.at_best_single("strong", ranked(strong=0.005), USED, {}) is None
 
 
 def test_tokens_and_dollars_are_counted_by_model_and_beside_the_best_single() -> None:

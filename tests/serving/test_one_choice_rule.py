@@ -39,6 +39,7 @@ from serving.gateway.decision import Decider
 from serving.gateway.upstreams import Upstream
 from serving.predictor import Predictor
 from serving.refusal import Refused
+from serving.rest_endpoint import described
 from serving.telemetry import EndpointTelemetry
 
 NAN = float("nan")
@@ -136,6 +137,9 @@ class InProcess:
         self.predictor = Predictor("router", EndpointTelemetry(CollectorRegistry()))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            assert self.predictor.bundle is not None
+            return httpx.Response(200, content=orjson.dumps(described(self.predictor.bundle)))
         body = await request.aread()
         try:
             question = await self.predictor.preprocess(InferRequest.from_bytes(body, len(body), "router"))
@@ -324,6 +328,39 @@ def test_candidate_out_of_reach_of_the_gateway_never_says_what_is_expensive(serv
     assert served.decide(replace(weighted, reachable=("m0", "m1")), PROMPTS[0]) == ["m1", "m0"]
     by_pattern = replace(weighted, preferences=Preferences(("m0", "m1"), cost_weight=0.12))
     assert served.decide(by_pattern, PROMPTS[0]) == ["m1", "m0"]
+
+
+def test_first_request_of_a_gateway_weighs_costs_as_the_default_promises(served: InProcess) -> None:
+    """As above, with the weight of the default: who is in reach has to be said before anything was answered."""
+    case = by_hand([0.7, 0.63, 0.1], [0, 0, 0], [0.5, 0.5, 0.5], [3.0, 1.0, 100.0])
+    told_of = Promise("m0", 0.12, 0.003, 0.95, 0.0, 0.0, 1.0, 100)
+    lineage = case.bundle.lineage | {"promise": told_of.as_json()}
+    case = replace(case, bundle=replace(case.bundle, lineage=lineage), reachable=("m0", "m1"))
+
+    assert served.decide(case, PROMPTS[0]) == ["m1", "m0"]
+
+
+def test_best_single_is_not_learned_from_a_client_that_allows_fewer(served: InProcess) -> None:
+    """A client that allows `m1` alone leaves `m0`, of mean 0.9, the best single one for all others."""
+    case = by_hand([0.2, 0.6], [0, 0], [0.9, 0.5], [3.0, 1.0])
+    narrow = Preferences(("m1",), cost_weight=0.1)
+    away = False
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503) if away else await served._answer(request)
+
+    async def orders() -> list[list[str]]:
+        nonlocal away
+        served.predictor.bundle = case.bundle
+        upstreams = {name: Upstream("http://upstream", name) for name in case.reachable}
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            decider = Decider(client, "http://endpoint", upstreams, 20.0, 0.05)
+            asked = ChatRequest(AUTO, [{"role": "user", "content": PROMPTS[0]}], {}, narrow)
+            first = await decider.decide(asked, "client")
+            away = True
+            return [first.order, (await decider.decide(replace(asked, preferences=Preferences()), "other")).order]
+
+    assert served.runner.run(orders()) == [["m1"], ["m0", "m1"]]
 
 
 def test_gateway_whose_upstreams_the_router_does_not_know_says_so(served: InProcess) -> None:

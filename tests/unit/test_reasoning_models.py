@@ -71,9 +71,11 @@ def test_limit_goes_by_its_new_name_where_the_provider_asks_for_it(bundle: Bundl
 def test_row_says_how_its_model_has_to_be_asked(bundle: Bundle, tmp_path: Path) -> None:
     body = json.dumps({"max_completion_tokens": 5000, "temperature": None, "reasoning_effort": "low"})
     with LlmServer(right, refuses=like_openai, thinks=3000).running() as server:
-        folder = asking.ask(bundle, candidate(server, request_body=body), tmp_path / "bob", QUICK)
+        row = candidate(server, request_body=body, request_headers='{"x-title": "ours"}')
+        folder = asking.ask(bundle, row, tmp_path / "bob", QUICK)
 
     assert report(folder)["accuracy"] == 1.0
+    assert {headers["x-title"] for headers in server.headers} == {"ours"}
     sent = server.bodies[0]
     assert {name: sent[name] for name in sent if name not in ("model", "messages")} == {
         "max_completion_tokens": 5000,

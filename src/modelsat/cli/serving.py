@@ -112,6 +112,10 @@ def gateway(
         str,
         typer.Option(envvar="MODELSAT_PROXIES", help="Addresses and networks of proxies whose X-Forwarded-For counts."),
     ] = "",
+    harness: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with further words of agents' harnesses, which are not routed on."),
+    ] = None,
     most_dearest_share: Annotated[
         float | None, typer.Option(min=0, max=1, hidden=True, help="Old name of --max-premium-share.")
     ] = None,
@@ -122,6 +126,7 @@ def gateway(
 
     Example: modelsat gateway --upstreams upstreams.yaml --port 8000
     """
+    from modelsat.text import harness_shapes
     from serving import proxies as networks
     from serving.gateway import conversation_ids as ids
     from serving.gateway.gateway_settings import GatewaySettings
@@ -134,6 +139,7 @@ def gateway(
         per_minute=per_minute,
         max_premium_share=max_premium_share if most_dearest_share is None else most_dearest_share,
         explore=explore,
+        shapes=harness_shapes.KNOWN if harness is None else harness_shapes.read(harness),
         feedback=feedback(feedback_log, feedback_text, feedback_days),
         traces=traces(trace, trace_text),
         sessions=sessions,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 
 from modelsat.data.written_numbers import number
-from modelsat.io import spoken_protocols
+from modelsat.io import request_headers, spoken_protocols
 from modelsat.io.key_variables import fault_in_key_variable
 
 _FIELD_OF_COLUMN = {
@@ -40,6 +40,7 @@ _FIELD_OF_COLUMN = {
     "timeout_seconds": "timeout_seconds",
     "published": "published",
     "protocols": "protocols",
+    "request_headers": "request_headers",
 }
 COLUMNS = (*_FIELD_OF_COLUMN, "n_params_b")
 """Columns that are read."""
@@ -181,6 +182,17 @@ def _request_body(cell: object) -> str:
     return json.dumps(dict(fields), sort_keys=True)
 
 
+def _request_headers(cell: object) -> str:
+    try:
+        headers = json.loads(cell) if isinstance(cell, str) else cell
+    except ValueError:
+        headers = None
+    fault = request_headers.fault_in_headers(headers)
+    if fault is not None:
+        raise ValueError(f"these {fault}")
+    return json.dumps(headers, sort_keys=True)
+
+
 def _protocols(cell: object) -> str:
     return json.dumps(spoken_protocols.read(cell), sort_keys=True)
 
@@ -220,4 +232,5 @@ _READ: dict[str, Callable[[object], object]] = {
     "timeout_seconds": _seconds,
     "published": _published,
     "protocols": _protocols,
+    "request_headers": _request_headers,
 }

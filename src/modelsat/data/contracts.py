@@ -84,6 +84,7 @@ CANDIDATES = _schema(
     pa.field("timeout_seconds", pa.float64()),
     pa.field("published", pa.string()),
     pa.field("protocols", pa.string()),
+    pa.field("request_headers", pa.string()),
 )
 """One row per candidate; prices in USD per million tokens, missing is missing. `price_cached_in` is that of input which
 the provider has in its cache. `modalities` are what it reads beside text, `tools` says whether it calls tools,
@@ -91,10 +92,11 @@ the provider has in its cache. `modalities` are what it reads beside text, `tool
 `regions` are where it is served. `served_as` is its name at the endpoint, `api_key_env` the environment variable that
 holds the key: the key itself stands nowhere. `request_body` (a JSON object), `max_tokens` and `timeout_seconds` say how
 it has to be asked. `published` (a JSON object) are its published scores by benchmark, in [0, 1]. `protocols` (a JSON
-object) names the protocols that its endpoint speaks, each with fields of every request in it."""
+object) names the protocols that its endpoint speaks, each with fields of every request in it; `request_headers` (a JSON
+object) are headers of every request, none of them secret."""
 
 _LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds"}
-_LATER |= {"paid_usd", "expected_cost_usd", "published", "protocols"}
+_LATER |= {"paid_usd", "expected_cost_usd", "published", "protocols", "request_headers"}
 """Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(

@@ -35,7 +35,7 @@ def fault_in_key_variable(name: object, environment: Mapping[str, str] = os.envi
             f"variables that begin with {prefix} hold credentials of the platform and are sent to no model; "
             f"export the model's key under a name that ends in {SUFFIX}"
         )
-    if name.endswith(SUFFIX) or name in _names(environment.get(SETTING, "")):
+    if name.endswith(SUFFIX) or name in names_in(environment.get(SETTING, "")):
         return None
     return (
         f"this variable may not hold the key of a model; use one whose name ends in {SUFFIX}, "
@@ -43,5 +43,6 @@ def fault_in_key_variable(name: object, environment: Mapping[str, str] = os.envi
     )
 
 
-def _names(setting: str) -> set[str]:
+def names_in(setting: str) -> set[str]:
+    """Return the names in a setting, which commas separate."""
     return {name.strip() for name in setting.split(",")}

@@ -71,7 +71,7 @@ class Endpoint:
         self._takes_new_name = False
         self._failures: tuple[type[Exception], ...] = (httpx.TransportError, httpx.DecodingError, TimeoutError)
         self._client = httpx.AsyncClient(
-            headers=address.address.login(address.key),
+            headers={**settings.headers, **address.address.login(address.key)},
             timeout=settings.seconds,
             # The key and the question go to the host that was named.
             follow_redirects=False,

@@ -159,7 +159,7 @@ def _exam(test: Test, candidate: Candidate, settings: AskingSettings, judge: Jud
         "revision": candidate.get("revision"),
         "test": str(asked["version"][0]),
         "wording": questions.WORDING,
-        "request": digest(request_body(_served_as(candidate), "", settings).decode()),
+        "request": digest(_request(candidate, settings)),
     }
     if judge is not None:
         heading["judge"] = digest(request_body(judge.address.model, "", judge.settings).decode())
@@ -200,6 +200,12 @@ def _judged_usd(records: Sequence[Record]) -> float | None:
     """Return what the verdicts on all answers cost, None where one's cost is not known."""
     costs = [record["judge_usd"] for record in records if "judge_usd" in record]
     return None if None in costs else round(sum(costs), 6)
+
+
+def _request(candidate: Mapping[str, Any], settings: AskingSettings) -> str:
+    """Return a request without its question; headers only where there are any, so that earlier runs go on."""
+    headers = json.dumps(dict(settings.headers), sort_keys=True) if settings.headers else ""
+    return request_body(_served_as(candidate), "", settings).decode() + headers
 
 
 def _served_as(candidate: Candidate) -> str:

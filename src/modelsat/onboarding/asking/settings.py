@@ -30,6 +30,7 @@ class AskingSettings:
             None takes that of the candidate's row, else 1,024, or 16,384 where the row says `reasoning`.
         body: Fields of the request that replace ours and the row's; a field that is None is left out.
         reasoning_effort: Field of that name in the request, such as `low`; "" leaves it to row and provider.
+        headers: Of every request, beside the key; the row's.
 
     Raises:
         InputError: A setting is out of range.
@@ -46,6 +47,7 @@ class AskingSettings:
     max_tokens: int | None = None
     body: Mapping[str, object] = field(default_factory=dict)
     reasoning_effort: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, least in (("questions", 1), ("concurrency", 1), ("tries", 1), ("max_tokens", 1)):
@@ -74,6 +76,7 @@ class AskingSettings:
             self,
             max_tokens=self.max_tokens or candidate.get("max_tokens") or max_tokens,
             timeout_seconds=self.timeout_seconds or candidate.get("timeout_seconds") or timeout,
+            headers=json.loads(candidate.get("request_headers") or "{}"),
             body={**json.loads(candidate.get("request_body") or "{}"), **effort, **self.body},
         )
 
