@@ -75,6 +75,7 @@ def test_quarter_of_the_answers_may_be_unreadable(unparsable: int, refused: bool
 
     assert bool(found) is refused
     assert not refused or "101 of 400 answers could not be read (25 %)" in found[0].detail
+    assert not refused or "give its catalogue row another revision, by which it is asked anew" in found[0].detail
 
 
 def test_answers_worse_than_guessing_are_refused() -> None:

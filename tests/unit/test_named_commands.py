@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import typer
 
+from modelsat import rivals
 from modelsat.cli import app
+from modelsat.cli.evaluation import evaluate
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -79,6 +81,18 @@ def test_links_of_a_page_lead_to_a_file_and_a_heading(page: Path) -> None:
             lost.append(link)
 
     assert lost == []
+
+
+def test_rivals_of_help_and_page_are_those_that_there_are() -> None:
+    page = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8").partition("## Rivals")[2].partition("\n## ")[0]
+    listed = {
+        name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`([a-z-]+)`", row)
+    }
+    told = re.search(r"Rivals: (.*?);", " ".join((evaluate.__doc__ or "").split()))
+
+    assert listed == set(rivals.NAMES)
+    assert told is not None
+    assert told[1].split(", ") == [*rivals.NAMES]
 
 
 def test_docstrings_and_messages_name_commands_that_there_are() -> None:

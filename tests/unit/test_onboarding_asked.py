@@ -42,6 +42,19 @@ def test_answers_to_further_questions_are_kept_beside_the_first_ones(parent: Bun
     assert len(server.asked) == QUESTIONS
 
 
+def test_repaired_endpoint_is_asked_anew_under_another_revision(parent: Bundle, tmp_path: Path) -> None:
+    with LlmServer(right).running() as server:
+        for revision in ("", "repaired"):
+            server.answer = right if revision else lambda _: "no answer to read"
+            change, facts = Change(Action.ADD, "bob", revision), {"endpoint": server.url, "revision": revision or None}
+            order = Order(change, facts, 1, str(tmp_path / "parent"), parent.digest, "router/1", "apt-by-hand")
+            kept = asked.ask(parent, order, AskingSettings(), tmp_path / "work", str(tmp_path / "answers"))
+
+    assert len(server.asked) == 2 * QUESTIONS
+    assert collect([kept]).scores.num_rows == QUESTIONS
+    assert asked.unreadable([kept]) == 0
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count how often a folder is fetched from S3 and how often a bundle is verified; both happen."""

@@ -117,7 +117,11 @@ def _broken(answers: CheckedAnswers, limits: AnswerLimits) -> Iterator[Finding]:
     share = answers.unparsable / max(len(given), 1)
     detail = f"{answers.unparsable} of {len(given)} answers could not be read ({100 * share:.0f} %)"
     readable = share <= limits.max_unparsable
-    hint = f", at most {100 * limits.max_unparsable:.0f} % may be; correct the endpoint's template or raise max_tokens"
+    # Answers are kept and not paid for twice, so a repaired endpoint alone changes none.
+    hint = (
+        f", at most {100 * limits.max_unparsable:.0f} % may be; correct the endpoint's template and give its catalogue "
+        "row another revision, by which it is asked anew, or raise max_tokens"
+    )
     yield Finding("answers can be read", readable, detail + ("" if readable else hint))
     constant = len(given) >= limits.min_answers and bool((given == given[0]).all())
     detail = f"{100 * given.mean() if len(given) else 0:.0f} % right on average"

@@ -77,9 +77,9 @@ def evaluate(
 
     Reference lines: random, best single, best per category and oracle.
 
-    Rivals: knn, ridge, mlp, task-classifier, stack, avengers, avengers-pro, embedllm, saverouter, uniroute,
-    uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The annotator's
-    key is read from MODELSAT_ANNOTATOR_KEY.
+    Rivals: knn, ridge, mlp, task-classifier, stack, lexical, two-stack, avengers, avengers-pro, embedllm, saverouter,
+    uniroute, uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The
+    annotator's key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router stack --scores results/ --json out.json
 
