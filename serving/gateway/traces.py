@@ -66,13 +66,32 @@ def of(scope: Mapping[str, Any]) -> RequestTrace:
 
 @dataclass
 class _Call:
+    """A call of an upstream: what its span will say, once the answer is on its way."""
+
     span: Span
-    is_stream: bool
+    candidate: str
+    upstream: Upstream
+    chat: ChatRequest
     began: float = field(default_factory=time.perf_counter)
+    ended: int | None = None
+    fault: str = ""
+    facts: dict[str, float] = field(default_factory=dict)
+    usage: tuple[Usage | None, float | None] = (None, None)
+
+
+@dataclass
+class _Decision:
+    """A decision: when it began and ended, in nanoseconds, and what came of it."""
+
+    chat: ChatRequest
+    began: int = field(default_factory=time.time_ns)
+    ended: int = 0
+    decided: RoutingDecision | None = None
+    fault: str = ""
 
 
 class TracedRequest(RequestTrace):
-    """The spans of one request.
+    """The spans of one request. What they say is written behind the answer's last byte, so that no client waits for it.
 
     Args:
         tracer: Makes them.
@@ -85,84 +104,93 @@ class TracedRequest(RequestTrace):
         self._span = span
         self._context = trace.set_span_in_context(span, Context())
         self._keeps_text = keeps_text
-        self._call: _Call | None = None
+        self._decision: _Decision | None = None
+        self._calls: list[_Call] = []
 
     async def deciding(self, chat: ChatRequest, decision: Awaitable[RoutingDecision]) -> RoutingDecision:
         """Return the decision, in a span of its own."""
-        if not self._span.is_recording():
-            return await decision
-        span = self._tracer.start_span("route", self._context)
+        self._decision = noted = _Decision(chat)
         try:
-            decided = await decision
-            span.set_attributes(attributes.of_decision(decided))
-            self._span.set_attribute("modelsat.outcome", decided.outcome)
-            if chat.conversation:
-                self._span.set_attribute(attributes.SESSION, chat.conversation)
+            noted.decided = await decision
         except ModelsatError as error:
-            _fail(span, type(error).__name__)
+            noted.fault = type(error).__name__
             raise
         finally:
-            if self._keeps_text:
-                asked = attributes.question(chat)
-                span.set_attributes(asked)
-                self._span.set_attributes(asked)
-            span.end()
-        return decided
+            noted.ended = time.time_ns()
+        return noted.decided
 
     def calls(self, candidate: str, upstream: Upstream, chat: ChatRequest) -> Mapping[str, str]:
         """Begin the span of an upstream's call; return the headers that the call carries for it."""
-        self._end()
         span = self._tracer.start_span(f"chat {upstream.model}", self._context, SpanKind.CLIENT)
-        if span.is_recording():
-            span.set_attributes(attributes.of_call(candidate, upstream, chat))
-            if self._keeps_text:
-                span.set_attributes(attributes.messages(chat))
-        self._call = _Call(span, chat.forwarded.get("stream") is True)
-        self._span.set_attribute("modelsat.model", candidate)
+        self._calls.append(_Call(span, candidate, upstream, chat))
         headers: dict[str, str] = {}
         _PROPAGATOR.inject(headers, trace.set_span_in_context(span, Context()))
         return headers
 
     def failed(self, reason: str) -> None:
         """End the span of the last call, which was no answer."""
-        if self._call is not None:
-            _fail(self._call.span, reason)
-        self._end()
+        call = self._calls[-1]
+        call.fault, call.ended = reason, time.time_ns()
 
     def answers(self, status: int) -> None:
         """Note that the last call's answer begins."""
-        if self._call is None:
+        call = self._calls[-1]
+        if call.ended is not None:
             return
-        self._call.span.set_attribute("http.response.status_code", status)
-        if self._call.is_stream:
-            self._call.span.set_attribute(attributes.FIRST_CHUNK, time.perf_counter() - self._call.began)
+        call.facts["http.response.status_code"] = status
+        if call.chat.forwarded.get("stream") is True:
+            call.facts[attributes.FIRST_CHUNK] = time.perf_counter() - call.began
         if status >= 400:
-            _fail(self._call.span, str(status))
+            call.fault = str(status)
 
     def used(self, usage: Usage | None, paid: float | None) -> None:
         """End the span of the last call, whose answer has ended; arguments as of `RequestTrace`."""
-        if self._call is not None:
-            self._call.span.set_attributes(attributes.of_usage(usage, paid))
-        self._end()
+        call = self._calls[-1]
+        call.usage, call.ended = (usage, paid), time.time_ns()
 
     def end(self, status: int) -> None:
-        """End the request's span, and that of a call which is still open.
+        """Write what the spans say and end them.
 
         Args:
             status: Of the answer; `LEFT` where the client left before it.
         """
-        if self._call is not None and status == LEFT:
-            _fail(self._call.span, "left")
-        self._end()
+        if not self._span.is_recording():
+            return
+        for call in self._calls:
+            if call.ended is None and status == LEFT:
+                call.fault = "left"
+            self._write(call)
+        if self._decision is not None:
+            self._write_decision(self._decision)
         self._span.set_attribute("http.response.status_code", status)
         if status >= 500:
             _fail(self._span, str(status))
         self._span.end()
 
-    def _end(self) -> None:
-        if self._call is not None:
-            self._call.span.end()
-        self._call = None
+    def _write(self, call: _Call) -> None:
+        told = attributes.of_call(call.candidate, call.upstream, call.chat)
+        call.span.set_attributes({**told, **call.facts, **attributes.of_usage(*call.usage)})
+        if self._keeps_text:
+            call.span.set_attributes(attributes.messages(call.chat))
+        if call.fault:
+            _fail(call.span, call.fault)
+        call.span.end(call.ended)
+
+    def _write_decision(self, noted: _Decision) -> None:
+        span = self._tracer.start_span("route", self._context, start_time=noted.began)
+        if self._keeps_text:
+            asked = attributes.question(noted.chat)
+            span.set_attributes(asked)
+            self._span.set_attributes(asked)
+        if noted.chat.conversation:
+            self._span.set_attribute(attributes.SESSION, noted.chat.conversation)
+        if noted.fault:
+            _fail(span, noted.fault)
+        if noted.decided is not None:
+            span.set_attributes(attributes.of_decision(noted.decided))
+            model = self._calls[-1].candidate if self._calls else noted.decided.order[0]
+            self._span.set_attributes({"modelsat.model": model, "modelsat.outcome": noted.decided.outcome})
+        span.end(noted.ended)
 
 
 class TracedRoutes:
