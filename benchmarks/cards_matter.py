@@ -18,6 +18,7 @@ from modelsat.data import collection
 from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import table as evaluation
 from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.reranked import Reranked
 from modelsat.routers.router import Router
 from modelsat.statistics import Interval, bootstrap_means, interval
@@ -63,10 +64,18 @@ def dealt(router: Router, order: np.ndarray) -> Router:
     if isinstance(router, Reranked):
         return Reranked(dealt(router.fusion, order), dealt(router.model_sat, order), router.weight)
     if isinstance(router, Fusion):
-        known = router.surface
-        swapped = replace(known, means=known.means[order], loadings=known.loadings[order])
-        return Fusion(router.candidates, router.encoder, swapped, router.anchors)
+        beside = router.beside
+        if beside is not None:
+            spoken = None if beside.spoken is None else swapped(beside.spoken, order)
+            beside = replace(beside, by_kind=beside.by_kind[:, order], spoken=spoken)
+        known = swapped(router.surface, order)
+        return Fusion(router.candidates, router.encoder, known, router.anchors, beside=beside)
     return router.with_cards(router.candidates, router.accuracies[order])
+
+
+def swapped(known: Surface, order: np.ndarray) -> Surface:
+    """Return the surface with every candidate taken for another one."""
+    return replace(known, means=known.means[order], loadings=known.loadings[order])
 
 
 def surprise(probabilities: np.ndarray, arena: arenas.Arena) -> np.ndarray:

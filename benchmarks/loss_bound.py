@@ -73,6 +73,10 @@ class Known:
         """Return the vectors of texts of the set."""
         return self.vectors[[self.row[text] for text in texts]]
 
+    def read(self, texts: Sequence[str], progress: object = None) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+        """Return the same beside no tokens, which the surface alone does not read."""
+        return self.encode(texts, progress), [()] * len(texts)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

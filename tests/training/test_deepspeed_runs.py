@@ -400,7 +400,7 @@ def test_bundle_scores_held_out_prompts_as_predicted(story: Story, instructions:
     rows = [row for row in table.to_pylist() if row["router"] == CHALLENGER]
     assert [row["prompt_id"] for row in rows] == test.ids
     np.testing.assert_allclose(np.asarray([row["success_probability"] for row in rows]), scored, atol=1e-5)
-    assert set(table["router"].to_pylist()) == {CHALLENGER, MODEL_SAT, FUSION, STACK}
+    assert {CHALLENGER, MODEL_SAT, FUSION, STACK} <= set(table["router"].to_pylist())
     assert set(table["bundle_digest"].to_pylist()) == {router.digest}
 
 

@@ -254,6 +254,26 @@ def test_evaluated_page_stands_alone_and_says_what_was_decided(arena: Arena, res
         assert line in read.text
 
 
+def test_members_are_shown_with_weight_and_what_they_are_worth(arena: Arena, result: Evaluation, target: Path) -> None:
+    rows = [
+        {"name": "fusion", "weight": 0.625, "log_loss": 0.41234, "accuracy": 0.75, "prompts": 1200},
+        {"name": "Model-SAT", "weight": 0.0, "log_loss": None, "accuracy": None, "prompts": 0},
+    ]
+
+    evaluated.write(contest(arena, result, verdict(), {ROUTER: PERFECT}, members=rows), ROUTER, target)
+
+    text = Read(target).text
+    assert "Who contributes what" in text
+    assert "fusion 62.5 % 0.4123 75.0 % 1,200" in text
+    assert "Model-SAT 0.0 %" in text
+
+
+def test_router_without_members_has_no_table_of_them(arena: Arena, result: Evaluation, target: Path) -> None:
+    evaluated.write(contest(arena, result, verdict(), {ROUTER: PERFECT}), ROUTER, target)
+
+    assert "Who contributes what" not in Read(target).text
+
+
 def test_prompts_are_counted_by_how_foreign_they_are(arena: Arena, result: Evaluation, target: Path) -> None:
     foreign = np.asarray([0.0, 0.05, 0.3, 0.9], dtype=np.float32)
 

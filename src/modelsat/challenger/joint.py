@@ -3,6 +3,7 @@
 Predictions are computed here, on the accelerator; the evaluation recomputes a sample of them as a check.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,24 @@ from safetensors.torch import load_file
 
 from modelsat import __version__, feedback
 from modelsat.aptitude import cards
-from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle, Calibration
+from modelsat.challenger import encoded, member_table
 from modelsat.challenger.default import DefaultEvidence
+from modelsat.challenger.encoded import EncodedPrompts, Known
+from modelsat.challenger.member_table import MEMBERS
 from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import score_matrix, splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
 from modelsat.policy.costs import tokens_in
 from modelsat.rivals import stack
-from modelsat.rivals.rival import Labelled
-from modelsat.routers.fusion import cost_head, surface
+from modelsat.routers.fusion import cost_head, members
 from modelsat.routers.fusion.cost_head import CostHead
+from modelsat.routers.fusion.members import Beside
 from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.mixture import asked_of_few, choose_weight, rerank
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
@@ -36,7 +41,8 @@ from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
 from modelsat.routers.reranked import Reranked
 from modelsat.statistics import choose_calibration
 from modelsat.text import learned_core
-from modelsat.text.encoder import Encoder, load_language_model, thirds
+from modelsat.text import words as learned_words
+from modelsat.text.encoder import Encoder, load_language_model
 
 
 @dataclass(frozen=True)
@@ -60,22 +66,8 @@ class JointChallenger:
     weight: float
     validation: np.ndarray
     outcomes: np.ndarray
-    prompts: "_Prompts"
+    prompts: EncodedPrompts
     evidence: DefaultEvidence
-
-
-@dataclass(frozen=True)
-class _Prompts:
-    """Prompts by split with the vectors computed in training, so that no prompt is encoded twice."""
-
-    parts: dict[str, Part]
-    vectors: dict[str, np.ndarray]
-    layers: tuple[int, ...]
-
-    def labelled(self, split: str) -> Labelled:
-        """Return a split in the form that rivals take; they read the last layer only."""
-        part, vectors = self.parts[split], self.vectors[split]
-        return Labelled(vectors[:, -1], part.targets, part.categories, np.full(part.targets.shape, np.nan))
 
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> JointChallenger:
@@ -91,11 +83,17 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         recipe: Its settings.
     """
     model_sat = _model_sat(instructions, facts, work)
-    prompts = _prompts(instructions, work, model_sat)
-    held_out = prompts.parts[splits.VALIDATION]
-    first = _surface(prompts, splits.TRAIN)
-    fused = first.success_probability(first.directions(prompts.vectors[splits.VALIDATION]))
-    weight, mixed = 0.0, np.asarray(fused, dtype=np.float32)
+    layers = len(model_sat.network.lower) + len(model_sat.network.upper)
+    prompts = encoded.read(instructions, work, layers, facts["max_tokens"])
+    held_out, known = prompts.parts[splits.VALIDATION], prompts.known()
+    # What is not fitted to a prompt says what it is worth: every member predicts each prompt without its quarter.
+    words = learned_words.learn(known.tokens)
+    worded = None if words is None else words(known.tokens)
+    said = members.cross_fitted(known.vectors, worded, known.targets, known.kinds, known.stems)
+    weights = members.weigh(said, known.targets)
+    everywhere = members.mixed(said, weights)
+    fused = everywhere[len(everywhere) - len(held_out.ids) :]
+    weight, mixed, learned = 0.0, fused, None
     ended = facts.get("ended", {})
     # Training that ended early has found that the network adds nothing: a weight that fits here would fit by chance.
     if ended.get("steps") == ended.get("planned"):
@@ -103,19 +101,29 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
         mixed = rerank(fused, asked_of_few(learned, fused), weight)
     calibration = Calibration(*choose_calibration(mixed, held_out.targets))
-    # Weight and calibration are fixed now, so the served router may also learn from the validation prompts.
-    fusion = _fusion(instructions, prompts, work / "backbone", facts["max_tokens"])
+    # Weights and calibration are fixed now, so the served router learns from all these prompts.
+    fitted = members.fit(known.vectors, worded, known.targets, known.kinds, weights, words)
+    fusion = _fusion(instructions, prompts, known, *fitted, work / "backbone")
+    shown = member_table.of(members.NAMES, said, weights, known.targets)
+    if learned is not None:
+        shown = member_table.with_model_sat(shown, weight, learned, held_out.targets)
     bundle = Bundle(
         router=Reranked(fusion, model_sat, weight) if weight > 0 else fusion,
         candidates=instructions.candidates,
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
         calibration=calibration,
-        lineage=lineage(instructions, facts, recipe),
+        lineage=lineage(instructions, facts, recipe) | {MEMBERS: shown},
         attribution=attribution(instructions),
         seen_prompts=seen(instructions),
     )
-    evidence = _evidence(prompts, calibration, fusion, None if weight == 0 else mixed)
+    # A network saw all training prompts, so beside one only validation prompts count.
+    judged = held_out if weight > 0 else known
+    expected = mixed if weight > 0 else everywhere
+    vectors = prompts.vectors[splits.VALIDATION] if weight > 0 else known.vectors
+    evidence = DefaultEvidence(
+        judged.texts, calibration(expected), judged.targets, fusion.expected_cost(vectors, judged.texts)
+    )
     return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts, evidence)
 
 
@@ -135,15 +143,16 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
     # Training read whole prompts; what is judged must be what is served, which reads their cores.
     cores = made.fusion.encoder.cores(test.texts)
     cut = [i for i, core in enumerate(cores) if core != test.texts[i]]
-    vectors = prompts.vectors[splits.TEST].copy()
+    vectors, tokens = prompts.vectors[splits.TEST].copy(), prompts.tokens(cores)
     vectors[cut] = made.fusion.encoder.encode([test.texts[i] for i in cut])
     learned = made.model_sat.success_probability(cores, StepProgress("scoring held-out prompts"))
-    fused = made.fusion.from_vectors(vectors)
+    fused = made.fusion.from_vectors(vectors, tokens)
     simple = stack.fit(prompts.labelled(splits.TRAIN), prompts.labelled(splits.VALIDATION))
     rows = {
         CHALLENGER: written.calibration(rerank(fused, asked_of_few(learned, fused), made.weight)),
         MODEL_SAT: learned,
-        FUSION: fused,
+        FUSION: made.fusion.surface.success_probability(made.fusion.surface.directions(vectors)).astype(np.float32),
+        **_alone(made.fusion, vectors, tokens),
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
     foreign = {CHALLENGER: made.fusion.foreign(vectors)}
@@ -155,6 +164,12 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
             for name, values in rows.items()
         ]
     )
+
+
+def _alone(fusion: Fusion, vectors: np.ndarray, tokens: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Return what each member says that reads prompts, beside the surface."""
+    said = {one.name: one.success_probability for one in fusion.members_of(vectors, tokens)}
+    return {f"{name} alone": said[name] for name in (members.TASKS, members.WORDS) if name in said}
 
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:
@@ -176,26 +191,9 @@ def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) ->
     return ModelSat(instructions.names, accuracies, encoder, network, work / "backbone", facts["max_tokens"])
 
 
-def _prompts(instructions: Instructions, work: Path, model_sat: ModelSat) -> _Prompts:
-    parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
-    sizes = [len(part.ids) for part in parts.values()]
-    network = model_sat.network
-    layers = thirds(len(network.lower) + len(network.upper))
-    means = np.fromfile(work / "states" / "means.f32", dtype=np.float32).reshape(sum(sizes), len(layers), -1)
-    unit = means / np.maximum(np.linalg.norm(means, axis=2, keepdims=True), 1e-12)
-    vectors = np.split(unit, np.cumsum(sizes)[:-1])
-    return _Prompts(parts, dict(zip(parts, vectors, strict=True)), layers)
-
-
-def _surface(prompts: _Prompts, *names: str) -> surface.Surface:
-    vectors = np.concatenate([prompts.vectors[name] for name in names])
-    targets = np.concatenate([prompts.parts[name].targets for name in names])
-    kinds = np.concatenate([prompts.parts[name].categories for name in names])
-    return surface.fit(vectors, targets, kinds)
-
-
-def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_tokens: int) -> Fusion:
-    fitted = _surface(prompts, splits.TRAIN, splits.VALIDATION)
+def _fusion(
+    instructions: Instructions, prompts: EncodedPrompts, known: Known, fitted: Surface, beside: Beside, backbone: Path
+) -> Fusion:
     train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
     place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
     # For a question without training data, every candidate is assumed to score its overall mean.
@@ -208,43 +206,17 @@ def _fusion(instructions: Instructions, prompts: _Prompts, backbone: Path, max_t
     )
     anchors.vectors[into] = vectors[taken]
     anchors.zoo[into] = score_matrix.filled(train.targets[taken])
-    encoder = Encoder(backbone, max_tokens, prompts.layers)
+    encoder = Encoder(backbone, prompts.max_tokens, prompts.layers)
     encoder.core = learned_core.learn(encoder, train.texts)
-    return Fusion(instructions.names, encoder, fitted, anchors, _cost_head(instructions, prompts))
+    return Fusion(instructions.names, encoder, fitted, anchors, _cost_head(instructions, prompts, known), beside)
 
 
-def _evidence(prompts: _Prompts, calibration: Calibration, fusion: Fusion, mixed: np.ndarray | None) -> DefaultEvidence:
-    """Return what the default is settled on.
-
-    Fusion alone is fitted anew without each quarter of the training and validation prompts, which then counts as
-    validation: eight times the prompts, so that a third of the loss can be excluded. A network saw all training
-    prompts, so beside one only validation prompts count.
-
-    Args:
-        prompts: All prompts.
-        calibration: Of the router.
-        fusion: With its cost head.
-        mixed: Probabilities of validation prompts with the network; None where it is left out.
-    """
-    names = (splits.TRAIN, splits.VALIDATION) if mixed is None else (splits.VALIDATION,)
-    parts = [prompts.parts[name] for name in names]
-    vectors = np.concatenate([prompts.vectors[name] for name in names])
-    targets = np.concatenate([part.targets for part in parts])
-    if mixed is None:
-        kinds = np.concatenate([part.categories for part in parts])
-        mixed = surface.cross_fitted(vectors, targets, kinds)
-    texts = [text for part in parts for text in part.texts]
-    return DefaultEvidence(texts, calibration(mixed), targets, fusion.expected_cost(vectors, texts))
-
-
-def _cost_head(instructions: Instructions, prompts: _Prompts) -> CostHead | None:
+def _cost_head(instructions: Instructions, prompts: EncodedPrompts, known: Known) -> CostHead | None:
     """Fit what answers cost to all training and validation prompts of which that is known."""
     if "paid" not in instructions.facts:
         return None
-    parts = [(prompts.parts[split], prompts.vectors[split]) for split in (splits.TRAIN, splits.VALIDATION)]
-    texts = [text for part, _ in parts for text in part.texts]
-    paid = np.concatenate([instructions.paid(part.ids) for part, _ in parts])
-    return cost_head.fit(np.concatenate([vectors for _, vectors in parts]), tokens_in(texts), paid)
+    paid = [instructions.paid(prompts.parts[split].ids) for split in (splits.TRAIN, splits.VALIDATION)]
+    return cost_head.fit(known.vectors, tokens_in(known.texts), np.concatenate(paid))
 
 
 def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The contest: challenger, champion and reference lines on the same held-out prompts, and the gate's verdict."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +48,7 @@ class Contest:
             challenger does not measure it.
         promise: What the challenger's default promises; None where it promises nothing.
         singles: What can be had without reading prompts; None where too little is known.
+        members: Who contributes what to the challenger, as its lineage has it; empty for a router without parts.
     """
 
     verdict: GateVerdict
@@ -60,6 +63,7 @@ class Contest:
     foreign: np.ndarray | None = None
     promise: Promise | None = None
     singles: Singles | None = None
+    members: Sequence[Mapping[str, Any]] = ()
 
     @property
     def promotes(self) -> bool:
@@ -153,6 +157,7 @@ def run(
         _foreign(predictions, arena),
         challenger.promise,
         singles.measure(arena, evaluated, tuple(name for name in (CHALLENGER, BEST_END) if name in told)),
+        challenger.lineage.get("members", []),
     )
 
 

@@ -8,7 +8,7 @@ from modelsat.evaluation.arena import Arena
 from modelsat.evaluation.contest import Contest
 from modelsat.evaluation.table import BEST_SINGLE, ORACLE, RANDOM, Evaluation, Line, chosen, filled_costs
 from modelsat.evaluation.verdict import GateOutcome
-from modelsat.reports import figures, page, traffic
+from modelsat.reports import figures, members, page, traffic
 from modelsat.reports.page import Section, TableRow
 from modelsat.routers.router import FOREIGN
 from modelsat.statistics import mean_over_ties
@@ -33,6 +33,7 @@ def write(contest: Contest, challenger: str, path: Path | str, footer: str = "")
     sections = [
         _plane(arena, evaluation, probabilities, challenger),
         table(evaluation, challenger),
+        members.section(contest.members),
         traffic.without_reading(contest),
         _by_label(arena, evaluation, challenger),
         _by_foreign(contest.foreign, evaluation, challenger),

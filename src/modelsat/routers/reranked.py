@@ -1,6 +1,7 @@
 """Fusion scores every candidate, Model-SAT rescores the best few; the prompt is read once for both."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,18 +64,26 @@ class Reranked(Router):
         return Reranked(self.fusion.forgetting_cost(column), self.model_sat, self.weight)
 
     def members(self, texts: Sequence[str]) -> list[Member]:
-        """Return what fusion says of all candidates and Model-SAT of the shortlist."""
-        fused = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
-        joint = np.zeros_like(fused)
+        """Return what each member of fusion says of all candidates, and Model-SAT of the shortlist."""
+        said: dict[str, Member] = {}
         for part in self.fusion.encoder.passes(texts):
-            fused[part.rows], joint[part.rows] = self._both(part, self.fusion.encoder.vectors(part))
-        return [Member("fusion", 1 - self.weight, fused), Member("Model-SAT", self.weight, joint)]
+            vectors = self.fusion.encoder.vectors(part)
+            for one in self._said(part, vectors):
+                everywhere = np.zeros((len(texts), len(self.candidates)), dtype=np.float32)
+                said.setdefault(one.name, replace(one, success_probability=everywhere))
+                said[one.name].success_probability[part.rows] = one.success_probability
+        return list(said.values())
+
+    def _said(self, part: Pass, vectors: np.ndarray) -> list[Member]:
+        beside = self.fusion.members_of(vectors, part.ids)
+        joint = Member("Model-SAT", self.weight, self._both(part, vectors)[1])
+        return [*(replace(one, weight=(1 - self.weight) * one.weight) for one in beside), joint]
 
     def _score(self, part: Pass, vectors: np.ndarray) -> np.ndarray:
         return rerank(*self._both(part, vectors), self.weight)
 
     def _both(self, part: Pass, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        fused = self.fusion.from_vectors(vectors)
+        fused = self.fusion.from_vectors(vectors, part.ids)
         listed = shortlist(fused)
         joint = np.full_like(fused, np.nan)
         np.put_along_axis(joint, listed, self.model_sat.answer(part, listed), axis=1)

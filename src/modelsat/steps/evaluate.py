@@ -106,6 +106,7 @@ def as_json(contest: Contest) -> dict[str, Any]:
         "served": _served(contest),
         "withheld": contest.withheld,
         "notes": contest.notes,
+        "members": list(contest.members),
         "singles": asdict(contest.singles) if contest.singles else None,
         "promise": contest.promise.as_json() if contest.promise else None,
         "lines": [asdict(line) for line in contest.evaluation.lines],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,13 @@ class Pass:
         rows: Which of the texts, (n,).
         states: Hidden states (n, tokens, width) before the first layer and after every one.
         mask: 1 for tokens, 0 for padding, (n, tokens).
+        ids: Token ids that were read, of each text.
     """
 
     rows: np.ndarray
     states: Sequence[torch.Tensor]
     mask: torch.Tensor
+    ids: Sequence[Sequence[int]] = ()
 
 
 class Encoder:
@@ -120,12 +123,21 @@ class Encoder:
 
     def encode(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> np.ndarray:
         """Return float32 vectors of length 1, (texts, width), or (texts, layers, width) where layers were named."""
+        return self.read(texts, progress)[0]
+
+    def read(
+        self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None
+    ) -> tuple[np.ndarray, list[Sequence[int]]]:
+        """Return what `encode` returns, and the token ids that were read of each text."""
         config: Any = self.model.config
         named = 1 if self.layers is None else len(self.layers)
         out = np.zeros((len(texts), named, int(config.hidden_size)), dtype=np.float32)
+        ids: list[Sequence[int]] = [()] * len(texts)
         for part in self.passes(texts, progress):
             out[part.rows] = self.vectors(part)
-        return out[:, 0] if self.layers is None else out
+            for row, read in zip(part.rows, part.ids, strict=True):
+                ids[row] = read
+        return (out[:, 0] if self.layers is None else out), ids
 
     def passes(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Iterator[Pass]:
         """Run texts of about one length together through the language model, until all are read.
@@ -147,13 +159,14 @@ class Encoder:
                 yield read
             elif kept.any():
                 chosen = torch.from_numpy(kept)
-                yield Pass(read.rows[kept], [state[chosen] for state in read.states], read.mask[chosen])
+                states = [state[chosen] for state in read.states]
+                yield Pass(read.rows[kept], states, read.mask[chosen], list(compress(read.ids, kept)))
             done += int(kept.sum())
             if progress is not None:
                 progress(done, len(texts))
         again = np.asarray(list(cores), dtype=np.int64)
         for read in self._run(token_ids(self.tokenizer, list(cores.values()), self.max_tokens)):
-            yield Pass(again[read.rows], read.states, read.mask)
+            yield Pass(again[read.rows], read.states, read.mask, read.ids)
             done += len(read.rows)
             if progress is not None:
                 progress(done, len(texts))
@@ -185,7 +198,7 @@ class Encoder:
             for rows in length_sorted_batches([len(row) for row in ids]):
                 batch = self.tokenizer.pad({"input_ids": [ids[i] for i in rows]}, return_tensors="pt")
                 states = self.model(**batch, output_hidden_states=True).hidden_states
-                yield Pass(rows, states, batch["attention_mask"])
+                yield Pass(rows, states, batch["attention_mask"], [ids[i] for i in rows])
 
     def _segments(self, texts: Sequence[str], ids: Sequence[list[int]]) -> dict[int, np.ndarray]:
         """Return each token's segment, -1 for special tokens, of texts of several segments that fit the window."""

@@ -68,9 +68,18 @@ class Surface:
 
     def directions(self, vectors: np.ndarray) -> np.ndarray:
         """Predict the directions of prompts from their vectors: (n, layers, width) to (n, r)."""
+        return self.read(vectors)[0]
+
+    def read(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the directions of prompts (n, r), the probability of each kind (n, c), and how steep the surface is.
+
+        It is steep by 1 near the training prompts and by 0.5 far from them, (n, 1); directions are flattened already.
+        """
         cosines = self._cosines(vectors)
-        predicted = self._features(cosines) @ self.weights + self.intercept
-        return np.asarray(predicted * (1 - (1 - FLATTEST) * self._far(cosines)[:, None]))
+        features = self._features(cosines)
+        directions = features @ self.weights + self.intercept
+        steep = 1 - (1 - FLATTEST) * self._far(cosines)[:, None]
+        return np.asarray(directions * steep), features[:, len(self.landmarks) :], steep
 
     def similarity(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return the mean cosine over centred layers: (n, layers, width) and (q, layers, width) to (n, q)."""
