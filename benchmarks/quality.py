@@ -36,7 +36,7 @@ KEPT = Path(__file__).resolve().parents[1] / ".bench"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
-    parser.add_argument("--rivals", nargs="+", default=[rivals.OURS, *rivals.NAMES])
+    parser.add_argument("--rivals", nargs="+", default=[rivals.OURS, rivals.MIXED, *rivals.NAMES])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--unseen", action="store_true", help="hold out whole benchmarks or categories")
     parser.add_argument("--into", type=Path, default=None)

@@ -78,8 +78,8 @@ def evaluate(
     Reference lines: random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, lexical, two-stack, avengers, avengers-pro, embedllm, saverouter,
-    uniroute, uniroute-map, omnirouter, inference-dynamics; and fusion, the part of ours that needs no training. The
-    annotator's key is read from MODELSAT_ANNOTATOR_KEY.
+    uniroute, uniroute-map, omnirouter, inference-dynamics; and of ours what needs no training: fusion, and mixture, the
+    same with the simple members beside it. The annotator's key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router stack --scores results/ --json out.json
 

@@ -188,7 +188,7 @@ def compare(
     seen: dict[str, list[str]] = {}
     for name, router in uris.items():
         progress(f"scoring with {router}")
-        if router in (*rivals.NAMES, rivals.OURS):
+        if router in rivals.FITTED:
             plugged = annotator if router == ANNOTATED else None
             predictions[name] = fitted_rival.utilities(router, collection, arena, cache, plugged, progress)
             seen[name] = list(arena.candidates)
@@ -224,7 +224,7 @@ def short_names(routers: Sequence[str]) -> dict[str, str]:
 def _refuse_unknown(router: str) -> None:
     """Refuse a name that means nothing before hours are spent on the others."""
     folder = Path(router.removeprefix("file://"))
-    if router not in (*rivals.NAMES, rivals.OURS) and folder.is_dir():
+    if router not in rivals.FITTED and folder.is_dir():
         bundle.verify(folder)
     elif not router.startswith("models:/") and not storage.is_s3(router):
         rivals.named(router)

@@ -28,7 +28,7 @@ def judging(
     Raises:
         InputError: A rival is among the routers, or no prompt is left.
     """
-    fitted = sorted({*routers.values()} & {*rivals.NAMES, rivals.OURS})
+    fitted = sorted({*routers.values()} & {*rivals.FITTED})
     if fitted:
         raise InputError(
             f"{fitted[0]!r} learns from the training prompts of these results, of which --all-held-out leaves none; "

@@ -25,8 +25,12 @@ NAMES = {
 }
 OURS = "fusion"
 """The part of our router that needs no training, judged in the same harness."""
-READ_TEXTS = ("lexical", "two-stack")
+MIXED = "mixture"
+"""The same with the simple members beside it, as a challenger without a trained network has them."""
+READ_TEXTS = ("lexical", "two-stack", MIXED)
 """Rivals that read the prompts' texts; they need `Labelled.texts`."""
+FITTED = NAMES | {OURS: "fusion:fit", MIXED: "mixture:fit"}
+"""All that can be named, rivals first."""
 WITHOUT_VECTORS = ("lexical",)
 """Rivals that need no encoder, and so no torch: their vectors may have width 0."""
 
@@ -37,10 +41,10 @@ def named(name: str) -> PromptFit:
     Raises:
         InputError: There is no rival of that name.
     """
-    if name not in NAMES and name != OURS:
-        known = ", ".join([*NAMES, OURS])
+    if name not in FITTED:
+        known = ", ".join(FITTED)
         raise InputError(f"there is no rival {name!r}; name one of {known}, or the folder of a bundle")
-    module, function = f"modelsat.rivals.{NAMES.get(name, 'fusion:fit')}".split(":")
+    module, function = f"modelsat.rivals.{FITTED[name]}".split(":")
     fit = getattr(import_module(module), function)
     if name in READ_TEXTS:
         return cast(PromptFit, fit)

@@ -31,11 +31,20 @@ def fit(train: Labelled, validation: Labelled) -> PromptScorer:
     scorer = stack.fit(*(replace(part, vectors=describe(texts_of(part))) for part in (train, validation)))
 
     def score(vectors: np.ndarray, texts: Sequence[str] | np.ndarray | None = None, /) -> np.ndarray:  # noqa: ARG001
-        if texts is None:
-            raise InputError("a rival that reads texts was asked to score vectors alone; give it the prompts' texts")
-        return scorer(describe(texts))
+        return scorer(describe(given(texts)))
 
     return score
+
+
+def given(texts: Sequence[str] | np.ndarray | None) -> Sequence[str] | np.ndarray:
+    """Return the texts of prompts to score.
+
+    Raises:
+        InputError: There are none.
+    """
+    if texts is None:
+        raise InputError("a rival that reads texts was asked to score vectors alone; give it the prompts' texts")
+    return texts
 
 
 def texts_of(part: Labelled) -> np.ndarray:
