@@ -151,7 +151,7 @@ def test_key_of_a_training_changes_with_the_network_and_not_with_the_command_lin
     assert code_digest(recipe.TRAINING, folders) != recipe.code_digest()
 
 
-@pytest.mark.parametrize("name", [*rivals.NAMES, rivals.OURS])
+@pytest.mark.parametrize("name", [*rivals.FITTED])
 def test_rival_is_keyed_by_what_it_is_made_of(name: str) -> None:
     module = rivals.named(name).__module__
     others = {rivals.named(other).__module__ for other in ("mlp", "embedllm", "omnirouter")}

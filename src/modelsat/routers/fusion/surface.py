@@ -158,26 +158,6 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
     )
 
 
-def cross_fitted(
-    vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarray, parts: int = 4
-) -> np.ndarray:
-    """Return success probabilities of each prompt from a surface that was fitted without its part, (n, m).
-
-    Args:
-        vectors: As of `fit`.
-        scores: Likewise.
-        kinds: Likewise.
-        parts: How many parts prompts are dealt to, by their order after a shuffle.
-    """
-    part = np.random.default_rng(0).permutation(len(vectors)) % parts
-    found = np.empty(scores.shape)
-    for held_out in range(parts):
-        mine = part == held_out
-        fitted = fit(vectors[~mine], scores[~mine], np.asarray(kinds)[~mine])
-        found[mine] = fitted.success_probability(fitted.directions(vectors[mine]))
-    return found
-
-
 def completed(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return observed scores (n, m), and for NaN what is expected plus how much easier the prompt was than expected.
 
