@@ -33,7 +33,7 @@ def labelled(n: int, seed: int, unlabelled: float = 0.0) -> Labelled:
 
 
 TRAIN, VALIDATION, TEST = labelled(400, 1), labelled(100, 2), labelled(300, 3)
-every_rival = pytest.mark.parametrize("name", rivals.NAMES)
+every_rival = pytest.mark.parametrize("name", [*rivals.NAMES, rivals.MIXED])
 
 
 def accuracy(scores: np.ndarray, truth: Labelled) -> float:
