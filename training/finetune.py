@@ -22,11 +22,11 @@ from safetensors.torch import save_file
 
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions, Part
-from modelsat.cluster import launch_torchrun
 from modelsat.data import splits
 from modelsat.errors import InputError, ModelsatError
 from modelsat.io.atomic import atomic_file, write_json
 from modelsat.io.progress import StepProgress
+from modelsat.io.recorded_failure import record_failure
 from modelsat.io.storage import file_digest
 from modelsat.routers.model_sat.capability import describe, fit
 from modelsat.routers.model_sat.network import Network, Shape
@@ -60,7 +60,7 @@ def main() -> None:
         else:
             finetune(*where, settings)
     except ModelsatError as error:
-        launch_torchrun.record_failure(arguments.work, error)
+        record_failure(arguments.work, error)
         raise SystemExit(error.exit_code) from error
 
 

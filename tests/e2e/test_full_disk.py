@@ -163,7 +163,7 @@ def test_training_that_has_nowhere_to_leave_its_error_ends_with_that_of_the_disk
     (disk / "other").write_bytes(bytes(BLOCK))
     rank = (
         "import sys; from pathlib import Path; from modelsat.errors import ModelsatError\n"
-        "from modelsat.cluster.launch_torchrun import record_failure; from modelsat.io.atomic import write_json\n"
+        "from modelsat.io.recorded_failure import record_failure; from modelsat.io.atomic import write_json\n"
         "work = Path(sys.argv[1])\n"
         "try:\n    write_json(work / 'trained.json', [0] * 5000)\n"
         "except ModelsatError as error:\n    record_failure(work, error); sys.exit(1)\n"

@@ -265,17 +265,13 @@ def test_result_of_the_evaluation_is_left_for_the_terminal(promoted: Went) -> No
     result = json.loads(local.output(promoted.ran.tasks, "evaluate-router", "result").read_text(encoding="utf-8"))
 
     names = [line["name"] for line in result["lines"]]
-    references = [
-        "modelsat router, auto:best",
-        "best single",
-        "best per category (true label)",
-        "random",
-        "oracle",
-    ]
-    assert names[-5:] == references
+    references = ["best single", "best per category (true label)", "random", "oracle"]
+    assert names[-4:] == references
+    # The best end has a row where the bundle has a promise, which takes more validation prompts than may be here.
+    others = set(names[:-4]) - {"modelsat router, auto:best"}
     members = {"Model-SAT", "fusion", *(row["name"] for row in result["members"] if row["weight"] > 0)} - {"levels"}
     stack = "stack of kNN and task classifier"
-    assert set(names[:-5]) == {"modelsat router", stack, *(f"{one} alone" for one in members)}
+    assert others == {"modelsat router", stack, *(f"{one} alone" for one in members)}
     assert sum(row["weight"] for row in result["members"]) == pytest.approx(1)
     assert result["verdict"]["outcome"] == "promoted"
     assert result["prompts"] >= 50

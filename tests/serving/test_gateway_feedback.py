@@ -35,7 +35,7 @@ from serving.refusal import Refused
 KEY = b"a key that only the gateways of this test know"
 NAMES = ("cheap", "strong", "weak")
 PROMPT = "the capital of Atlantis"
-ADA, BOB = {"authorization": "Bearer ada"}, {"authorization": "Bearer bob"}
+ADA, BOB = {"authorization": "Bearer lovelace"}, {"authorization": "Bearer bob"}
 Start = Callable[..., AbstractContextManager[httpx.Client]]
 
 
@@ -50,7 +50,7 @@ def start(endpoint: Endpoint, tmp_path: Path) -> Iterator[Start]:
         def begin(faults: dict[str, str] | None = None, explore: float = 0.0, **more: Any) -> Iterator[httpx.Client]:
             upstream.faults = faults or {}
             kept = FeedbackSettings(**({"log": str(tmp_path / "log"), "key": KEY} | more))
-            clients = frozenset(map(tokens.digest, ("ada", "bob")))
+            clients = frozenset(map(tokens.digest, ("lovelace", "bob")))
             settings = GatewaySettings(clients=clients, explore=explore, feedback=kept)
             with (
                 served(create_app(catalogue, endpoint.url, settings)) as base,
@@ -130,8 +130,8 @@ def test_row_holds_no_text_no_token_and_no_header_unless_text_is_asked_for(start
 
     assert set(row) == {"event", *log.FIELDS[log.ANSWER]}
     assert (row["candidate"], row["outcome"], row["propensity"]) == ("strong", "routed", 1.0)
-    assert row["client"] == feedback_ids.keyed_digest(KEY, "client", tokens.digest("ada"))
-    assert not any(word in content for word in (PROMPT, "somebody", "sesame", "ada", tokens.digest("ada")))
+    assert row["client"] == feedback_ids.keyed_digest(KEY, "client", tokens.digest("lovelace"))
+    assert not any(word in content for word in (PROMPT, "somebody", "sesame", "lovelace", tokens.digest("lovelace")))
 
 
 def test_nothing_is_kept_unless_asked_for(endpoint: Endpoint) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MARKDOWN = re.compile(r"[\w./-]*\w\.md\b")
-AT_RUN_TIME = {"ATTRIBUTION.md", "readme.md"}
-"""Names of files that bundles and results folders hold; the latter in lower case, as it is compared."""
+AT_RUN_TIME = {"ATTRIBUTION.md", "readme.md", "AGENTS.md", "/app/CLAUDE.md"}
+"""Names of files that bundles and results folders hold (the latter in lower case, as it is compared) or agents read."""
 
 
 def tracked() -> list[str]:

@@ -100,7 +100,7 @@ def submit(
     form = _read(defaults) if defaults is not None else {}
     names = _PIPELINES if upload_only else (pipeline,)
     login = Login(host, namespace, token_file, os.environ.get("MODELSAT_KFP_COOKIE", ""), ui, ca_file)
-    kubeflow = None if dry_run else Kubeflow(login)
+    kubeflow: Kubeflow | None = None
     with tempfile.TemporaryDirectory() as scratch:
         for name in names:
             made, package = _pipeline(name), Path(scratch) / f"{name}.yaml"
@@ -117,9 +117,11 @@ def submit(
                 of_training = known & settings.RetrainSettings.model_fields.keys()
                 training_plan.check({key: one for key, one in values.items() if key in of_training})
             on_cluster.write(made, package, shown)
-            if kubeflow is None:
+            if dry_run:
                 typer.echo(json.dumps({"pipeline": name, **values}))
                 continue
+            # Connected only now: what is wrong with the values is said without a server.
+            kubeflow = kubeflow or Kubeflow(login)
             uploaded = kubeflow.upload(package, name, on_cluster.description(made))
             typer.echo(f"{'uploaded' if uploaded.new else 'there already'}  {uploaded.link}")
             if not upload_only:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modelsat import errors
 from modelsat.errors import ConflictError, InputError, ModelsatError, ResourceError
-from modelsat.io.atomic import DISK_FULL, write_json
+from modelsat.io.atomic import DISK_FULL
+from modelsat.io.recorded_failure import recorded_failure
 from modelsat.io.storage import file_digest
 
 _SAID_ON_FAILURE = 300
@@ -155,23 +155,6 @@ def _follow(command: list[str], work: Path, on_step: Callable[[Mapping[str, floa
             process.stdout.close()
     if process.returncode:
         raise _failure(work, process.returncode, list(said))
-
-
-def record_failure(work: Path, error: ModelsatError) -> None:
-    """Say an error of ours in a rank, and leave it for the launcher: torchrun turns every exit code into 1."""
-    sys.stderr.write(f"{error}\n")
-    # On a full disk the launcher reads the sentence from what was said.
-    with contextlib.suppress(ResourceError):
-        write_json(work / "failed.json", {"sentence": str(error), "exit_code": error.exit_code})
-
-
-def recorded_failure(work: Path) -> ModelsatError | None:
-    """Return the error of ours that a training left behind in its last sentence; None where it left none."""
-    failed = work / "failed.json"
-    if failed.exists():
-        failure = json.loads(failed.read_text(encoding="utf-8"))
-        return errors.of_exit_code(failure["exit_code"])(failure["sentence"])
-    return None
 
 
 def _failure(work: Path, code: int, said: list[str]) -> ModelsatError:

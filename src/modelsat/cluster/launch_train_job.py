@@ -20,6 +20,7 @@ from modelsat.cluster.api import Cluster, Objects
 from modelsat.cluster.train_job import GROUP, PLURAL, VERSION, Placement, TrainJobState, job, name_of, state
 from modelsat.errors import ConflictError, ModelsatError
 from modelsat.io.atomic import atomic_folder
+from modelsat.io.recorded_failure import recorded_failure
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class TrainJobs:
             if ended is TrainJobState.COMPLETE:
                 return
             if ended is TrainJobState.FAILED:
-                raise launch_torchrun.recorded_failure(work) or ModelsatError(
+                raise recorded_failure(work) or ModelsatError(
                     f"TrainJob {name!r} failed ({message}); its pods' logs say why, run the step again to go on from "
                     "the last checkpoint"
                 )
