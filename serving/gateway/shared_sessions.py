@@ -20,6 +20,8 @@ TIMEOUT_SECONDS = 0.1
 FIRST_SECONDS, MOST_SECONDS = 0.5, 30.0
 """How long the store is left alone after its first failure, and at most."""
 _MOST_CONNECTIONS = 64
+_WRITE_SECONDS = 0.05
+"""What is to be kept waits so long: behind the first byte of its answer, and written together with others."""
 _SCHEMES = ("redis", "rediss")
 _T = TypeVar("_T")
 logger = logging.getLogger("modelsat.gateway")
@@ -66,6 +68,7 @@ class SharedSessions:
         self._clock = clock
         self._failures = 0
         self._again_at = float("-inf")
+        self._waiting: list[tuple[str, str, bool]] = []
         self._running: set[asyncio.Future[Any]] = set()
 
     async def get(self, keys: Sequence[str]) -> list[str | None] | None:
@@ -74,9 +77,13 @@ class SharedSessions:
         return None if told is None else list(told)
 
     def put(self, values: Mapping[str, str], if_new: Mapping[str, str] | None = None) -> None:
-        """Keep values, and others where nothing is kept yet, beside whatever the caller does next."""
-        if not self._is_left_alone():
-            self.begin(self._put(values, if_new or {}))
+        """Keep values, and others where nothing is kept yet: a moment later, so that no answer waits for it."""
+        if self._is_left_alone():
+            return
+        if not self._waiting:
+            self.begin(self._write_soon())
+        self._waiting += [(key, value, False) for key, value in values.items()]
+        self._waiting += [(key, value, True) for key, value in (if_new or {}).items()]
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
         """Run something beside the caller."""
@@ -92,11 +99,12 @@ class SharedSessions:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self._redis.aclose()
 
-    async def _put(self, values: Mapping[str, str], if_new: Mapping[str, str]) -> None:
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(_WRITE_SECONDS)
+        waiting, self._waiting = self._waiting, []
         pipeline = self._redis.pipeline(transaction=False)
-        for some, only_new in ((values, False), (if_new, True)):
-            for key, value in some.items():
-                pipeline.set(PREFIX + key, value, ex=KEPT_SECONDS, nx=only_new)
+        for key, value, only_new in waiting:
+            pipeline.set(PREFIX + key, value, ex=KEPT_SECONDS, nx=only_new)
         await self._asked(pipeline.execute)
 
     async def _asked(self, work: Callable[[], Any]) -> Any:
