@@ -4,6 +4,7 @@ Each service has a file `.run/NAME.json` with pid, start time and port; a proces
 time is a stranger and never touched.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -78,18 +79,24 @@ def stop(folder: Path) -> list[str]:
     """End all services and their children; return the names of those that ran."""
     stopped = []
     for service in running(folder):
-        process = psutil.Process(service.pid)
-        family = [process, *process.children(recursive=True)]
-        process.terminate()
-        _, left = psutil.wait_procs(family, timeout=_STOP_SECONDS)
-        for stubborn in left:
-            stubborn.kill()
-        psutil.wait_procs(left, timeout=_STOP_SECONDS)
+        # It may end by itself at any moment.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _end(psutil.Process(service.pid))
         stopped.append(service.name)
     for path in folder.glob("*.json"):
         if _recorded(path) is not None:
             path.unlink()
     return stopped
+
+
+def _end(process: psutil.Process) -> None:
+    family = [process, *process.children(recursive=True)]
+    process.terminate()
+    _, left = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+    for stubborn in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stubborn.kill()
+    psutil.wait_procs(left, timeout=_STOP_SECONDS)
 
 
 def _ensure(

@@ -98,6 +98,20 @@ def test_stopped_service_is_gone_with_its_record(folder: Path, start: Callable[.
     assert services.stop(folder) == []
 
 
+def test_service_that_ends_while_it_is_stopped_is_stopped(
+    folder: Path, start: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = start()
+    running = services.running(folder)
+    process = psutil.Process(service.pid)
+    process.kill()
+    process.wait()
+    monkeypatch.setattr(services, "running", lambda _: running)
+
+    assert services.stop(folder) == ["web"]
+    assert list(folder.glob("*.json")) == []
+
+
 def test_service_can_be_started_again_after_its_end(folder: Path, start: Callable[..., Service]) -> None:
     first = start()
     services.stop(folder)
