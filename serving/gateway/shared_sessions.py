@@ -93,14 +93,21 @@ class SharedSessions:
         return task
 
     async def close(self) -> None:
-        """End what runs, and close the connections."""
+        """End what runs, write what waits, and close the connections."""
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        # Conversations whose gateway is replaced go on at another one.
+        await self._write()
         await self._redis.aclose()
 
     async def _write_soon(self) -> None:
         await asyncio.sleep(_WRITE_SECONDS)
+        await self._write()
+
+    async def _write(self) -> None:
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         pipeline = self._redis.pipeline(transaction=False)
         for key, value, only_new in waiting:

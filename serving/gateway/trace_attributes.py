@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from modelsat.text.conversation import routed_text, text_of
+from modelsat.text.conversation import text_of
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.decision import EXPLORED, ROUTED, RoutingDecision
 from serving.gateway.turn_costs import expected
@@ -121,9 +121,9 @@ def messages(chat: ChatRequest) -> Attributes:
     return {INPUT: _written([(str(one.get("role", "")), text_of(one)) for one in chat.messages])}
 
 
-def question(chat: ChatRequest) -> Attributes:
-    """Return what was routed on."""
-    return {INPUT: _written([("user", routed_text(chat.messages))])}
+def question(decision: RoutingDecision) -> Attributes:
+    """Return the text that the router read; nothing where it was not asked."""
+    return {INPUT: _written([("user", decision.text)])} if decision.text else {}
 
 
 def provider(host: str) -> str:

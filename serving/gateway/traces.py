@@ -178,16 +178,16 @@ class TracedRequest(RequestTrace):
 
     def _write_decision(self, noted: _Decision) -> None:
         span = self._tracer.start_span("route", self._context, start_time=noted.began)
-        if self._keeps_text:
-            asked = attributes.question(noted.chat)
-            span.set_attributes(asked)
-            self._span.set_attributes(asked)
         if noted.chat.conversation:
             self._span.set_attribute(attributes.SESSION, noted.chat.conversation)
         if noted.fault:
             _fail(span, noted.fault)
         if noted.decided is not None:
             span.set_attributes(attributes.of_decision(noted.decided))
+            if self._keeps_text:
+                asked = attributes.question(noted.decided)
+                span.set_attributes(asked)
+                self._span.set_attributes(asked)
             model = self._calls[-1].candidate if self._calls else noted.decided.order[0]
             self._span.set_attributes({"modelsat.model": model, "modelsat.outcome": noted.decided.outcome})
         span.end(noted.ended)

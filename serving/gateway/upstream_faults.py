@@ -87,13 +87,23 @@ def of_completion(body: bytes) -> UpstreamFault | None:
     # The common case costs two searches and no parsing.
     if _WHOLE.search(body) and _SPOKEN.search(body) and b'"error"' not in body:
         return None
+    return of_body(body, _is_completion)
+
+
+def of_body(
+    body: bytes, is_answer: Callable[[Mapping[str, Any]], bool], reason: str = NO_ANSWER
+) -> UpstreamFault | None:
+    """Return what is wrong with the body of a 200 that is whole; None for an answer.
+
+    Args:
+        body: JSON, or not.
+        is_answer: Says whether an object is one.
+        reason: Of what is neither an answer nor an error.
+    """
     parsed = _parsed(body)
     if not isinstance(parsed, Mapping):
-        return UpstreamFault(NO_ANSWER)
-    choices = parsed.get("choices")
-    if isinstance(choices, list) and any(_is_answer(choice) for choice in choices):
-        return None
-    return inside(parsed) or UpstreamFault(NO_ANSWER)
+        return UpstreamFault(reason)
+    return None if is_answer(parsed) else inside(parsed) or UpstreamFault(reason)
 
 
 def of_chunk(parsed: Mapping[str, Any]) -> UpstreamFault | bool:
@@ -154,6 +164,11 @@ def inside(parsed: Mapping[str, Any]) -> UpstreamFault | None:
 
 def _failed(choice: Any) -> bool:
     return isinstance(choice, Mapping) and bool(choice.get("error") or choice.get("finish_reason") == "error")
+
+
+def _is_completion(parsed: Mapping[str, Any]) -> bool:
+    choices = parsed.get("choices")
+    return isinstance(choices, list) and any(_is_answer(choice) for choice in choices)
 
 
 def _is_answer(choice: Any) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from endpoint_process import Endpoint
+from local_servers import Upstream, served
 
 from modelsat.bundle.bundle import Bundle
 
@@ -25,6 +26,14 @@ TRAINED = (
 def start_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Endpoint]]:
     """Return a function that starts `modelsat serve` with arguments; the servers end with the module."""
     yield from _endpoints(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[tuple[Upstream, str]]:
+    """An upstream and its address, for the whole module."""
+    one = Upstream()
+    with served(one.app()) as url:
+        yield one, url
 
 
 @pytest.fixture(scope="session")

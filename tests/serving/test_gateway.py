@@ -24,14 +24,6 @@ SECRET = "the capital of Atlantis"
 Ask = Callable[..., httpx.Response]
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[tuple[Upstream, str]]:
-    """An upstream and its address, for the whole module."""
-    upstream = Upstream()
-    with served(upstream.app()) as url:
-        yield upstream, url
-
-
 @pytest.fixture
 def called(upstream: tuple[Upstream, str]) -> Upstream:
     """The upstream as if it were new."""

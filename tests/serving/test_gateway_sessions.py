@@ -30,14 +30,6 @@ SECRET = "the capital of Atlantis"
 Ask = Callable[..., httpx.Response]
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[tuple[Upstream, str]]:
-    """An upstream and its address, for the whole module."""
-    one = Upstream()
-    with served(one.app()) as url:
-        yield one, url
-
-
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis server of this test's own."""
@@ -208,6 +200,18 @@ def test_store_that_fails_costs_no_answer_and_comes_back_by_itself(
     assert len(told) == 2, told
     assert f"127.0.0.1:{redis.port} do not answer" in told[0]
     assert told[1].endswith("answer again")
+
+
+def test_what_waits_is_written_when_a_gateway_ends(redis: RedisServer) -> None:
+    async def run() -> list[str | None] | None:
+        ending, other = SharedSessions(redis.url), SharedSessions(redis.url)
+        ending.put({"conversation:c": "7 strong"})
+        await ending.close()
+        told = await other.get(["conversation:c"])
+        await other.close()
+        return told
+
+    assert asyncio.run(run()) == ["7 strong"]
 
 
 def test_store_that_fails_is_left_alone_for_longer_each_time() -> None:

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from modelsat.errors import InputError
+from modelsat.text.harness_shapes import KNOWN, HarnessShapes
 from serving.gateway import trace_attributes, trace_export, trace_settings, upstreams
 from serving.gateway.app import create_app
 from serving.gateway.gateway_settings import GatewaySettings
@@ -79,14 +80,6 @@ def collector() -> Iterator[tuple[Collector, str]]:
         yield one, url
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[tuple[Upstream, str]]:
-    """An upstream and its address, for the whole module."""
-    one = Upstream()
-    with served(one.app()) as url:
-        yield one, url
-
-
 @pytest.fixture
 def start(
     upstream: tuple[Upstream, str], endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
@@ -98,14 +91,19 @@ def start(
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     with ExitStack() as stack:
 
-        def begin(collector: str, traces: TraceSettings | None = TraceSettings(), **variables: str) -> Ask:  # noqa: B008
+        def begin(
+            collector: str,
+            traces: TraceSettings | None = TraceSettings(),  # noqa: B008
+            shapes: HarnessShapes = KNOWN,
+            **variables: str,
+        ) -> Ask:
             for name, value in {"OTEL_EXPORTER_OTLP_ENDPOINT": collector, **variables}.items():
                 monkeypatch.setenv(name, value)
             catalogue = {
                 name: upstreams.Upstream(f"{upstream[1]}/v1", f"org/{name}", key=f"key-of-{name}", timeout_seconds=5)
                 for name in ("cheap", "strong", "weak")
             }
-            app = create_app(catalogue, endpoint.url, GatewaySettings(traces=traces))
+            app = create_app(catalogue, endpoint.url, GatewaySettings(traces=traces, shapes=shapes))
             client = stack.enter_context(httpx.Client(base_url=stack.enter_context(served(app)), timeout=30))
 
             def ask(
@@ -178,6 +176,19 @@ def test_spans_hold_no_text_unless_asked_for(start: Callable[..., Ask], collecto
         ("system", "Be brief."),
         ("user", SECRET),
     ]
+
+
+def test_spans_hold_what_was_routed_on_by_the_shapes_of_this_gateway(
+    start: Callable[..., Ask], collector: tuple[Collector, str]
+) -> None:
+    ask = start(collector[1], TraceSettings(keeps_text=True), KNOWN + HarnessShapes(drop_tags=("my_context",)))
+
+    ask("<my_context>Paris, 9 o'clock</my_context>\nWhat is 2 + 2?")
+
+    request, route = collector[0].named("POST /v1/chat/completions", "route")
+    for span in (request, route):
+        (one,) = json.loads(span["gen_ai.input.messages"])
+        assert one["parts"] == [{"type": "text", "content": "What is 2 + 2?"}]
 
 
 def test_callers_trace_is_continued_to_the_upstream(

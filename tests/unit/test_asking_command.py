@@ -102,7 +102,7 @@ def test_check_names_every_row_that_cannot_be_used(tmp_path: Path) -> None:
 
     assert isinstance(done.exception, InputError)
     assert [line[:5] for line in done.stderr.splitlines()] == ["row 1", "row 3"]
-    assert done.stdout.startswith("1 candidates can be used\n")
+    assert done.stdout.startswith("1 candidate can be used\n")
 
 
 def test_import_replaces_a_catalogue_only_where_that_is_asked_for(tmp_path: Path) -> None:

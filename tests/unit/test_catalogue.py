@@ -169,7 +169,7 @@ def test_check_names_an_address_that_nothing_can_be_asked_at(write: Write, addre
     assert "the endpoint of candidate 'ada' " in checked.stderr
     assert reason in checked.stderr
     assert "sk-abc123" not in checked.output
-    assert "1 candidates can be used" in checked.stdout
+    assert "1 candidate can be used" in checked.stdout
     assert isinstance(checked.exception, InputError)
 
 

@@ -507,7 +507,7 @@ def test_page_shows_every_served_candidate_and_every_withheld_one(
     evaluated.write(held, ROUTER, target)
 
     assert held.shares() == {"a": 0.75, "b": 0.25, "idle": 0.0}
-    assert "1 of 4 candidates are withheld until enough results judge them: patchy." in held.sentence()
+    assert "1 of 4 candidates is withheld until enough results judge it: patchy." in held.sentence()
     _, served, withheld = traffic.sections(held, ROUTER)
     assert served is not None
     assert withheld is not None

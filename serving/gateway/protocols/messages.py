@@ -1,6 +1,5 @@
 """Anthropic's messages, which Claude Code and the `anthropic` client speak."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,15 +38,7 @@ def login(address: ChatAddress, key: str) -> dict[str, str]:
 
 def of_body(body: bytes) -> UpstreamFault | None:
     """Return what is wrong with the body of a 200; None for a message, or a count of tokens."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return UpstreamFault(NO_MESSAGE)
-    if isinstance(parsed, Mapping):
-        if isinstance(parsed.get("content"), list) or isinstance(parsed.get("input_tokens"), int):
-            return None
-        return upstream_faults.inside(parsed) or UpstreamFault(NO_MESSAGE)
-    return UpstreamFault(NO_MESSAGE)
+    return upstream_faults.of_body(body, _is_message, NO_MESSAGE)
 
 
 def of_event(event: bytes) -> UpstreamFault | bool:
@@ -75,6 +66,10 @@ def usage(answer: Any, before: Usage | None) -> Usage | None:
     if fresh is None:
         return None if before is None else Usage(before.tokens_in, out, before.cached_in)
     return Usage(fresh + (written or 0) + (cached or 0), out, cached or 0)
+
+
+def _is_message(parsed: Mapping[str, Any]) -> bool:
+    return isinstance(parsed.get("content"), list) or isinstance(parsed.get("input_tokens"), int)
 
 
 def _judged(parsed: Mapping[str, Any]) -> UpstreamFault | bool:

@@ -1,6 +1,5 @@
 """OpenAI's responses, which Codex and the newer `openai` clients speak."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -47,15 +46,7 @@ def conversation(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def of_body(body: bytes) -> UpstreamFault | None:
     """Return what is wrong with the body of a 200; None for a response."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return UpstreamFault(NO_RESPONSE)
-    if not isinstance(parsed, Mapping):
-        return UpstreamFault(NO_RESPONSE)
-    if isinstance(parsed.get("output"), list) and parsed.get("status") != "failed":
-        return None
-    return upstream_faults.inside(parsed) or UpstreamFault(NO_RESPONSE)
+    return upstream_faults.of_body(body, _is_response, NO_RESPONSE)
 
 
 def of_event(event: bytes) -> UpstreamFault | bool:
@@ -83,6 +74,10 @@ def id_in(start: bytes) -> str:
     """Return the id of the response whose body or stream begins so; empty where it names none."""
     found = _ID.search(start)
     return (found[1] or found[2]).decode("utf-8", "replace") if found else ""
+
+
+def _is_response(parsed: Mapping[str, Any]) -> bool:
+    return isinstance(parsed.get("output"), list) and parsed.get("status") != "failed"
 
 
 def _judged(parsed: Mapping[str, Any]) -> UpstreamFault | bool:

@@ -107,7 +107,7 @@ def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps({"usable": usable, "unusable": faults, "not_read": remarks, "without": lacking}))
     else:
-        typer.echo(f"{usable} candidates can be used")
+        typer.echo("1 candidate can be used" if usable == 1 else f"{usable} candidates can be used")
     for field, names in lacking.items():
         if names and not as_json:
             shown = ", ".join([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])

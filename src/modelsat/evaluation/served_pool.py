@@ -55,7 +55,8 @@ def told(withheld: Names[str], served: int) -> str:
     """
     names = list(withheld)
     shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    return f"{len(names)} of {served + len(names)} candidates are withheld until enough results judge them: {shown}"
+    are, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"{len(names)} of {served + len(names)} candidates {are} withheld until enough results judge {them}: {shown}"
 
 
 def choose(
