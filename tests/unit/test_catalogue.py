@@ -156,7 +156,7 @@ def test_broken_row_hides_no_other_one_from_show(write: Write) -> None:
 @pytest.mark.parametrize(
     ("address", "reason"),
     [
-        ("https://api.anthropic.com/v1/messages", "write its base, https://api.anthropic.com/v1"),
+        ("https://api.anthropic.com/v1/messages", "write its base, such as https://api.anthropic.com/v1"),
         ("llm.example.com/v1", "has no http:// or https:// in front"),
         ("https://llm.example.com/v1?key=sk-abc123", "query"),
     ],

@@ -103,7 +103,7 @@ def test_address_that_is_meant_is_called(written: str, called: str) -> None:
         ("https://host/v1/chat/completions/v1", "has /chat/completions within its path"),
         (f"{AZURE}/openai/deployments/gpt", "is an Azure resource or deployment without a version"),
         (AZURE, "is an Azure resource or deployment without a version"),
-        ("https://api.anthropic.com/v1/messages", "is Anthropic's own API"),
+        ("https://api.anthropic.com/v1/messages", "is that of a call of Anthropic's messages"),
         ("https://generativelanguage.googleapis.com/v1beta/models/gemini:generateContent", "is Google's own API"),
         ("https://api.cohere.com/v2/chat", "is Cohere's own API"),
         ("http://localhost:11434/api/chat", "is Ollama's own API"),

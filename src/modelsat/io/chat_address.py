@@ -15,7 +15,10 @@ _COMPLETIONS = "/chat/completions"
 _ONE_CALL = re.compile(r"(/v\d+(?:beta)?(?:/openai)?)/(?:chat|completions|embeddings|models|responses)$", re.IGNORECASE)
 _VERSION_TWICE = re.compile(r"(/v\d+)\1+$", re.IGNORECASE)
 _OTHER_PROTOCOLS = (
-    (re.compile(r"/messages$"), "is Anthropic's own API; write its base, https://api.anthropic.com/v1"),
+    (
+        re.compile(r"/messages$"),
+        "is that of a call of Anthropic's messages; write its base, such as https://api.anthropic.com/v1",
+    ),
     (
         re.compile(r":(stream)?generatecontent$"),
         "is Google's own API; its OpenAI-compatible one is https://generativelanguage.googleapis.com/v1beta/openai",
