@@ -127,6 +127,15 @@ def test_every_text_of_a_page_is_escaped(target: Path) -> None:
     assert read.text.count(" ".join(HOSTILE.split())) == 10
 
 
+def test_commands_in_sentences_are_shown_as_code_and_escaped_all_the_same(target: Path) -> None:
+    page.write(target, "Title", "Run `make run`.", [Section("Heading", "Or `a <b>`.", note="A ` alone stays.")])
+
+    html = target.read_text(encoding="utf-8")
+    assert "Run <code>make run</code>." in html
+    assert "Or <code>a &lt;b&gt;</code>." in html
+    assert "A ` alone stays." in html
+
+
 def test_empty_parts_of_a_section_are_left_out(target: Path) -> None:
     page.write(target, "Title", "Sentence.", [Section("Heading")])
 

@@ -1,11 +1,13 @@
 """The frame of every page: a title, one sentence that answers, and sections with tables, figures or text."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 
 from modelsat.io.atomic import write_text
 
@@ -24,7 +26,7 @@ class Section:
 
     Attributes:
         heading: A few words.
-        text: A paragraph before the rest.
+        text: A paragraph before the rest. Here and in the note, what stands between backticks is shown as code.
         figure: An SVG element.
         heads: Column heads of the table.
         rows: Its rows.
@@ -57,11 +59,21 @@ def write(
         footer: Versions, seeds and digests.
     """
     source = resources.files("modelsat.reports").joinpath("page.html").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True).from_string(
-        source
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["prose"] = _prose
+    html = environment.from_string(source).render(
+        title=title, sentence=sentence, sections=sections, tone=tone, footer=footer
     )
-    html = template.render(title=title, sentence=sentence, sections=sections, tone=tone, footer=footer)
     write_text(path, html)
+
+
+def _prose(text: str) -> Markup:
+    """Return text as HTML in which `commands` are code."""
+    # Split, commands stand at the odd places.
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if i % 2 else escape(part) for i, part in enumerate(parts)
+    )
 
 
 def percent(value: float, digits: int = 1) -> str:
