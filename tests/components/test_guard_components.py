@@ -107,7 +107,8 @@ def test_a_check_says_what_to_do(artifact: Artifact, tmp_path: Path, small_sampl
     _, sentence, *_ = check(artifact, tmp_path, [str(small_sample)], closed_port)
 
     assert sentence == (
-        f"MLflow at {closed_port} does not answer (ConnectionError); start it or correct MLFLOW_TRACKING_URI"
+        f"MLflow at {closed_port} does not answer (ConnectionError); "
+        "start it or correct its address (MLFLOW_TRACKING_URI)"
     )
 
 

@@ -213,7 +213,8 @@ def client(mlflow_door: Any, mine: Machine) -> Any:
 def test_mlflow_that_dies_before_registration_is_named_with_what_to_do(died: Ran, mlflow_door: Any) -> None:
     assert isinstance(died.error, ServiceError), died.error
     assert str(died.error) == (
-        f"MLflow at {mlflow_door.url} does not answer (ConnectionError); start it or correct MLFLOW_TRACKING_URI"
+        f"MLflow at {mlflow_door.url} does not answer (ConnectionError); "
+        "start it or correct its address (MLFLOW_TRACKING_URI)"
     )
 
 

@@ -28,7 +28,7 @@ def check(tracking_uri: str) -> str:
     except requests.RequestException as error:
         raise ServiceError(
             f"MLflow at {tracking_uri} does not answer ({type(error).__name__}); "
-            "start it or correct MLFLOW_TRACKING_URI"
+            "start it or correct its address (MLFLOW_TRACKING_URI)"
         ) from error
     if answer.status_code in (401, 403):
         raise ServiceError(
@@ -38,7 +38,7 @@ def check(tracking_uri: str) -> str:
     if answer.status_code >= 500:
         raise ServiceError(f"MLflow at {tracking_uri} is broken (HTTP {answer.status_code}); see its own log")
     if not _VERSION.fullmatch(version):
-        raise ServiceError(f"what answers at {tracking_uri} is not MLflow; correct MLFLOW_TRACKING_URI")
+        raise ServiceError(f"what answers at {tracking_uri} is not MLflow; correct its address (MLFLOW_TRACKING_URI)")
     return version
 
 
