@@ -12,7 +12,7 @@ import numpy as np
 
 from modelsat.routers.fusion import loo_ridge
 from modelsat.routers.fusion.loo_ridge import Heads
-from modelsat.routers.fusion.surface import kernel
+from modelsat.routers.fusion.surface import described, kernel
 
 LANDMARKS = 600
 LEAST_ANSWERS = 40
@@ -54,7 +54,7 @@ class ExpectedOutcomes:
         return np.asarray(np.clip(expected, 0.0, 1.0))
 
     def _features(self, vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(kernel(_described(vectors, self.centre) @ self.landmarks.T) @ self.root)
+        return np.asarray(kernel(described(vectors, self.centre) @ self.landmarks.T) @ self.root)
 
 
 def fit(vectors: np.ndarray, model: np.ndarray, outcome: np.ndarray, models: int) -> ExpectedOutcomes:
@@ -67,11 +67,11 @@ def fit(vectors: np.ndarray, model: np.ndarray, outcome: np.ndarray, models: int
         models: How many columns there are.
     """
     centre = vectors.mean(axis=0)
-    described = _described(vectors, centre)
-    landmarks = described[np.sort(np.random.default_rng(0).permutation(len(vectors))[:LANDMARKS])]
+    placed = described(vectors, centre)
+    landmarks = placed[np.sort(np.random.default_rng(0).permutation(len(vectors))[:LANDMARKS])]
     values, axes = np.linalg.eigh(kernel(landmarks @ landmarks.T).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
     root = axes / np.sqrt(np.maximum(values, 1e-4))
-    features = kernel(described @ landmarks.T) @ root
+    features = kernel(placed @ landmarks.T) @ root
     answers = np.bincount(model, minlength=models)
     levels, common = np.zeros(models), np.full(len(outcome), outcome.mean())
     for _ in range(_ROUNDS):
@@ -86,10 +86,3 @@ def fit(vectors: np.ndarray, model: np.ndarray, outcome: np.ndarray, models: int
         heads = loo_ridge.fit(features[mine], residual[mine][:, None]) if mine.sum() >= LEAST_ANSWERS else None
         own.append(heads if heads is not None and heads.skill[0] > 0 else None)
     return ExpectedOutcomes(centre, landmarks, root, shared if shared.skill[0] > 0 else None, base, levels, own)
-
-
-def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return vectors whose inner product is the mean cosine over layers, each layer centred."""
-    layers = vectors - centre
-    lengths = np.maximum(np.linalg.norm(layers, axis=2, keepdims=True), 1e-6)
-    return np.asarray((layers / lengths / np.sqrt(len(centre))).reshape(len(vectors), -1), dtype=np.float64)

@@ -83,7 +83,7 @@ class Surface:
 
     def similarity(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return the mean cosine over centred layers: (n, layers, width) and (q, layers, width) to (n, q)."""
-        return np.asarray(_described(vectors, self.centre) @ _described(others, self.centre).T)
+        return np.asarray(described(vectors, self.centre) @ described(others, self.centre).T)
 
     def observed(self, scores: np.ndarray) -> np.ndarray:
         """Return the directions of prompts from the zoo's scores: (n, zoo), NaN where not run, to (n, r)."""
@@ -98,7 +98,7 @@ class Surface:
         return np.clip(self.means + directions @ self.loadings.T, 0.01, 0.99)
 
     def _cosines(self, vectors: np.ndarray) -> np.ndarray:
-        return np.asarray(_described(vectors, self.centre) @ self.landmarks.T)
+        return np.asarray(described(vectors, self.centre) @ self.landmarks.T)
 
     def _features(self, cosines: np.ndarray) -> np.ndarray:
         near = kernel(cosines)
@@ -119,14 +119,14 @@ def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarr
         kinds: Label of each prompt, (n,).
     """
     centre = np.atleast_2d(vectors.mean(axis=0))
-    described = _described(vectors, centre)
+    placed = described(vectors, centre)
     chosen = np.random.default_rng(0).permutation(len(vectors))[:LANDMARKS]
-    landmarks = described[np.sort(chosen)]
+    landmarks = placed[np.sort(chosen)]
     # With the inverse root, distances between features equal kernel distances, so one penalty suits all features.
     cosines = landmarks @ landmarks.T
     values, axes = np.linalg.eigh(kernel(cosines).astype(np.float64) + 1e-4 * np.eye(len(landmarks)))
     root = axes / np.sqrt(np.maximum(values, 1e-4))
-    features = kernel(described @ landmarks.T) @ root
+    features = kernel(placed @ landmarks.T) @ root
 
     names, kind = np.unique(np.asarray(kinds, dtype=str), return_inverse=True)
     guess = loo_ridge.fit(features, np.eye(len(names))[kind])
@@ -170,8 +170,13 @@ def completed(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.where(asked, observed, np.clip(expected + ease[:, None], 0.0, 1.0)).astype(np.float64)
 
 
-def _described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return vectors whose inner product is the mean cosine over layers, each layer centred."""
+def described(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return float32 vectors (n, layers * width) whose inner product is the mean cosine over layers, each centred.
+
+    Args:
+        vectors: Of n prompts, (n, layers, width).
+        centre: Mean vector, (layers, width).
+    """
     layers = vectors.reshape(len(vectors), *centre.shape) - centre
     lengths = np.maximum(np.linalg.norm(layers, axis=2, keepdims=True), 1e-6)
     return np.asarray((layers / lengths / np.sqrt(len(centre))).reshape(len(vectors), centre.size), dtype=np.float32)
