@@ -380,7 +380,7 @@ def nobody() -> str:
 
 @pytest.mark.timeout(30)
 def test_run_cannot_be_opened_where_the_server_is_down(nobody: str) -> None:
-    with pytest.raises(ServiceError, match=f"MLflow at {nobody} does not answer .*; start it or correct MLFLOW_TRACK"):
+    with pytest.raises(ServiceError, match=f"MLflow at {nobody} does not answer .*; start it or correct its address"):
         MlflowRun(nobody, "modelsat", "key")
 
 
