@@ -91,6 +91,14 @@ def test_candidate_that_was_spared_the_hard_prompts_is_not_the_better_for_it() -
     assert levels[2] == pytest.approx(levels[1], abs=0.01)
 
 
+def test_one_answer_to_every_prompt_tells_who_is_the_better() -> None:
+    # As in a gateway's log: ada answered 300 of 400 right, bob 100 of another 400.
+    ada, bob = np.repeat([1.0, 0.0], [300, 100]), np.repeat([1.0, 0.0], [100, 300])
+    table = np.column_stack([np.append(ada, [NAN] * 400), np.append([NAN] * 400, bob)])
+
+    assert score_matrix.levels(table) == pytest.approx([0.75, 0.25], abs=0.01)
+
+
 def test_candidate_that_was_never_run_has_the_mean_over_all() -> None:
     assert score_matrix.levels(np.asarray([[1.0, NAN], [0.0, NAN]] * 200))[1] == pytest.approx(0.5, abs=0.01)
 

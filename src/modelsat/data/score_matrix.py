@@ -46,12 +46,14 @@ def _positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
 def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.ndarray:
     """Estimate what each candidate would score on average over all prompts, those it was not run on included.
 
-    A score is taken as candidate plus prompt: a candidate that was spared the hardest prompts is not the better for it.
+    A score is taken as candidate plus prompt plus noise: a candidate that was spared the hardest prompts is not the
+    better for it. A prompt's ease is a random effect, shrunk by how noisy its answers are; fitted freely, the only
+    answer to a prompt, as in a gateway's log, would tell of the prompt alone and nothing of who gave it.
 
     Args:
         outcomes: Scores (prompts, candidates), NaN where not run.
         rounds: Of alternating least squares.
-        prior: How many observations the mean over all counts for.
+        prior: How many of a candidate's observations the mean over all counts for.
 
     Returns:
         float64 array (candidates,) in [0, 1].
@@ -62,12 +64,28 @@ def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.nda
     n, per_candidate = asked.sum(axis=1), asked.sum(axis=0)
     prompt, candidate = np.zeros(len(outcomes)), np.zeros(outcomes.shape[1])
     for _ in range(rounds):
-        prompt = (right.sum(axis=1) - asked @ candidate - n * mean) / np.maximum(n, 1)
+        left = np.where(asked, right - mean - candidate, 0.0)
+        prompt = left.sum(axis=1) / np.maximum(n + _noise_ratio(left, asked), 1e-12)
         prompt -= prompt.mean() if len(prompt) else 0.0
         candidate = (right.sum(axis=0) - prompt @ asked - per_candidate * mean) / (per_candidate + prior)
         if asked.all():
             break
     return np.asarray(np.clip(mean + candidate, 0.0, 1.0))
+
+
+def _noise_ratio(left: np.ndarray, asked: np.ndarray) -> float:
+    """Return the variance of answers to one prompt over that of the prompts' ease (analysis of variance).
+
+    Args:
+        left: Scores less mean and candidate, (prompts, candidates), 0 where not run.
+        asked: Which were run, of the same shape.
+    """
+    n = asked.sum(axis=1)
+    spread = float((left**2).sum()) / max(float(n.sum()), 1.0)
+    inside = float((left**2).sum() - (left.sum(axis=1) ** 2 / np.maximum(n, 1)).sum())
+    # Where hardly a prompt has two answers, half of the spread is taken as noise.
+    noise = (inside + spread / 2) / (float(np.maximum(n - 1, 0).sum()) + 1.0)
+    return noise / max(spread - noise, 1e-12)
 
 
 def filled(outcomes: np.ndarray) -> np.ndarray:
