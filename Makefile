@@ -13,7 +13,7 @@ BIN := .venv/bin
 CLIENTS := .bench/clients
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz soak images test-docker test-cluster compile clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz soak images test-docker test-cluster compile docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_EVERY_STAGE=1 $(BIN)/python -m pytest tests/training/test_every_recipe_trains.py
 	MODELSAT_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_killed_swaps.py tests/pipelines/test_killed_onboarding.py
 
-check: $(READY) ## Format, lint, types, architecture
+check: docs ## Format, lint, types, architecture, links of the docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs/results.md; a stopped run goes on
+docs: $(READY) ## The documentation site, into build/docs
+	@$(BIN)/zensical build --strict
+
+bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs/results.md and docs/studies; a stopped run goes on
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/quality.py --unseen
 	$(BIN)/python benchmarks/newcomers.py

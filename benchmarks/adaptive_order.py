@@ -41,7 +41,7 @@ WORTHWHILE = 0.007
 INTO = RESULTS.with_name("adaptive_order.json")
 
 TEXT = """
-## Which questions a newcomer is asked
+## Which questions a new model is asked
 
 The {pools} strength-matched pools of {set}: each newcomer is placed by K answers to its aptitude test ({questions}
 questions), which real outcomes give. Gain in points over the pool without it on {prompts} held-out prompts with its

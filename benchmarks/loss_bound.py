@@ -57,7 +57,7 @@ endpoint. "gain" is what follows on held-out prompts, in points, on average and 
 gate at `--max-loss` 5 points, and what those bring. "Bound" is the loss that is printed as the most, one-sided 95 %;
 "kept" how often the realised loss stays below it, and in brackets how often where the noise of the held-out prompts is
 allowed for ({noise} standard errors). The figures are of commit f6e7f0f (2026-11-29), before the test became a fair
-sample and levels were read off observed scores; [new candidates](onboarding.md#onboarding) has some of the present
+sample and levels were read off observed scores; [Onboard a model](onboarding.md) has some of the present
 build.
 """
 

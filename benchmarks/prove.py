@@ -32,7 +32,7 @@ DRAWS, REQUESTS, MODELS, EXPLORED = 20, 2400, 8, 0.05
 INTO = RESULTS.with_name("prove.json")
 
 HEAD = """
-## Proof on a log
+## Proof on logs with known truth
 
 `modelsat prove` on logs that are made of the sets below: one answer a request, of a model that was drawn with
 probabilities that depend on the prompt, of which {explored:.0f} % are spread evenly over all models. It learns on

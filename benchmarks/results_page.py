@@ -1,4 +1,4 @@
-"""Writes docs/results.md from the stored results, and says of every figure whether it is significant.
+"""Writes docs/results.md and docs/studies/ from the stored results; every figure says whether it is significant.
 
     python benchmarks/results_page.py
 
@@ -25,9 +25,11 @@ import precision
 import promise
 import prove
 import release_stream
+import results_summary
 import routereval_page
 import strangers
 import street_clothes
+import study_pages
 import training_pairs
 import training_whole
 import transfer
@@ -65,19 +67,7 @@ SECTIONS = {
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
-
-HEAD = """# Results
-
-Written by `python benchmarks/results_page.py` from `benchmarks/results/`; do not edit.
-
-All figures are from real benchmark results of real models, on prompts that the router was not fitted to. Accuracy
-is the mean score of the chosen candidates. A gain is paired: the same prompts, minus the best single candidate,
-which is chosen on training prompts. Intervals are 95 % percentile intervals of a paired bootstrap over prompts
-(2,000 resamples, seed 0). **Bold** gains have an interval that does not hold 0; all others are not significant.
-Outcomes are single samples: two runs of one model agree on about 96 % of the prompts, so the oracle, the best of
-many noisy outcomes, is out of reach. "best per category" knows each prompt's true category, which no router is
-told.
-"""
+STUDIES = ROOT / "docs" / "studies"
 
 RIVALS = """
 ## Rivals, cross-validated
@@ -95,11 +85,12 @@ did; kNN chose its neighbours by accuracy on few prompts. So the last column say
 prompts, fusion minus stack was -0.02 [-0.22, +0.19] on full pools and +0.33 [+0.21, +0.45] on strength-matched ones,
 and the two-stack mean gained +0.22 [+0.07, +0.38] over the stack (issue 15). On 9,606 kept-back prompts a plain stack
 gained +1.16 [+0.58, +1.71] and our router +0.99 [+0.45, +1.53]; plain kNN-200 was 0.69 [0.25, 1.13] above our kNN
-(issue 21). "Rivals that learn from the same rows" below compares equal rows.
+(issue 21). [Rivals with equal training rows](studies/rivals-with-equal-training-rows.md) compares equal
+rows.
 """
 
 EQUAL_ROWS = """
-## Rivals that learn from the same rows
+## Rivals with equal training rows
 
 {folds} folds by question, as above. One eighth of the other prompts chooses hyper-parameters; then every rival is
 fitted again to all of them, as fusion is. A setting is chosen by how well it predicts the differences between the
@@ -127,7 +118,7 @@ of its prompts, with 941 to choose on, the error on 1,200 held-out prompts is 0.
 
 
 UNSEEN = """
-## Prompts of a kind that was never seen
+## Unseen kinds of prompts
 
 The same with {folds} folds of whole benchmarks (zeroeval) or whole categories (the others, which are one benchmark):
 what a router does with prompts unlike all that it was fitted to. "best per category" has no training prompts of its
@@ -135,7 +126,7 @@ category here and falls back to best single. Rows are unequal here as in the tab
 """
 
 NEWCOMERS = """
-## Newcomers in strength-matched pools
+## New models in strength-matched pools
 
 Every candidate is left out in turn and routers are fitted to all others; its pool are its four nearest in mean
 accuracy within 8 points. K of its outcomes on training prompts become known, in {draws} draws. The gain, in points,
@@ -149,7 +140,7 @@ carries a selection bonus and the shares are a little too low.
 def main() -> None:
     if sys.argv[1:2] == ["keep"]:
         keep(Path(sys.argv[2]), sys.argv[3])
-    parts = [HEAD]
+    parts: list[str] = []
     if (RESULTS / "quality.json").is_file():
         parts.append(rivals(read("quality.json"), RIVALS))
     if (RESULTS / "unseen.json").is_file():
@@ -165,8 +156,10 @@ def main() -> None:
     if retrained:
         parts.append(RETRAIN)
         parts += [retrain(path.stem.removeprefix("retrain-"), read(path.name)) for path in retrained]
-    write_text(PAGE, "\n".join(parts))
-    print(f"wrote {PAGE.relative_to(ROOT)}")
+    pages = study_pages.cut("\n".join(parts))
+    study_pages.write(STUDIES, pages)
+    write_text(PAGE, results_summary.page(RESULTS, list(pages)))
+    print(f"wrote {PAGE.relative_to(ROOT)} and {len(pages)} pages in {STUDIES.relative_to(ROOT)}")
 
 
 def keep(run: Path, name: str) -> None:

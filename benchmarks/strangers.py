@@ -39,7 +39,7 @@ LEADS = (0.05, 0.15)
 INTO = RESULTS.with_name("strangers.json")
 
 TEXT = """
-## A stranger's level
+## The level of a new model
 
 Every candidate is left out in turn, the aptitude test is chosen without it, and its level is read off its first K
 answers ({draws} tests each; at most a quarter of the training prompts are asked). Error in points against what it

@@ -32,7 +32,7 @@ ENOUGH = (0, 40, 80, 120, 240)
 SWITCH_GAINS = (0.0, 0.02, 0.05, 0.1, 0.2, 1.0)
 
 TEXT = """
-## Street clothes
+## Prompts in conversations
 
 {prompts} held-out prompts a set, each in the clothes in which applications send them; routers are fitted to bare
 prompts. A flip is another choice than for the bare prompt; the gain is over the best single candidate, in points. The

@@ -44,7 +44,7 @@ RIVALS = (
 OWN, RANDOM, ORACLE = "best single of the target", "random", "oracle"
 
 TEXT = """
-## A foreign source
+## Another source of prompts
 
 Fitted on the results of one set, asked about the prompts of another, over the candidates that both have. Questions
 that both sets have are removed from training. A gain is over the single candidate that is best on the source's

@@ -29,7 +29,7 @@ from modelsat.text.encoder import Encoder
 SETS = ("specialists", "zeroeval")
 GROUPS = {"first": STYLES, "kept-back": KEPT_BACK, "last": LAST}
 TEXT = """
-## Wrappers that were not learned from
+## Unseen wrappers
 
 {prompts} held-out prompts a set, each wrapped in two of six styles that differ in words and structure from the
 synthetic wrappers that the core is learned from (`benchmarks/wrapper_styles.py`). A flip is another choice than for the

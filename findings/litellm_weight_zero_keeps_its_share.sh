@@ -8,7 +8,7 @@
 # Matters:  draining a bad candidate by weight 0 changes nothing until another one gets a weight; giving a canary a small
 #           weight takes all traffic from the deployment beside it that has none.
 # Here:     our hook for LiteLLM names one deployment and leaves nothing to weights (serving/gateway/litellm_hook.py,
-#           docs/gateway.md).
+#           docs/gateway-clients.md).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

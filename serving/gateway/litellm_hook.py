@@ -5,8 +5,8 @@ In the proxy's configuration, beside a `model_list` whose names are candidates o
     litellm_settings:
       callbacks: serving.gateway.litellm_hook.hook
 
-It asks the gateway's `/v1/route`; `docs/gateway.md` says which environment variables it reads. Where the gateway does
-not answer, the request goes to the deployment named as default, or fails as an unknown model would.
+It asks the gateway's `/v1/route`; `docs/gateway-clients.md` lists the environment variables it reads. If the gateway
+does not answer, the request goes to the deployment named as default, or fails as an unknown model would.
 """
 
 import logging

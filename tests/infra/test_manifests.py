@@ -510,11 +510,8 @@ def test_images_named_by_digest_reach_every_container_and_every_runtime() -> Non
 
 
 def test_overlay_of_the_page_gives_the_steps_of_runs_its_images() -> None:
-    page = (INFRA.parent / "docs" / "operations.md").read_text(encoding="utf-8")
-    named, copied = (
-        yaml.safe_load(block)
-        for block in re.findall(r"```yaml\n(.*?)```", page.partition("### Images")[2].partition("\n### ")[0], re.DOTALL)
-    )
+    page = (INFRA.parent / "docs" / "images.md").read_text(encoding="utf-8")
+    named, copied = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
 
     manifests = rendered_on("staging", **named, **copied)
 
@@ -534,8 +531,8 @@ def test_no_digest_of_an_image_stands_in_the_repository() -> None:
 
 def test_documentation_says_how_to_back_up_all_that_is_kept() -> None:
     """Each claim, each store of the settings and each database of an overlay stands in the table."""
-    page = (INFRA.parent / "docs" / "operations.md").read_text(encoding="utf-8")
-    table = page.partition("### Back up and restore")[2].partition("\n### ")[0].partition("\n## ")[0]
+    page = (INFRA.parent / "docs" / "upgrade.md").read_text(encoding="utf-8")
+    table = page.partition("## Back up and restore")[2].partition("\n## ")[0]
     kept = {
         f"`{key}`" for key, value in find("staging", "ConfigMap", "modelsat-settings")["data"].items() if "s3:" in value
     }

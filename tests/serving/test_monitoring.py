@@ -84,15 +84,13 @@ def test_panels_have_titles_of_their_own_and_do_not_overlap() -> None:
 
 def test_every_alert_names_a_panel_and_a_heading_of_the_runbook() -> None:
     headings = {
-        line.strip("# ").lower()
-        for line in (ROOT / "docs" / "operations.md").read_text().splitlines()
-        if line[:1] == "#"
+        line.strip("# ").lower() for line in (ROOT / "docs" / "alerts.md").read_text().splitlines() if line[:1] == "#"
     }
     titles = {panel["title"] for dashboard in DASHBOARDS.values() for panel in dashboard["panels"]}
 
     assert len(RULES) == 5
     for rule in RULES:
-        assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+        assert rule["annotations"]["runbook"] == f"docs/alerts.md#{rule['alert'].lower()}"
         assert rule["alert"].lower() in headings
         named = set(re.findall(r"'([^']+)'", rule["annotations"]["description"])) - {
             dashboard["title"] for dashboard in DASHBOARDS.values()

@@ -17,7 +17,7 @@ from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.remarks import Remark
 from modelsat.errors import InputError
 
-DOCS = Path(__file__).parents[2] / "docs" / "results-files.md"
+DOCS = Path(__file__).parents[2] / "docs" / "remarks.md"
 PROMPTS = "prompt_id,benchmark,category,prompt,choices\np1,sums,sums,What is 1 + 1?,\np2,sums,sums,What is 2 + 2?,\n"
 
 
@@ -36,9 +36,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def section(title: str) -> str:
-    return (
-        DOCS.read_text(encoding="utf-8").partition(f"\n### {title}\n")[2].partition("\n### ")[0].partition("\n## ")[0]
-    )
+    return DOCS.read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def test_docs_list_every_name_and_no_other() -> None:

@@ -1,6 +1,6 @@
 """The names of the remarks on results, lists and measurements: a name stays while sentences may be worded better.
 
-A remark loses no row; what does is among the rejects. `docs/results-files.md` lists the names.
+A remark loses no row; what does is among the rejects. `docs/remarks.md` lists the names.
 """
 
 from enum import StrEnum

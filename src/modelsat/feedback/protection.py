@@ -36,8 +36,9 @@ class ProtectionLimits:
     Attributes:
         most_per_client: Votes of one client on one candidate that count, at least 1.
         most_share: By how much one client may move a candidate's mean, in (0, 1].
-        most_departure: Distance from what the router expected that needs no explanation, in [0, 1]; by docs/results.md
-            a candidate known by 250 answers is expected wrong by about as much.
+        most_departure: Distance from what the router expected that needs no explanation, in [0, 1]; by the study
+            `docs/studies/the-level-of-a-new-model.md` a candidate known by 250 answers is expected wrong by about as
+            much.
         clients: Limits for one client.
     """
 
