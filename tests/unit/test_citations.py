@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MARKDOWN = re.compile(r"[\w./-]*\w\.md\b")
+PLACES = [ROOT, ROOT / "docs", ROOT / "docs" / "studies"]
+"""Folders that an address may be relative to, beside that of the citing file: the site's, and that of its studies."""
 AT_RUN_TIME = {"ATTRIBUTION.md", "readme.md", "AGENTS.md", "/app/CLAUDE.md"}
 """Names of files that bundles and results folders hold (the latter in lower case, as it is compared) or agents read."""
 
@@ -22,8 +24,7 @@ def missing(citing: str, text: str, files: set[str]) -> list[str]:
         cited
         for cited in MARKDOWN.findall(text)
         if cited not in names | AT_RUN_TIME | files
-        and not (ROOT / citing).parent.joinpath(cited).is_file()
-        and not (ROOT / cited).is_file()
+        and not any((place / cited).is_file() for place in [(ROOT / citing).parent, *PLACES])
     ]
 
 
