@@ -18,6 +18,7 @@ import long_context
 import loss_bound
 import many_candidates
 import markdown
+import money_picture
 import money_section
 import one_pass
 import packages_page
@@ -68,6 +69,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
 STUDIES = ROOT / "docs" / "studies"
+PICTURE = ROOT / "docs" / "img" / "money.svg"
 
 RIVALS = """
 ## Rivals, cross-validated
@@ -159,6 +161,7 @@ def main() -> None:
     pages = study_pages.cut("\n".join(parts))
     study_pages.write(STUDIES, pages)
     write_text(PAGE, results_summary.page(RESULTS, list(pages)))
+    write_text(PICTURE, money_picture.picture(read("money.json")["sets"]))
     print(f"wrote {PAGE.relative_to(ROOT)} and {len(pages)} pages in {STUDIES.relative_to(ROOT)}")
 
 

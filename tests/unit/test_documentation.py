@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-MOST_WORDS = 1500
+MOST_WORDS, MOST_WORDS_README = 1500, 1000
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
@@ -29,6 +29,10 @@ def listed(nav: Any) -> Iterator[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if not page.startswith("studies/")])
 def test_page_has_at_most_1500_words(page: str) -> None:
     assert words(DOCS / page) <= MOST_WORDS
+
+
+def test_readme_has_fewer_than_1000_words() -> None:
+    assert words(ROOT / "README.md") < MOST_WORDS_README
 
 
 def test_navigation_has_every_page_once() -> None:
