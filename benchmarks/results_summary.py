@@ -69,7 +69,8 @@ def short(folder: Path) -> str:
     ]
     return "\n".join(
         [
-            f"- **Cost.** As good as the best single model, fusion pays {', '.join(saves)} of its cost."
+            "- **Cost.** To be as good as the best single model, fusion needs this share of its cost:"
+            f" {', '.join(saves)}."
             + (f" It saves nothing where one model is best at nearly everything: {', '.join(fails)}." if fails else ""),
             f"- **Default.** `auto` gains {markdown.gain(promise['together']['gain'])} points at"
             f" {promise['together']['cost_share']:.0f} % of the best single model's cost, over"
@@ -88,7 +89,7 @@ def pooled(facts: Facts) -> str:
 
 def matched(facts: Facts) -> str:
     rows = {name: one["match"]["best single"]["fusion"] for name, one in facts["sets"].items()}
-    return "fusion pays " + ", ".join(f"{one['share'][0]:.0f} % ({name})" for name, one in rows.items())
+    return "fusion: " + ", ".join(f"{one['share'][0]:.0f} % of its cost ({name})" for name, one in rows.items())
 
 
 def kept(facts: Facts) -> str:
@@ -178,10 +179,38 @@ def trained(facts: Facts) -> str:
     return f"{facts['minutes']:.0f} minutes on {facts['cores']} cores, {facts['peak_gib']:.1f} GiB"
 
 
+def added(facts: Facts) -> str:
+    shares = {name: one["rivals"]["fusion"]["64"]["share"] for name, one in facts["sets"].items()}
+    return "64 answers give " + ", ".join(f"{100 * share:.0f} % of the gain ({name})" for name, share in shares.items())
+
+
+def packaged(facts: Facts) -> str:
+    pairs = [one for table in facts["sets"].values() for part in ("all", "two") for one in table[part]["beside"]]
+    same = [one for one in pairs if one["same kind"]]
+    return f"no significant difference in {sum(one['agrees'] for one in same)} of {len(same)} pairs of the same kind"
+
+
+def conversed(facts: Facts) -> str:
+    return "; ".join(
+        f"{name}: {one['whole conversation']['flips']:.0f} % of choices flip,"
+        f" {one['gateway']['flips']:.0f} % as the gateway reads them"
+        for name, table in facts["sets"].items()
+        for one in [table["fusion"]["costumes"]["system, history, wrapper"]]
+    )
+
+
+def dropped(facts: Facts) -> str:
+    return f"{len(facts['ideas'])} ideas, with their figures"
+
+
+def settled(facts: Facts) -> str:
+    return f"it stops early for {facts['early']} of {facts['pools']} models"
+
+
 STUDIES: dict[str, tuple[str, str, Finding | None]] = {
     "Rivals, cross-validated": ("How do fourteen routers compare?", "quality", pooled),
     "Unseen kinds of prompts": ("And on kinds of prompts that training did not have?", "unseen", pooled),
-    "New models in strength-matched pools": ("What does a new model add, by K known answers?", "", None),
+    "New models in strength-matched pools": ("What does a new model add, by K known answers?", "newcomers", added),
     "Rivals with equal training rows": ("And with equal training rows?", "equal_rows", pooled),
     "Money": ("What does it cost to be as good as the best single model?", "money", matched),
     "The balanced default and its promise": (
@@ -200,18 +229,22 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
     "The paper's zoos, mirrored": ("Among small models, mixed ones, the best?", "zoos", pools),
     "A thousand candidates": ("Does a large choice mislead the router? (simulated)", "many_candidates", thousand),
     "RouterEval's metrics": ("How do routers compare by RouterEval's measures?", "", None),
-    "The rivals' own packages": ("Do the rivals' packages route as our versions of them do?", "", None),
-    "Prompts in conversations": ("What do system prompts, wrappers and history do to a choice?", "", None),
+    "The rivals' own packages": ("Do the rivals' packages route as our versions of them do?", "packages", packaged),
+    "Prompts in conversations": (
+        "What do system prompts, wrappers and history do to a choice?",
+        "street_clothes",
+        conversed,
+    ),
     "Unseen wrappers": ("And wrappers in styles that training did not have?", "wrappers", wrapped),
     "Questions behind a long context": ("Is a question found behind 2,000 tokens?", "long_context", contexts),
     "Calibration": ("How far are probabilities from what comes true?", "calibration", calibrated),
     "Ablations of fusion": ("What is each idea of fusion worth?", "", None),
-    "Ideas that did not pay": ("What was tried and left out?", "", None),
+    "Ideas that did not pay": ("What was tried and left out?", "dropped_ideas", dropped),
     "What routing costs": ("How much work is one decision?", "one_pass", once),
     "What training costs": ("How long does the default recipe train?", "training_whole", trained),
     "Cheaper arithmetic": ("What do bfloat16, int8 and compiling change?", "", None),
     "The level of a new model": ("How well is a new model's level estimated?", "strangers", levels),
-    "Which questions a new model is asked": ("Does an adaptive order save questions?", "", None),
+    "Which questions a new model is asked": ("Does an adaptive order save questions?", "adaptive_order", settled),
     "Onboarding by the frozen test": ("Does the printed loss bound hold?", "loss_bound", bounded),
     "The router of the retrain pipeline": ("What does `make run SCORES=...` come to on real sets?", "", None),
 }

@@ -78,7 +78,7 @@ def test_candidate_that_was_run_on_less_than_a_fifth_is_named_and_chosen_nowhere
 
     assert not held_out.pool[:, 2].any()
     assert cautions.of(results, held_out) == [
-        "1 of 3 candidates were run on less than 20 % of every set and can be chosen nowhere: rare "
+        "1 of 3 candidates were run on less than 20 % of every set and cannot be chosen anywhere: rare "
         "[candidate-not-judged]"
     ]
 

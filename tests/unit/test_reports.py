@@ -430,7 +430,7 @@ def test_trained_page_says_why_training_ended_early(target: Path) -> None:
 
     read = Read(target)
     assert_stands_alone(read)
-    assert "in 1,000 steps of 1,105 (fusion already tells what the network has learned)" in read.text
+    assert "in 1,000 steps of 1,105 (the network adds nothing to fusion)" in read.text
     assert "1,000 -2.8 2.0" in read.text
     assert "training ended here" in read.text
 

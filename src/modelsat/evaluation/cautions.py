@@ -27,7 +27,7 @@ def of(collection: Collection, arena: Arena) -> list[str]:
         remarks.append(
             Remark.CANDIDATE_NOT_JUDGED.of(
                 f"{len(absent)} of {len(arena.candidates)} candidates were run on less than {100 * share:.0f} % of "
-                f"every set and can be chosen nowhere: {_listed(absent)}"
+                f"every set and cannot be chosen anywhere: {_listed(absent)}"
             )
         )
     return remarks + (_not_at_random(collection, arena) if arena.missing_at_random else [])
@@ -53,7 +53,7 @@ def _not_at_random(collection: Collection, arena: Arena) -> list[str]:
                 Remark.NOT_AT_RANDOM.of(
                     f"candidate {arena.candidates[found.column]!r} was run on {100 * ran:.0f} % of {str(name)!r}, on "
                     f"the {kind} prompts: others score {100 * abs(found.easier):.1f} points {more} there than on the "
-                    "rest, so what is missing is no chance; run it on the rest, or leave it out"
+                    "rest, so the gaps are not random; run it on the rest, or leave it out"
                 )
             )
     return remarks

@@ -144,12 +144,13 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
         reason = f"{change.candidate} gives up {share}: {worth}"
     else:
         reason = (
-            f"{change.candidate} has new prices, which its expected cost follows; choices that look at no cost stay"
+            f"{change.candidate} has new prices, and its expected cost follows them; "
+            "choices that ignore cost stay the same"
         )
     if shadow.drops_promise:
         reason += (
-            "; what the default promised was settled before and is dropped: by default the most probable candidate "
-            "answers until the router is trained again"
+            "; the default's promise no longer holds: the most probable candidate answers by default until the router "
+            "is trained again"
         )
     told = yardsticks.warning(shadow.yardsticks, change.candidate, shadow.share(change.candidate))
     gain = shadow.gain or Interval(0.0, 0.0, 0.0)

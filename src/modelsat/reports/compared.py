@@ -90,8 +90,8 @@ def _unseen(comparison: Comparison) -> Section | None:
         return None
     return Section(
         "Candidates that a router was not trained on",
-        "They are scored by what they answered of the router's own aptitude test and of other labelled questions; of "
-        "whom no answer is known is never chosen.",
+        "They are scored by their answers to the router's own aptitude test and to other labelled questions. A "
+        "candidate without answers is never chosen.",
         heads=("router", "candidates", "names"),
         rows=rows,
         numeric=frozenset({1}),

@@ -58,7 +58,7 @@ def table(evaluation: Evaluation, challenger: str) -> Section:
         rows=rows,
         numeric=frozenset({1, 2, 3, 4, 5}),
         note="Paired bootstrap over prompts. Best single is chosen on training prompts. Best per category knows each "
-        "prompt's true category, which no router is told. A gain whose interval holds 0 is not significant.",
+        "prompt's true category, which no router sees. A gain whose interval contains 0 is not significant.",
     )
 
 

@@ -29,12 +29,12 @@ def section(rows: Sequence[Mapping[str, Any]]) -> Section | None:
     ]
     return Section(
         "Who contributes what",
-        "The router's success probability is the weighted mean of what its members say. Log-loss, in nats per answer, "
-        "and accuracy are on training and validation prompts that the member was not fitted to.",
+        "The router's success probability is the weighted mean of its members' probabilities. Log-loss, in nats per "
+        "answer, and accuracy are on training and validation prompts that the member was not fitted to.",
         heads=HEADS,
         rows=[TableRow(row) for row in cells],
         numeric=frozenset({1, 2, 3, 4}),
-        note="Weights make the error in the differences between the candidates of a prompt least, on the same prompts, "
-        "and are shrunk to equal ones: where two members say about the same, either may have the weight. "
+        note="Weights minimise the error in the differences between the candidates of a prompt, on the same prompts, "
+        "and are shrunk towards equal ones: where two members agree, either may have the weight. "
         '"levels" is each candidate\'s mean, so its choice is the best single candidate.',
     )

@@ -101,7 +101,7 @@ def _obvious(found: Yardsticks) -> Section:
         f"By outcomes on the {found.prompts:,} held-out prompts on which each of these can be judged."
         if found.observed
         else f"By what is expected of each on {found.prompts:,} prompts, since no outcome on held-out prompts is "
-        "known; intervals hold how little is known of the newcomer's level.",
+        "known; intervals include the uncertainty about the newcomer's level.",
         heads=("", "accuracy", "gain over the champion", "95 % interval"),
         rows=rows,
         numeric=frozenset({1, 2, 3}),

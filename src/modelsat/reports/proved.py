@@ -186,7 +186,7 @@ def _remarks(proof: Proof, read: Gathered) -> Section | None:
     notes = [*read.notes, *proof.remarks]
     if proof.unrated:
         notes.append(
-            f"{proof.unrated:,} requests have no outcome and count nowhere; those with one may differ from them"
+            f"{proof.unrated:,} requests have no outcome and are not counted; those with one may differ from them"
         )
     if not notes:
         return None

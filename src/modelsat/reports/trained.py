@@ -10,8 +10,7 @@ from modelsat.reports.page import Section, TableRow
 
 _VERDICTS = {
     True: "The network may add to fusion, so training took all steps of its recipe.",
-    False: "Fusion already tells what the network has learned, so training ended here: more steps would have bought "
-    "nothing.",
+    False: "The network adds nothing to fusion, so training ended here: further steps would not have helped.",
 }
 
 
@@ -33,7 +32,7 @@ class Worth:
         """Return why training ended early, for the middle of a sentence; empty where it did not."""
         if self.steps == self.planned:
             return ""
-        return f" of {self.planned:,} (fusion already tells what the network has learned)"
+        return f" of {self.planned:,} (the network adds nothing to fusion)"
 
 
 def write(
@@ -67,7 +66,7 @@ def write(
                 heads=("after step", "log-loss saved, thousandths of a nat per answer", "standard error"),
                 rows=measured,
                 numeric=frozenset({0, 1, 2}),
-                note="Measured on validation prompts, which teach neither; the weight of the network is chosen on "
+                note="Measured on validation prompts, which neither was trained on; the network's weight is chosen on "
                 "other prompts than those measured.",
             )
         )
