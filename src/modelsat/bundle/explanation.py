@@ -25,20 +25,22 @@ _SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True, repr=False)
 class ExplainedChoice:
-    """Why a prompt goes where it goes; it prints as text.
+    """Why a prompt goes to the model it goes to; it prints as text.
 
     Attributes:
         model: The chosen candidate.
-        reason: Why, in one sentence.
-        candidates: As `explain` returns them, like the others.
-        levels: Likewise.
-        members: Likewise.
-        foreign: Likewise.
-        questions: Likewise.
-        weighted: Likewise.
-        conclusion: Likewise.
-        tasks: Likewise.
-        promise: Likewise; None for a router that promises nothing.
+        reason: Why it was chosen, in one sentence.
+        candidates: The best two candidates, the chosen one first.
+        levels: Their mean scores in training, in [0, 1]; None where unknown.
+        members: Parts of the router, each with `name`, `weight`, and `scores`, the success probability that it gives
+            each of the two.
+        foreign: How far the prompt is from the training prompts, in [0, 1].
+        questions: The nearest aptitude questions: `text`, `task`, `likeness` (cosine similarity), `weight`, and the
+            `scores` of the two, None where one was not asked.
+        weighted: Their weighted mean scores on questions that both answered; None without such.
+        conclusion: Whether these questions support the choice, and what outweighs them if not.
+        tasks: Accuracy of the two on the tasks of these questions, and on how many questions it rests.
+        promise: What the default promises; None for a router that promises nothing.
     """
 
     model: str

@@ -80,12 +80,12 @@ class LoadedRouter:
         """Show what each part of the router says of the best two candidates, and how they did on similar questions.
 
         Args:
-            prompt: As of `route`.
-            preferences: Likewise.
-            questions: How many questions to show at most.
+            prompt: A string, or a mapping with `prompt` and optionally `choices`, a list of strings.
+            preferences: Which candidates may be chosen, and how.
+            questions: Most questions to show, at least 1.
 
         Raises:
-            InputError: As of `route`.
+            InputError: The prompt is empty, a preference is out of its range, or no candidate is allowed.
         """
         routed = self.route(prompt, preferences)
         rows = ranking.rows(routed.ranking)

@@ -27,8 +27,8 @@ class RoutedPrompts:
     Attributes:
         prompts: Texts as the router read them, in the order given.
         ranking: Every candidate for every prompt, best first.
-        preferences: By which candidates were ranked.
-        digest: Of the router's bundle.
+        preferences: What the candidates were ranked by.
+        digest: SHA-256 digest of the router's bundle.
     """
 
     prompts: tuple[str, ...]

@@ -44,16 +44,16 @@ ANNOTATED = "inference-dynamics"
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What came of it; it prints as the table.
+    """The result of a comparison; it prints as a table.
 
     Attributes:
         arena: Held-out prompts with every candidate's outcome.
         evaluation: The table.
         predictions: Utilities (prompts, candidates) by router; probabilities where the router gives such.
         seen: Which candidates of the arena each router was trained on.
-        uris: Where each router came from, and who annotated for it.
-        collection: What the arena was made of; its rejects count nowhere.
-        remarks: What to know before one believes the figures, in sentences with their names (`modelsat.data.remarks`).
+        uris: Where each router came from, and which model annotated for it.
+        collection: The results that the arena was made from; rejected rows are not counted.
+        remarks: What to know before believing the figures, as sentences with their names (`modelsat.data.remarks`).
     """
 
     arena: Arena
@@ -114,11 +114,12 @@ def evaluate(
         sources: Folders or `s3://` prefixes with benchmark results.
         routers: Folders of bundles, `s3://` URIs, `models:/name@alias`, or rivals by name (`modelsat evaluate
             --help` lists them).
-        candidates: Catalogue of candidates, with prices, dates and aliases that the results do not hold.
+        candidates: Catalogue of candidates, with prices, dates and aliases that the results lack.
         outcomes: Folders with answers of candidates that a bundle does not know; empty takes those in `sources`.
-        questions: As of `compare`.
-        missing_at_random: As of `compare`.
-        all_held_out: As of `compare`.
+        questions: How many questions of a bundle's aptitude test, from the first, a new candidate was asked; None uses
+            all that it answered, and other labelled questions too.
+        missing_at_random: Whether to measure on patchy results, assuming that gaps in them are random.
+        all_held_out: Whether all prompts judge, for results that no bundle was trained on.
         cache: Folder that keeps prompt vectors for the next call; None keeps none.
         progress: Called with a line for what is left out, before each router is scored, and now and then meanwhile.
 

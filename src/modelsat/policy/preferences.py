@@ -1,7 +1,7 @@
 """The preferences of a request: which candidates may be chosen, and how. One form for every protocol.
 
-    candidates               names that may be chosen; an unknown one is refused
-    available                names that can be reached: no other may be chosen, and unknown ones are ignored
+    candidates               names that may be chosen; an unknown one is an error
+    available                names that can be reached; others are not chosen, and unknown ones are ignored
     policy                   auto (the default): what the router promises (`promise`); best and cheap: the ends of the
                              dial; utility: most probability less weighted cost; cheapest: least cost
     cost_weight              the dial: probability given up for the cost of the most expensive candidate, in [0, 1]
@@ -9,10 +9,10 @@
     budget_usd               what all prompts of the request may cost together, in USD; within it the most successes
     min_success_probability  candidates that reach it rank first; if none does, the most likely one is chosen
     min_context_length       in tokens
-    modalities               what the candidate has to read beside text, such as image
-    tools                    whether it has to call tools
-    region                   where it has to be served
-    failed                   names that failed on the prompts: not chosen again, and the others are judged by that
+    modalities               what the candidate must read besides text, such as image
+    tools                    whether it must be able to call tools
+    region                   where it must be served
+    failed                   names that failed on the prompts: not chosen again, and the others are ranked accordingly
     top_k                    how many candidates are shown
 
 An unknown property of a candidate counts as not fulfilled if the request asks for it.
@@ -40,7 +40,24 @@ _DECIDED_BY_BUDGET = {"policy": (AUTO, UTILITY), "cost_weight": (None, 0.0), "mi
 
 @dataclass(frozen=True)
 class Preferences:
-    """As the module describes them; None asks for nothing."""
+    """Which candidates may be chosen for a prompt, and how. None leaves a limit unset.
+
+    Attributes:
+        candidates: Names that may be chosen; an unknown one is an error.
+        policy: `auto`, the router's promised default; `best` and `cheap`, the ends of the dial; `utility`, success
+            probability minus weighted cost; `cheapest`, the lowest cost.
+        cost_weight: The dial: success probability given up to save the cost of the most expensive candidate, in [0, 1].
+        max_cost_usd: Most that one prompt may cost, in USD.
+        min_success_probability: Candidates that reach it rank first, in [0, 1].
+        min_context_length: In tokens.
+        modalities: What the candidate must read besides text, such as `image`.
+        tools: Whether it must be able to call tools.
+        region: Where it must be served.
+        top_k: Number of candidates to show.
+        budget_usd: Most that all prompts together may cost, in USD.
+        available: Names that can be reached; unknown ones are ignored.
+        failed: Names that failed on these prompts; the others are ranked accordingly.
+    """
 
     candidates: tuple[str, ...] | None = None
     policy: str = AUTO
