@@ -9,15 +9,18 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from serving import off_loop
 from serving.gateway.chat_request import ChatRequest
+from serving.gateway.conversation_digest import conversation_digest
 from serving.gateway.memory import Memory
 from serving.gateway.shared_sessions import SharedSessions
 
 _DIGITS = 32
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -45,21 +48,22 @@ class Sessions:
         self._own = Memory()
         self._shared = shared
         self._clock = clock
+        self._running: set[asyncio.Future[Any]] = set()
 
     def previous(self, client: str, chat: ChatRequest) -> asyncio.Future[Previous | None]:
         """Begin to look up who gave the last answer of a conversation; None where there is none or it is not known.
 
-        The shared store is asked while the caller does something else; it takes a bounded time.
+        A long conversation is read, and the shared store asked, while the caller does something else; both take a
+        bounded time.
         """
-        keys = _keys(client, chat)
-        if keys and self._shared is not None:
-            return self._shared.begin(self._look_up(keys))
+        if chat.is_long or self._shared is not None:
+            return self._begin(self._look_up(client, chat))
         known: asyncio.Future[Previous | None] = asyncio.get_running_loop().create_future()
-        known.set_result(self._found([self._own.get(key) for key in keys]))
+        known.set_result(self._found([self._own.get(key) for key in _keys(client, chat)]))
         return known
 
     def keep(self, client: str, chat: ChatRequest, candidate: str, ids: Sequence[str] = ()) -> None:
-        """Remember who answers a conversation.
+        """Remember who answers a conversation, a long one a moment later: no first byte waits for its digest.
 
         Args:
             client: Who asked.
@@ -68,27 +72,44 @@ class Sessions:
             ids: Of the answer, under which it may be named later; empty ones are left out.
         """
         value = f"{self._clock():.0f} {candidate}"
-        values = {_of_messages(client, chat.messages): value}
-        values |= {_of_answer(client, one): value for one in ids if one}
+        values = {_of_answer(client, one): value for one in ids if one}
         named = {_of_id(client, chat.conversation): value} if chat.conversation else {}
-        if _last_answer(chat.messages) is not None:
-            self._put(values | named)
+        if chat.is_long:
+            self._put(values)
+            self._begin(self._keep_long(client, chat, value, named))
         else:
-            # It begins the conversation, or is a side call under its id, which does not take the conversation over.
-            self._put(values, if_new=named)
+            self._keep(chat, {_of_messages(client, chat.messages): value} | values, named)
 
     async def who_answered(self, client: str, answer_id: str) -> str | None:
         """Return who gave an answer, None where no such answer was given to this client or it is forgotten."""
         key = _of_answer(client, answer_id)
         found = self._found([self._own.get(key)])
         if found is None and self._shared is not None:
-            found = await self._shared.begin(self._look_up([key]))
+            found = await self._begin(self._ask([key]))
         return None if found is None else found.candidate
 
     async def close(self) -> None:
-        """Let go of the shared store."""
+        """Keep what is still read, and let go of the shared store."""
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._shared is not None:
             await self._shared.close()
+
+    def _begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _keep_long(self, client: str, chat: ChatRequest, value: str, named: Mapping[str, str]) -> None:
+        key = await off_loop.called(True, _of_messages, client, chat.messages)
+        self._keep(chat, {key: value}, named)
+
+    def _keep(self, chat: ChatRequest, values: Mapping[str, str], named: Mapping[str, str]) -> None:
+        if _last_answer(chat.messages) is not None:
+            self._put({**values, **named})
+        else:
+            # It begins the conversation, or is a side call under its id, which does not take the conversation over.
+            self._put(values, if_new=named)
 
     def _put(self, values: Mapping[str, str], if_new: Mapping[str, str] | None = None) -> None:
         new = {key: value for key, value in (if_new or {}).items() if self._own.get(key) is None}
@@ -97,7 +118,11 @@ class Sessions:
         if self._shared is not None:
             self._shared.put(values, if_new)
 
-    async def _look_up(self, keys: Sequence[str]) -> Previous | None:
+    async def _look_up(self, client: str, chat: ChatRequest) -> Previous | None:
+        keys = await off_loop.called(chat.is_long, _keys, client, chat)
+        return await self._ask(keys) if keys else None
+
+    async def _ask(self, keys: Sequence[str]) -> Previous | None:
         told = await self._shared.get(keys) if self._shared is not None else None
         own = [self._own.get(key) for key in keys]
         # What another gateway said later stands in the store alone; what was said while it was away stands here.
@@ -124,7 +149,7 @@ def _last_answer(messages: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _of_messages(client: str, messages: Sequence[Mapping[str, Any]]) -> str:
-    return _digest("conversation", [client, list(messages)])
+    return f"conversation:{conversation_digest(client, messages)}"
 
 
 def _of_id(client: str, conversation: str) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from local_servers import Upstream, served
 from redis_server import RedisServer, redis_server
 
 from modelsat.errors import InputError
-from serving.gateway import conversation_ids, shared_sessions, upstreams
+from serving.gateway import conversation_ids, sessions, shared_sessions, upstreams
 from serving.gateway.app import create_app
 from serving.gateway.chat_request import ChatRequest
+from serving.gateway.conversation_digest import conversation_digest
 from serving.gateway.gateway_settings import GatewaySettings
-from serving.gateway.sessions import Sessions
+from serving.gateway.sessions import Previous, Sessions
 from serving.gateway.shared_sessions import SharedSessions
 
 FIRST = {"role": "user", "content": "Hi"}
@@ -69,6 +71,10 @@ def eventually(what: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def long_conversation(*messages: dict[str, Any]) -> ChatRequest:
+    return ChatRequest("auto", list(messages), {}, is_long=True)
+
+
 def conversation(*messages: dict[str, Any], name: str = "") -> ChatRequest:
     return ChatRequest("auto", list(messages), {}, conversation=name)
 
@@ -105,8 +111,8 @@ def test_names_of_conversations_can_be_set() -> None:
 
 def test_messages_find_a_conversation_and_its_id_where_they_were_changed() -> None:
     async def run() -> list[str | None]:
-        sessions = Sessions()
-        sessions.keep("me", conversation(FIRST, name="c"), "strong")
+        kept = Sessions()
+        kept.keep("me", conversation(FIRST, name="c"), "strong")
         changed = {"role": "user", "content": "Hi <reminder>"}
         asked = (
             ("me", conversation(FIRST, HELLO, WHY)),
@@ -116,7 +122,7 @@ def test_messages_find_a_conversation_and_its_id_where_they_were_changed() -> No
             ("you", conversation(FIRST, HELLO, WHY, name="c")),
             ("me", conversation(FIRST, name="c")),
         )
-        found = [await sessions.previous(client, chat) for client, chat in asked]
+        found = [await kept.previous(client, chat) for client, chat in asked]
         return [None if one is None else one.candidate for one in found]
 
     assert asyncio.run(run()) == ["strong", None, "strong", None, None, None]
@@ -124,10 +130,10 @@ def test_messages_find_a_conversation_and_its_id_where_they_were_changed() -> No
 
 def test_side_call_under_the_same_id_does_not_take_the_conversation_over() -> None:
     async def run() -> str:
-        sessions = Sessions()
-        sessions.keep("me", conversation(FIRST, name="c"), "strong")
-        sessions.keep("me", conversation({"role": "user", "content": "A title for this chat"}, name="c"), "cheap")
-        found = await sessions.previous("me", conversation(WHY, HELLO, WHY, name="c"))
+        kept = Sessions()
+        kept.keep("me", conversation(FIRST, name="c"), "strong")
+        kept.keep("me", conversation({"role": "user", "content": "A title for this chat"}, name="c"), "cheap")
+        found = await kept.previous("me", conversation(WHY, HELLO, WHY, name="c"))
         assert found is not None
         return found.candidate
 
@@ -138,14 +144,64 @@ def test_age_of_the_last_answer_is_known() -> None:
     now = [1000.0]
 
     async def run() -> float:
-        sessions = Sessions(clock=lambda: now[0])
-        sessions.keep("me", conversation(FIRST), "strong")
+        kept = Sessions(clock=lambda: now[0])
+        kept.keep("me", conversation(FIRST), "strong")
         now[0] = 1090.0
-        found = await sessions.previous("me", conversation(FIRST, HELLO, WHY))
+        found = await kept.previous("me", conversation(FIRST, HELLO, WHY))
         assert found is not None
         return found.seconds
 
     assert asyncio.run(run()) == 90.0
+
+
+def test_long_conversations_are_read_off_the_event_loop_and_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def noting(client: str, messages: Sequence[Mapping[str, Any]]) -> str:
+        threads.append(threading.current_thread().name)
+        return conversation_digest(client, messages)
+
+    monkeypatch.setattr(sessions, "conversation_digest", noting)
+
+    async def run() -> tuple[Previous | None, Previous | None]:
+        kept = Sessions()
+        kept.keep("me", long_conversation(FIRST), "strong", ["answer-1"])
+        found = await kept.previous("me", long_conversation(FIRST, HELLO, WHY))
+        kept.keep("me", long_conversation(FIRST, HELLO, WHY), "cheap")
+        await kept.close()
+        assert await kept.who_answered("me", "answer-1") == "strong"
+        return found, await kept.previous("me", conversation(FIRST, HELLO, WHY, HELLO, WHY))
+
+    first, second = asyncio.run(run())
+    assert first is not None
+    assert second is not None
+    assert (first.candidate, second.candidate) == ("strong", "cheap")
+    assert [name.startswith("off-loop") for name in threads] == [True, True, True, False]
+
+
+def test_digest_tells_conversations_apart_by_client_text_and_shape_alone() -> None:
+    part = {"type": "text", "text": "Hi"}
+    turned = {"content": "Hi", "role": "user"}
+    others = [
+        ("you", [FIRST]),
+        ("me", [FIRST, HELLO]),
+        ("me", [{"role": "user", "content": [part]}]),
+        ("me", [{"role": "user", "content": [part, part]}]),
+        ("me", [{"role": "user", "content": "H", "i": ""}]),
+        ("me", [{"role": "user", "content": None}]),
+        ("me", [{"role": "user", "content": "None"}]),
+        ("me", [{"role": "user", "content": 1}]),
+        ("me", [{"role": "user", "content": True}]),
+        ("me", [{"role": "user", "content": "\ud800"}]),
+        ("me", [{"role": "user", "content": "x" * 3_000_000}]),
+        ("me", [{"role": "user", "content": "x" * 2_999_999 + "y"}]),
+        ("meHi", []),
+    ]
+
+    digests = [conversation_digest("me", [FIRST]), *(conversation_digest(*other) for other in others)]
+    assert len(set(digests)) == len(digests)
+    assert {len(digest) for digest in digests} == {32}
+    assert conversation_digest("me", [turned]) == digests[0]
 
 
 def test_two_gateways_share_a_conversation(start: Callable[..., Ask], redis: RedisServer) -> None:
