@@ -80,6 +80,7 @@ class Door:
         held: list[bytes] = []
         send = _noting(send, progress)
         source = self._source(scope, headers)
+        proxies.current.set(source)
         try:
             with self._slot(source):
                 state["client"] = self._let_in(source, headers)

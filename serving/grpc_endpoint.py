@@ -80,6 +80,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def guarded(message: bytes, context: Any) -> Any:
             source = _source(context.peer())
+            proxies.current.set(source)
             try:
                 if name in _OPEN:
                     return await handler.unary_unary(_parsed(message, handler.request_deserializer), context)

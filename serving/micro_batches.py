@@ -5,9 +5,11 @@ slices that take a fraction of a second each, and each slice is due the later th
 then; what is due first is read first. So a short prompt passes long ones and never waits for the whole of somebody's
 thousand, and nobody waits forever. Short slices are read together; long prompts gain nothing by it.
 
-Who would have to wait longer than half the deadline is refused at once; who has waited for nearly all of it before
-anything was read is dropped: under overload the router reads only what somebody still waits for. A request that was
-begun is finished. How long work takes is the median of the last batches, so that one slow batch refuses nobody.
+Who would have to wait longer than half the deadline is refused at once; behind prompts of its own address, longer than
+three quarters of that: one address never takes the last quarter of the queue. Who has waited for nearly all of the
+deadline before anything was read is dropped: under overload the router reads only what somebody still waits for. A
+request that was begun is finished. How long work takes is the median of the last batches, so that one slow batch
+refuses nobody.
 """
 
 import asyncio
@@ -28,7 +30,7 @@ from serving.refusal import Refused
 AT_ONCE, EACH = 1024, 32
 """Work that is read at once, about a tenth of a second of one processor, and what a prompt takes beside its text."""
 DEADLINE_SECONDS = 1.0
-_MOST_WAITING = 8192
+_MOST_WAITING, _SHARE_OF_ONE = 8192, 0.75
 _ADMITTED_SHARE, _KEPT_SHARE = 0.5, 0.9
 _BATCHES = 15
 _MOST_PASSED = 32
@@ -43,6 +45,7 @@ class _Slice:
     expires_at: float
     """On the monotonic clock; never, for all but the first slice of a request."""
     read: "asyncio.Future[Prediction]"
+    source: str
 
     @property
     def work(self) -> int:
@@ -76,17 +79,22 @@ class MicroBatches:
         self._seconds = deque[float](maxlen=_BATCHES)
         self._worker: asyncio.Task[None] | None = None
 
-    async def reading(self, bundle: Bundle, texts: list[str]) -> Prediction:
+    async def reading(self, bundle: Bundle, texts: list[str], source: str = "") -> Prediction:
         """Read prompts.
 
+        Args:
+            bundle: Whose router reads.
+            texts: The prompts.
+            source: The address that they come from; "" where it is not known, which has no share of its own.
+
         Raises:
-            Refused: Too many wait already, or this request has waited too long (503).
+            Refused: Too many wait already, of all or of this address, or this request has waited too long (503).
         """
         cut = list(_cut(texts))
-        self._admit(len(texts), cut[0][1] * len(cut[0][0]))
+        self._admit(len(texts), cut[0][1] * len(cut[0][0]), source)
         slices, before = list[_Slice](), 0
         for part, longest in cut:
-            slices.append(self._enqueue(bundle, part, longest, before))
+            slices.append(self._enqueue(bundle, part, longest, before, source))
             before += slices[-1].work
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
@@ -98,22 +106,27 @@ class MicroBatches:
                 one.read.cancel()
         return parts[0] if len(parts) == 1 else joined(parts)
 
-    def _admit(self, prompts: int, work: int) -> None:
+    def _admit(self, prompts: int, work: int, source: str) -> None:
         due = time.monotonic() + self._seconds_until_due(work)
         per_work = median(self._seconds) if self._seconds else 0.0
         remaining = max(0.0, self._work_in_hand * per_work - (time.monotonic() - self._began))
+        most_wait = _ADMITTED_SHARE * self._deadline_seconds
         wait = remaining + per_work * sum(one.work for before, _, one in self._heap if before <= due)
-        full = self._waiting and self._waiting + prompts > _MOST_WAITING
-        if full or wait > _ADMITTED_SHARE * self._deadline_seconds:
+        if _is_full(self._waiting, prompts, _MOST_WAITING) or wait > most_wait:
+            raise _full(wait)
+        own = [(before, one) for before, _, one in self._heap if source and one.source == source]
+        behind_own = per_work * sum(one.work for before, one in own if before <= due)
+        waiting = sum(len(one.texts) for _, one in own)
+        if _is_full(waiting, prompts, _SHARE_OF_ONE * _MOST_WAITING) or behind_own > _SHARE_OF_ONE * most_wait:
             raise _full(wait)
 
     def _seconds_until_due(self, work: int) -> float:
         return _ADMITTED_SHARE * self._deadline_seconds * work / AT_ONCE
 
-    def _enqueue(self, bundle: Bundle, texts: list[str], longest: int, before: int) -> _Slice:
+    def _enqueue(self, bundle: Bundle, texts: list[str], longest: int, before: int, source: str) -> _Slice:
         now = time.monotonic()
         expires_at = math.inf if before else now + _KEPT_SHARE * self._deadline_seconds
-        one = _Slice(bundle, texts, longest, expires_at, asyncio.get_running_loop().create_future())
+        one = _Slice(bundle, texts, longest, expires_at, asyncio.get_running_loop().create_future(), source)
         heapq.heappush(self._heap, (now + self._seconds_until_due(before + one.work), next(self._tickets), one))
         self._count(len(texts))
         return one
@@ -187,6 +200,11 @@ def _settle(one: _Slice, result: Prediction | Exception) -> None:
         one.read.set_exception(result)
     else:
         one.read.set_result(result)
+
+
+def _is_full(waiting: int, prompts: int, most: float) -> bool:
+    # A request alone is read however large it is.
+    return bool(waiting) and waiting + prompts > most
 
 
 def _full(wait: float) -> Refused:

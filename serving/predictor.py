@@ -21,7 +21,7 @@ from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError
 from modelsat.policy.preferences import Preferences
 from modelsat.routers.router import Prediction
-from serving import off_loop
+from serving import off_loop, proxies
 from serving.answers import to_v1, to_v2
 from serving.micro_batches import DEADLINE_SECONDS, MicroBatches
 from serving.off_loop import LONG_ANSWER
@@ -124,7 +124,7 @@ class Predictor(Model):  # type: ignore[misc]
 
     async def _read(self, bundle: Bundle, texts: list[str]) -> Prediction:
         try:
-            return await self._batches.reading(bundle, texts)
+            return await self._batches.reading(bundle, texts, proxies.current.get())
         except Refused:
             self.telemetry.refused("queue")
             raise

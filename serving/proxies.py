@@ -6,6 +6,7 @@ and only as far back as configured proxies wrote it.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 
 from modelsat.errors import InputError
@@ -13,6 +14,8 @@ from modelsat.errors import InputError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SITE_BITS = 64
+current: ContextVar[str] = ContextVar("source", default="")
+"""The source of the request that is being answered; \"\" where it is not known."""
 
 
 def read(text: str) -> tuple[Network, ...]:

@@ -23,10 +23,12 @@ class Inner:
         self.ended = 0
         self.bodies: list[bytes] = []
         self.states: list[dict[str, Any]] = []
+        self.sources: list[str] = []
         self.may_answer = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.states.append(scope["state"])
+        self.sources.append(networks.current.get())
         self.bodies.append((await receive())["body"])
         try:
             await self.may_answer.wait()
@@ -204,6 +206,18 @@ def test_clients_behind_a_proxy_have_a_pace_each_where_the_proxy_is_configured(
         return [(await one)[0] for one in asked]
 
     assert asyncio.run(scenario()) == statuses
+
+
+def test_application_is_told_where_each_request_comes_from() -> None:
+    client = Client(RequestLimits(100, 10, 1000, proxies=networks.read("10.0.0.9")))
+
+    async def scenario() -> None:
+        forwarded = {"x-forwarded-for": "192.0.2.1"}
+        asked = (client.ask(), client.ask(peer="10.0.0.9", headers=forwarded), client.ask(peer="2001:db8::7"))
+        await asyncio.gather(*asked)
+
+    asyncio.run(scenario())
+    assert client.inner.sources == ["10.0.0.1", "192.0.2.1", "2001:db8::/64"]
 
 
 def test_requests_beyond_those_in_flight_are_a_503_and_probes_pass() -> None:

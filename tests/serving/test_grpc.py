@@ -1,5 +1,6 @@
 """The endpoint over gRPC: the answers of REST, one sentence per fault, nothing that switches it off."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from modelsat.bundle.bundle import Bundle
+from serving import proxies
 from serving.grpc_endpoint import Gate, _source
 from serving.limits import RequestLimits
 from serving.refusal import Refused
@@ -125,6 +127,29 @@ def test_metadata_lists_tensors_and_no_closed_extension(served: tuple[Endpoint, 
 
     assert [tensor.name for tensor in model.inputs] == ["prompt"]
     assert "model_repository_extension" not in server.extensions
+
+
+def test_call_is_answered_with_its_source_known() -> None:
+    sources: list[str] = []
+
+    async def answer(_message: Any, _context: Any) -> None:
+        sources.append(proxies.current.get())
+
+    async def ask(peer: str) -> None:
+        gate = Gate(RequestLimits(100, 10, 100), frozenset(), lambda _: None)
+        handler = grpc.unary_unary_rpc_method_handler(answer, bytes, bytes)
+        details: Any = SimpleNamespace(method="/inference.GRPCInferenceService/ModelMetadata", invocation_metadata=())
+
+        async def find(_details: Any) -> Any:
+            return handler
+
+        guarded = await gate.intercept_service(find, details)
+        await guarded.unary_unary(b"", SimpleNamespace(peer=lambda: peer))
+
+    for peer in ("ipv4:10.0.0.7:50312", "ipv6:%5B2001:db8::7%5D:50312"):
+        asyncio.run(ask(peer))
+
+    assert sources == ["10.0.0.7", "2001:db8::/64"]
 
 
 def test_client_beyond_its_pace_is_refused_whatever_connection_it_uses() -> None:

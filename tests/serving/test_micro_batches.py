@@ -239,6 +239,51 @@ def test_queue_is_bounded_whatever_a_prompt_takes() -> None:
     run(scenario, deadline_seconds=60.0)
 
 
+def test_one_address_never_takes_the_last_quarter_of_the_queue() -> None:
+    """A prompt takes 0.099 s and half the deadline is 1 s: one may wait for 7 of its own address and for 10 in all."""
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> tuple[list[bool], ...]:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        batches._seconds.append(0.099 / (EACH + 1))
+        # As if what is in hand were about to end.
+        batches._began -= 60
+        waits = []
+        for source, times in (("10.0.0.7", 12), ("10.0.0.8", 6), ("", 2)):
+            tasks = [asyncio.create_task(batches.reading(slow, ["x"], source)) for _ in range(times)]
+            await asyncio.sleep(0)
+            waits.append([not task.done() for task in tasks])
+            asked += tasks
+        slow.may_read.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {answer.status for answer in answers if isinstance(answer, Refused)} == {503}
+        return tuple(waits)
+
+    one, other, unknown = run(scenario, deadline_seconds=2.0)
+    assert one == [True] * 8 + [False] * 4
+    assert other == [True] * 3 + [False] * 3
+    assert unknown == [False] * 2
+
+
+def test_address_that_is_alone_is_read_however_much_it_sends_at_once() -> None:
+    slow = Slow()
+
+    async def scenario(batches: MicroBatches) -> None:
+        asked = [asyncio.create_task(batches.reading(slow, ["first"]))]
+        await until(lambda: slow.batches)
+        asked.append(asyncio.create_task(batches.reading(slow, ["x"] * 7000, "10.0.0.7")))
+        await asyncio.sleep(0)
+        with pytest.raises(Refused):
+            await batches.reading(slow, ["x"], "10.0.0.7")
+        asked.append(asyncio.create_task(batches.reading(slow, ["x"] * 1000, "10.0.0.8")))
+        await asyncio.sleep(0)
+        slow.may_read.set()
+        assert [len(answer.success_probability) for answer in await asyncio.gather(*asked)] == [1, 7000, 1000]
+
+    run(scenario, deadline_seconds=600.0)
+
+
 def test_one_slow_batch_does_not_make_the_queue_look_long() -> None:
     slow = Slow()
 
