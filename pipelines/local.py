@@ -15,7 +15,7 @@ from typing import Any
 from kfp import compiler, local
 
 from modelsat import errors
-from modelsat.errors import ModelsatError
+from modelsat.errors import InputError, ModelsatError
 from modelsat.io import processes
 from modelsat.io.mlflow_left_runs import WORKER_VARIABLE
 from pipelines.retrain import retrain
@@ -139,6 +139,12 @@ def _keep_pages(root: Path, pages: Path) -> None:
 
 
 def compile_to(path: Path, pipeline: Any = retrain) -> None:
-    """Write a pipeline as YAML that Kubeflow accepts."""
+    """Write a pipeline as YAML that Kubeflow accepts.
+
+    Raises:
+        InputError: The file's name does not say that it is YAML.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{str(path)!r} is no name of a pipeline's file; let it end in .yaml")
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(pipeline, str(path))

@@ -20,6 +20,7 @@ from serving.gateway.gateway_settings import GatewaySettings
 from serving.gateway.trace_settings import TraceSettings
 
 _LAST_STREAMS_SECONDS = 30
+logger = logging.getLogger("modelsat.gateway")
 
 
 def run(
@@ -48,7 +49,8 @@ def run(
     root = endpoint_calls.root(endpoint)
     if not is_http_address(root):
         raise InputError("endpoint is no http:// or https:// address without login and query; write http://HOST:PORT")
-    app = create_app(upstreams.read(upstreams_file), root, replace(settings, clients=known, source=upstreams_file.name))
+    candidates = upstreams.read(upstreams_file)
+    app = create_app(candidates, root, replace(settings, clients=known, source=upstreams_file.name))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bound = _bound(host, port)
@@ -64,6 +66,9 @@ def run(
         timeout_graceful_shutdown=_LAST_STREAMS_SECONDS,
     )
     heap.settle()
+    address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/v1"
+    many = f"{len(candidates)} {'candidate' if len(candidates) == 1 else 'candidates'}"
+    logger.info("%s answers for %s; %s decides for auto", address, many, root)
     with bound:
         uvicorn.Server(config).run(sockets=[bound])
 

@@ -167,11 +167,17 @@ def test_version_is_printed() -> None:
     [
         (("--help",), 6, "the disk is full"),
         (("collect", "x" * 300, "--into", "collected"), 2, "File name too long"),
+        (("validate", "file"), 2, "'file/collection.json' cannot be used (Not a directory)"),
+        (("compile", "--into", "file/pipeline.yaml"), 2, "'file' cannot be used (File exists)"),
+        (("compile", "--into", "folder.yaml"), 2, "'folder.yaml' cannot be used (Is a directory)"),
+        (("compile", "--into", "pipeline"), 2, "'pipeline' is no name of a pipeline's file; let it end in .yaml"),
     ],
 )
 def test_fault_of_the_disk_that_no_step_foresaw_is_one_sentence(
     tmp_path: Path, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.yaml").mkdir()
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "modelsat.cli", *arguments]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, text=True, check=False)

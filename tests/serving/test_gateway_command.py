@@ -71,6 +71,7 @@ def test_process_answers_and_ends_in_order_and_its_log_holds_no_prompt_and_no_ke
     assert (answer.status_code, refused.status_code) == (200, 401)
     assert answer.headers["x-modelsat-outcome"] == "routed"
     assert f"{answer.headers['x-modelsat-request-id']} routed cheap 200" in said
+    assert f"{url}/v1 answers for 1 candidate; {endpoint.url} decides for auto" in said
     assert not any(word in said for word in ("Atlantis", "open-sesame", "token-of-mine", "Traceback"))
 
 

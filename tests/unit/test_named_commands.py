@@ -1,5 +1,6 @@
 """Whoever types what a page, a docstring or a message names finds it: verbs, options, targets, files, headings."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ BLOCK = re.compile(r"^ *```[^\n]*\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 CALL = re.compile(r"(?:^(?:\$ )?|(?<=[(]))(?:\.venv/bin/)?modelsat (?!router\b)([a-z-][^#|;&)]*)")
 FOLDERS = "benchmarks|components|docs|findings|infra|pipelines|serving|src|tests|training"
 FILE = re.compile(rf"(?<![\w/.:-])(?:{FOLDERS})/[\w./-]*\w")
+# Set by a pipeline for its own steps, by nobody else.
+OF_THE_PROGRAM = {"MODELSAT_WORKER"}
 HELPS = {"--help", "--version", "--install-completion", "--show-completion"}
 
 
@@ -54,6 +57,38 @@ def test_call_with_a_misspelt_verb_or_option_is_noticed() -> None:
     assert unknown("rout 'x'") == "rout"
     assert unknown("catalogue chek FILE") == "chek"
     assert unknown("route 'x' --tops 3") == "--tops"
+
+
+def verbs(group: Any) -> Iterator[Any]:
+    """Yield the verbs of a group and of the groups below it."""
+    for verb in group.commands.values():
+        yield from verbs(verb) if hasattr(verb, "commands") else [verb]
+
+
+def test_dollars_are_limited_by_one_option_wherever_they_are() -> None:
+    limiting = {
+        verb.name: [option for option in parameter.opts if "budget" in option]
+        for verb in verbs(typer.main.get_command(app))
+        for parameter in verb.params
+        if "budget" in parameter.name
+    }
+
+    assert sorted(limiting) == ["ask", "measure", "onboard", "route", "watch"]
+    assert all(names == ["--budget-usd", "--budget"] for names in limiting.values())
+
+
+def test_every_variable_that_the_code_reads_stands_in_the_table_of_the_environment() -> None:
+    table = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8").partition("\n## Environment\n")[2]
+    read = {
+        node.value
+        for folder in ("src", "serving", "pipelines", "components", "training")
+        for file in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if re.fullmatch(r"MODELSAT_[A-Z0-9_]+", node.value)
+    }
+
+    assert read - OF_THE_PROGRAM - set(re.findall(r"`(MODELSAT_\w+)`", table)) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

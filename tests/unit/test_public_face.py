@@ -229,3 +229,9 @@ def test_facts_of_a_router_are_at_hand(router: LoadedRouter) -> None:
 def test_folder_without_a_router_is_named() -> None:
     with pytest.raises(modelsat.InputError, match="'nowhere' is no complete router bundle"):
         modelsat.load("nowhere")
+
+
+@pytest.mark.parametrize("prompts", [["What is 17 * 23?", "Spell 'rhythm'."], ("What is 17 * 23?",), 7])
+def test_one_prompt_is_explained_and_a_list_is_refused_instead_of_its_first(router: LoadedRouter, prompts: Any) -> None:
+    with pytest.raises(modelsat.InputError, match="explain takes one prompt; call it for each"):
+        router.explain(prompts)

@@ -170,11 +170,14 @@ def test_rejected_row_is_told_with_its_own_reason(clean: Collection) -> None:
     )
 
 
-def test_warnings_do_not_halt_but_are_counted(clean: Collection) -> None:
+def test_warnings_do_not_halt_but_are_named(clean: Collection) -> None:
     outcome = validation.check(drop_a_price(lengthen_a_prompt(clean)))
 
     assert outcome.passed
-    assert outcome.sentence() == "18 checks passed, 2 warnings"
+    assert outcome.sentence() == (
+        "18 checks passed, 2 warnings: 'No prompt is longer than 32,768 characters' does not hold; "
+        "'Every candidate has prices' does not hold"
+    )
 
 
 def test_several_faults_are_counted_in_the_sentence(clean: Collection) -> None:

@@ -85,8 +85,10 @@ class LoadedRouter:
             questions: Most questions to show, at least 1.
 
         Raises:
-            InputError: The prompt is empty, a preference is out of its range, or no candidate is allowed.
+            InputError: The prompt is empty or a list, a preference is out of its range, or no candidate is allowed.
         """
+        if not isinstance(prompt, str | Mapping):
+            raise InputError("explain takes one prompt; call it for each: [router.explain(one) for one in prompts]")
         routed = self.route(prompt, preferences)
         rows = ranking.rows(routed.ranking)
         foreign = float(routed.ranking.foreign[0])

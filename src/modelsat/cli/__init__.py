@@ -114,6 +114,8 @@ def _of_the_disk(error: OSError) -> "ModelsatError | None":
         return InputError(
             f"the file system refuses{where} ({error.strerror}); name another place, or correct its rights"
         )
+    if where and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP):
+        return InputError(f"the path{where} cannot be used ({error.strerror}); correct it")
     return None
 
 

@@ -32,7 +32,8 @@ def ask(
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 8,
     rate: Annotated[float | None, typer.Option(help="Maximum requests per second.")] = None,
     budget_usd: Annotated[
-        float | None, typer.Option(help="Stop before a question could exceed this budget, in USD.")
+        float | None,
+        typer.Option(*request_options.BUDGET, help="Stop before a question could exceed this budget, in USD."),
     ] = None,
     max_tokens: request_options.MaxTokens = 0,
     timeout: request_options.Timeout = 0.0,

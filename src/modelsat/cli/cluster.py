@@ -22,11 +22,12 @@ def add_to(app: typer.Typer) -> None:
 
 def compile_pipelines(
     into: Annotated[
-        Path | None, typer.Option(help="File to write; default: every pipeline into pipelines/compiled.")
+        Path | None, typer.Option(help="YAML file to write; default: a file per pipeline in pipelines/compiled.")
     ] = None,
     pipeline: Annotated[
-        str, typer.Option(help="Pipeline to write with --into: retrain, onboard or watch.")
-    ] = "retrain",
+        str | None,
+        typer.Option(help="Only this pipeline: retrain, onboard or watch; with --into, retrain by default."),
+    ] = None,
 ) -> None:
     """Write the pipelines as YAML for Kubeflow.
 
@@ -36,7 +37,10 @@ def compile_pipelines(
     os.environ.setdefault("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python")
     from pipelines import local
 
-    wanted = {pipeline: into} if into is not None else {name: _COMPILED / f"{name}.yaml" for name in _PIPELINES}
+    if into is not None:
+        wanted = {pipeline or "retrain": into}
+    else:
+        wanted = {name: _COMPILED / f"{name}.yaml" for name in ([pipeline] if pipeline else _PIPELINES)}
     for name, path in wanted.items():
         local.compile_to(path, _pipeline(name))
         typer.echo(f"wrote {path}")

@@ -37,7 +37,9 @@ def measure(
     ] = "",
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 8,
     rate: Annotated[float | None, typer.Option(help="Maximum requests per second to a candidate.")] = None,
-    budget_usd: Annotated[float | None, typer.Option(help="Spend no more than this on all candidates, in USD.")] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(*request_options.BUDGET, help="Spend no more than this on all candidates, in USD.")
+    ] = None,
     max_tokens: request_options.MaxTokens = 0,
     timeout: request_options.Timeout = 0.0,
     dry_run: Annotated[

@@ -32,7 +32,12 @@ def onboard(
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 8,
     rate: Annotated[float, typer.Option(min=0, help="Maximum requests per second; 0 sets no limit.")] = 0.0,
     budget_usd: Annotated[
-        float, typer.Option(min=0, help="Stop before a question could exceed this budget, in USD; 0 sets no limit.")
+        float,
+        typer.Option(
+            *request_options.BUDGET,
+            min=0,
+            help="Stop before a question could exceed this budget, in USD; 0 sets no limit.",
+        ),
     ] = 0.0,
     adaptive: Annotated[
         bool,

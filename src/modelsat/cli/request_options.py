@@ -1,9 +1,12 @@
-"""Options of the verbs that ask a candidate: how its endpoint wants to be asked."""
+"""Options that several verbs share: what may be spent, and how a candidate's endpoint wants to be asked."""
 
 import json
 from typing import Annotated, Any
 
 import typer
+
+BUDGET = ("--budget-usd", "--budget")
+"""Names of the option for dollars on every verb that has one; the first is shown."""
 
 MaxTokens = Annotated[
     int,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modelsat.cli import request_options
 from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.cli.machine import RunFolder
 from modelsat.io.progress import StepProgress
@@ -41,8 +42,11 @@ def route(
         str | None,
         typer.Option(help="auto (default): what the router promises; best, cheap: the ends of the dial; cheapest."),
     ] = None,
-    budget: Annotated[
-        float | None, typer.Option(help="Budget in USD for all prompts together; maximizes successes within it.")
+    budget_usd: Annotated[
+        float | None,
+        typer.Option(
+            *request_options.BUDGET, help="Budget in USD for all prompts together; maximizes successes within it."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Number of candidates to show.")] = 8,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; for a file, one line per prompt.")] = False,
@@ -51,7 +55,7 @@ def route(
 
     Example: modelsat route "Prove that sqrt(2) is irrational"
 
-    Example: modelsat route --prompts prompts.jsonl --budget 0.50
+    Example: modelsat route --prompts prompts.jsonl --budget-usd 0.50
     """
     import time
 
@@ -64,7 +68,7 @@ def route(
     if (prompt is None) == (prompts is None):
         raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")
     texts = batch_routing.prompts(prompts) if prompts is not None else [prompt or ""]
-    asked = {"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget, "policy": policy}
+    asked = {"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget_usd, "policy": policy}
     wanted = preferences.read(asked)
     with asked_bundle(bundle, folder) as router:
         began = time.perf_counter()
@@ -89,7 +93,7 @@ def route(
     typer.echo(heading)
     _show(ranking, rows[:top])
     typer.echo(f"\n{routing.reason(rows, ranking.preferences)}")
-    if router.promise is not None and wanted.policy == "auto" and wanted.cost_weight is None and budget is None:
+    if router.promise is not None and wanted.policy == "auto" and wanted.cost_weight is None and budget_usd is None:
         typer.echo(router.promise.sentence())
     if ranking.foreign[0] >= FOREIGN:
         typer.echo(routing.unfamiliar(float(ranking.foreign[0])))

@@ -40,9 +40,13 @@ def watch(
     rate: Annotated[
         float, typer.Option(min=0, help="Maximum requests per second to a candidate; 0 sets no limit.")
     ] = 0.0,
-    budget: Annotated[
+    budget_usd: Annotated[
         float,
-        typer.Option(min=0, help="Budget in USD for the questions of one check, all models together; 0 sets no limit."),
+        typer.Option(
+            *request_options.BUDGET,
+            min=0,
+            help="Budget in USD for the questions of one check, all models together; 0 sets no limit.",
+        ),
     ] = 0.0,
     max_tokens: request_options.MaxTokens = 0,
     timeout: request_options.Timeout = 0.0,
@@ -75,7 +79,7 @@ def watch(
             "ask_body": request_options.fields(body),
             "ask_reasoning_effort": reasoning_effort,
         },
-        budget_usd=budget,
+        budget_usd=budget_usd,
         rules=RetrainingRules(newcomers=newcomers) if train else None,
         recipe=recipe,
     ).run(every, once)

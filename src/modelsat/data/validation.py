@@ -30,12 +30,10 @@ class ValidationOutcome:
         """Return the verdict in one sentence: what is wrong, where, what to do."""
         broken = [check for check in self.checks if not check.passed and check.severity == CRITICAL]
         if not broken:
-            warned = sum(not check.passed for check in self.checks)
-            return (
-                f"{len(self.checks)} checks passed"
-                if not warned
-                else f"{len(self.checks) - warned} checks passed, {warned} {'warning' if warned == 1 else 'warnings'}"
-            )
+            warned = [check.title for check in self.checks if not check.passed]
+            held = f"{len(self.checks) - len(warned)} checks passed"
+            named = "; ".join(f"'{title}' does not hold" for title in warned)
+            return f"{held}, {len(warned)} {'warning' if len(warned) == 1 else 'warnings'}: {named}" if warned else held
         first = broken[0]
         row = first.rows[0] if first.rows else {}
         if "reason" in row:
