@@ -25,7 +25,7 @@ from serving import off_loop, proxies
 from serving.answers import to_v1, to_v2
 from serving.micro_batches import DEADLINE_SECONDS, MicroBatches
 from serving.off_loop import LONG_ANSWER
-from serving.questions import OUTPUTS, RoutingRequest, from_v1, from_v2
+from serving.questions import OUTPUTS, RoutingRequest, bounded, from_v1, from_v2
 from serving.refusal import Refused
 from serving.telemetry import EndpointTelemetry
 
@@ -103,6 +103,7 @@ class Predictor(Model):  # type: ignore[misc]
 
     async def explain(self, payload: RoutingRequest, headers: dict[str, str] | None = None) -> Any:  # noqa: ARG002
         """Answer KServe's verb `explain`: as `predict`, and say why; its errors are those of `predict`."""
+        _refusing(bounded, payload.texts, True)
         return await self._answer(payload, explain=True)
 
     async def _answer(self, question: RoutingRequest, explain: bool) -> Any:

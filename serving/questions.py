@@ -87,7 +87,7 @@ def from_v1(body: Any) -> RoutingRequest:
     if not isinstance(body, Mapping) or not isinstance(body.get("instances"), list):
         raise InputError('the body needs "instances": a list of prompts or of {"prompt": ..., "choices": [...]}')
     wanted, explain = _parameters(_object(body.get("parameters")))
-    instances = _bounded(body["instances"], explain)
+    instances = bounded(body["instances"], explain)
     texts = [rendered(instance, f"instance {i}") for i, instance in enumerate(instances)]
     require_characters("".join(texts), "the request")
     return RoutingRequest(texts, wanted, explain)
@@ -112,7 +112,7 @@ def _texts(tensor: InferInput, explain: bool) -> list[str]:
         raise InputError(
             f"input 'prompt' says shape {str(list(tensor.shape))[:80]} and holds {len(values)} values; make them agree"
         )
-    _bounded(values, explain)
+    bounded(values, explain)
     try:
         texts = [value.decode("utf-8") if isinstance(value, bytes) else value for value in values]
     except UnicodeDecodeError as error:
@@ -161,7 +161,12 @@ def _truth(name: str, value: Any) -> bool:
     return value
 
 
-def _bounded(prompts: list[Any], explain: bool) -> list[Any]:
+def bounded(prompts: list[Any], explain: bool) -> list[Any]:
+    """Return the prompts of a request.
+
+    Raises:
+        InputError: They are more than one request may hold, or than are explained at once.
+    """
     most = MAX_EXPLAINED if explain else MAX_PROMPTS
     if len(prompts) > most:
         how = "with an explanation" if explain else "at once"

@@ -40,7 +40,10 @@ class Reach:
         names = allowed(self.upstreams, chat.preferences.candidates)
         if not names:
             raise Refused(400, "no candidate matches 'candidates'; GET /v1/models lists all")
-        return self._speaking(names, chat)
+        speaking = self._speaking(names, chat)
+        if set(speaking) <= set(chat.preferences.failed):
+            raise Refused(400, "all allowed candidates have failed; allow others")
+        return speaking
 
     def keeper(self, chat: ChatRequest, keeper: str | None) -> str:
         """Return who keeps what a request goes on with: nobody else could answer.

@@ -313,6 +313,11 @@ def test_answer_that_failed_is_named_by_its_id(start: Callable[..., Ask]) -> Non
     third = ask(FIRST, modelsat={"failed_of": [failed, second.headers["x-modelsat-request-id"]]})
     assert chosen(third)[0] == "weak"
     assert chosen(ask(FIRST, modelsat={"failed_of": failed, "failed": ["cheap"]}))[0] == "weak"
+    nobody = ask(FIRST, modelsat={"failed_of": failed, "failed": ["cheap", "weak"]})
+    assert (nobody.status_code, nobody.json()["error"]["message"]) == (
+        400,
+        "all allowed candidates have failed; allow others",
+    )
 
 
 def test_answer_is_named_by_its_id_at_another_gateway(start: Callable[..., Ask], redis: RedisServer) -> None:

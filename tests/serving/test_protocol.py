@@ -360,7 +360,13 @@ def test_explanation_comes_where_it_is_asked_for(endpoint: Endpoint) -> None:
         assert (one["questions"], one["tasks"], one["conclusion"], one["foreign"]) == ([], {}, "", 0.0)
         assert [member["name"] for member in one["members"]] == ["constant"]
     assert "explanation" not in endpoint.predict([FORTY]).json["predictions"][0]
-    assert endpoint.infer(["x"] * 17, {"explain": True}).json["error"].endswith("send at most 16 with an explanation")
+    many = [
+        endpoint.infer(["x"] * 17, {"explain": True}),
+        endpoint.predict(["x"] * 17, {"explain": True}),
+        endpoint.post("/v1/models/router:explain", {"instances": ["x"] * 17}),
+    ]
+    assert [answer.status for answer in many] == [400] * 3
+    assert all(answer.json["error"].endswith("send at most 16 with an explanation") for answer in many)
 
 
 @pytest.mark.parametrize("verb", ["explain", "predict"])

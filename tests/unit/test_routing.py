@@ -148,6 +148,19 @@ def test_reason_names_the_lead(three: Bundle) -> None:
     assert routing.reason(rows) == "strong: 10.0 points more likely to succeed than cheap, the next best."
 
 
+def test_reason_names_the_likeliest_candidate_wherever_it_stands() -> None:
+    rows = [
+        {"candidate": name, "success_probability": probability, "expected_cost_usd": cost}
+        for name, probability, cost in (("chosen", 0.80, 0.5), ("next", 0.76, 0.2), ("dear", 0.90, 3.0))
+    ]
+
+    assert routing.reason(rows, Preferences(cost_weight=0.2)) == (
+        "chosen: 10.0 points less likely to succeed than dear, but cheaper by more than that is worth at cost weight "
+        "0.20."
+    )
+    assert routing.reason(rows[:2]) == "chosen: 4.0 points more likely to succeed than next, the next best."
+
+
 def test_reason_of_a_cheaper_choice_names_the_price_of_it(three: Bundle) -> None:
     rows = routing.rows(routing.route(three, ["x" * 40], Preferences(cost_weight=0.2)))
 

@@ -166,12 +166,13 @@ def rows(ranking: Ranking, prompt: int = 0) -> list[dict[str, Any]]:
 
 
 def reason(ranked: Sequence[dict[str, Any]], preferences: Preferences = Preferences()) -> str:
-    """Say in one sentence why the first of the ranked rows was chosen."""
+    """Say in one sentence why the first of the ranked rows was chosen before the likeliest one, or before the next."""
     ranked = [row for row in ranked if row["success_probability"] is not None]
     first = ranked[0]
     if len(ranked) == 1:
         return f"{first['candidate']}: the only candidate that was allowed."
-    second = ranked[1]
+    likeliest = max(ranked[1:], key=lambda row: row["success_probability"])
+    second = likeliest if likeliest["success_probability"] > first["success_probability"] else ranked[1]
     lead = 100 * (first["success_probability"] - second["success_probability"])
     if lead >= 0:
         return (
