@@ -16,6 +16,8 @@ from serving.predictor import Predictor
 
 logger = logging.getLogger("modelsat.serving")
 
+SHOWN = 5
+"""How many promotions the endpoint's metadata tell of."""
 LONGEST_PAUSE_SECONDS = 60.0
 """Longest time between two tries at the same champion, as long as nothing changes."""
 
@@ -119,8 +121,17 @@ class ChampionWatch:
             logger.warning("champion records of epochs %s were deleted in %r", deleted, self.store)
         if champion is not None and is_new:
             self.predictor.telemetry.promoted(champion)
+            self.predictor.promotions = self._latest()
             logger.info("champion of epoch %d serves: %s from %s", self.epoch, champion.verdict, champion.bundle_uri)
         return is_new
+
+    def _latest(self) -> list[Champion]:
+        """Return the last promotions; none where an older record cannot be read, which keeps no router from serving."""
+        try:
+            return champions.latest(self.store, SHOWN)
+        except Exception as error:
+            logger.warning("the promotions before cannot be listed: %s", error)
+            return []
 
     def _is_waiting(self) -> bool:
         last = self._setback

@@ -40,6 +40,7 @@ class Door:
         answer: Makes the application's answer of a refusal.
         on_refused: Called with the reason of each refusal.
         logger: Gets a line per request that is no probe: id, method, path, status, milliseconds.
+        client_of: Says of method, path and headers who asks, given the clients, or refuses; the token by default.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Door:
         answer: Callable[[Refused], ASGIApp],
         on_refused: Callable[[str], None] = lambda _: None,
         logger: logging.Logger | None = None,
+        client_of: Callable[[str, str, Headers, frozenset[str]], str] | None = None,
     ) -> None:
         self.app = app
         self.limits = limits
         self._clients = clients
+        self._client_of = client_of or _client_of
         self._is_open = is_open
         self._answer = answer
         self._on_refused = on_refused
@@ -83,7 +86,7 @@ class Door:
         proxies.current.set(source)
         try:
             with self._slot(source):
-                state["client"] = self._let_in(source, headers)
+                state["client"] = self._let_in(scope, source, headers)
                 await self._take_body(headers, receive, held)
                 await self._decompress(headers, held)
                 await self._answer_while_there(scope, receive, send, held, progress)
@@ -111,9 +114,9 @@ class Door:
         finally:
             self._slots.free(source)
 
-    def _let_in(self, source: str, headers: Mapping[str, str]) -> str:
+    def _let_in(self, scope: Scope, source: str, headers: Headers) -> str:
         try:
-            client = tokens.client_of(tokens.login_of(headers), self._clients)
+            client = self._client_of(scope["method"], scope["path"], headers, self._clients)
         except Refused as error:
             raise _Shut("token", error.status, str(error)) from None
         if self._pace is not None:
@@ -198,6 +201,10 @@ class _Shut(Exception):
         super().__init__(sentence)
         self.reason = reason
         self.refused = Refused(status, sentence, retry_after)
+
+
+def _client_of(_method: str, _path: str, headers: Headers, clients: frozenset[str]) -> str:
+    return tokens.client_of(tokens.login_of(headers), clients)
 
 
 def _request_id(headers: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from kserve.errors import ModelNotReady
 from modelsat.bundle import explanation
 from modelsat.bundle import ranking as routing
 from modelsat.bundle.bundle import Bundle
+from modelsat.bundle.champions import Champion
 from modelsat.errors import InputError
 from modelsat.policy.preferences import Preferences
 from modelsat.routers.router import Prediction
@@ -46,6 +48,8 @@ class Predictor(Model):  # type: ignore[misc]
         super().__init__(name)
         self.bundle: Bundle | None = None
         self.telemetry = telemetry
+        self.since: datetime | None = None
+        self.promotions: list[Champion] = []
         # One thread: torch uses the processor best alone, and the event loop stays free for health checks.
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router")
         self._batches = MicroBatches(self._worker, deadline_seconds, telemetry.waiting.set)
@@ -59,9 +63,15 @@ class Predictor(Model):  # type: ignore[misc]
         probe = bundle.reading(["What is the capital of France?"]).success_probability
         if probe.shape != (1, len(bundle.names)) or not np.isfinite(probe).all():
             raise InputError(f"bundle {bundle.digest} does not give one finite probability per candidate; retrain it")
-        self.bundle = bundle
+        self.bundle, self.since = bundle, datetime.now(UTC)
         self.telemetry.serves(bundle)
         self.ready = True
+
+    def standing(self) -> dict[str, Any]:
+        """Return since when the bundle serves, and the last promotions as its records have them, the newest first."""
+        since = None if self.since is None else self.since.isoformat(timespec="seconds")
+        shown = ("epoch", "model", "verdict", "promoted_at")
+        return {"since": since, "promotions": [{name: getattr(one, name) for name in shown} for one in self.promotions]}
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Describe the v2 inputs."""

@@ -171,8 +171,9 @@ class Rest(RESTServer):  # type: ignore[misc]
     async def _metadata(self, model_name: str) -> JSONResponse:
         """Answer the v2 metadata, and beside it what a client wants to know of this router before it asks."""
         told = await self.dataplane.model_metadata(model_name)
-        bundle = self.dataplane.get_model_from_registry(model_name).bundle
-        return JSONResponse(told | (described(bundle) if bundle is not None else {}))
+        model = self.dataplane.get_model_from_registry(model_name)
+        known = {} if model.bundle is None else described(model.bundle) | {"serving": model.standing()}
+        return JSONResponse(told | known)
 
 
 def described(bundle: Bundle) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 
 from modelsat.text.harness import Harness
 from serving import off_loop
@@ -22,6 +21,8 @@ from serving.door import LEFT, Door
 from serving.gateway import bodies, conversation_ids, decision_headers, errors, headers, savings, traces
 from serving.gateway.asked_usage import without_usage
 from serving.gateway.chat_request import AUTO, ENDS, ChatRequest, parse
+from serving.gateway.console import login as console_login
+from serving.gateway.console.routes import Console
 from serving.gateway.decision import HELD_BACK, Decider, RoutingDecision
 from serving.gateway.feedback import HEADER as FEEDBACK_ID
 from serving.gateway.feedback import Feedback, GivenAnswer
@@ -90,16 +91,11 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
         ),
         clients=settings.clients,
         is_open=lambda _, path: path in _OPEN,
-        answer=errors.at_door,
+        answer=console_login.at_door,
         on_refused=gateway.telemetry.refused,
+        client_of=console_login.client_of,
     )
-    for kind, handler in (
-        (Refused, errors.refused),
-        (RecursionError, errors.too_deep),
-        (HTTPException, errors.no_such_route),
-        (Exception, errors.unexpected),
-    ):
-        app.add_exception_handler(kind, handler)
+    errors.add_to(app)
     for method, path, serve in (
         ("POST", "/v1/chat/completions", gateway.chat_completions),
         ("POST", "/v1/responses", gateway.responses),
@@ -113,6 +109,8 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
         ("GET", "/readyz", gateway.readyz),
     ):
         app.add_api_route(path, serve, methods=[method], response_model=None)
+    parts = (gateway.decider, gateway.telemetry, gateway.health, settings)
+    Console(gateway.client, endpoint, tuple(upstreams), *parts).add_to(app)
     return app
 
 

@@ -2,8 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -11,7 +11,6 @@ import httpx
 from modelsat.bundle import ranking
 from modelsat.errors import ServiceError
 from modelsat.policy import promise
-from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from modelsat.text.conversation import awaits_tool, routed_text
 from modelsat.text.harness import KNOWN, Harness
@@ -114,7 +113,7 @@ class Decider:
         self._describe_after = 0.0
 
     async def decide(
-        self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False
+        self, chat: ChatRequest, client: str, request_id: str = "", explain: bool = False, is_trial: bool = False
     ) -> RoutingDecision:
         """Decide on one request.
 
@@ -123,6 +122,7 @@ class Decider:
             client: Who asks; conversations of different clients never meet.
             request_id: Under which the endpoint is asked.
             explain: Whether to ask why.
+            is_trial: Whether nothing follows from it: it counts for no guard, and nothing is left to chance.
 
         Raises:
             Refused: The model is unknown (404), no candidate is allowed (400) or can be named (503).
@@ -147,9 +147,7 @@ class Decider:
             # What the first request asks depends on the default's promise and on what candidates can do.
             await self._describe()
         reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
-        asked = parameters(chat.preferences, reachable, self._catalogue.promise) | (
-            {"explain": True} if explain else {}
-        )
+        asked = endpoint.parameters(chat.preferences, reachable, self._catalogue.promise, explain)
         asking = Asking(text, asked, request_id)
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
@@ -183,10 +181,10 @@ class Decider:
             ranked = turn_costs.with_history(ranked, turn_costs.of_request(chat, text), last, self._catalogue.facts)
         order = stickiness.order(ranked, previous, wanted, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
-        if not waits:
+        if not waits and not is_trial:
             order, outcome = self._guarded(client, ranked, order, outcome)
         propensity = 1.0
-        if outcome == ROUTED and previous is None:
+        if outcome == ROUTED and previous is None and not is_trial:
             best = order[0]
             order, propensity = exploration.drawn(order, self._explore, secrets.SystemRandom().random())
             outcome = ROUTED if order[0] == best else EXPLORED
@@ -272,28 +270,3 @@ class Decider:
 def _read(chat: ChatRequest, harness: Harness) -> tuple[RequestNeeds, str]:
     """Return what a request needs, and what the router is asked."""
     return needs.of_request(chat), routed_text(chat.messages, harness=harness)
-
-
-def parameters(
-    preferences: Preferences, available: Collection[str] = (), promised: Promise | None = None
-) -> dict[str, Any]:
-    """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway.
-
-    Args:
-        preferences: Of the client.
-        available: Candidates that have an upstream and match the patterns. They are named where the candidates beside
-            them would move their order: the most expensive one scales costs, and a budget is spent among all. Elsewhere
-            the order of the rest is the same without the others.
-        promised: By the router's default, which may weigh costs, too.
-    """
-    asked = {
-        name: value
-        for name, value in asdict(preferences).items()
-        if name not in ("candidates", "available", "modalities", "top_k") and value != getattr(Preferences(), name)
-    }
-    for name in ("modalities", "failed"):
-        if getattr(preferences, name):
-            asked[name] = ",".join(getattr(preferences, name))
-    if available and (promise.resolved(preferences, promised).cost_weight or preferences.budget_usd is not None):
-        asked["available"] = ",".join(sorted(available))
-    return asked

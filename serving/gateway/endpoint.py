@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
@@ -12,13 +13,16 @@ import numpy as np
 
 from modelsat.bundle.ranking import Ranking
 from modelsat.errors import ServiceError
+from modelsat.policy import promise
+from modelsat.policy.preferences import Preferences
+from modelsat.policy.promise import Promise
 from serving.gateway import catalogue
 from serving.gateway.catalogue import ServedCatalogue
 from serving.refusal import Refused
 
 _INFER = "/v2/models/router/infer"
 _READY = "/v2/health/ready"
-_METADATA = "/v2/models/router"
+METADATA, METRICS = "/v2/models/router", "/metrics"
 _ROUTES = re.compile(r"/*(/v2(/health(/\w+)?|/models(/router(/\w+)?)?)?|/v1(/models(/router(:\w+)?)?)?)?/*$")
 _MOST_SENTENCE = 300
 LOGIN = "MODELSAT_ENDPOINT_TOKEN"
@@ -60,6 +64,36 @@ class Asking:
     request_id: str = ""
 
 
+def parameters(
+    preferences: Preferences,
+    available: Collection[str] = (),
+    promised: Promise | None = None,
+    explain: bool = False,
+) -> dict[str, Any]:
+    """Return preferences as parameters of v2, which are scalars; candidates are patterns and stay with the gateway.
+
+    Args:
+        preferences: Of the client.
+        available: Candidates that have an upstream and match the patterns. They are named where the candidates beside
+            them would move their order: the most expensive one scales costs, and a budget is spent among all. Elsewhere
+            the order of the rest is the same without the others.
+        promised: By the router's default, which may weigh costs, too.
+        explain: Whether to ask why; it is then said of those alone that are named, so all of them are.
+    """
+    asked = {
+        name: value
+        for name, value in asdict(preferences).items()
+        if name not in ("candidates", "available", "modalities", "top_k") and value != getattr(Preferences(), name)
+    }
+    for name in ("modalities", "failed"):
+        if getattr(preferences, name):
+            asked[name] = ",".join(getattr(preferences, name))
+    weighs = promise.resolved(preferences, promised).cost_weight or preferences.budget_usd is not None
+    if available and (weighs or explain):
+        asked["available"] = ",".join(sorted(available))
+    return asked | ({"explain": True} if explain else {})
+
+
 async def rank(client: httpx.AsyncClient, url: str, asking: Asking, deadline_seconds: float) -> Routed:
     """Ask about one text.
 
@@ -95,7 +129,7 @@ async def fault(client: httpx.AsyncClient, url: str, deadline_seconds: float) ->
         async with asyncio.timeout(deadline_seconds):
             ready = await client.get(url.rstrip("/") + _READY)
             # Readiness is open to all; only a route behind the login says whether our token is accepted.
-            told = await client.get(url.rstrip("/") + _METADATA, headers=_login())
+            told = await client.get(url.rstrip("/") + METADATA, headers=_login())
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
         return f"the router endpoint does not answer ({type(error).__name__}); check --endpoint"
     if told.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
@@ -110,11 +144,31 @@ async def fault(client: httpx.AsyncClient, url: str, deadline_seconds: float) ->
 async def describe(client: httpx.AsyncClient, url: str, deadline_seconds: float) -> ServedCatalogue:
     """Return the candidates of the router that serves and what is known of them; an empty catalogue where none does."""
     try:
-        async with asyncio.timeout(deadline_seconds):
-            response = await client.get(url.rstrip("/") + _METADATA, headers=_login())
-        return catalogue.read(response.json()) if response.status_code == httpx.codes.OK else ServedCatalogue()
-    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError, KeyError, AttributeError):
+        return catalogue.read(json.loads(await fetched(client, url, METADATA, deadline_seconds)))
+    except (ServiceError, ValueError, TypeError, KeyError, AttributeError):
         return ServedCatalogue()
+
+
+async def fetched(client: httpx.AsyncClient, url: str, path: str, deadline_seconds: float) -> str:
+    """Return what the endpoint answers to a GET, as text.
+
+    Args:
+        client: That asks.
+        url: Of the endpoint.
+        path: `METADATA` or `METRICS`.
+        deadline_seconds: How long it may take.
+
+    Raises:
+        ServiceError: It does not answer in time, or not with 200.
+    """
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            response = await client.get(url.rstrip("/") + path, headers=_login())
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServiceError(f"the router endpoint does not answer ({type(error).__name__}); check --endpoint") from None
+    if response.status_code != httpx.codes.OK:
+        raise ServiceError(f"the router endpoint answered {response.status_code} to GET {path}")
+    return response.text
 
 
 def _login() -> dict[str, str]:

@@ -3,8 +3,9 @@
 import logging
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.gateway import headers
@@ -48,6 +49,17 @@ def answer(error: Refused, path: str = "") -> JSONResponse:
     return JSONResponse(content, status_code=error.status, headers=retry)
 
 
+def add_to(app: FastAPI) -> None:
+    """Let an application answer what goes wrong in it."""
+    for kind, handler in (
+        (Refused, refused),
+        (RecursionError, too_deep),
+        (HTTPException, no_such_route),
+        (Exception, unexpected),
+    ):
+        app.add_exception_handler(kind, handler)
+
+
 def at_door(error: Refused) -> ASGIApp:
     """Return the application that answers a request which is not let in."""
 
@@ -67,7 +79,7 @@ async def no_such_route(request: Request, error: Any) -> JSONResponse:
     """Answer FastAPI's own refusal of a path or method."""
     sentence = (
         f"{error.detail}; this gateway has POST /v1/chat/completions, /v1/responses, /v1/messages, /v1/route and "
-        "/v1/feedback, and GET /v1/models"
+        "/v1/feedback, and GET /v1/models and /console"
     )
     return await refused(request, Refused(error.status_code, sentence))
 

@@ -65,8 +65,8 @@ class Feedback:
         self._settings = settings
         self._telemetry = telemetry
         self._pace = ClientRates(settings.per_minute)
-        # Of answers without an outcome yet: what the router expected, by id, the oldest first.
-        self._unrated: OrderedDict[str, float] = OrderedDict()
+        # Of answers without an outcome yet: who gave it and what the router expected, by id, the oldest first.
+        self._unrated: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     @asynccontextmanager
     async def written(self) -> AsyncIterator[None]:
@@ -103,7 +103,7 @@ class Feedback:
         kept = self._segments.add(row | ({"prompt": text} if self._settings.keeps_text else {}))
         self._telemetry.feedback.labels(log.ANSWER).inc(kept)
         if kept:
-            self._unrated[feedback_ids.plain(feedback_id)] = expected
+            self._unrated[feedback_ids.plain(feedback_id)] = answer.candidate, expected
             if len(self._unrated) > _MOST_UNRATED:
                 self._unrated.popitem(last=False)
         return {HEADER: feedback_id} if kept else {}
@@ -141,9 +141,9 @@ class Feedback:
         if not self._segments.add(row):
             raise Refused(503, "the feedback log cannot be written at present; send the outcome again later", 30)
         self._telemetry.feedback.labels(log.OUTCOME).inc()
-        promised = self._unrated.pop(plain, None)
-        if promised is not None:
-            self._telemetry.rated(promised, score)
+        unrated = self._unrated.pop(plain, None)
+        if unrated is not None:
+            self._telemetry.rated(*unrated, score)
         return JSONResponse({"object": "modelsat.feedback", "feedback_id": told, "score": score}, 202)
 
     def _user(self, fields: Mapping[str, Any]) -> str:

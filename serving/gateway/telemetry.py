@@ -1,5 +1,7 @@
 """The gateway's Prometheus metrics; candidates are few, and clients are never labels."""
 
+from datetime import UTC, datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving import metric_names as names
@@ -13,6 +15,7 @@ class Telemetry:
     """Counters of one gateway, in a registry of their own."""
 
     def __init__(self) -> None:
+        self.since = datetime.now(UTC)
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(names.REQUESTS, "Answered requests.", ["model", "outcome"], registry=registry)
         self.fallbacks = Counter(names.FALLBACKS, "Upstreams that failed.", ["model", "reason"], registry=registry)
@@ -41,6 +44,7 @@ class Telemetry:
         self._success = Histogram(
             names.SUCCESS_PROBABILITY,
             "Success probability of the candidate that was chosen.",
+            ["model"],
             buckets=[i / 10 for i in range(1, 11)],
             registry=registry,
         )
@@ -67,10 +71,12 @@ class Telemetry:
             names.UNCOUNTED, "Answers of which the upstream did not say what they used.", ["model"], registry=registry
         )
         self._promised = Counter(
-            names.PROMISED_SUCCESS, "Sum of the success probabilities of rated answers.", registry=registry
+            names.PROMISED_SUCCESS, "Sum of the success probabilities of rated answers.", ["model"], registry=registry
         )
-        self._realised = Counter(names.REALISED_SUCCESS, "Sum of the outcomes of rated answers.", registry=registry)
-        self._rated = Counter(names.RATED, "Answers that a client rated, each once.", registry=registry)
+        self._realised = Counter(
+            names.REALISED_SUCCESS, "Sum of the outcomes of rated answers.", ["model"], registry=registry
+        )
+        self._rated = Counter(names.RATED, "Answers that a client rated, each once.", ["model"], registry=registry)
         self._refused = Counter(names.REFUSED, "Requests that were not answered.", ["reason"], registry=registry)
         self.dearest_share = Gauge(
             names.DEAREST_SHARE,
@@ -96,7 +102,7 @@ class Telemetry:
         chosen, single = rows.get(candidate), rows.get(decision.best_single)
         if chosen is None:
             return
-        self._success.observe(chosen["success_probability"])
+        self._success.labels(candidate).observe(chosen["success_probability"])
         cost, single_cost = expected(chosen), None if single is None else expected(single)
         # Both or none: only then can the two be compared.
         if cost is not None and single_cost is not None:
@@ -124,11 +130,11 @@ class Telemetry:
                 self._paid_compared.inc(paid)
                 self._paid_best_single.inc(best_single)
 
-    def rated(self, promised: float, realised: float) -> None:
-        """Count the first outcome that a client reports of an answer, beside its success probability."""
-        self._promised.inc(promised)
-        self._realised.inc(realised)
-        self._rated.inc()
+    def rated(self, candidate: str, promised: float, realised: float) -> None:
+        """Count the first outcome that a client reports of a candidate's answer, beside its success probability."""
+        self._promised.labels(candidate).inc(promised)
+        self._realised.labels(candidate).inc(realised)
+        self._rated.labels(candidate).inc()
 
     def refused(self, reason: str) -> None:
         """Count a request that was not answered."""

@@ -215,3 +215,31 @@ def test_deleted_record_of_an_earlier_epoch_is_reported_and_stops_nothing(
     assert watch.epoch == 3
     assert champions.missing(store) == [2]
     assert logged(caplog, logging.WARNING) == [f"champion records of epochs [2] were deleted in {store!r}"]
+
+
+def test_endpoint_tells_of_the_last_promotions_the_newest_first(
+    watch: ChampionWatch, store: str, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, probability in (("first", 0.5), ("second", 0.6)):
+        folder, bundle = write(name, probability)
+        promote(store, folder, bundle.digest)
+        assert watch.look()
+
+    told = watch.predictor.standing()
+
+    assert [(row["epoch"], row["verdict"]) for row in told["promotions"]] == [(2, "promoted"), (1, "promoted")]
+    assert set(told["promotions"][0]) == {"epoch", "model", "verdict", "promoted_at"}
+    assert told["since"].endswith("+00:00")
+
+
+def test_older_record_that_is_damaged_keeps_no_champion_from_serving(
+    watch: ChampionWatch, store: str, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, probability in (("first", 0.5), ("second", 0.6), ("third", 0.7)):
+        folder, bundle = write(name, probability)
+        promote(store, folder, bundle.digest)
+    (Path(store) / "000001.json").write_text("{}")
+
+    assert watch.look()
+    assert (watch.epoch, watch.predictor.standing()["promotions"]) == (3, [])
+    assert "the promotions before cannot be listed" in logged(caplog, logging.WARNING)[0]

@@ -15,7 +15,6 @@ from serving import tokens
 from serving.gateway import catalogue, chat_request, endpoint, turn_costs, upstreams
 from serving.gateway.catalogue import CandidateFacts
 from serving.gateway.chat_request import ChatRequest
-from serving.gateway.decision import parameters
 from serving.gateway.escalation import Escalation, dearest
 from serving.gateway.memory import Memory
 from serving.gateway.sessions import Previous
@@ -224,16 +223,17 @@ def test_dearest_is_whose_price_is_known_and_larger_than_anothers() -> None:
 def test_preferences_become_parameters_that_are_scalars() -> None:
     wish = Preferences(("qwen*",), CHEAPEST, 0.5, modalities=("image", "audio"), tools=True, top_k=3)
 
-    assert parameters(wish) == {"policy": CHEAPEST, "cost_weight": 0.5, "modalities": "image,audio", "tools": True}
-    assert parameters(Preferences()) == {}
+    asked = endpoint.parameters(wish)
+    assert asked == {"policy": CHEAPEST, "cost_weight": 0.5, "modalities": "image,audio", "tools": True}
+    assert endpoint.parameters(Preferences()) == {}
 
 
 def test_default_that_weighs_costs_names_the_candidates_in_reach_and_its_best_end_does_not() -> None:
     promised = Promise("strong", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
 
-    assert parameters(Preferences(), ["b", "a"], promised) == {"available": "a,b"}
-    assert parameters(Preferences(policy="best"), ["b", "a"], promised) == {"policy": "best"}
-    assert parameters(Preferences(), ["b", "a"]) == {}
+    assert endpoint.parameters(Preferences(), ["b", "a"], promised) == {"available": "a,b"}
+    assert endpoint.parameters(Preferences(policy="best"), ["b", "a"], promised) == {"policy": "best"}
+    assert endpoint.parameters(Preferences(), ["b", "a"]) == {}
 
 
 @pytest.mark.parametrize(("model", "policy"), [("auto", "auto"), ("auto:best", "best"), ("auto:cheap", "cheap")])

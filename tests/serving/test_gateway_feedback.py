@@ -108,9 +108,9 @@ def test_what_an_answer_used_is_logged_learned_from_and_counted_beside_a_promise
     assert float(told['modelsat_paid_usd_total{model="strong"}']) == pytest.approx(0.012)
     assert told['modelsat_tokens_total{kind="cached",model="strong"}'] == "400.0"
     # The first outcome alone is compared, so that a client cannot be counted twice.
-    assert float(told["modelsat_feedback_promised_success_total"]) == pytest.approx(0.8)
-    assert told["modelsat_feedback_realised_success_total"] == "0.75"
-    assert told["modelsat_feedback_rated_answers_total"] == "1.0"
+    assert float(told['modelsat_feedback_promised_success_total{model="strong"}']) == pytest.approx(0.8)
+    assert told['modelsat_feedback_realised_success_total{model="strong"}'] == "0.75"
+    assert told['modelsat_feedback_rated_answers_total{model="strong"}'] == "1.0"
 
 
 def test_log_in_s3_is_read_like_one_in_a_folder(start: Start, bucket: str) -> None:

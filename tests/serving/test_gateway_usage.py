@@ -121,7 +121,7 @@ def test_tokens_and_dollars_are_counted_by_model_and_beside_the_best_single() ->
     telemetry.used("cheap", USED, 0.004, 0.014)
     telemetry.used("cheap", USED, None, 0.014)
     telemetry.used("cheap", None, None, None)
-    telemetry.rated(0.75, 1.0)
+    telemetry.rated("cheap", 0.75, 1.0)
 
     told = dict(line.rsplit(" ", 1) for line in generate_latest(telemetry.registry).decode().splitlines())
     assert told['modelsat_tokens_total{kind="prompt",model="cheap"}'] == "1200.0"
@@ -131,10 +131,8 @@ def test_tokens_and_dollars_are_counted_by_model_and_beside_the_best_single() ->
     assert told["modelsat_paid_beside_best_single_usd_total"] == "0.004"
     assert told["modelsat_paid_had_best_single_answered_usd_total"] == "0.014"
     assert told['modelsat_answers_without_usage_total{model="cheap"}'] == "1.0"
-    assert (told["modelsat_feedback_promised_success_total"], told["modelsat_feedback_rated_answers_total"]) == (
-        "0.75",
-        "1.0",
-    )
+    assert told['modelsat_feedback_promised_success_total{model="cheap"}'] == "0.75"
+    assert told['modelsat_feedback_rated_answers_total{model="cheap"}'] == "1.0"
 
 
 def test_usage_is_asked_for_in_streams_of_clients_that_did_not_ask_themselves() -> None:

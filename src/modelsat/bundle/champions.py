@@ -16,6 +16,7 @@ __all__ = [
     "Champion",
     "all_of",
     "current",
+    "latest",
     "missing",
     "of_epoch",
     "of_run",
@@ -113,6 +114,15 @@ def all_of(store: str) -> list[Champion]:
         InputError: A record is damaged, or not signed though a key is set.
     """
     return [_read(store, name) for name in _records(store)]
+
+
+def latest(store: str, most: int) -> list[Champion]:
+    """Return the champions of the newest epochs, at most so many, the newest first.
+
+    Raises:
+        InputError: One of their records is damaged, or not signed though a key is set.
+    """
+    return [_read(store, name) for name in reversed(_records(store)[-most:])]
 
 
 def of_run(store: str, run_id: str, after_epoch: int) -> Champion | None:

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 
 from modelsat.io.atomic import write_text
+
+FRAME = "page.html"
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,28 @@ def write(
         tone: good, warn, bad or empty: the colour of the sentence.
         footer: Versions, seeds and digests.
     """
-    source = resources.files("modelsat.reports").joinpath("page.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["prose"] = _prose
-    html = environment.from_string(source).render(
-        title=title, sentence=sentence, sections=sections, tone=tone, footer=footer
+    html = (
+        templates()
+        .get_template(FRAME)
+        .render(title=title, sentence=sentence, sections=sections, tone=tone, footer=footer, style=style())
     )
     write_text(path, html)
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """Return the frame `FRAME` with the templates in some folders, which may extend it by its blocks."""
+    places = [*folders, _FOLDER]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(places), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters["prose"] = _prose
+    return environment
+
+
+def style(*more: Path) -> Markup:
+    """Return the style sheet of every page, with those in some files behind it."""
+    sheets = (path.read_text(encoding="utf-8") for path in (_FOLDER / "page.css", *more))
+    return Markup("".join(sheets))  # noqa: S704  # files of ours, with no word of anybody else
 
 
 def _prose(text: str) -> Markup:
