@@ -65,7 +65,7 @@ def routed(page: Page, prompt: str = PROMPT) -> None:
     page.goto("/console/route")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Route").click()
-    page.get_by_role("heading", name="Candidates, best first").wait_for()
+    page.get_by_role("heading", name="In this order they would be tried").wait_for()
 
 
 def violations(page: Page) -> list[str]:
@@ -144,7 +144,7 @@ def test_keyboard_alone_logs_in_and_routes_a_prompt(opened: Open) -> None:
         page.keyboard.press("Tab")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="Candidates, best first").wait_for()
+        page.get_by_role("heading", name="In this order they would be tried").wait_for()
 
         assert page.get_by_label("Prompt", exact=True).input_value() == PROMPT
         assert page.get_by_role("radio", checked=True).get_attribute("value") == "best"

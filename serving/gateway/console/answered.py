@@ -52,7 +52,7 @@ def _ranked(decision: RoutingDecision) -> Section:
     if left > 0:
         notes.append(f"{left} more are ranked below.")
     return Section(
-        "Candidates, best first",
+        "In this order they would be tried",
         heads=("Candidate", "Success", "Probability", "USD per 1,000 such prompts"),
         rows=rows,
         numeric=frozenset({2, 3}),

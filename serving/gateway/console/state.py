@@ -217,7 +217,7 @@ def _promotions(served: ServedRouter, now: datetime) -> Section:
         )
         for one in served.promotions
     ]
-    return Section("Promotions", heads=("Epoch", "Model", "Verdict", "Promoted"), rows=rows, numeric=frozenset({0}))
+    return Section("Promotions", heads=("Epoch", "Model", "Verdict", "Promoted"), rows=rows)
 
 
 def moment(at: datetime) -> str:
