@@ -76,7 +76,7 @@ def test_unknown_token_is_refused_with_a_sentence_and_without_a_cookie(console: 
     answer = console.log_in("a guess")
 
     assert answer.status_code == 401
-    assert "not known here" in answer.text
+    assert "This token is unknown" in answer.text
     assert "set-cookie" not in answer.headers
 
 
@@ -208,7 +208,7 @@ def test_endpoint_says_since_when_it_serves(console: ConsoleGateway, endpoint: E
     assert f"Router {served.version} is served, since" in page
     assert served.since is not None
     assert (served.kind, served.promotions) == ("constant", ())
-    assert "Not known here: the endpoint serves one bundle for good" in page
+    assert "Not known here: the endpoint serves a bundle without champion records" in page
 
 
 def telemetry_of_four_answers() -> Telemetry:
@@ -284,7 +284,7 @@ def test_last_promotions_are_shown_with_their_verdicts() -> None:
 def test_fallback_is_said_to_be_one() -> None:
     decision = RoutingDecision(["strong"], "fallback", reason="router endpoint silent for 1 s")
 
-    assert answered.sentence(decision) == "strong would answer, without the router: router endpoint silent for 1 s."
+    assert answered.sentence(decision) == "strong would answer. This is a fallback: router endpoint silent for 1 s."
     assert answered.sections(decision) == []
 
 
@@ -301,4 +301,6 @@ def test_candidate_that_is_likelier_and_dearer_than_the_chosen_one_is_named_with
 
     said = answered.sentence(RoutingDecision(["small"], "routed", ranked=ranked, explanation={"reason": "small."}))
 
-    assert said == "small. large would be likelier still (90.0 %, for 3.000 USD per 1,000 instead of 0.500)."
+    assert (
+        said == "small. large would be even more likely to succeed (90.0 %, for 3.000 USD per 1,000 instead of 0.500)."
+    )

@@ -65,7 +65,7 @@ def routed(page: Page, prompt: str = PROMPT) -> None:
     page.goto("/console/route")
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("button", name="Route").click()
-    page.get_by_role("heading", name="In this order they would be tried").wait_for()
+    page.get_by_role("heading", name="Candidates in the order of the choice").wait_for()
 
 
 def violations(page: Page) -> list[str]:
@@ -94,12 +94,12 @@ def test_mistake_in_the_form_is_an_alert_and_the_way_in_is_labelled(opened: Open
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("link", name="Route a prompt").click()
         page.get_by_text("Filters").click()
-        page.get_by_label("Costs at most, USD").fill("much")
+        page.get_by_label("Maximum cost, USD").fill("much")
         page.get_by_label("Prompt", exact=True).fill(PROMPT)
         page.get_by_role("button", name="Route").click()
 
         assert "max_cost_usd 'much' is not a number" in page.get_by_role("alert").inner_text()
-        assert page.get_by_label("Costs at most, USD").input_value() == "much"
+        assert page.get_by_label("Maximum cost, USD").input_value() == "much"
         assert violations(page) == []
 
 
@@ -144,7 +144,7 @@ def test_keyboard_alone_logs_in_and_routes_a_prompt(opened: Open) -> None:
         page.keyboard.press("Tab")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="In this order they would be tried").wait_for()
+        page.get_by_role("heading", name="Candidates in the order of the choice").wait_for()
 
         assert page.get_by_label("Prompt", exact=True).input_value() == PROMPT
         assert page.get_by_role("radio", checked=True).get_attribute("value") == "best"
@@ -159,4 +159,4 @@ def test_screen_reader_is_told_what_pictures_show(opened: Open) -> None:
         assert share is not None
         assert share.endswith(" 100 %")
         assert realised.count() == 1
-        assert page.get_by_role("main").get_by_role("heading", level=1).inner_text() == "How things stand"
+        assert page.get_by_role("main").get_by_role("heading", level=1).inner_text() == "Overview"

@@ -17,7 +17,7 @@ _SHOWN, _CHARACTERS = 12, 140
 def sentence(decision: RoutingDecision) -> str:
     """Return who would answer and why."""
     if decision.outcome == FALLBACK:
-        return f"{decision.order[0]} would answer, without the router: {decision.reason}."
+        return f"{decision.order[0]} would answer. This is a fallback: {decision.reason}."
     why = decision.explanation or {}
     reason = str(why.get("reason") or f"{decision.order[0]} would answer.")
     return f"{reason} {_likelier(decision.ranked)}".strip()
@@ -44,7 +44,8 @@ def _likelier(ranked: Sequence[Mapping[str, Any]]) -> str:
         return ""
     costs = [row["expected_cost_usd"] for row in (likeliest, ranked[0])]
     instead = "" if None in costs else f", for {1000 * costs[0]:.3f} USD per 1,000 instead of {1000 * costs[1]:.3f}"
-    return f"{likeliest['candidate']} would be likelier still ({percent(likeliest['success_probability'])}{instead})."
+    share = percent(likeliest["success_probability"])
+    return f"{likeliest['candidate']} would be even more likely to succeed ({share}{instead})."
 
 
 def _ranked(decision: RoutingDecision) -> Section:
@@ -66,9 +67,9 @@ def _ranked(decision: RoutingDecision) -> Section:
         notes.insert(0, ranking.unfamiliar(decision.foreign))
     left = len(decision.ranked) - _SHOWN
     if left > 0:
-        notes.append(f"{left} more are ranked below.")
+        notes.append(f"{left} more follow.")
     return Section(
-        "In this order they would be tried",
+        "Candidates in the order of the choice",
         heads=("Candidate", "Success", "Probability", "USD per 1,000 such prompts"),
         rows=rows,
         numeric=frozenset({2, 3}),
@@ -106,7 +107,7 @@ def _questions(why: Mapping[str, Any]) -> Section:
         for one in why["questions"]
     ]
     return Section(
-        "The aptitude questions most like it",
+        "The most similar aptitude questions",
         "" if rows else "This router does not compare prompts with aptitude questions.",
         heads=("Question", "Similarity", "Weight", *(f"{name} scored" for name in names)),
         rows=rows,

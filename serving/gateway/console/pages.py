@@ -52,14 +52,14 @@ def overview(
 ) -> str:
     """Return the page that says how things stand; arguments as of `state.sections`."""
     said, tone = state.sentence(served, counted, now)
-    since = f"This gateway has counted since {state.moment(counted.since)} ({state.ago(counted.since, now)})"
+    since = f"Counted by this gateway since {state.moment(counted.since)} ({state.ago(counted.since, now)})"
     return _page(
         "overview.html",
-        "How things stand",
+        "Overview",
         said,
         state.sections(served, counted, out, names, now),
         tone=tone,
-        footer=f"{since}; several gateways are added up by Prometheus, not here.",
+        footer=f"{since}. Prometheus adds up several gateways.",
         here="overview",
         has_login=has_login,
         tiles=state.tiles(served, counted),
@@ -84,7 +84,7 @@ def box(
         fault: Why it was refused; empty where it was not.
         milliseconds: That the decision took.
     """
-    said = "Where would this prompt go, and why? No model is called, and nothing that you type is logged or kept."
+    said = "Where would a prompt go, and why? This calls no model, and what you type is not logged or stored."
     return _page(
         "box.html",
         "Route a prompt",
@@ -104,7 +104,7 @@ def box(
 
 def login(fault: str) -> str:
     """Return the page on which a token is typed."""
-    said = fault or "Type a token of this gateway; it opens the console for twelve hours, until you log out."
+    said = fault or "Type a token of this gateway. You stay logged in for twelve hours."
     return _page("login.html", "Log in", said, [], tone="bad" if fault else "", footer="", here="", has_login=False)
 
 

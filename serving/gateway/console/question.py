@@ -10,10 +10,10 @@ from serving.gateway.chat_request import AUTO, ChatRequest, parse
 from serving.refusal import Refused
 
 DIALS = {
-    "auto": "Default: what the router promises",
-    "best": "Quality: the likeliest to succeed",
-    "cheap": "Cost: the cheapest that may do",
-    "weight": "In between: a cost weight",
+    "auto": "Default: the router's promise",
+    "best": "Quality: most likely to succeed",
+    "cheap": "Cost: cheapest that is likely to succeed",
+    "weight": "In between: the cost weight below",
 }
 MODALITIES = ("image", "audio", "file", "video")
 _NUMBERS = {"max_cost_usd": float, "min_success_probability": float, "min_context_length": int}

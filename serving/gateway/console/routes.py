@@ -111,7 +111,7 @@ class Console:
         if not self._has_login or login.let_in(inside, form.get("token", [""])[0], self._clients, is_secure):
             return inside
         pages = await _pages()
-        sentence = "This token is not known here; ask whoever runs the gateway for one."
+        sentence = "This token is unknown. Ask whoever runs the gateway for one."
         return pages.answer(await off_loop.called(True, pages.login, sentence), httpx.codes.UNAUTHORIZED)
 
     async def log_out(self) -> Response:

@@ -27,7 +27,7 @@ class Tile:
 def sentence(served: ServedRouter, counted: Counted, now: datetime) -> tuple[str, str]:
     """Return in a sentence or two what matters most, and its tone."""
     if served.fault:
-        return f"Not known what is served: {served.fault}.", "bad"
+        return f"It is not known which router is served: {served.fault}.", "bad"
     started = served.promotions[0].promoted_at if served.promotions else served.since
     since = "" if started is None else f", since {moment(started)} ({ago(started, now)})"
     words = [f"Router {served.version} is served{since}."]
@@ -61,13 +61,13 @@ def tiles(served: ServedRouter, counted: Counted) -> list[Tile]:
         Tile(
             "Saved" if saved is None or saved >= 0 else "Spent more",
             UNKNOWN if saved is None else percent(abs(saved), 0),
-            "against the best single candidate" if saved is not None else "no answer told what it used",
+            "against the best single candidate" if saved is not None else "no upstream reported usage",
         ),
         Tile("Promised → realised", both, rated, "warn" if is_broken(counted) else ""),
         Tile(
             "Drift of the traffic",
             UNKNOWN if served.distance is None else f"{served.distance:.2f}",
-            "0 as evaluated, 1 nothing in common" if served.distance is not None else "not known here",
+            "from the evaluated mix; 0 is none, 1 total" if served.distance is not None else "not known here",
         ),
     ]
 
@@ -120,10 +120,10 @@ def _traffic(served: ServedRouter, counted: Counted, out: Mapping[str, str], nam
     return Section(
         "Candidates and their share",
         figure=pictures.labelled(bars),
-        heads=("Candidate", "Answers", "Share", "As evaluated", "Success promised", "Upstream"),
+        heads=("Candidate", "Answers", "Share", "As evaluated", "Promised success", "Upstream"),
         rows=rows,
         numeric=frozenset({1, 2, 3, 4}),
-        note="Success promised is the mean success probability of the answers that a candidate gave.",
+        note="Promised success is the mean success probability of the answers that a candidate gave.",
     )
 
 
@@ -141,14 +141,16 @@ def _success(counted: Counted) -> Section:
         )
         for name, one in rated.items()
     ]
-    told = "The bar is what clients reported as outcomes, the mark what the router had promised for the same answers."
+    told = "The bar is the success that clients reported, the mark what the router had promised for the same answers."
     return Section(
-        "Success, promised and realised",
-        told if rows else "No answer has been rated: clients send outcomes to `/v1/feedback`, where a log is kept.",
-        heads=("Candidate", "Realised, and the promise", "Promised", "Realised", "Rated answers"),
+        "Promised and realised success",
+        told
+        if rows
+        else "No answer has been rated. Clients send outcomes to `/v1/feedback` if the gateway has a feedback log.",
+        heads=("Candidate", "Realised and promised", "Promised", "Realised", "Rated answers"),
         rows=rows,
         numeric=frozenset({2, 3, 4}),
-        note="A few dozen rated answers say little: with 100, the realised share is sure to about ten points."
+        note="A few dozen rated answers say little: with 100, the realised success is known to within about ten points."
         if rows
         else "",
     )
@@ -162,20 +164,20 @@ def _money(served: ServedRouter, counted: Counted) -> Section:
         rows = [
             TableRow((what, pictures.length(usd / most, what, is_ours), dollars(usd)))
             for what, usd, is_ours in (
-                ("Paid", counted.paid_usd, True),
-                (f"The same answers by {than}", counted.best_single_usd, False),
+                ("The router's choice", counted.paid_usd, True),
+                (than, counted.best_single_usd, False),
             )
         ]
     paid = {name: one.paid_usd for name, one in counted.candidates.items() if one.paid_usd is not None}
     by_candidate = ", ".join(f"{name} {dollars(usd)} USD" for name, usd in paid.items())
-    text = "Not known here: no answer told what it used, or prices are missing in the catalogue."
+    text = "Not known here: no upstream reported usage, or the catalogue has no prices."
     return Section(
         "Dollars",
-        "Of answers whose price is known both ways." if rows else text,
-        heads=("What", "Of the larger sum", "USD"),
+        "Over the answers whose price is known for both." if rows else text,
+        heads=("Answered by", "Compared", "USD"),
         rows=rows,
         numeric=frozenset({2}),
-        note=f"All that was paid, by candidate: {by_candidate}." if by_candidate else "",
+        note=f"Paid in total, by candidate: {by_candidate}." if by_candidate else "",
     )
 
 
@@ -184,22 +186,24 @@ def _drift(served: ServedRouter, counted: Counted) -> Section:
     if counted.rated_promised is not None and counted.realised is not None:
         difference = f"{100 * (counted.realised - counted.rated_promised):+.1f} points"
     rows = [
-        TableRow(("Traffic: distance of the last choices from the evaluated mix", _number(served.distance), "0 to 1")),
+        TableRow(
+            ("Traffic: distance of recent choices from the evaluated mix", _number(served.distance), "0 none, 1 total")
+        ),
         TableRow(
             (
-                "Prompts unlike the training prompts",
+                "Prompts: share unlike the training prompts",
                 UNKNOWN if served.foreign is None else percent(served.foreign),
-                f"of {served.prompts:,} that the endpoint read",
+                f"{served.prompts:,} prompts at the endpoint",
             )
         ),
-        TableRow(("Success: realised less promised", difference, f"over {counted.rated:,} rated answers")),
+        TableRow(("Success: realised minus promised", difference, f"{counted.rated:,} rated answers")),
     ]
     return Section(
         "Drift",
-        heads=("Of what", "Now", "Scale"),
+        heads=("What", "Now", "Basis"),
         rows=rows,
         numeric=frozenset({1}),
-        note="Where these grow, the figures of the verdict page hold less and less; the dashboards show their course.",
+        note="As these grow, the figures of the verdict page apply less. The dashboards show them over time.",
     )
 
 
@@ -207,8 +211,8 @@ def _promotions(served: ServedRouter, now: datetime) -> Section:
     if not served.promotions:
         return Section(
             "Promotions",
-            "Not known here: the endpoint serves one bundle for good, is of an earlier version, or does not answer. "
-            "`modelsat champions` lists the records.",
+            "Not known here: the endpoint serves a bundle without champion records, is an older version, or does not "
+            "answer. `modelsat champions` lists the records.",
         )
     rows = [
         TableRow(
