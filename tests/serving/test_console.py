@@ -293,14 +293,3 @@ def test_form_is_read_as_a_browser_sends_it() -> None:
 
     assert asked == Question(prompt="a b\r\nc", cost_weight="", modalities=("image",), tools=True)
     assert question.as_request(asked).preferences.modalities == ("image",)
-
-
-def test_candidate_that_is_likelier_and_dearer_than_the_chosen_one_is_named_with_its_price() -> None:
-    rows = [("small", 0.8, 0.0005), ("medium", 0.7, 0.001), ("large", 0.9, 0.003)]
-    ranked = [{"candidate": name, "success_probability": p, "expected_cost_usd": usd} for name, p, usd in rows]
-
-    said = answered.sentence(RoutingDecision(["small"], "routed", ranked=ranked, explanation={"reason": "small."}))
-
-    assert (
-        said == "small. large would be even more likely to succeed (90.0 %, for 3.000 USD per 1,000 instead of 0.500)."
-    )

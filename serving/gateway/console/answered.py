@@ -19,8 +19,7 @@ def sentence(decision: RoutingDecision) -> str:
     if decision.outcome == FALLBACK:
         return f"{decision.order[0]} would answer. This is a fallback: {decision.reason}."
     why = decision.explanation or {}
-    reason = str(why.get("reason") or f"{decision.order[0]} would answer.")
-    return f"{reason} {_likelier(decision.ranked)}".strip()
+    return str(why.get("reason") or f"{decision.order[0]} would answer.")
 
 
 def sections(decision: RoutingDecision) -> list[Section]:
@@ -30,22 +29,6 @@ def sections(decision: RoutingDecision) -> list[Section]:
     if why:
         found += [_members(why), _questions(why)]
     return found
-
-
-def _likelier(ranked: Sequence[Mapping[str, Any]]) -> str:
-    """Say who would be likelier to succeed than the chosen one, at which cost; empty where nobody would."""
-    likeliest = max(ranked, key=lambda row: row["success_probability"], default=None)
-    # The reason speaks of the second one already.
-    if (
-        likeliest is None
-        or likeliest["success_probability"] <= ranked[0]["success_probability"]
-        or likeliest in ranked[:2]
-    ):
-        return ""
-    costs = [row["expected_cost_usd"] for row in (likeliest, ranked[0])]
-    instead = "" if None in costs else f", for {1000 * costs[0]:.3f} USD per 1,000 instead of {1000 * costs[1]:.3f}"
-    share = percent(likeliest["success_probability"])
-    return f"{likeliest['candidate']} would be even more likely to succeed ({share}{instead})."
 
 
 def _ranked(decision: RoutingDecision) -> Section:
