@@ -13,7 +13,7 @@ BIN := .venv/bin
 CLIENTS := .bench/clients
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving fuzz soak images test-docker test-cluster compile docs clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving versus fuzz soak images test-docker test-cluster compile docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench-quality: $(READY) ## Routers on the real sets, in every setting, into docs
 bench-serving: $(READY) $(CLIENTS)/.ready ## Endpoint and gateway beside the router in process, beside others, and under load
 	$(BIN)/python benchmarks/served.py --clients $(CLIENTS)/bin/python
 	$(BIN)/python benchmarks/precision.py
+
+versus: $(READY) $(CLIENTS)/.ready ## Ten days in the life of a router, ours and a kNN router of an afternoon over LiteLLM
+	$(BIN)/python benchmarks/ten_days.py --clients $(CLIENTS)
+	$(BIN)/python benchmarks/results_page.py
 
 fuzz: $(READY) ## Hostile requests to endpoint and gateway: 10,000 bodies one by one, 20,000 beside good traffic; 1,000 mutants a reader
 	MODELSAT_MUTANTS=1000 $(BIN)/python -m pytest tests/unit/test_mutated_sources.py

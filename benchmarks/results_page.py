@@ -36,6 +36,7 @@ import training_whole
 import transfer
 import wrappers
 import zoos
+from versus import page as versus_page
 
 from modelsat.io.atomic import write_json, write_text
 
@@ -44,6 +45,7 @@ SECTIONS = {
     "money": money_section.section,
     "promise": promise.section,
     "prove": prove.section,
+    "versus": versus_page.section,
     "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
     "transfer": transfer.section,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import markdown
 import study_pages
+from versus import page as versus_page
 
 HEAD = """# Results
 
@@ -219,6 +220,11 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
         kept,
     ),
     "Proof on logs with known truth": ("Can `modelsat prove` be believed?", "prove", proved),
+    "Ten days in the life of a router": (
+        "What happens on the day a model is released, repriced, broken or gone?",
+        "versus",
+        versus_page.finding,
+    ),
     "Batches within a budget": ("What does a fixed budget buy?", "batch_budgets", budgets),
     "The release stream": (
         "What is a router worth that is never retrained, while models appear?",
