@@ -40,7 +40,8 @@ def import_catalogue(
         str,
         typer.Argument(
             help="File or s3:// object with the response to GET /v1/models of OpenRouter, vLLM, Groq or another "
-            "OpenAI-compatible server, or LiteLLM's price map; or mlflow:URI."
+            "OpenAI-compatible server, LiteLLM's price map, or the config.yaml of LiteLLM's proxy or of vLLM's "
+            "semantic router; or mlflow:URI."
         ),
     ],
     into: Annotated[Path, typer.Option(help="Catalogue file to write, .yaml or .parquet.")],
@@ -53,9 +54,11 @@ def import_catalogue(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Turn a model list, LiteLLM's price map or the registered models of MLflow into a catalogue.
+    """Turn a model list, another gateway's configuration or the registered models of MLflow into a catalogue.
 
     Example: modelsat catalogue import models.json --into catalogue.yaml
+
+    Example: modelsat catalogue import litellm/config.yaml --into catalogue.yaml
     """
     from modelsat.data import catalogue
     from modelsat.data.importers import mlflow_models, model_lists
@@ -71,11 +74,7 @@ def import_catalogue(
     if source.startswith("mlflow:"):
         found = mlflow_models.read(mlflow_registry.client(source.removeprefix("mlflow:")))
     else:
-        try:
-            listed = json.loads(storage.read(source))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{source!r} is not valid JSON ({error}); save the model list again") from error
-        found = model_lists.read(listed, endpoint, api_key_env)
+        found = model_lists.read(model_lists.decoded(storage.read(source), source), endpoint, api_key_env)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
     if not found.candidates.num_rows:

@@ -9,6 +9,7 @@ import typer
 from modelsat.cli import request_options
 from modelsat.cli.asked_bundle import asked_bundle
 from modelsat.cli.machine import RunFolder
+from modelsat.io.atomic import write_json
 from modelsat.io.progress import StepProgress
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ def route(
     prompts: Annotated[
         Path | None,
         typer.Option(help="Route a file instead: JSON Lines, each a string or an object with prompt and choices."),
+    ] = None,
+    router_arena: Annotated[
+        Path | None,
+        typer.Option(help="Route RouterArena's data set (router_data.json) instead, and write its prediction file."),
+    ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="With --router-arena: the prediction file NAME.json; beside it comes NAME.config.json."),
     ] = None,
     bundle: Annotated[
         str, typer.Option(help="Router: folder, s3:// URI or models:/name@alias; default: the local champion.")
@@ -56,18 +65,24 @@ def route(
     Example: modelsat route "Prove that sqrt(2) is irrational"
 
     Example: modelsat route --prompts prompts.jsonl --budget-usd 0.50
+
+    Example: modelsat route --router-arena dataset/router_data_10.json --into modelsat.json
     """
     import time
 
     from modelsat.bundle import loaded
     from modelsat.bundle import ranking as routing
+    from modelsat.bundle import router_arena as arena
     from modelsat.cli import batch_routing
     from modelsat.policy import preferences
     from modelsat.routers.router import FOREIGN
 
-    if (prompt is None) == (prompts is None):
-        raise typer.BadParameter("give a prompt, or a file of prompts with --prompts")
-    texts = batch_routing.prompts(prompts) if prompts is not None else [prompt or ""]
+    if [prompt, prompts, router_arena].count(None) != 2:
+        raise typer.BadParameter("give a prompt, a file of prompts with --prompts, or a data set with --router-arena")
+    if (router_arena is None) != (into is None):
+        raise typer.BadParameter("--router-arena names a data set and --into the file to write; give both or neither")
+    queries = [] if router_arena is None else arena.read(router_arena)
+    texts = batch_routing.prompts(prompts) if prompts is not None else [one.prompt for one in queries] or [prompt or ""]
     asked = {"candidates": candidates, "cost_weight": cost_weight, "budget_usd": budget_usd, "policy": policy}
     wanted = preferences.read(asked)
     with asked_bundle(bundle, folder) as router:
@@ -79,7 +94,10 @@ def route(
     took = f"{1000 * (time.perf_counter() - began):.0f} ms"
     rule = _rule(wanted, ranking.preferences, router.promise is not None)
     heading = f"router {router.digest[:12]} · {rule}{foreign} · {took}\n"
-    if prompts is not None:
+    if into is not None:
+        write_json(into, arena.predictions(queries, ranking.model))
+        write_json(into.with_suffix(".config.json"), arena.configuration(into.stem, router.names))
+    if prompt is None:
         lines = batch_routing.records(ranking) if as_json else [heading, *batch_routing.table(ranking)]
         typer.echo("\n".join(lines))
         return

@@ -75,14 +75,31 @@ def _candidate(name: str, entry: object, today: date, remark: Callable[[str], No
     mode = entry.get("mode")
     if mode != "chat":
         raise LeftOutError(f"{name!r} answers no chat: {f'its mode is {mode!r}' if mode else 'it has no mode'}")
+    return {
+        **names(name),
+        "family": entry.get("litellm_provider") if isinstance(entry.get("litellm_provider"), str) else None,
+        **facts(name, entry, today, remark),
+    }
+
+
+def facts(name: str, entry: Mapping[str, Any], today: date, remark: Callable[[str], None]) -> dict[str, Any]:
+    """Return what an entry says of a model, in the map or as `model_info` of a proxy's configuration.
+
+    Args:
+        name: Of the model.
+        entry: Its fields.
+        today: As of `read`.
+        remark: Called with sentences on prices.
+
+    Raises:
+        LeftOutError: It is retired, or writes no text.
+    """
     retires = day(entry.get("deprecation_date"))
     check_not_retired(retires, today, name)
     outputs = entry.get("supported_output_modalities")
     if isinstance(outputs, list) and "text" not in outputs:
         raise LeftOutError(f"{name!r} writes no text")
     return {
-        **names(name),
-        "family": entry.get("litellm_provider") if isinstance(entry.get("litellm_provider"), str) else None,
         "retires_at": retires,
         # `max_tokens` is the limit of the output in some entries and that of the input in others.
         "context_length": whole(entry.get("max_input_tokens")),

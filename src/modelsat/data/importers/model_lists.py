@@ -1,24 +1,46 @@
-"""Reads a model list of any kind that is known."""
+"""Reads a model list, or a configuration of another gateway, of any kind that is known."""
 
+import json
 from collections.abc import Mapping
 
-from modelsat.data.importers import Import, litellm, openai_list, openrouter
+import yaml
+
+from modelsat.data.importers import Import, litellm, litellm_proxy, openai_list, openrouter, vllm_sr_config
 from modelsat.errors import InputError
 
 _OTHERS = "this is no model list; save what GET /api/v1/models answers, an object with a list 'data'"
 
 
+def decoded(content: bytes, source: str) -> object:
+    """Return what a file holds: YAML where its name ends so, else JSON.
+
+    Raises:
+        InputError: It is neither.
+    """
+    kind = "YAML" if source.endswith((".yaml", ".yml")) else "JSON"
+    try:
+        found: object = yaml.safe_load(content) if kind == "YAML" else json.loads(content)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"{source!r} is not valid {kind} ({told}); save the model list again") from error
+    return found
+
+
 def read(listed: object, endpoint: str | None = None, api_key_env: str | None = None) -> Import:
-    """Turn a model list of OpenRouter, of an OpenAI-compatible server or of LiteLLM into candidates.
+    """Turn a model list, or the configuration of another gateway, into candidates.
 
     Args:
-        listed: The decoded JSON.
-        endpoint: Where the models answer; only OpenRouter's list says so itself.
+        listed: The decoded JSON or YAML.
+        endpoint: Where the models answer; OpenRouter's list and configurations say so themselves.
         api_key_env: Environment variable that holds the key there.
 
     Raises:
         InputError: It is no list that is known, or it is not said where its models answer.
     """
+    if litellm_proxy.claims(listed):
+        return litellm_proxy.read(listed, endpoint, api_key_env)
+    if vllm_sr_config.claims(listed):
+        return vllm_sr_config.read(listed, endpoint, api_key_env)
     if openrouter.claims(listed):
         variable = api_key_env if endpoint else api_key_env or openrouter.API_KEY_ENV
         return openrouter.read(listed, endpoint or openrouter.ENDPOINT, variable)
