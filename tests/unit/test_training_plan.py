@@ -1,17 +1,25 @@
 """A run whose settings cannot train together is refused before it starts: recipe, backbone, ranks, GPUs, nodes."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelsat.cluster import training_plan
+from modelsat.cluster import launch_torchrun, training_plan
 from modelsat.errors import InputError
 from modelsat.steps import prerequisites
 from modelsat.text.backbone import default_backbone
 
+resolve_once = functools.cache(launch_torchrun.resolve)
 OVERLAYS = sorted((Path(__file__).parents[2] / "infra" / "overlays").glob("*/run-defaults.json"))
+
+
+@pytest.fixture(autouse=True)
+def _each_recipe_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the process that resolves a recipe once for all tests."""
+    monkeypatch.setattr(launch_torchrun, "resolve", resolve_once)
 
 
 @pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.parent.name)

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pydantic
 
-from modelsat.routers.paper.layout import PaperTokens
+from modelsat.routers.paper.tokens import PaperTokens
 from training.optimisation import Optimisation
 
 

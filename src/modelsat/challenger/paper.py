@@ -17,9 +17,9 @@ from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.progress import StepProgress
-from modelsat.routers.paper.layout import PaperTokens
 from modelsat.routers.paper.network import rebuild
 from modelsat.routers.paper.router import ModelSatPaper
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.statistics import choose_calibration
 
 _CALIBRATED_ON = 256

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from modelsat.routers.paper.layout import Layout, PaperTokens
+from modelsat.routers.paper.layout import Layout
 from modelsat.routers.paper.network import rounded, start
 from modelsat.routers.paper.router import ModelSatPaper, load_layout
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.encoder import load_tokenizer
 
 KEYWORDS = [["red", "crimson", "ruby", "scarlet", "rose"], ["blue", "azure", "navy", "sky", "teal"], ["green"] * 5]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from modelsat.errors import InputError
-from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens, packed
+from modelsat.routers.paper.layout import SLOT, Layout, packed
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.encoder import load_tokenizer
 from modelsat.text.rendering import INQUIRY, render_card_line
 

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import is_flash_attn_2_available
 
 from modelsat.errors import InputError
-from modelsat.routers.paper.layout import SLOT, Layout, PaperTokens
+from modelsat.routers.paper.layout import SLOT, Layout
 from modelsat.routers.paper.network import PaperNetwork, answer_tokens, check_lengths, rebuild, start
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.encoder import is_causal, load_tokenizer
 from training.paper.finetune import parameter_groups
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelsat.errors import InputError
-from modelsat.routers.paper.layout import PaperTokens
+from modelsat.routers.paper.tokens import PaperTokens
 from training import recipe
 from training.paper.recipe import PaperRecipe
 

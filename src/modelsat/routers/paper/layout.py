@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from modelsat.errors import InputError
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.prompt_window import shortened, window
 from modelsat.text.rendering import INQUIRY, render_card
 
@@ -20,23 +21,6 @@ SLOT = 1
 """Where the soft vector stands: right after the token that opens every sequence."""
 
 _SEPARATOR = "\n"
-
-
-@dataclass(frozen=True)
-class PaperTokens:
-    """The parts of a card and of a prompt that are read; the same in training and serving.
-
-    Attributes:
-        capability: `vector`, one soft vector from the capability encoder; or `text`, the card as text.
-        max_tokens: Tokens read of a prompt, its beginning and its end; at least 4.
-        card_tokens: Tokens of a card at once: of a piece that the encoder reads, or of the card within the prompt.
-        encoder_prefix: What the encoder wants in front of a text, such as `query: ` for E5.
-    """
-
-    capability: Literal["vector", "text"]
-    max_tokens: int
-    card_tokens: int
-    encoder_prefix: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from modelsat.routers.paper.layout import Layout, PaperTokens
+from modelsat.routers.paper.layout import Layout
 from modelsat.routers.paper.network import PaperNetwork, rebuild, rounded
+from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.routers.profile import Profile
 from modelsat.routers.router import Progress, Router
 from modelsat.text import prompt_window
