@@ -228,9 +228,11 @@ def test_of_many_claims_at_once_one_is_granted(store: str) -> None:
     assert sum(lease is not None for lease in leases) == 1
 
 
-def test_thousand_announcements_of_one_release_are_one_onboarding(store: str) -> None:
+def test_hundreds_of_announcements_of_one_release_are_one_onboarding(store: str) -> None:
+    # The S3 server of the tests takes twenty times as long as a disk.
+    times = 200 if store.startswith("s3://") else 1000
     with ThreadPoolExecutor(8) as pool:
-        new = list(pool.map(lambda i: ledger.announce(store, Release("ada", "1", source=f"feed {i}")), range(1000)))
+        new = list(pool.map(lambda i: ledger.announce(store, Release("ada", "1", source=f"feed {i}")), range(times)))
 
     leases = [lease for _ in range(3) for lease in [begin(store)] if lease is not None]
     assert sum(new) == 1
