@@ -25,7 +25,7 @@ stop: $(READY) ## Stop the endpoint and MLflow that `make run` left running
 	@$(BIN)/modelsat stop
 
 test: check ## Everything CI runs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_randomly
 from hypothesis import HealthCheck, settings
 
 from modelsat.bundle.bundle import Bundle
@@ -36,8 +37,38 @@ settings.register_profile(
 settings.load_profile("modelsat")
 
 REAL_DATA = Path(__file__).parents[1].parent / "shared" / "data"
+LONGEST_FIRST = (
+    "pipelines/test_retrain_run.py",
+    "pipelines/test_onboard_run.py",
+    "e2e/test_controls.py",
+    "training/test_deepspeed_runs.py",
+    "training/test_zero_stages.py",
+    "training/paper/test_paper_runs.py",
+    "pipelines/test_killed_onboarding.py",
+    "unit/test_plain_recipes.py",
+    "serving/test_served_is_judged.py",
+    "components/test_mlflow_registry.py",
+    "training/test_worth.py",
+    "training/test_every_recipe_trains.py",
+    "components/test_judging_components.py",
+)
+"""Files that take one to five minutes. Processes share out whole files: the last one should not be long."""
 COLLECTED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 _BUCKETS = itertools.count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Seed nothing in a process that only shares out tests: among the seeders is DeepSpeed, ten seconds of imports."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        pytest_randomly.entrypoint_reseeds = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest."""
+    begins = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+    gone = [str(path) for path in begins if not path.is_file()]
+    assert not gone, f"LONGEST_FIRST names files that are not there: {gone}"
+    items.sort(key=lambda item: begins.get(item.path, len(begins)))
 
 
 @pytest.fixture
