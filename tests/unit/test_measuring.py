@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -262,3 +264,18 @@ def test_scorer_is_told_from_options_and_answer(write: Callable[..., Path]) -> N
     assert test["scorer"].to_pylist() == ["letter", "number", "exact", "regex"]
     assert test["answer"].to_pylist() == ["B", "30", "Lima", "(8 May )?1945"]
     assert set(test["benchmark"].to_pylist()) == {"questions"}
+
+
+def test_files_and_commands_of_the_page_work_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "own-questions.md").read_text(encoding="utf-8")
+    rows, questions = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("yaml", "json"))
+    (tmp_path / "questions.jsonl").write_text(questions, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LARGE_API_KEY", "open-sesame")
+    with LlmServer(scholar).running() as server:
+        (tmp_path / "catalogue.yaml").write_text(re.sub("endpoint: .*", f"endpoint: {server.url}", rows))
+        calls = re.findall(r"^\.venv/bin/modelsat (measure .*)$", page, re.MULTILINE)
+        done = [CliRunner().invoke(app, shlex.split(call)) for call in calls]
+
+    assert [run.exit_code for run in done] == [0, 0], [run.output for run in done]
+    assert {row["candidate"] for row in collect(["measured"]).scores.to_pylist()} == {"small", "coder", "large"}
