@@ -20,10 +20,10 @@ from quality import DATA, KEPT, RESULTS, line
 from versus import book, days, page
 from versus.days import Play
 from versus.ours import Ours
-from versus.team import RIVAL, Rival
+from versus.team import PROGRAM, Rival
 from versus.untrained import Untrained, kept
 from versus.upstreams import Upstreams
-from versus.world import World
+from versus.world import KNOWN_SHARE, World
 
 from modelsat.io.atomic import write_json
 from modelsat.text import embeddings
@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--clients", type=Path, required=True, help="environment with LiteLLM")
     parser.add_argument("--set", type=Path, default=DATA / "specialists")
     parser.add_argument("--requests", type=int, default=200, help="of a day")
+    parser.add_argument("--known", type=float, default=KNOWN_SHARE, help="share of the prompts that were measured")
     parser.add_argument("--days", type=int, default=len(days.DAYS))
     parser.add_argument("--folder", type=Path, default=KEPT / "versus")
     parser.add_argument("--into", type=Path, default=INTO)
@@ -56,7 +57,7 @@ def play(arguments: argparse.Namespace) -> dict:
     arguments.folder.mkdir(parents=True)
     folder = arguments.folder.resolve()
     packages = next(iter(arguments.clients.resolve().glob("lib/python*/site-packages")))
-    world = World.read(arguments.set)
+    world = World.read(arguments.set, arguments.known)
     vectors = embeddings.vectors(world.texts, KEPT / "vectors", progress=line("encoding"))
     kept(folder / "vectors.npz", world.texts, vectors)
     upstreams = Upstreams(world.outcomes(), dict(world.prices))
@@ -73,7 +74,7 @@ def play(arguments: argparse.Namespace) -> dict:
                 day(stage)
                 print(f"{time.monotonic() - since:.0f} s", stage.book[-1].row(), flush=True)
     return {
-        "lines": len(RIVAL.read_text(encoding="utf-8").splitlines()),
+        "lines": len(PROGRAM.read_text(encoding="utf-8").splitlines()),
         "litellm": version(packages),
         "known": len(world.known),
         "familiar": len(world.familiar),

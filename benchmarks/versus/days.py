@@ -4,19 +4,20 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import httpx
 import numpy as np
 
 from versus import traffic
 from versus.book import Day, joined
-from versus.ours import NAME as OURS
-from versus.ours import TOKENS, Ours
-from versus.team import NAME as RIVAL
-from versus.team import Rival
-from versus.traffic import Answer
+from versus.traffic import CLIENTS, OURS, RIVAL, Answer
 from versus.upstreams import DOWN, SILENT, WITHDRAWN, Upstreams
 from versus.world import NEW, Results, World
+
+if TYPE_CHECKING:
+    from versus.ours import Ours
+    from versus.team import Rival
 
 REPRICED, NEW_PRICE = "qwen2.5-7b-instruct", 0.8
 MEASURED_AT_RELEASE = 400
@@ -30,8 +31,8 @@ class Play:
 
     world: World
     upstreams: Upstreams
-    ours: Ours
-    rival: Rival
+    ours: "Ours"
+    rival: "Rival"
     requests: int
     results: Results
     book: list[Day] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Play:
         return self.book[-1]
 
     @property
-    def systems(self) -> dict[str, Ours | Rival]:
+    def systems(self) -> "dict[str, Ours | Rival]":
         """Return both systems by name."""
         return {OURS: self.ours, RIVAL: self.rival}
 
@@ -169,7 +170,7 @@ def upstream_down(play: Play) -> None:
 
 def poisoned_feedback(play: Play) -> None:
     """A quarter of the clients says, each four times as often as others, that the best model is bad, the rest good."""
-    count = RATINGS * (len(TOKENS) - ATTACKERS + FLOOD * ATTACKERS)
+    count = RATINGS * (CLIENTS - ATTACKERS + FLOOD * ATTACKERS)
     rows = np.random.default_rng(70).permutation(play.world.familiar)
     for name in play.systems:
         _rated(play, name, rows[:count])
@@ -194,7 +195,8 @@ def rollback(play: Play) -> None:
             play.rival.serve(play.rival.tables[play.before_night[1]])
         seconds[name] = time.monotonic() - began
 
-    play.day("rollback", play.users(8), during=back).did = {
+    made = play.day("rollback", play.users(8), during=back)
+    made.did = {
         OURS: f"`modelsat rollback --to {play.before_night[0]}`, served after {seconds[OURS]:.0f} s",
         RIVAL: f"checked out the table of that day, served after {seconds[RIVAL]:.0f} s",
     }
@@ -245,8 +247,8 @@ def _favourite(play: Play, besides: str = "") -> str:
 
 def _rated(play: Play, name: str, rows: np.ndarray) -> None:
     """Let honest clients rate what they get truly, and attackers the best model as bad and all others as good."""
-    system, honest = play.systems[name], len(TOKENS) - ATTACKERS
-    clients = [*np.repeat(np.arange(honest), RATINGS), *np.repeat(np.arange(honest, len(TOKENS)), FLOOD * RATINGS)]
+    system, honest = play.systems[name], CLIENTS - ATTACKERS
+    clients = [*np.repeat(np.arange(honest), RATINGS), *np.repeat(np.arange(honest, CLIENTS), FLOOD * RATINGS)]
 
     def one(row: int, client: int) -> None:
         answer = system.ask(http, play.world.texts[row], client)

@@ -20,12 +20,11 @@ from modelsat.steps import collect, evaluate, finetune, instruct, onboard, promo
 from pipelines import services
 from pipelines.whole_loop import await_champion
 from versus import untrained
-from versus.traffic import Answer
+from versus.traffic import CLIENTS, OURS, Answer
 from versus.untrained import Untrained
 from versus.upstreams import score
 
-NAME = "ours"
-TOKENS = tuple(f"client-{i:02d}" for i in range(20))
+TOKENS = tuple(f"client-{i:02d}" for i in range(CLIENTS))
 _KEY = "versus " * 6
 _FLUSHED_SECONDS = 34.0
 
@@ -55,7 +54,7 @@ class Ours:
         mlflow, endpoint = services.mlflow(self.folder), services.endpoint(self.folder)
         self.mlflow, self.endpoint = mlflow.url, endpoint.url
         rows = [
-            {"candidate": name, "base_url": f"{self.upstreams}/{NAME}/{name}/v1", "timeout_seconds": timeout}
+            {"candidate": name, "base_url": f"{self.upstreams}/{OURS}/{name}/v1", "timeout_seconds": timeout}
             for name in self.prices
         ]
         (self.folder / "upstreams.yaml").write_text(yaml.safe_dump({"upstreams": rows}), encoding="utf-8")
@@ -78,7 +77,7 @@ class Ours:
     def ask(self, http: httpx.Client, text: str, client: int) -> Answer:
         """Ask as a user does."""
         body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
-        login = {"authorization": f"Bearer {TOKENS[client % len(TOKENS)]}"}
+        login = {"authorization": f"Bearer {TOKENS[client % CLIENTS]}"}
         answer = http.post(f"{self.gateway}/v1/chat/completions", json=body, headers=login)
         if answer.status_code != httpx.codes.OK:
             return Answer.lost()
@@ -93,7 +92,7 @@ class Ours:
 
     def rate(self, http: httpx.Client, answer: Answer, client: int, value: float) -> None:
         """Say of an answer whether it was good."""
-        login = {"authorization": f"Bearer {TOKENS[client % len(TOKENS)]}"}
+        login = {"authorization": f"Bearer {TOKENS[client % CLIENTS]}"}
         if answer.feedback:
             body = {"feedback_id": answer.feedback, "score": value}
             http.post(f"{self.gateway}/v1/feedback", json=body, headers=login).raise_for_status()

@@ -15,13 +15,12 @@ import httpx
 from modelsat.errors import ServiceError
 from modelsat.text.backbone import default_backbone
 from pipelines import services
-from versus.traffic import Answer
+from versus.traffic import RIVAL, Answer
 from versus.untrained import as_json
 from versus.upstreams import score
 from versus.world import Results
 
-NAME = "rival"
-RIVAL = Path(__file__).with_name("rival.py")
+PROGRAM = Path(__file__).with_name("rival.py")
 # LiteLLM stands behind the packages of this environment, of which it would bring others.
 _WITH_LITELLM = (
     "import runpy, sys; sys.argv.pop(0); sys.path.append(sys.argv.pop(0)); "
@@ -60,7 +59,7 @@ class Rival:
         self.tables.append(results.as_json())
         self._write()
         port = services._port(self.folder, "rival")
-        command = [sys.executable, "-c", _WITH_LITELLM, str(self.litellm), str(RIVAL)]
+        command = [sys.executable, "-c", _WITH_LITELLM, str(self.litellm), str(PROGRAM)]
         with (self.folder / "rival.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, str(self.folder / "config.json"), str(port)],
@@ -140,7 +139,7 @@ class Rival:
         )
         run = {name for row in table.values() for name in row}
         models = {
-            name: {"base_url": f"{self.upstreams}/{NAME}/{name}/v1", "price": price}
+            name: {"base_url": f"{self.upstreams}/{RIVAL}/{name}/v1", "price": price}
             for name, price in self.prices.items()
             if name in run
         }

@@ -8,6 +8,9 @@ from typing import Protocol
 
 import httpx
 
+OURS, RIVAL = "ours", "rival"
+"""Names of the two systems, in the book and before the models."""
+CLIENTS = 20
 _PATIENCE_SECONDS = 30.0
 
 

@@ -43,8 +43,8 @@ class World:
     foreign: np.ndarray
 
     @classmethod
-    def read(cls, folder: Path) -> "World":
-        """Read a set; which prompts are kept back is decided by their text."""
+    def read(cls, folder: Path, known: float = KNOWN_SHARE) -> "World":
+        """Read a set of which a share is known; which prompts are kept back is decided by their text."""
         prompts, scores = (pq.read_table(folder / f"{name}.parquet") for name in ("prompts", "scores"))
         models = [name for name in scores.column_names if name != "prompt_id"]
         place = {prompt_id: i for i, prompt_id in enumerate(scores["prompt_id"].to_pylist())}
@@ -61,8 +61,8 @@ class World:
             models,
             truth,
             {name: prices[name] for name in models},
-            np.flatnonzero((chance < KNOWN_SHARE) & ~foreign),
-            np.flatnonzero((chance >= KNOWN_SHARE) & ~foreign),
+            np.flatnonzero((chance < known) & ~foreign),
+            np.flatnonzero((chance >= known) & ~foreign),
             np.flatnonzero(foreign),
         )
 
