@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import numpy as np
 
+from modelsat.routers.router import FOREIGN
 from versus import traffic
 from versus.book import Day, joined
 from versus.traffic import CLIENTS, OURS, RIVAL, Answer
@@ -132,7 +133,7 @@ def corrupted_scores(play: Play) -> None:
 
 
 def bad_retrain(play: Play) -> None:
-    """A join gone wrong gives every prompt another one's scores; means, and so all checks of the data, are the same."""
+    """A join gone wrong gives prompts the scores of others of their benchmark, so that no mean changes."""
     wrong = play.results.misaligned()
     said = play.retrain(wrong, "misaligned")
     play.rival.serve(wrong.as_json())
@@ -148,7 +149,7 @@ def foreign_traffic(play: Play) -> None:
     made = play.day("foreign traffic", play.users(5, play.world.foreign))
     foreign = np.asarray([one.foreign for one in made.answers[OURS]])
     made.did = {
-        OURS: f"said of {100 * float(np.mean(foreign > 0.95)):.0f} % of the answers that the prompt is foreign",
+        OURS: f"said of {100 * float(np.mean(foreign >= FOREIGN)):.0f} % of the answers that the prompt is foreign",
         RIVAL: "looked up its nearest neighbours",
     }
 

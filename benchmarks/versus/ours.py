@@ -1,6 +1,5 @@
 """modelsat in the ten days: its services as processes, and the steps of its pipelines as their components call them."""
 
-import os
 import subprocess
 import sys
 import time
@@ -62,16 +61,12 @@ class Ours:
         command = [sys.executable, "-m", "modelsat.cli", "gateway", "--upstreams", str(self.folder / "upstreams.yaml")]
         command += ["--endpoint", endpoint.url, "--port", str(port), "--feedback-log", str(self.folder / "feedback")]
         secrets = {"MODELSAT_GATEWAY_TOKENS": ",".join(TOKENS), "MODELSAT_FEEDBACK_KEY": _KEY}
-        with (self.folder / "logs" / "gateway.log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "--feedback-text"], env=os.environ | secrets, stdout=log, stderr=subprocess.STDOUT
-            )
-        self.gateway = f"http://127.0.0.1:{port}"
         try:
+            self.gateway = services._ensure(
+                self.folder, "gateway", port, [*command, "--feedback-text"], secrets, "/healthz"
+            ).url
             yield
         finally:
-            process.terminate()
-            process.wait()
             services.stop(self.folder)
 
     def ask(self, http: httpx.Client, text: str, client: int) -> Answer:

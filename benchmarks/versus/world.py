@@ -101,8 +101,13 @@ class Results:
         return Results(self.world, self.rows, scores)
 
     def misaligned(self, seed: int = 0) -> "Results":
-        """Return the results joined to the wrong prompts, as after a sort of one of two files."""
-        return Results(self.world, self.rows, self.scores[np.random.default_rng(seed).permutation(len(self.rows))])
+        """Return the results joined to other prompts of their benchmark, as after a sort of one of two files."""
+        benchmarks = self.world.prompts["benchmark"].to_numpy(zero_copy_only=False)[self.rows]
+        rng, order = np.random.default_rng(seed), np.arange(len(self.rows))
+        for name in np.unique(benchmarks):
+            inside = np.flatnonzero(benchmarks == name)
+            order[inside] = rng.permutation(inside)
+        return Results(self.world, self.rows, self.scores[order])
 
     def without(self, model: str) -> "Results":
         """Return the results without a model."""
