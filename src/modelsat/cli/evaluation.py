@@ -41,8 +41,8 @@ def evaluate(
         bool,
         typer.Option(
             "--missing-at-random",
-            help="Measure patchy results: a prompt's candidates are those that were run on it, which is taken to be "
-            "chance. Default: candidates that were run on 95 % of the prompts, on complete rows.",
+            help="Measure patchy results, assuming that gaps are random: a prompt's candidates are those that were run "
+            "on it. Default: candidates that were run on 95 % of the prompts, on complete rows.",
         ),
     ] = False,
     all_held_out: Annotated[
@@ -78,8 +78,8 @@ def evaluate(
     Reference lines: random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, lexical, two-stack, avengers, avengers-pro, embedllm, saverouter,
-    uniroute, uniroute-map, omnirouter, inference-dynamics; and of ours what needs no training: fusion, and mixture, the
-    same with the simple members beside it. The annotator's key is read from MODELSAT_ANNOTATOR_KEY.
+    uniroute, uniroute-map, omnirouter, inference-dynamics; also the parts of our router that need no training: fusion, and
+    mixture, which adds the simple members. The annotator's key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router stack --scores results/ --json out.json
 

@@ -1,4 +1,4 @@
-"""The verb `explain`: why a prompt goes where it goes."""
+"""The verb `explain`: why a prompt goes to the model it goes to."""
 
 import json
 from pathlib import Path
@@ -27,10 +27,10 @@ def explain(
     questions: Annotated[int, typer.Option(min=1, help="Number of aptitude questions to show.")] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Show why a prompt goes where it goes.
+    """Explain why a prompt goes to the model it goes to.
 
     Shows what each part of the router says of the two best candidates, and how they answered the aptitude questions
-    most similar to the prompt, weighted as the router weighs them; says so where these speak against the choice.
+    most similar to the prompt, weighted as the router weighs them, and says if these contradict the choice.
 
     Example: modelsat explain "Prove that sqrt(2) is irrational"
     """

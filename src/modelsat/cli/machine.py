@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Run the whole loop here: benchmark results in, a live endpoint out.
 
-    Example: modelsat run ../shared/data/mmlu_helm
+    Example: modelsat run results/ s3://bucket/scores
     """
     import contextlib
     import sys

@@ -34,10 +34,10 @@ def prove(
         "proved"
     ),
     assessment: Annotated[str, typer.Option(help="Which assessment of the traces is the outcome, if several.")] = "",
-    ratings: Annotated[str, typer.Option(help="Worst and best rating, such as 1:5; default: found out.")] = "",
+    ratings: Annotated[str, typer.Option(help="Worst and best rating, such as 1:5; default: detected.")] = "",
     randomised: Annotated[
         bool,
-        typer.Option("--randomised", help="Models were drawn by chance, whatever the prompt (an A/B test)."),
+        typer.Option("--randomised", help="Models were drawn at random, whatever the prompt (an A/B test)."),
     ] = False,
     learn: Annotated[
         float, typer.Option(min=0.1, max=0.9, help="Share of the requests, the earlier ones, to learn from.")
@@ -49,10 +49,10 @@ def prove(
     cache: Annotated[Path, typer.Option(help="Folder that keeps prompt vectors.")] = Path(".bench/vectors"),
     as_json: AsJson = False,
 ) -> None:
-    """Tell from your own log what routing would have saved, or that the log cannot tell.
+    """Show from your own log what routing would have saved, or that the log cannot tell.
 
     Learns from the earlier requests and judges on the later ones: what was, the best single model, a kNN router with a
-    price rule, and ours. Only choices that were left to chance, or prompts that several models answered, judge.
+    price rule, and ours. Only random choices, and prompts that several models answered, count as evidence.
 
     Example: modelsat prove requests.csv --catalogue catalogue.yaml
 

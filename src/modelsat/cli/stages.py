@@ -76,7 +76,7 @@ def instruct(
 ) -> None:
     """Choose the aptitude test and build cards and capability instructions.
 
-    Three instructions are shown.
+    Prints three of the instructions.
 
     Example: modelsat instruct collected --into instructions
     """
