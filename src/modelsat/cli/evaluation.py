@@ -78,8 +78,8 @@ def evaluate(
     Reference lines: random, best single, best per category and oracle.
 
     Rivals: knn, ridge, mlp, task-classifier, stack, lexical, two-stack, avengers, avengers-pro, embedllm, saverouter,
-    uniroute, uniroute-map, omnirouter, inference-dynamics; also the parts of our router that need no training: fusion, and
-    mixture, which adds the simple members. The annotator's key is read from MODELSAT_ANNOTATOR_KEY.
+    uniroute, uniroute-map, omnirouter, inference-dynamics; also the parts of our router that need no training: fusion,
+    and mixture, which adds the simple members. The annotator's key is read from MODELSAT_ANNOTATOR_KEY.
 
     Example: modelsat evaluate --router stack --scores results/ --json out.json
 
