@@ -40,24 +40,24 @@ _MOST_CANDIDATES = 64
 TEXT = """
 ## Ablations of fusion
 
-The whole, less one idea at a time: the paired difference from fusion as it is, in points, over {sets}. "Seen kinds" are
-the folds by question of the first table, "unseen kinds" whole benchmarks or categories held out. A bold loss says that
-the idea pays there, a bold gain that it costs.
+Fusion without one idea at a time: the paired difference from fusion as it is, in points, over {sets}. "Seen kinds"
+are folds by question; in "unseen kinds", whole benchmarks or categories are held out. A bold loss shows that the idea
+pays, a bold gain that it costs.
 """
 
 PLACING = """
-How a newcomer is placed by {known} answers ({draws} draws), in the strength-matched pools of fold 0: the share of the
-gain of all labels where that gain is more than 0.7 points, and elsewhere the gain over the pool without it, on average
-and at least. "Told its true level" hears what the newcomer scores on all training prompts, which no router knows: what
-it lacks of 100 % is not a matter of level but of strengths that so few answers do not show.
+How a new model is placed by {known} answers ({draws} draws), in the strength-matched pools of fold 0: the share of
+the gain with all labels, where that gain is more than 0.7 points; elsewhere the gain over the pool without it, mean
+and worst. "Told its true level" knows what the model scores on all training prompts, which no router does: what it
+lacks of 100 % is not due to the level, but to strengths that so few answers do not show.
 """
 
 
 DROPPED = """
 ## Ideas that did not pay
 
-Measured once each, while fusion was designed, and left out; the newcomers' figures are means over pools of fold 0, with
-6 draws.
+Each was measured once while fusion was designed, and left out. Figures for new models are means over the pools of fold
+0, with 6 draws.
 """
 
 

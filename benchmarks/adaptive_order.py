@@ -43,11 +43,11 @@ INTO = RESULTS.with_name("adaptive_order.json")
 TEXT = """
 ## Which questions a new model is asked
 
-The {pools} strength-matched pools of {set}: each newcomer is placed by K answers to its aptitude test ({questions}
-questions), which real outcomes give. Gain in points over the pool without it on {prompts} held-out prompts with its
-interval over prompts, over all pools and over the {worthwhile} in which all answers gain more than 0.7 points; and the
-root mean square distance, in points, of the predicted success from what all answers predict. Random is the mean of
-{draws} draws. The adaptive order asks in blocks of {block}.
+In the {pools} strength-matched pools of {set}, each new model is placed by K answers to its aptitude test ({questions}
+questions), taken from real outcomes. The gain, in points, is over the pool without it on {prompts} held-out prompts,
+over all pools and over the {worthwhile} in which all answers gain more than 0.7 points. The distance is the root mean
+square difference, in points, between the predicted success and what all answers predict. Random is the mean of {draws}
+draws. The adaptive order asks in blocks of {block}.
 """
 
 STOPS = """

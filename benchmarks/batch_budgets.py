@@ -35,11 +35,11 @@ SHARES = (0.05, 0.1, 0.25, 0.5, 1.0)
 TEXT = """
 ## Batches within a budget
 
-Each fold is a batch whose budget is a share of what the best single candidate is expected to cost on it; fusion's
-held-out probabilities, spent by `budget_usd`. "gap" is how many expected successes the linear relaxation (HiGHS) has
-more, in points of the batch. The gain is over the best single candidate, "over the front" over the same money split at
-random between two neighbours of the front of singles, which is chosen on the other folds; both in points. "spent" is
-the realised cost as a share of the budget: answers may turn out longer than expected.
+Each fold is a batch with a budget: a share of what the best single candidate is expected to cost on it. `budget_usd`
+spends it by fusion's held-out probabilities. "gap" is how many more successes the linear relaxation (HiGHS) expects,
+in points of the batch. The gain is over the best single candidate. "over the front" is over the same money split at
+random between two neighbours of the front of singles, which is chosen on the other folds; both are in points. "spent"
+is the realised cost as a share of the budget, since answers may be longer than expected.
 """
 
 

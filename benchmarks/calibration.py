@@ -36,11 +36,11 @@ WIDE = 0.3
 TEXT = """
 ## Calibration
 
-Expected calibration error over all (prompt, candidate) pairs, {bins} bins of equal mass, in points of probability.
-Beside it in brackets the mean over candidates of each one's own error, less what a perfectly calibrated router of the
-same probabilities would show for so few prompts. Probabilities are as the routers give them: nothing is recalibrated.
-Newcomers: a fifth of the candidates at a time is known by K training prompts; of the others everything is. Foreign:
-fitted on one set and asked about another, candidates run on {wide:.0f} % of both.
+Expected calibration error over all (prompt, candidate) pairs, {bins} bins of equal mass, in points of probability. In
+brackets: the mean over candidates of each one's own error, minus what a perfectly calibrated router with the same
+probabilities would show on so few prompts. Probabilities are not recalibrated. Newcomers: a fifth of the candidates at
+a time is known by K training prompts, the others by all. Foreign: fitted on one set and tested on another, with
+candidates that were run on {wide:.0f} % of both.
 """
 
 

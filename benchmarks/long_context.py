@@ -35,10 +35,10 @@ CUT, READ = "cut in the middle", "as read"
 TEXT = """
 ## Questions behind a long context
 
-{prompts} held-out prompts a set, each behind {context:,} tokens of other prompts of the set. Share of the choices that
-are those of the bare question in %, and accuracy less that of the bare question in points; fusion, one fold held out.
-"Cut in the middle" keeps the first and last half window of the whole text, "as read" is what the router does with a
-text of more than {document} windows.
+{prompts} held-out prompts per set, each behind {context:,} tokens of other prompts of the set. The table has the share
+of choices that equal those for the bare question, in %, and the difference in accuracy from the bare question, in
+points; fusion, one fold held out. "Cut in the middle" keeps the first and last half window of the text. "As read" is
+what the router does with a text of more than {document} windows.
 """
 
 

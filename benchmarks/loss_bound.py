@@ -51,14 +51,14 @@ NOISE = 1.645
 TEXT = """
 ## Onboarding by the frozen test
 
-Every {every}. candidate of a set is left out, and onboarded by the first K questions of an aptitude test that was
-chosen without it, into a champion of its four peers in strength: the code of `modelsat onboard`, real outcomes for its
-endpoint. "gain" is what follows on held-out prompts, in points, on average and at least; "promoted" how many pass the
-gate at `--max-loss` 5 points, and what those bring. "Bound" is the loss that is printed as the most, one-sided 95 %;
-"kept" how often the realised loss stays below it, and in brackets how often where the noise of the held-out prompts is
-allowed for ({noise} standard errors). The figures are of commit f6e7f0f (2026-11-29), before the test became a fair
-sample and levels were read off observed scores; [Onboard a model](onboarding.md) has some of the present
-build.
+One in {every} candidates of a set is left out, and onboarded by the first K questions of an aptitude test that was
+chosen without it, into a champion of its four peers in strength. This uses the code of `modelsat onboard`, with real
+outcomes in place of its endpoint. "gain" is the gain on held-out prompts, in points, mean and worst. "promoted" is
+how many pass the gate at `--max-loss` 5 points, and their gain. "bound" is the printed loss bound, one-sided 95 %.
+"kept" is how often the realised loss stays below it; in brackets, how often it does when the noise of the held-out
+prompts is allowed for ({noise} standard errors). The figures are from commit f6e7f0f (2026-11-29), before the test
+became a fair sample and levels were estimated from observed scores; [Onboard a model](onboarding.md) has some of the
+present build.
 """
 
 

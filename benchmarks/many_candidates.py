@@ -39,14 +39,14 @@ SINGLE, TRUE_SINGLE, ORACLE, RANDOM = "best single", "true best single", "oracle
 TEXT = """
 ## A thousand candidates
 
-Simulated pools: the level of a candidate is the MMLU average of one of {levels:,} real models (Open LLM Leaderboard, no
-better than the best model with a shape), its shape over the 57 subjects a mixture of those of two of the ten nearest
-of {shapes} real models. {train:,} training prompts of mmlu_helm (and {validation} for hyper-parameters) have one
-outcome per candidate, a coin; a choice on {test:,} other prompts scores its true success probability, so there is no
-label noise in the result. {pools} pools a size; intervals are over pools. Best single is chosen on the training
-outcomes. All that can be learnt of a prompt is its subject, so the oracle by subject is what there is to win. The
-second table is the winner's curse: what the router promised of its choices minus what they came to (ranks promise
-nothing).
+Simulated pools. The level of a candidate is the MMLU average of one of {levels:,} real models (Open LLM Leaderboard,
+no better than the best model with a known profile). Its profile over the 57 subjects is a mixture of two of the ten
+nearest of {shapes} real models. Each of {train:,} training prompts of mmlu_helm (and {validation} for
+hyper-parameters) has one random outcome per candidate; a choice on {test:,} other prompts scores its true success
+probability, so the result has no label noise. There are {pools} pools per size, and intervals are over pools. Best
+single is chosen on the training outcomes. A prompt reveals nothing but its subject, so the oracle by subject is all
+there is to win. The second table shows the winner's curse: what the router expected of its choices minus what they
+achieved (ranks expect nothing).
 """
 
 

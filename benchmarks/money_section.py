@@ -5,39 +5,41 @@ import markdown
 HEAD = """
 ## Money
 
-What it costs to be as good as the best single candidate, in USD per 1,000 prompts at list prices. A prompt has a token
-per four characters. "expected" is what a router can know: answer lengths come from a length head (ridge on the prompt's
-vector, per candidate, on log tokens) that was fitted without the prompt's fold. "realised" puts the logged length in
-their place (in a benchmark of which only each candidate's mean was logged: that mean; where nothing was logged at all:
-as expected, 200 tokens). Hidden reasoning tokens are not in the logs, so the o1 models cost more than is shown. No set
-logs latencies, so none are shown. A missing price counts as the dearest of its prompt.
+What it costs to be as good as the best single candidate, in USD per 1,000 prompts at list prices. A prompt has one
+token per four characters. "expected" is what a router can know: answer lengths are predicted (ridge on the prompt's
+vector, per candidate, on log tokens) without the prompt's fold. "realised" uses the logged length instead (if a
+benchmark logged only each candidate's mean, that mean; if nothing was logged, the expected length, 200 tokens).
+Hidden reasoning tokens are not in the logs, so the o1 models cost more than shown. No set logs latencies. A missing
+price counts as the most expensive of its prompt.
 """
 
 LENGTHS = """
 ### Answer lengths
 
-Held-out prompts; lengths that were logged answer by answer. "log error" is the mean absolute error of the log length,
-the others are the share of the true cost that is missed: prompt by prompt, and by all prompts of one category. The head
-is used because a choice is made prompt by prompt; over a whole category the means on the predicted task are closer.
+Held-out prompts whose answer lengths were logged one by one. "log error" is the mean absolute error of the log
+length. The others are the share of the true cost that is missed, prompt by prompt and over all prompts of a category.
+The router uses the length head because choices are made prompt by prompt; over a whole category, the means on the
+predicted task are closer.
 """
 
 MATCH = """
 ### Cost of matching the best single
 
-The cost weight of each router, and the split of the front, are chosen per fold on the other folds: the cheapest that
-kept up there with the best single, or with 1 point less; a router of which no weight kept up goes without one. The
-front of singles reads no prompt: it splits prompts at random between two candidates. Shares are of the best single's
-realised cost; after them the gain that is left on the prompts themselves, in points.
+The cost weight of each router, and the split of the front, are chosen for each fold on the other folds: the cheapest
+that was as good as the best single there, or 1 point worse. If no weight was, the router goes without one. The front
+of singles reads no prompt: it splits prompts at random between two candidates. Shares are of the best single's
+realised cost, followed by the gain on the fold's own prompts, in points.
 """
 
 BATCHES = """
 ### OmniRouter's batches
 
-Each fold is a batch, assigned by the predictions of `omnirouter` so that predicted quality meets the floor for the
-least expected cost. "gap" is what it costs more than the linear relaxation (HiGHS). "over floor" is the *realised* mean
-score minus the floor, "promised" the predicted minus the realised one, both in points. "floor raised" adds to the floor
-what was promised too much on the other folds. "stream" decides prompt by prompt by the prices of the other folds'
-validation prompts. "most" is the largest share of one candidate in a fold, "too many" the prompts above the capacities.
+Each fold is a batch, assigned by the predictions of `omnirouter` so that predicted quality meets the floor at the
+lowest expected cost. "gap" is the excess cost over the linear relaxation (HiGHS). "over floor" is the *realised* mean
+score minus the floor, "promised" the predicted minus the realised score, both in points. "floor raised" adds to the
+floor what was promised too much on the other folds. "stream" decides prompt by prompt, with prices from the other
+folds' validation prompts. "most" is the largest share of one candidate in a fold, "too many" the prompts above the
+capacities.
 """
 
 

@@ -38,10 +38,11 @@ Route = Callable[[list[str]], object]
 TEXT = """
 ## What routing costs
 
-One prompt at a time on one thread, in forwards of MiniLM over the same prompt: operations (times as long). "Default"
-is fusion over all candidates and Model-SAT over the eight that fusion finds best, from one reading; "joint" is
-Model-SAT over all; "one pass per candidate" is the paper's way, the prompt read anew for each, counted from one of
-them. Every time is set against a forward of the same prompt right before; medians of {repeats} distinct prompts.
+One prompt at a time on one thread, in units of one forward pass of MiniLM over the same prompt: operations, and time
+in brackets. "Default" is fusion over all candidates and Model-SAT over the eight that fusion finds best, from one
+reading. "Joint" is Model-SAT over all candidates. "One pass per candidate" is the paper's way, where the prompt is
+read again for each, extrapolated from one of them. Each time is compared with a forward pass of the same prompt right
+before; medians of {repeats} distinct prompts.
 """
 
 

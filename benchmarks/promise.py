@@ -30,13 +30,17 @@ ONE_SIDED = 1.645
 HEAD = """
 ## The balanced default and its promise
 
-`auto` is the cheapest cost weight at which, with 95 % confidence, at most {margin:.1f} points are lost against the best
-single candidate; where none is that safe and cheaper, the best single candidate answers. It is settled on 80 % of a
-set's prompts and judged on the other 20 %, {splits} times. "not refuted" counts the splits whose 20 % do not show, with
-95 % confidence, that more was lost; "kept" those in which at most {margin:.1f} points were lost on the 20 % themselves,
-whose own noise of a point and more counts against it; "falls back" those in which the best single candidate answers.
-Gain and cost are over five disjoint parts, so that every prompt is judged once: the gain in points, the cost as a share
-of the best single candidate's, at list prices or as measured. Fusion alone, without the network.
+`auto` uses the cheapest cost weight at which, with 95 % confidence, at most {margin:.1f} points are lost against the
+best single candidate; if none is that safe and cheaper, the best single candidate answers. The weight is chosen on 80
+% of a set's prompts and judged on the other 20 %, {splits} times.
+
+- "not refuted": splits whose 20 % do not show, with 95 % confidence, that more was lost.
+- "kept": splits in which at most {margin:.1f} points were lost on the 20 % themselves. Their own noise, of a point
+  and more, counts against the promise here.
+- "falls back": splits in which the best single candidate answers.
+
+Gain and cost are over five disjoint parts, so that every prompt is judged once: the gain in points, the cost as a
+share of the best single candidate's, at list prices or as measured. Fusion alone, without the network.
 """
 
 

@@ -34,17 +34,20 @@ INTO = RESULTS.with_name("prove.json")
 HEAD = """
 ## Proof on logs with known truth
 
-`modelsat prove` on logs that are made of the sets below: one answer a request, of a model that was drawn with
-probabilities that depend on the prompt, of which {explored:.0f} % are spread evenly over all models. It learns on
-the first half and judges on the second. Every model's outcome is known, so the truth is. Logs of 2,400 requests ask
-each prompt once; longer ones ask prompts again, and none in both halves. The incumbent prefers better models by a
-softmax of their accuracies at a temperature of 15 points, a strong one of 3. "told" counts the estimates that the
-log supports, of three policies a draw; "gain holds" and "saving holds" those whose joint 95 % interval holds the
-true gain in value and the true saving over what was, on the later requests; "all hold" the draws in which all do.
-"recommends" counts draws with a recommendation, "least true gain" is the worst of these, in points, "mean" their
-mean, and "saved" what they truly save on average, in USD per 1,000 requests: a policy that is better for more money
-is recommended, too. In the control, outcomes and costs are dealt anew over all models and prompts, so nothing can
-be won.
+`modelsat prove` on logs made from the sets below, for which the outcomes of all models, and so the truth, are known.
+Each request has the answer of one model, drawn with probabilities that depend on the prompt, of which {explored:.0f}
+% are spread evenly over all models. The proof learns on the first half and judges on the second. Logs of 2,400
+requests contain each prompt once; longer ones repeat prompts, but never in both halves. The incumbent prefers better
+models by a softmax of their accuracies at a temperature of 15 points; a strong incumbent at 3.
+
+- "told": estimates that the log supports, of three policies per draw.
+- "gain holds", "saving holds": estimates whose joint 95 % interval contains the true gain, or the true saving, over
+  what was, on the later requests; "all hold": draws in which all do.
+- "recommends": draws with a recommendation; "least true gain" is the worst of these, in points, "mean" their mean,
+  and "saved" what they truly save on average, in USD per 1,000 requests. A policy that is better for more money is
+  recommended, too.
+
+In the control, outcomes and costs are shuffled over all models and prompts, so nothing can be won.
 """
 
 

@@ -38,13 +38,13 @@ RIVALS = (rivals.OURS, "knn", "ridge", "task-classifier", "saverouter", "unirout
 TEXT = """
 ## The release stream
 
-The paper's Figure 5 on our sets: candidates in order of release, the pool at each release the five best so far (by
-training mean) and the newest. The router is fitted to the earlier half and never again: a later candidate is known by
-K training prompts for good ({draws} draws, the same prompts for all). A rival that looks up has these outcomes in its
-table; a rival with one head per candidate has that head fitted to them, as its method prescribes. Means over the
-releases after the cut. A gain is over the single candidate of the pool that looks best by the same outcomes, "best so
-far"; a second line is against the best so far by all outcomes, which nobody knows who has not measured them, and says
-at how many releases the router is below it. One of five folds is held out.
+The paper's Figure 5 on our sets: candidates arrive in order of release, and the pool at each release is the five best
+so far (by training mean) and the newest. The router is fitted to the earlier half and never again. Later candidates
+are known only by K training prompts ({draws} draws, the same prompts for all). Rivals that look up neighbours get
+these outcomes in their table; rivals with one head per candidate fit that head to them, as their method prescribes.
+Figures are means over the releases after the cut, with one of five folds held out. A gain is over "best so far", the
+single candidate of the pool that looks best by the same outcomes. The second line compares with the best so far by
+all outcomes, which nobody knows without measuring them, and says at how many releases the router is below it.
 """
 
 

@@ -77,67 +77,69 @@ RIVALS = """
 ## Rivals, cross-validated
 
 {folds} folds by question (a salted hash of the normalised question, so copies of a question stay together). In each
-fold one eighth of the other prompts chooses hyper-parameters, the rest is trained on. The pool are the candidates run
-on at least 95 % of a set, the prompts those on which all of them were run. All rivals read the same MiniLM vectors
-(all-MiniLM-L6-v2, 256 tokens). "fusion" is ours, without the trained network: it reads three layers of MiniLM, and as
-its settings come from leave-one-out errors it is fitted to the validation prompts too. Its design (layers, kernel,
-flattening) was chosen on these very folds, so its row carries a selection bonus that the published recipes do not
-have. "pooled" is the prompt-weighted mean of the paired gains over each set's own best single.
+fold, one eighth of the other prompts chooses hyper-parameters, and the rest is trained on. The pool is the candidates
+that were run on at least 95 % of a set, on the prompts on which all of them were run. All rivals read the same MiniLM
+vectors (all-MiniLM-L6-v2, 256 tokens). "fusion" is ours, without the trained network. It reads three layers of
+MiniLM, and because its settings come from leave-one-out errors, it is fitted to the validation prompts too. Its
+design (layers, kernel, flattening) was chosen on these folds, so its row has a selection bonus that the published
+recipes do not have. "pooled" is the prompt-weighted mean of the paired gains over each set's own best single.
 
-**Rows are unequal in this table.** It was measured when rivals did not learn from the validation prompts, and fusion
-did; kNN chose its neighbours by accuracy on few prompts. So the last column says too much. With equal rows, on 31,702
-prompts, fusion minus stack was -0.02 [-0.22, +0.19] on full pools and +0.33 [+0.21, +0.45] on strength-matched ones,
-and the two-stack mean gained +0.22 [+0.07, +0.38] over the stack (issue 15). On 9,606 kept-back prompts a plain stack
-gained +1.16 [+0.58, +1.71] and our router +0.99 [+0.45, +1.53]; plain kNN-200 was 0.69 [0.25, 1.13] above our kNN
-(issue 21). [Rivals with equal training rows](studies/rivals-with-equal-training-rows.md) compares equal
+**Rows are unequal in this table.** When it was measured, fusion learned from the validation prompts and rivals did
+not, and kNN chose its neighbours by accuracy on few prompts. So the last column claims too much. With equal rows, on
+31,702 prompts, fusion minus stack was -0.02 [-0.22, +0.19] on full pools and +0.33 [+0.21, +0.45] on strength-matched
+ones, and the two-stack mean gained +0.22 [+0.07, +0.38] over the stack (issue 15). On 9,606 further held-out prompts,
+a plain stack gained +1.16 [+0.58, +1.71] and our router +0.99 [+0.45, +1.53]; plain kNN-200 was 0.69 [0.25, 1.13]
+above our kNN (issue 21). [Rivals with equal training rows](studies/rivals-with-equal-training-rows.md) compares equal
 rows.
 """
 
 EQUAL_ROWS = """
 ## Rivals with equal training rows
 
-{folds} folds by question, as above. One eighth of the other prompts chooses hyper-parameters; then every rival is
-fitted again to all of them, as fusion is. A setting is chosen by how well it predicts the differences between the
-candidates of a prompt, the smoothest within one standard error of the best. kNN, task classifier, stack and ridge are
-held to plain recipes of scikit-learn in `tests/unit/test_plain_recipes.py`, within 0.2 points. "lexical" is the stack
-on words and characters, without an encoder; "two-stack" is the mean of stack and lexical.
+{folds} folds by question, as in [Rivals, cross-validated](studies/rivals-cross-validated.md). One eighth of the other
+prompts chooses hyper-parameters; then every rival is fitted to all of them, as fusion is. A setting is chosen by how
+well it predicts the differences between the candidates of a prompt, the smoothest within one standard error of the
+best. kNN, task classifier, stack and ridge agree with plain scikit-learn recipes within 0.2 points
+(`tests/unit/test_plain_recipes.py`). "lexical" is the stack on words and characters, without an encoder; "two-stack"
+is the mean of stack and lexical.
 """
 
 RETRAIN = """
 ## The router of the retrain pipeline
 
-What `make run SCORES=...` trains, judges and serves: fusion over all candidates, reranked by Model-SAT on MiniLM where
-that helps on validation prompts. One split: the 20 % of the questions that are held out for good; so these figures are
-not comparable with the folds above to the last digit.
+What `make run SCORES=...` trains, judges and serves: fusion over all candidates, re-ranked by Model-SAT on MiniLM
+where that helps on validation prompts. There is one split, the 20 % of the questions that are always held out, so
+these figures are not strictly comparable with the folds of other studies.
 
-**No table is of the present build.** mmlu_helm, mmlupro and zeroeval-and-mmlupro are of commit 7222756 (2026-11-24),
-when Model-SAT was mixed with kNN; zeroeval is of f6e7f0f (2026-11-29), with fusion. Later came: only candidates are
-served that were judged, probabilities are calibrated only where that helps, stack learns from the rows that fusion
-learns from, the aptitude test is a fair sample.
+**No table is from the present build.** mmlu_helm, mmlupro and zeroeval-and-mmlupro are from commit 7222756
+(2026-11-24), when Model-SAT was mixed with kNN; zeroeval is from f6e7f0f (2026-11-29), with fusion. Since then: only
+candidates that were judged are served, probabilities are calibrated only where that helps, the stack learns from the
+rows that fusion learns from, and the aptitude test is a fair sample.
 
-Platt scaling, which once worsened mmlu_helm's calibration error, is not chosen there now: of fusion fitted to 1,700
-of its prompts, with 941 to choose on, the error on 1,200 held-out prompts is 0.035 as it is and would be 0.043 scaled
-(difference [0.005, 0.011]). On zeroeval it is not chosen either; there it would change nothing (0.027).
+Platt scaling, which once worsened mmlu_helm's calibration error, is no longer chosen there: with fusion fitted to
+1,700 of its prompts and 941 to choose on, the error on 1,200 held-out prompts is 0.035 without it and would be 0.043
+with it (difference [0.005, 0.011]). On zeroeval it is not chosen either; there it would change nothing (0.027).
 """
 
 
 UNSEEN = """
 ## Unseen kinds of prompts
 
-The same with {folds} folds of whole benchmarks (zeroeval) or whole categories (the others, which are one benchmark):
-what a router does with prompts unlike all that it was fitted to. "best per category" has no training prompts of its
-category here and falls back to best single. Rows are unequal here as in the table before.
+As in [Rivals, cross-validated](studies/rivals-cross-validated.md), but {folds} folds of whole benchmarks (zeroeval)
+or whole categories (the others, which are one benchmark): what a router does with prompts unlike all that it was
+fitted to. "best per category" has no training prompts of its category here and falls back to best single. Rows are
+unequal, as there.
 """
 
 NEWCOMERS = """
 ## New models in strength-matched pools
 
-Every candidate is left out in turn and routers are fitted to all others; its pool are its four nearest in mean
-accuracy within 8 points. K of its outcomes on training prompts become known, in {draws} draws. The gain, in points,
-is over the same pool without it; the share is of the gain with all labels; both over the pools in which that gain is
-more than 0.7 points ("pools"). "elsewhere" is the mean gain, and the least, over all other pools with 64 labels. One
-of five folds is held out. The pools are picked by a gain that is measured on the same prompts, so "all labels"
-carries a selection bonus and the shares are a little too low.
+Every candidate is left out in turn, and routers are fitted to all others. Its pool is its four nearest candidates in
+mean accuracy, within 8 points. K of its outcomes on training prompts become known, in {draws} draws; one of five
+folds is held out. The gain, in points, is over the same pool without it, and the share is of the gain with all
+labels, both over the pools in which that gain is more than 0.7 points ("pools"). "elsewhere" is the mean gain, and
+the worst, over all other pools with 64 labels. The pools are selected by a gain that is measured on the same prompts,
+so "all labels" has a selection bonus, and the shares are slightly too low.
 """
 
 

@@ -9,12 +9,12 @@ SINGLE = "best single"
 MIRROR = """
 ## RouterEval's metrics
 
-On our sets, in pools built as RouterEval builds them: the candidates whose mean accuracy is above 0.1 and not above
-0.9; of the strongest and of the weakest fifth (or as many as a pool needs) the window of neighbours, and of 1,000 draws
-of one candidate per tier the draw, with the highest oracle. The published pools were picked by the oracle over all
-prompts, test included; these are picked on training prompts alone, so nothing here was chosen by what it is measured
-on. Split 80/10/10 by a salted hash of the question. mmlupro and mmlu_helm are parts of the benchmarks that their V_R
-refers to, so it is a rough figure here.
+On our sets, in pools built as RouterEval builds them. The candidates have a mean accuracy above 0.1 and at most 0.9.
+There are three pools: of the strongest fifth and of the weakest fifth (or as many as a pool needs), the window of
+neighbours with the highest oracle; and of 1,000 draws of one candidate per tier, the draw with the highest oracle.
+The published pools were selected by the oracle over all prompts, including test prompts. Ours are selected on
+training prompts alone, so nothing is chosen by what it is measured on. Split 80/10/10 by a salted hash of the
+question. mmlupro and mmlu_helm are parts of the benchmarks that their V_R refers to, so V_R is approximate here.
 """
 
 FILES = """

@@ -41,14 +41,15 @@ INTO = RESULTS.with_name("strangers.json")
 TEXT = """
 ## The level of a new model
 
-Every candidate is left out in turn, the aptitude test is chosen without it, and its level is read off its first K
-answers ({draws} tests each; at most a quarter of the training prompts are asked). Error in points against what it
-scores on all training prompts: bias, root mean square (rms), and the mean for the set's strongest candidate.
+Every candidate is left out in turn, the aptitude test is chosen without it, and its level is estimated from its first
+K answers ({draws} tests each; at most a quarter of the training prompts are asked). The error, in points, is against
+its score on all training prompts: bias, root mean square (rms), and the mean for the set's strongest candidate.
 """
 
 DUE = """
-The strongest candidate comes to a zoo whose best is weaker by at least 5 or 15 points: predicted level and level, share
-of the held-out prompts that it is given, and what the pool scores against always taking it, in points.
+The strongest candidate is added to candidates of which the best is weaker by at least 5 or 15 points: predicted and
+true level, share of the held-out prompts that it is given, and what the pool scores compared with always using it, in
+points.
 """
 
 

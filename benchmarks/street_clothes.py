@@ -34,10 +34,10 @@ SWITCH_GAINS = (0.0, 0.02, 0.05, 0.1, 0.2, 1.0)
 TEXT = """
 ## Prompts in conversations
 
-{prompts} held-out prompts a set, each in the clothes in which applications send them; routers are fitted to bare
-prompts. A flip is another choice than for the bare prompt; the gain is over the best single candidate, in points. The
-gateway reads the user's last messages until they have {enough} characters; when this was measured it also cut small
-talk by a list of words, and routers read all of a prompt, not its core.
+{prompts} held-out prompts per set, each in the forms in which applications send them; routers are fitted to bare
+prompts. A flip is a different choice than for the bare prompt; the gain is over the best single candidate, in points.
+The gateway reads the user's last messages until they have {enough} characters. When this was measured, it also cut
+small talk by a list of words, and routers read all of a prompt instead of its core.
 """
 
 

@@ -48,9 +48,9 @@ INTO = RESULTS.with_name("training_pairs.json")
 OURS, PAPER = "cpu", "paper-cpu"
 
 TEXT = """
-One (prompt, candidate) pair with {candidates} candidates, on one thread, both recipes learning from as many pairs by
-turns: the default recipe reads a prompt once for all candidates and keeps its lower layers, the paper's reads it anew
-for each.
+One (prompt, candidate) pair with {candidates} candidates, on one thread, both recipes learning from as many pairs in
+turns. The default recipe reads a prompt once for all candidates and keeps the output of its lower layers; the paper's
+recipe reads it again for each.
 """
 
 

@@ -31,8 +31,8 @@ TEXT = """
 ## What training costs
 
 The default recipe on {scores}, {prompts:,} prompts and {candidates} candidates, from capability instructions to a
-bundle with its held-out predictions, on {cores} processor cores: {minutes:.1f} minutes ({processor_minutes:.1f} of
-processor time) and {peak_gib:.1f} GiB of memory at most. The load of the machine was {load[0]:.1f} before and
+bundle with its held-out predictions, on {cores} CPU cores: {minutes:.1f} minutes ({processor_minutes:.1f} of
+CPU time) and at most {peak_gib:.1f} GiB of memory. The load of the machine was {load[0]:.1f} before and
 {load[1]:.1f} after.
 """
 

@@ -46,11 +46,11 @@ OWN, RANDOM, ORACLE = "best single of the target", "random", "oracle"
 TEXT = """
 ## Another source of prompts
 
-Fitted on the results of one set, asked about the prompts of another, over the candidates that both have. Questions
-that both sets have are removed from training. A gain is over the single candidate that is best on the source's
-training prompts, as no label of the target is known; "best single of the target" is chosen on other folds of the target
-itself and is an upper reference. Two pools: the candidates run on {core} % of both sets, and those run on {wide} %,
-which are more candidates on fewer prompts.
+Routers are fitted on the results of one set and tested on the prompts of another, over the candidates that both have.
+Questions that both sets have are removed from training. A gain is over the single candidate that is best on the
+source's training prompts, because no label of the target is known. "best single of the target" is chosen on other
+folds of the target itself and is an upper reference. There are two pools: the candidates run on {core} % of both
+sets, and those run on {wide} %, which are more candidates on fewer prompts.
 """
 
 

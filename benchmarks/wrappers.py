@@ -31,13 +31,14 @@ GROUPS = {"first": STYLES, "kept-back": KEPT_BACK, "last": LAST}
 TEXT = """
 ## Unseen wrappers
 
-{prompts} held-out prompts a set, each wrapped in two of six styles that differ in words and structure from the
-synthetic wrappers that the core is learned from (`benchmarks/wrapper_styles.py`). A flip is another choice than for the
-bare prompt. "whole" reads all of a prompt, as bundles of 0.1.0 do; "core" reads what `modelsat.text.core` leaves.
+{prompts} held-out prompts per set, each wrapped in two of six styles that differ in words and structure from the
+synthetic wrappers from which the core is learned (`benchmarks/wrapper_styles.py`). A flip is a different choice than
+for the bare prompt. "whole" reads all of a prompt, as bundles of 0.1.0 do; "core" reads what `modelsat.text.core`
+leaves.
 
-The table is of a finder of the core that did not know how a sentence relates to the rest of its text. The present one
-was measured on 108 prompts of zeroeval: 3.7 % in these styles, 9.7 % in six kept-back ones and 8.3 % in six that were
-written last (ADR 8).
+The table is from an earlier version, which did not consider how a sentence relates to the rest of its text. The
+present one was measured on 108 prompts of zeroeval: 3.7 % flips in these styles, 9.7 % in six held-out styles and 8.3
+% in six that were written last (ADR 8).
 """
 
 
