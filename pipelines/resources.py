@@ -72,7 +72,14 @@ def with_secrets(task: dsl.PipelineTask) -> None:
         optional=True,
     )
     kubernetes.use_secret_as_env(
-        task, "modelsat-signing", secret_key_to_env={"key": "MODELSAT_SIGNING_KEY"}, optional=True
+        task,
+        "modelsat-signing",
+        secret_key_to_env={
+            "key": "MODELSAT_SIGNING_KEY",
+            "private-key": "MODELSAT_SIGNING_PRIVATE_KEY",
+            "public-keys": "MODELSAT_SIGNING_PUBLIC_KEYS",
+        },
+        optional=True,
     )
     # Which variables a catalogue may name is the same rule in every step that reads it, and in the gateway.
     kubernetes.use_secret_as_env(task, _UPSTREAM_KEYS, secret_key_to_env={SETTING: SETTING}, optional=True)

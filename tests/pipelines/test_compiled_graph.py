@@ -194,7 +194,8 @@ def test_credentials_come_from_secrets_that_may_be_absent(name: str) -> None:
     }
     assert [key["envVar"] for secret in secrets for key in secret["keyToEnv"]] == [
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION"),
-        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MODELSAT_SIGNING_KEY", SETTING),
+        *("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MODELSAT_SIGNING_KEY"),
+        *("MODELSAT_SIGNING_PRIVATE_KEY", "MODELSAT_SIGNING_PUBLIC_KEYS", SETTING),
     ]
 
 

@@ -29,7 +29,7 @@ class Champion:
         verdict: The gate's outcome: promoted, or do not route for a constant bundle.
         promoted_at: UTC time in ISO 8601.
         previous: SHA-256 of the record before this one in hexadecimal, `FIRST` for none; None in records of 0.1.0.
-        signature: HMAC-SHA256 over all that stands above, in hexadecimal; None where no key is set.
+        signature: Over all that stands above (`modelsat.io.signing`); None where no key is set.
     """
 
     epoch: int

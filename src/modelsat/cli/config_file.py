@@ -15,7 +15,9 @@ from typing import Any
 from modelsat.errors import InputError
 
 OWN, SHARED = "modelsat.toml", "pyproject.toml"
-_SECRET_NAME = re.compile(r"(token|secret|password|passwd|credential|api_?key|access_?key|signing_?key)", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(token|secret|password|passwd|credential|api_?key|access_?key|signing_?key|private_?key)", re.IGNORECASE
+)
 _SECRET_VALUE = re.compile(
     r"://[^/\s]*:[^/\s]*@|\bBearer\s|\b(?:sk|gsk|xai|hf)[-_][A-Za-z0-9_-]{8,}|\bAKIA[A-Z0-9]{12,}"
 )
