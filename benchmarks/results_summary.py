@@ -71,8 +71,7 @@ def short(folder: Path) -> str:
     return "\n".join(
         [
             "- **Cost.** To be as good as the best single model, fusion needs this share of its cost:"
-            f" {', '.join(saves)}."
-            + (f" It saves nothing where one model is best at nearly everything: {', '.join(fails)}." if fails else ""),
+            f" {', '.join(saves)}." + (f" It saves nothing elsewhere: {', '.join(fails)}." if fails else ""),
             f"- **Default.** `auto` gains {markdown.gain(promise['together']['gain'])} points at"
             f" {promise['together']['cost_share']:.0f} % of the best single model's cost, over"
             f" {' and '.join(promise['sets'])}.",
