@@ -67,6 +67,13 @@ def test_dry_run_prints_questions_and_cost_and_neither_calls_nor_writes(folder: 
     assert before(folder) == held
 
 
+def test_dry_run_of_a_row_without_an_endpoint_says_that_nobody_can_be_asked(folder: Path) -> None:
+    (folder / "catalogue.yaml").write_text("- {candidate: new, price_in: 0, price_out: 10}")
+    done = modelsat(folder, "new", "--catalogue", str(folder / "catalogue.yaml"), "--dry-run")
+
+    assert done.stdout.endswith("at most 0.5120 USD; nobody can be asked before its row has an endpoint\n")
+
+
 def test_dry_run_of_known_results_asks_no_question(folder: Path) -> None:
     done = modelsat(folder, "new", "--scores", str(folder), "--dry-run")
 

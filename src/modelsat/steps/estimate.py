@@ -34,8 +34,9 @@ class OnboardingEstimate:
             return f"nothing to do: {self.order.done}"
         if self.plan is None:
             return f"{self.order.sentence()}; no question is asked"
-        lacking = f"; {self.unset}, which holds the key, is not set" if self.unset else ""
-        return f"{shown.announced(self.order.change.candidate, self.plan)}{lacking}"
+        lacking = [f"{self.unset}, which holds the key, is not set"] if self.unset else []
+        lacking += [] if self.order.facts.get("endpoint") else ["nobody can be asked before its row has an endpoint"]
+        return "; ".join([shown.announced(self.order.change.candidate, self.plan), *lacking])
 
     def facts(self) -> dict[str, Any]:
         """Return what a program reads."""
