@@ -13,7 +13,7 @@ BIN := .venv/bin
 CLIENTS := .bench/clients
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving versus fuzz soak images test-docker test-cluster compile docs clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving versus fuzz soak images sbom test-docker test-cluster compile docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ soak: $(READY) ## Memory of endpoint and gateway over an hour of prompts of mixe
 
 images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in infra/images/build.sh
 	infra/images/build.sh all
+
+sbom: $(READY) ## Software bills of materials (CycloneDX) of the wheel and the images' Python packages, into build/sbom
+	$(BIN)/python infra/sbom.py build/sbom
 
 test-docker: $(READY) ## Images, the whole pipeline and a two-node training as containers, on MODELSAT_DOCKER_HOST
 	$(BIN)/python -m pytest tests/containers
