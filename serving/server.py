@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from kserve import ModelServer
 from kserve import logging as kserve_logging
 
@@ -80,7 +79,8 @@ def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> 
     # (hundreds of megabytes), most of which are never used again.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(PRIMITIVES))
     heap.bound()
-    torch.set_num_threads(settings.threads)
+    # Torch reads this when it is imported, with the first router that needs it; a router on words does not.
+    os.environ["OMP_NUM_THREADS"] = str(settings.threads)
     _quiet_logs()
     if not known and not is_loopback(settings.host):
         logger.warning("everybody who reaches %s may ask; set %s, or name --clients", settings.host, tokens.ENDPOINT)

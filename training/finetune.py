@@ -35,6 +35,7 @@ from modelsat.text.encoder import Encoder, load_language_model, load_tokenizer
 from modelsat.text.prompt_window import token_ids
 from modelsat.text.rendering import INQUIRY, digest
 from training import adapters, loop, order, recipe, states
+from training.light import LightRecipe
 from training.loop import Batch, OptimiserStep
 from training.objective import Objective
 from training.paper.finetune import finetune as as_published
@@ -55,6 +56,8 @@ def main() -> None:
     try:
         settings = recipe.load(arguments.recipe)
         where = (arguments.instructions, arguments.backbone, arguments.work)
+        if isinstance(settings, LightRecipe):
+            raise InputError(f"recipe {arguments.recipe!r} has nothing to train; name it to `modelsat run` instead")
         if isinstance(settings, PaperRecipe):
             as_published(*where, settings)
         else:

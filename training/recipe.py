@@ -13,9 +13,11 @@ import yaml
 
 from modelsat.errors import InputError
 from modelsat.io.code_digest import code_digest as digest_of_code
+from training.light import LightRecipe
 from training.optimisation import Optimisation
 from training.paper.recipe import PaperRecipe
 
+_BY_MODE = {"lexical": LightRecipe, "paper": PaperRecipe}
 TRAINING = ("training.finetune", "training.paper.finetune")
 
 
@@ -79,7 +81,7 @@ def code_digest() -> str:
     return digest_of_code(TRAINING)
 
 
-def load(name: str) -> Recipe | PaperRecipe:
+def load(name: str) -> Recipe | PaperRecipe | LightRecipe:
     """Read a recipe by the name of a file in `training/recipes` or by a path.
 
     Raises:
@@ -94,7 +96,7 @@ def load(name: str) -> Recipe | PaperRecipe:
     try:
         contents = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         # The default's recipes name no mode.
-        return (PaperRecipe if "mode" in contents else Recipe)(**contents)
+        return (_BY_MODE.get(contents["mode"], PaperRecipe) if "mode" in contents else Recipe)(**contents)
     except pydantic.ValidationError as error:
         faults = "; ".join(sorted(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()))
         raise InputError(f"recipe {str(path)!r} is not usable: {faults}") from error

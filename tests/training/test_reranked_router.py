@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from modelsat.policy.costs import tokens_in
 from modelsat.routers.fusion import cost_head, surface
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.routers.mixture import SHORTLIST, choose_weight, rerank, shortlist
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape

@@ -16,7 +16,8 @@ from modelsat.onboarding.asking import AskingSettings
 from modelsat.onboarding.asking.blocks import adaptive_blocks, surface_router
 from modelsat.routers.constant import Constant
 from modelsat.routers.fusion import surface
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.text import rendering
 from modelsat.text.encoder import Encoder
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelsat.routers.fusion import surface
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.text import learned_core
 from modelsat.text.backbone import default_backbone
 from modelsat.text.core import LEAST_EVIDENCE, Core, Segmented, heaviest, segment_starts

@@ -8,7 +8,8 @@ import pytest
 
 from modelsat.challenger import member_table
 from modelsat.routers.fusion import members
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.routers.profile import Profile
 from modelsat.text import words
 from modelsat.text.encoder import Encoder

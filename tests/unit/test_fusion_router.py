@@ -15,7 +15,8 @@ from modelsat.errors import InputError
 from modelsat.policy.costs import tokens_in
 from modelsat.routers.fusion import cost_head, newcomer, surface
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.routers.profile import Profile
 from modelsat.routers.selection import Selection
 from modelsat.text.encoder import Encoder

@@ -10,7 +10,6 @@ import numpy as np
 from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.data import splits
 from modelsat.rivals.rival import Labelled
-from modelsat.text.encoder import load_tokenizer, thirds
 from modelsat.text.prompt_window import token_ids
 
 
@@ -87,6 +86,8 @@ def read(instructions: Instructions, work: Path, layers: int, max_tokens: int) -
         layers: How many the language model has.
         max_tokens: What it reads of a prompt.
     """
+    from modelsat.text.encoder import load_tokenizer, thirds
+
     parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
     sizes = [len(part.ids) for part in parts.values()]
     named = thirds(layers)

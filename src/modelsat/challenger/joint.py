@@ -3,36 +3,30 @@
 Predictions are computed here, on the accelerator; the evaluation recomputes a sample of them as a check.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from safetensors.torch import load_file
 
-from modelsat import __version__, feedback
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions
-from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle, Calibration
-from modelsat.challenger import encoded, member_table
+from modelsat.challenger import encoded, member_table, on_surface, records
 from modelsat.challenger.default import DefaultEvidence
 from modelsat.challenger.encoded import EncodedPrompts, Known
 from modelsat.challenger.member_table import MEMBERS
 from modelsat.challenger.predictions import prediction_rows
-from modelsat.data import score_matrix, splits
+from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
-from modelsat.policy.costs import tokens_in
 from modelsat.rivals import stack
-from modelsat.routers.fusion import cost_head, members
-from modelsat.routers.fusion.cost_head import CostHead
+from modelsat.routers.fusion import members
 from modelsat.routers.fusion.members import Beside
-from modelsat.routers.fusion.router import Anchors, Fusion
+from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.mixture import asked_of_few, choose_weight, rerank
 from modelsat.routers.model_sat.capability import CapabilityEncoder
@@ -113,9 +107,9 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
         calibration=calibration,
-        lineage=lineage(instructions, facts, recipe) | {MEMBERS: shown},
-        attribution=attribution(instructions),
-        seen_prompts=seen(instructions),
+        lineage=records.lineage(instructions, facts, recipe) | {MEMBERS: shown},
+        attribution=records.attribution(instructions),
+        seen_prompts=records.seen(instructions),
     )
     # A network saw all training prompts, so beside one only validation prompts count.
     judged = held_out if weight > 0 else known
@@ -152,7 +146,7 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         CHALLENGER: written.calibration(rerank(fused, asked_of_few(learned, fused), made.weight)),
         MODEL_SAT: learned,
         FUSION: made.fusion.surface.success_probability(made.fusion.surface.directions(vectors)).astype(np.float32),
-        **_alone(made.fusion, vectors, tokens),
+        **on_surface.alone(made.fusion, vectors, tokens),
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
     foreign = {CHALLENGER: made.fusion.foreign(vectors)}
@@ -164,12 +158,6 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
             for name, values in rows.items()
         ]
     )
-
-
-def _alone(fusion: Fusion, vectors: np.ndarray, tokens: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-    """Return what each member says that reads prompts, beside the surface."""
-    said = {one.name: one.success_probability for one in fusion.members_of(vectors, tokens)}
-    return {f"{name} alone": said[name] for name in (members.TASKS, members.WORDS) if name in said}
 
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:
@@ -194,62 +182,7 @@ def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) ->
 def _fusion(
     instructions: Instructions, prompts: EncodedPrompts, known: Known, fitted: Surface, beside: Beside, backbone: Path
 ) -> Fusion:
-    train, vectors = prompts.parts[splits.TRAIN], prompts.vectors[splits.TRAIN]
-    place = {prompt_id: i for i, prompt_id in enumerate(train.ids)}
-    # For a question without training data, every candidate is assumed to score its overall mean.
-    asked = instructions.aptitude_test["prompt_id"].to_pylist()
-    into = [i for i, prompt_id in enumerate(asked) if prompt_id in place]
-    taken = [place[asked[i]] for i in into]
-    anchors = Anchors(
-        np.zeros((len(asked), *vectors.shape[1:]), dtype=np.float32),
-        np.tile(fitted.means, (len(asked), 1)),
-    )
-    anchors.vectors[into] = vectors[taken]
-    anchors.zoo[into] = score_matrix.filled(train.targets[taken])
     encoder = Encoder(backbone, prompts.max_tokens, prompts.layers)
-    encoder.core = learned_core.learn(encoder, train.texts)
-    return Fusion(instructions.names, encoder, fitted, anchors, _cost_head(instructions, prompts, known), beside)
-
-
-def _cost_head(instructions: Instructions, prompts: EncodedPrompts, known: Known) -> CostHead | None:
-    """Fit what answers cost to all training and validation prompts of which that is known."""
-    if "paid" not in instructions.facts:
-        return None
-    paid = [instructions.paid(prompts.parts[split].ids) for split in (splits.TRAIN, splits.VALIDATION)]
-    return cost_head.fit(known.vectors, tokens_in(known.texts), np.concatenate(paid))
-
-
-def lineage(instructions: Instructions, facts: dict[str, Any], recipe: dict[str, Any]) -> dict[str, Any]:
-    """Return the lineage that a bundle records."""
-    train = instructions.part(splits.TRAIN)
-    targets = train.targets
-    # Feedback is no random sample of prompts per candidate, so it does not count towards mean scores.
-    drawn = np.asarray([not name.startswith(feedback.BENCHMARK) for name in train.categories], dtype=bool)
-    asked = ~np.isnan(targets) & drawn[:, None]
-    mean = np.where(asked, targets, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
-    return {
-        "modelsat_version": __version__,
-        "data_digest": instructions.facts["data_digest"],
-        "sources": instructions.facts["sources"],
-        "summary": instructions.facts["summary"],
-        "aptitude_test": instructions.facts["story"],
-        "tokens_out": instructions.facts["tokens_out"],
-        **({"paid": instructions.facts["paid"]} if "paid" in instructions.facts else {}),
-        "trained_on": list(instructions.names),
-        "mean_score": dict(zip(instructions.names, map(float, mean), strict=True)),
-        "recipe": recipe,
-        "training": facts["announced"],
-    }
-
-
-def seen(instructions: Instructions) -> pa.Table:
-    """Return the record of the prompts behind a router; what users asked leaves no trace in it."""
-    parts = splits.assign(instructions.prompts["stem_digest"].to_pylist())
-    from_users = pc.starts_with(instructions.prompts["benchmark"], feedback.BENCHMARK)
-    learned = pc.and_(pa.array(parts != splits.TEST), pc.invert(from_users))
-    return seen_prompts.table(instructions.prompts.filter(learned)["stem_digest"].to_pylist())
-
-
-def attribution(instructions: Instructions) -> str:
-    """Return the licence lines of the data behind a router, Markdown."""
-    return "# Data behind this router\n\n" + "".join(f"- {line}\n" for line in instructions.facts["licences"])
+    encoder.core = learned_core.learn(encoder, prompts.parts[splits.TRAIN].texts)
+    anchors, costs = on_surface.anchors(instructions, prompts, fitted), on_surface.costs(instructions, prompts, known)
+    return Fusion(instructions.names, encoder, fitted, anchors, costs, beside)

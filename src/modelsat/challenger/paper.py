@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from modelsat.aptitude import cards
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle, Calibration
+from modelsat.challenger import records
 from modelsat.challenger.default import DefaultEvidence
-from modelsat.challenger.joint import attribution, lineage, seen
 from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER
@@ -76,9 +76,9 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
         aptitude_test=instructions.aptitude_test,
         cards=instructions.cards,
         calibration=calibration,
-        lineage=lineage(instructions, facts, recipe),
-        attribution=attribution(instructions),
-        seen_prompts=seen(instructions),
+        lineage=records.lineage(instructions, facts, recipe),
+        attribution=records.attribution(instructions),
+        seen_prompts=records.seen(instructions),
     )
     evidence = DefaultEvidence([held_out.texts[i] for i in rows], calibration(said), outcomes)
     return PaperChallenger(bundle, instructions, calibration(said), outcomes, evidence)

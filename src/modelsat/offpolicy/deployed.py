@@ -50,7 +50,8 @@ def _router(policy: Policy, learned: Learned, names: tuple[str, ...]) -> Router:
     if policy.name == SINGLE:
         return Constant(names, learned.mean_score)
     # These come with torch, which a best single model does without.
-    from modelsat.routers.fusion.router import Anchors, Fusion
+    from modelsat.routers.fusion.router import Fusion
+    from modelsat.routers.fusion.surface_router import Anchors
     from modelsat.routers.knn import Knn
     from modelsat.text.encoder import Encoder
 

@@ -11,6 +11,7 @@ KINDS = {
     "constant": "modelsat.routers.constant:Constant",
     "fusion": "modelsat.routers.fusion.router:Fusion",
     "knn": "modelsat.routers.knn:Knn",
+    "lexical": "modelsat.routers.lexical:Lexical",
     "model-sat": "modelsat.routers.model_sat.router:ModelSat",
     "model-sat-paper": "modelsat.routers.paper.router:ModelSatPaper",
     "reranked": "modelsat.routers.reranked:Reranked",

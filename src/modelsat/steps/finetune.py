@@ -33,7 +33,13 @@ from modelsat.steps import provenance
 from modelsat.text.backbone import WEIGHTS, default_backbone
 from modelsat.text.rendering import digest
 
-_CHALLENGERS = {"joint": "modelsat.challenger.joint", "paper": "modelsat.challenger.paper"}
+_CHALLENGERS = {
+    "joint": "modelsat.challenger.joint",
+    "lexical": "modelsat.challenger.lexical",
+    "paper": "modelsat.challenger.paper",
+}
+_LIGHT = "lexical"
+"""The mode that trains nothing."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +142,17 @@ def run(
     named = (settings.recipe, settings.backbone)
     inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, named, weights)
     work = work_root / digest(repr(inputs))
-    facts = launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
+    mode = recipe["settings"].get("mode", "joint")
+    challenger = import_module(_CHALLENGERS[mode])
+    if mode == _LIGHT:
+        facts = challenger.prepare(backbone, work)
+    else:
+        facts = launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
     history = launch_torchrun.history(work)
     # Checkpoints and states served the training that is now complete; they are large.
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
     (work / "states" / "hidden.f16").unlink(missing_ok=True)
 
-    challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
     served, pool = narrowed.narrow(made, instructions)
     served = default.settled(served, instructions.names, made.evidence)
@@ -150,7 +160,8 @@ def run(
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     worth = Worth(**facts.get("ended", {}))
-    trained.write(history, facts["announced"] | {"weight_of_Model-SAT_beside_fusion": made.weight}, page, worth)
+    beside = {} if mode == _LIGHT else {"weight_of_Model-SAT_beside_fusion": made.weight}
+    trained.write(history, facts["announced"] | beside, page, worth)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
     return Trained(
         parameters=facts["announced"] | recipe["settings"] | {"aptitude_test": instructions.test.version},
@@ -164,7 +175,9 @@ def run(
         },
         sources=tuple(instructions.facts["sources"]),
         data_digest=instructions.facts["data_digest"],
-        sentence=f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, "
+        sentence="fitted to words in closed form, nothing was trained" + pool.clause()
+        if mode == _LIGHT
+        else f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, "
         f"Model-SAT weighs {made.weight:.0%} beside fusion{pool.clause()}",
     )
 
