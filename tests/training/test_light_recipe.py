@@ -13,9 +13,13 @@ from modelsat.bundle import bundle as bundles
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
 from modelsat.errors import InputError
+from modelsat.routers.fusion.router import Fusion
+from modelsat.routers.fusion.surface_router import Anchors
 from modelsat.routers.lexical import Lexical
 from modelsat.routers.profile import Profile
 from modelsat.steps import finetune
+from modelsat.text.encoder import Encoder
+from training import finetune as by_hand
 from training import recipe
 
 QUESTIONS = ["What is 17 times 23?", "Which word rhymes with river?"]
@@ -28,6 +32,27 @@ import serving.server
 router = modelsat.load(sys.argv[1])
 frame = router.route(json.loads(sys.argv[2]))
 print(json.dumps([frame.ranking.model, router.explain(json.loads(sys.argv[2])[0]).model]))
+"""
+
+LOADED_WITHOUT_TORCH = """
+import json, sys
+from importlib.abc import MetaPathFinder
+
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+
+sys.meta_path.insert(0, Absent())
+from pathlib import Path
+from modelsat.errors import InputError
+from modelsat.routers.kinds import load_router
+try:
+    load_router(Path(sys.argv[1]), "fusion", ("ada",), json.loads(sys.argv[2]))
+except InputError as error:
+    print(error)
 """
 
 
@@ -87,6 +112,20 @@ def test_bundle_routes_explains_and_is_served_without_torch(
     assert explained == chosen[0]
 
 
+def test_router_with_a_language_model_is_refused_by_the_name_of_the_missing_package(
+    tiny_backbone: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    lexical = inner(bundle)
+    anchors = Anchors(np.zeros((1, 1, 32), dtype=np.float32), np.zeros((1, len(lexical.surface.means))))
+    found = Fusion(lexical.candidates, Encoder(tiny_backbone, 32, (2,)), lexical.surface, anchors)
+    settings = found.save(tmp_path)
+    command = [sys.executable, "-c", LOADED_WITHOUT_TORCH, str(tmp_path), json.dumps(settings)]
+
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "needs the package 'torch', which is not installed here; install modelsat[torch]" in said.stdout
+
+
 def test_newcomer_that_answers_all_of_the_test_right_is_the_most_probable(bundle: Bundle) -> None:
     router = inner(bundle)
     answers = np.ones((len(router.anchors.vectors), 1), dtype=np.float32)
@@ -98,11 +137,14 @@ def test_newcomer_that_answers_all_of_the_test_right_is_the_most_probable(bundle
     assert grown.success_probability(QUESTIONS).argmax(axis=1).tolist() == [len(router.candidates)] * 2
 
 
-def test_training_by_hand_says_that_there_is_nothing_to_train(tmp_path: Path) -> None:
+def test_training_by_hand_says_that_there_is_nothing_to_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     where = ["--instructions", "nowhere", "--backbone", "nowhere", "--work", str(tmp_path), "--recipe", "light"]
-    ended = subprocess.run([sys.executable, "-m", "training.finetune", *where], capture_output=True, check=False)
+    monkeypatch.setattr(sys, "argv", ["finetune", *where])
 
-    assert ended.returncode == InputError.exit_code
+    with pytest.raises(SystemExit) as ended:
+        by_hand.main()
+
+    assert ended.value.code == InputError.exit_code
     assert "recipe 'light' has nothing to train" in (tmp_path / "failed.json").read_text()
 
 

@@ -34,7 +34,7 @@ def run(
     ] = None,
     folder: RunFolder = Path(".run"),
     recipe: Annotated[
-        str, typer.Option(help="Training recipe: auto, cpu, paper or another file in training/recipes.")
+        str, typer.Option(help="Training recipe: auto, light, cpu, paper or another file in training/recipes.")
     ] = "auto",
     ranks: Annotated[int, typer.Option(help="Number of training processes.")] = 1,
     as_json: Annotated[

@@ -34,7 +34,7 @@ def watch(
     train: Annotated[bool, typer.Option("--train/--no-train", help="Retrain when enough models are new.")] = True,
     newcomers: Annotated[int, typer.Option(min=1, help="Retrain after this many new models.")] = 5,
     recipe: Annotated[
-        str, typer.Option(help="Training recipe: auto, cpu, paper or another file in training/recipes.")
+        str, typer.Option(help="Training recipe: auto, light, cpu, paper or another file in training/recipes.")
     ] = "auto",
     questions: Annotated[int, typer.Option(min=0, help="Ask only the first K questions; 0 asks all.")] = 0,
     rate: Annotated[

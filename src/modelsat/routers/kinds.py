@@ -27,6 +27,11 @@ def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: 
     module, name = KINDS[kind].split(":")
     try:
         router: Router = getattr(import_module(module), name).load(folder, candidates, settings)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the {kind} router of bundle {str(folder)!r} needs the package {error.name!r}, which is not installed "
+            "here; install modelsat[torch]"
+        ) from error
     except (TypeError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             f"the {kind} router of bundle {str(folder)!r} was made by another version of modelsat ({error}); retrain it"
