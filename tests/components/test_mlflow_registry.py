@@ -47,17 +47,33 @@ def client(mlflow_server: str) -> mlflow.MlflowClient:
     return mlflow.MlflowClient(mlflow_server, mlflow_server)
 
 
-@pytest.fixture
-def folder(make_bundle: Callable[..., Bundle], tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(make_bundle: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Bundle that prefers `small`, unless cost does not matter: `large` is a little better and much dearer."""
-    make_bundle({"small": 0.70, "large": 0.75}, prices={"small": 0.1, "large": 10.0}).write(tmp_path / "bundle")
-    return tmp_path / "bundle"
+    folder = tmp_path_factory.mktemp("registered") / "bundle"
+    make_bundle({"small": 0.70, "large": 0.75}, prices={"small": 0.1, "large": 10.0}).write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(mlflow_server: str, folder: Path) -> str:
+    """Name of a model with the bundle as its version 1, for tests that only read it."""
+    MlflowRun(mlflow_server, "router-read", "run-1").register(folder, "router-read", "card", {"verdict": "promoted"})
+    return "router-read"
 
 
 @pytest.fixture
 def registered(mlflow_server: str, name: str, folder: Path) -> str:
     """Version of the bundle, registered under the test's name."""
     return MlflowRun(mlflow_server, name, "run-1").register(folder, name, "card", {"verdict": "promoted"})
+
+
+@pytest.fixture(scope="module")
+def loaded(mlflow_server: str, model: str) -> Any:
+    """The registered model as MLflow loads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+        return mlflow.pyfunc.load_model(f"models:/{model}@challenger")
 
 
 def wait_for(question: Callable[[], Any], seconds: float = 10) -> Any:
@@ -197,15 +213,15 @@ def test_champion_alias_follows_the_record(
 
 
 @pytest.mark.parametrize("which", ["@challenger", "/1"])
-def test_bundle_comes_back_by_alias_and_by_version(name: str, folder: Path, registered: str, which: str) -> None:
-    with opening.opened(f"models:/{name}{which}") as opened:
+def test_bundle_comes_back_by_alias_and_by_version(model: str, folder: Path, which: str) -> None:
+    with opening.opened(f"models:/{model}{which}") as opened:
         assert opened.digest == bundle.verify(folder)
 
 
 @pytest.mark.parametrize("which", ["@nobody", "/7"])
-def test_alias_or_version_that_does_not_exist_is_named(name: str, registered: str, tmp_path: Path, which: str) -> None:
+def test_alias_or_version_that_does_not_exist_is_named(model: str, tmp_path: Path, which: str) -> None:
     with pytest.raises(InputError, match=r"MLflow at http://127.0.0.1:\d+ does not know what was asked for: .*"):
-        mlflow_registry.download_bundle(f"models:/{name}{which}", tmp_path)
+        mlflow_registry.download_bundle(f"models:/{model}{which}", tmp_path)
 
 
 def test_model_that_does_not_exist_is_named(name: str, tmp_path: Path) -> None:
@@ -221,24 +237,22 @@ def test_registry_is_asked_for_where_none_is_named(tmp_path: Path, monkeypatch: 
         mlflow_registry.download_bundle("models:/router@champion", tmp_path)
 
 
-@pytest.mark.usefixtures("registered")
 def test_registry_that_a_notebook_set_is_asked_where_the_environment_names_none(
-    mlflow_server: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(mlflow_server)
 
-    assert (mlflow_registry.download_bundle(f"models:/{name}@challenger", tmp_path) / "bundle.json").is_file()
+    assert (mlflow_registry.download_bundle(f"models:/{model}@challenger", tmp_path) / "bundle.json").is_file()
 
 
-@pytest.mark.usefixtures("registered")
 def test_fetching_a_bundle_leaves_the_server_that_a_notebook_named(
-    mlflow_server: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mlflow_server: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mlflow.set_tracking_uri("http://mine.example")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
 
-    mlflow_registry.download_bundle(f"models:/{name}@challenger", tmp_path)
+    mlflow_registry.download_bundle(f"models:/{model}@challenger", tmp_path)
 
     assert mlflow.get_tracking_uri() == mlflow.get_registry_uri() == "http://mine.example"
     assert os.environ["MLFLOW_TRACKING_URI"] == mlflow_server
@@ -263,9 +277,8 @@ def test_run_ends_as_what_ended_it(
     assert client.get_run(run.id).info.status == status
 
 
-@pytest.mark.usefixtures("registered")
-def test_stored_model_brings_its_code_and_needs_only_what_is_on_an_index(name: str, tmp_path: Path) -> None:
-    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{name}@challenger", dst_path=str(tmp_path)))
+def test_stored_model_brings_its_code_and_needs_only_what_is_on_an_index(model: str, tmp_path: Path) -> None:
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model}@challenger", dst_path=str(tmp_path)))
 
     needed = (folder / "requirements.txt").read_text(encoding="utf-8").split()
     assert (folder / "code" / "modelsat" / "__init__.py").is_file()
@@ -297,11 +310,10 @@ def test_model_that_is_no_router_is_refused(
         mlflow_registry.download_bundle(f"models:/{name}/1", tmp_path / "copy")
 
 
-def test_registered_model_answers_with_and_without_a_weight_on_cost(name: str, registered: str) -> None:
-    model = mlflow.pyfunc.load_model(f"models:/{name}@challenger")
+def test_registered_model_answers_with_and_without_a_weight_on_cost(loaded: Any) -> None:
     prompts = pd.DataFrame({"prompt": ["What is 17 * 23?", "Spell 'rhythm'"]})
 
-    free, dear = model.predict(prompts), model.predict(prompts, params={"cost_weight": 0.5})
+    free, dear = loaded.predict(prompts), loaded.predict(prompts, params={"cost_weight": 0.5})
 
     assert free["model"].tolist() == ["large", "large"]
     assert free["success_probability"].tolist() == pytest.approx([0.75, 0.75])
@@ -311,19 +323,17 @@ def test_registered_model_answers_with_and_without_a_weight_on_cost(name: str, r
 
 @pytest.mark.parametrize("prompts", [{"prompt": ["What is 17 * 23?", "Spell 'rhythm'"]}, {"prompt": [None]}])
 def test_registered_model_never_routes_the_spelling_of_what_is_no_text(
-    name: str, registered: str, prompts: dict[str, list[str | None]]
+    loaded: Any, prompts: dict[str, list[str | None]]
 ) -> None:
-    model = mlflow.pyfunc.load_model(f"models:/{name}@challenger")
-
     try:
-        answers = len(model.predict(prompts))
+        answers = len(loaded.predict(prompts))
     except (InputError, mlflow.MlflowException):
         return
     assert answers == 2
 
 
-def test_registered_model_says_what_goes_in_and_what_comes_out(name: str, registered: str) -> None:
-    signature = mlflow.models.get_model_info(f"models:/{name}@challenger").signature
+def test_registered_model_says_what_goes_in_and_what_comes_out(model: str) -> None:
+    signature = mlflow.models.get_model_info(f"models:/{model}@challenger").signature
 
     assert [(column.name, column.type.name) for column in signature.inputs] == [("prompt", "string")]
     assert [(column.name, column.type.name) for column in signature.outputs] == [
@@ -336,7 +346,7 @@ def test_registered_model_says_what_goes_in_and_what_comes_out(name: str, regist
     ]
 
 
-def test_nothing_that_the_server_keeps_is_a_pickle(registered: str, mlflow_folder: Path) -> None:
+def test_nothing_that_the_server_keeps_is_a_pickle(model: str, mlflow_folder: Path) -> None:
     kept = [path for path in (mlflow_folder / "mlflow-artifacts").rglob("*") if path.is_file()]
 
     assert any(path.name == "MLmodel" for path in kept)
@@ -378,26 +388,26 @@ def nobody() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_run_cannot_be_opened_where_the_server_is_down(nobody: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} does not answer .*; start it or correct its address"):
         MlflowRun(nobody, "modelsat", "key")
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_run_cannot_be_opened_where_the_server_hangs(silent_server: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {silent_server} does not answer"):
         MlflowRun(silent_server, "modelsat", "key")
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_alias_cannot_be_set_where_the_server_is_down(nobody: str) -> None:
     with pytest.raises(ServiceError, match=f"MLflow at {nobody} .*; (start it|check the server) and run again"):
         mlflow_registry.mirror_champion(nobody, "modelsat-router", "1", 1)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(30, func_only=True)
 def test_bundle_cannot_be_fetched_where_the_server_is_down(
     nobody: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
