@@ -71,7 +71,7 @@ def run(
         local.init(runner=runner, pipeline_root=str(root), raise_on_error=True)
         try:
             with contextlib.redirect_stdout(lines):
-                _without_retries(pipeline)(**arguments)
+                _for_one_machine(pipeline)(**arguments)
         except RuntimeError as error:
             raise _failure(lines.said, log) from error
         finally:
@@ -85,12 +85,19 @@ def output(tasks: Path, task: str, name: str) -> Path:
     return tasks / task / name
 
 
-def _without_retries(pipeline: Any) -> Any:
-    """Return the pipeline for one machine, where a second try meets the same disk and the same files."""
+def _for_one_machine(pipeline: Any) -> Any:
+    """Return the pipeline for one machine.
+
+    A second try would meet the same disk and the same files there, and the variables that a step is given name folders
+    that only pods have: secrets are in the caller's environment.
+    """
     single = copy.deepcopy(pipeline)
     for dag in (single.pipeline_spec.root, *single.pipeline_spec.components.values()):
         for task in dag.dag.tasks.values():
             task.ClearField("retry_policy")
+    for executor in single.pipeline_spec.deployment_spec["executors"].values():
+        if "env" in executor["container"]:
+            del executor["container"]["env"]
     return single
 
 
