@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelsat.errors import InputError
-from modelsat.evaluation.gate import GateRules, judge, no_worse
+from modelsat.evaluation.gate import GateRules, Settled, judge, no_worse
 from modelsat.evaluation.verdict import GateOutcome
 
 OUTCOMES = hnp.arrays(np.float64, 60, elements=st.sampled_from([0.0, 0.5, 1.0]))
@@ -197,3 +197,40 @@ def test_router_is_no_worse_where_its_lower_bound_lies_within_the_margin_and_it_
 def test_routers_without_a_prompt_in_common_cannot_be_compared() -> None:
     with pytest.raises(InputError, match="no prompt has an outcome of both the challenger's choice and that of"):
         judge(np.array([1.0, np.nan]), np.array([np.nan, 1.0]))
+
+
+# 60 prompts won and 58 lost of 1,000: +0.2 points, at least -1.6 with 95 % confidence, too wide for one point.
+CLOSE = (60, 58, 882)
+
+
+def test_cheaper_default_counts_the_prompts_that_settled_it() -> None:
+    # Widths of 0.9 and 1.8 points: weights of 4 to 1, +0.52 points together, at least 0.8 less, -0.28.
+    settled = Settled(gain=0.006, low=-0.003, prompts=6610)
+
+    alone = judge(*paired(*CLOSE), cost(0.3), cost(1.0))
+    together = judge(*paired(*CLOSE), cost(0.3), cost(1.0), settled=settled)
+
+    assert alone.outcome is GateOutcome.DO_NOT_ROUTE
+    assert together.outcome is GateOutcome.PROMOTED
+    assert together.reason.endswith(
+        "on 1000 held-out prompts, and +0.6 points, at least -0.3, on the 6,610 prompts that settled its default"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "usd", "settled"),
+    [
+        # The prompts that settled it bound it at -5 points: +0.2 and 1.7 less together.
+        (CLOSE, 0.3, Settled(0.0, -0.05, 400)),
+        # Held-out prompts say that it is worse by 1.2 points.
+        ((50, 62, 888), 0.3, Settled(0.006, -0.003, 6610)),
+        # It saves 10 %.
+        (CLOSE, 0.9, Settled(0.006, -0.003, 6610)),
+    ],
+)
+def test_settled_default_is_refused_where_it_is_too_uncertain_worse_or_hardly_cheaper(
+    outcomes: tuple[int, int, int], usd: float, settled: Settled
+) -> None:
+    verdict = judge(*paired(*outcomes), cost(usd), cost(1.0), settled=settled)
+
+    assert verdict.outcome is GateOutcome.DO_NOT_ROUTE

@@ -17,7 +17,7 @@ from modelsat.evaluation import arena as arenas
 from modelsat.evaluation import gate, scoring, served_pool, singles, table
 from modelsat.evaluation import verdict as verdicts
 from modelsat.evaluation.arena import Arena
-from modelsat.evaluation.gate import GateRules
+from modelsat.evaluation.gate import GateRules, Settled
 from modelsat.evaluation.scoring import BundleScores
 from modelsat.evaluation.singles import Singles
 from modelsat.evaluation.table import BEST_END, BEST_SINGLE, CHALLENGER, Evaluation
@@ -131,7 +131,8 @@ def run(
     def judged(router: str) -> GateVerdict:
         mine, other = evaluated.correct[router], evaluated.correct[opponent]
         paid, spared = evaluated.cost.get(router), evaluated.cost.get(opponent)
-        return gate.judge(mine, other, paid, spared, against, has_champion, rules)
+        settled = _settled(challenger, rules) if (router, opponent) == (CHALLENGER, BEST_SINGLE) else None
+        return gate.judge(mine, other, paid, spared, against, has_champion, rules, settled=settled)
 
     verdict = judged(CHALLENGER)
     if challenger.promise is not None and verdict.outcome is not GateOutcome.PROMOTED:
@@ -159,6 +160,14 @@ def run(
         singles.measure(arena, evaluated, tuple(name for name in (CHALLENGER, BEST_END) if name in told)),
         challenger.lineage.get("members", []),
     )
+
+
+def _settled(challenger: Bundle, rules: GateRules) -> Settled | None:
+    """Return what the challenger's default gained over the best single candidate where it was settled."""
+    promise = challenger.promise
+    if promise is None or promise.cost_weight is None or promise.confidence < rules.confidence:
+        return None
+    return Settled(promise.gain, promise.low, promise.prompts)
 
 
 def shares(arena: Arena, evaluation: Evaluation, router: str) -> dict[str, float]:

@@ -1,8 +1,10 @@
 """The gate: may the challenger take the champion's place?
 
 Promoted when it is more accurate with one-sided 95 % confidence, or when it is at most one point worse with that
-confidence and at least 20 % cheaper. Otherwise the champion is kept, or, where there is none, the advice is not to
-route: the best single candidate answers everything.
+confidence and at least 20 % cheaper. That bound also counts the prompts on which the challenger's default was settled,
+which its probabilities were not fitted to; held-out prompts alone are often too few for a bound of one point, and must
+not say themselves that it is worse by more. Otherwise the champion is kept, or, where there is none, the advice is not
+to route: the best single candidate answers everything.
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,21 @@ from modelsat.errors import InputError
 from modelsat.evaluation.verdict import GateOutcome, GateVerdict
 from modelsat.policy.promise import ENOUGH, MAX_UNJUDGED
 from modelsat.statistics import bootstrap_means, interval, lower_bound
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a default gained on the prompts that it was settled on, against the same opponent.
+
+    Attributes:
+        gain: Mean gain, in [-1, 1].
+        low: Its lower bound at the gate's confidence, or a more careful one.
+        prompts: How many these were.
+    """
+
+    gain: float
+    low: float
+    prompts: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,7 @@ def judge(
     has_champion: bool = False,
     rules: GateRules = GateRules(),
     seed: int = 0,
+    settled: Settled | None = None,
 ) -> GateVerdict:
     """Compare two routers on the same held-out prompts.
 
@@ -56,6 +74,7 @@ def judge(
         has_champion: Whether the opponent is a champion that can stay.
         rules: The gate's settings.
         seed: Of the bootstrap.
+        settled: What the challenger's default gained where it was settled; None counts held-out prompts alone.
     """
     unjudged = float(np.isnan(challenger).mean())
     difference = challenger - opponent
@@ -87,11 +106,33 @@ def judge(
     elif saving is not None and saving >= rules.saving and low >= -rules.margin:
         outcome = GateOutcome.PROMOTED
         reason = f"{100 * saving:.0f} % cheaper and no more than {100 * rules.margin:.0f} point worse: {points} {on}"
+    elif (
+        saving is not None
+        and saving >= rules.saving
+        and settled is not None
+        and gain.value >= -rules.margin
+        and _together(settled, Settled(gain.value, low, len(difference))) >= -rules.margin
+    ):
+        outcome = GateOutcome.PROMOTED
+        reason = (
+            f"{100 * saving:.0f} % cheaper and no more than {100 * rules.margin:.0f} point worse: {points} {on}, and "
+            f"{100 * settled.gain:+.1f} points, at least {100 * settled.low:+.1f}, on the {settled.prompts:,} prompts "
+            "that settled its default"
+        )
     else:
         cheaper = "" if saving is None else f", {100 * abs(saving):.0f} % {'cheaper' if saving >= 0 else 'dearer'}"
         found = "equally accurate" if isclose(gain.value, 0.0, abs_tol=1e-9) else "not surely better"
         outcome, reason = refused, f"{found}: {points}{cheaper} {on}"
     return GateVerdict(outcome, reason, against, gain, saving, len(difference))
+
+
+def _together(*found: Settled) -> float:
+    """Return the lower bound of the mean gain over independent prompts, each group weighed by how certain it is."""
+    # A group whose gains are all equal, such as all 0, is certain; it must not divide by 0.
+    widths = np.asarray([max(one.gain - one.low, 1e-6) for one in found])
+    weights = 1 / widths**2
+    gain = float(weights @ [one.gain for one in found] / weights.sum())
+    return gain - float(1 / np.sqrt(weights.sum()))
 
 
 def no_worse(challenger: np.ndarray, opponent: np.ndarray, rules: GateRules = GateRules(), seed: int = 0) -> bool:
