@@ -134,13 +134,16 @@ def corrupted_scores(play: Play) -> None:
 
 def bad_retrain(play: Play) -> None:
     """A join gone wrong gives prompts the scores of others of their benchmark, so that no mean changes."""
-    wrong = play.results.misaligned()
+    wrong, before = play.results.misaligned(), play.ours.epoch
     said = play.retrain(wrong, "misaligned")
     play.rival.serve(wrong.as_json())
     play.day("bad retrain", play.users(4)).did = {
-        OURS: said,
+        OURS: said if play.ours.epoch == before else f"{said} Its team rolled back at night.",
         RIVAL: "served it, having no gate; its team went back at night",
     }
+    if play.ours.epoch != before:
+        # What is found at both sides is undone at both.
+        play.ours.roll_back(before)
     play.rival.serve(play.results.as_json())
 
 
