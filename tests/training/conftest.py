@@ -136,14 +136,35 @@ def instructions_folder(instructions: Instructions, tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture(scope="session")
+def _ranks() -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Return a function that starts the process of which ranks are forked, once."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        if not started:
+            command = [sys.executable, str(Path(__file__).with_name("several.py"))]
+            environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
+            started.append(process)
+        return started[0]
+
+    yield start
+    for process in started:
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
 def train_several(
-    instructions_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    instructions_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    _ranks: Callable[[], subprocess.Popen[str]],
 ) -> Callable[[int, Mapping[Path, tuple[Path, Mapping[str, Any]]], int], None]:
-    """Return a function that trains in several folders, one after the other in one launch.
+    """Return a function that trains in several folders, one after the other in the same processes.
 
     It takes the number of ranks, for each folder the backbone and the recipe, and where to stop (0 for the end).
     """
-    folder = tmp_path_factory.mktemp("plans")
+    log = tmp_path_factory.mktemp("ranks") / "log"
 
     def train(ranks: int, runs: Mapping[Path, tuple[Path, Mapping[str, Any]]], stop: int = 0) -> None:
         plan = []
@@ -153,12 +174,12 @@ def train_several(
             path.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in recipe.items()))
             where = {"instructions": instructions_folder, "backbone": backbone, "work": work, "recipe": path}
             plan.append({name: str(place) for name, place in where.items()} | {"stop": stop})
-        (folder / "plan.json").write_text(json.dumps(plan))
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-        command += [str(Path(__file__).with_name("several.py")), str(folder / "plan.json")]
-        environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        process = _ranks()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(json.dumps({"ranks": ranks, "log": str(log), "plan": plan}), file=process.stdin, flush=True)
+        answer = next((line for line in process.stdout if line.startswith("ended ")), "ended without an answer")
+        assert answer == "ended 0\n", f"{answer}\n{log.read_text() if log.exists() else ''}"
 
     return train
 
