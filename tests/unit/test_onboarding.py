@@ -229,7 +229,7 @@ def test_promise_goes_with_the_prices_and_candidates_that_it_was_settled_with(
 
     assert balanced.promise == promised
     assert made.promise is None
-    assert "by default the most probable candidate answers until the router is trained again" in verdict.reason
+    assert "the most probable candidate answers by default until the router is trained again" in verdict.reason
 
 
 def test_catalogue_tells_facts_of_a_newcomer(parent: Bundle, own: Callable[[float], Collection]) -> None:
