@@ -1,5 +1,6 @@
 """Collect, validate and build instructions, as KFP calls them: artifacts in, artifacts and scalars out."""
 
+import html
 import json
 import shutil
 from collections.abc import Callable
@@ -105,7 +106,7 @@ def test_untouched_sample_is_valid(artifact: Artifact, collected: Path, tmp_path
 
     assert valid
     assert "checks passed" in sentence
-    assert sentence in page
+    assert sentence in html.unescape(page)
     assert metrics["expectations"] == 20
     assert metrics["failed_expectations"] == 1  # the candidate without a price, a warning
 
