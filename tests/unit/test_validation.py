@@ -307,14 +307,14 @@ def test_drift_limit_can_be_raised(clean: Collection) -> None:
 
 def test_outcome_without_any_rule_is_a_fault(clean: Collection) -> None:
     with pytest.raises(ModelsatError, match="evaluated 0 of 0 expectations; report this as a bug"):
-        expectations.run(validation._scores_frame(clean), [])
+        expectations.run(clean.scores.to_pandas(), [])
 
 
 def test_expectation_that_cannot_be_evaluated_is_a_fault(clean: Collection) -> None:
     rule = expectations.Rule("Every colour is known", "ExpectColumnValuesToNotBeNull", {"column": "colour"}, "add it")
 
     with pytest.raises(ModelsatError, match="the expectation 'Every colour is known' could not be evaluated"):
-        expectations.run(validation._scores_frame(clean), [rule])
+        expectations.run(clean.scores.to_pandas(), [rule])
 
 
 def test_failed_expectation_without_rows_counts_as_one() -> None:

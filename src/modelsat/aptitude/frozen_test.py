@@ -140,7 +140,8 @@ def _one_per_stem(prompts: pa.Table) -> pa.Table:
 def _outcomes(collection: Collection, prompts: pa.Table) -> np.ndarray:
     """Return the scores (prompts, candidates), NaN where not run; candidates by name, whatever the order of files."""
     names = sorted(collection.candidates["candidate"].to_pylist())
-    return score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
+    blocks = collection.blocks("candidate", "prompt_id", "score")
+    return score_matrix.spread(blocks, prompts["prompt_id"].to_pylist(), names)
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,15 @@ import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
-from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, validation
+from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, table_blocks, validation
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
 from modelsat.io.atomic import atomic_folder, write_json
-from modelsat.policy import costs
 from modelsat.text import rendering
 
+_PAIRS = "instructions.parquet"
 _TABLES = {
-    "instructions": contracts.INSTRUCTIONS,
     "prompts": contracts.PROMPTS,
     "candidates": contracts.CANDIDATES,
     "aptitude_test": contracts.APTITUDE_TEST,
@@ -85,7 +84,7 @@ class Instructions:
 
     def counts(self) -> dict[str, int]:
         """Return how many instructions, positives, candidates, tasks and aptitude questions there are."""
-        split = Counter(self.instructions["split"].to_pylist())
+        split = _counted(self.instructions["split"])
         return {
             "training_instructions": split[splits.TRAIN],
             "validation_instructions": split[splits.VALIDATION],
@@ -97,15 +96,11 @@ class Instructions:
 
     def targets(self, prompt_ids: Sequence[str]) -> np.ndarray:
         """Return the targets of prompts, (prompts, candidates), NaN where not run or held out."""
-        table = self.instructions.select(["candidate", "prompt_id"]).append_column("score", self.instructions["target"])
-        return score_matrix.matrix(table, prompt_ids, self.names)
+        return score_matrix.spread([self.instructions], prompt_ids, self.names, "target")
 
     def paid(self, prompt_ids: Sequence[str]) -> np.ndarray:
         """Return what answers to prompts cost in USD, (prompts, candidates), NaN where not known or held out."""
-        table = self.instructions.select(["candidate", "prompt_id"]).append_column(
-            "score", self.instructions["paid_usd"]
-        )
-        return score_matrix.matrix(table, prompt_ids, self.names).astype(np.float64)
+        return score_matrix.spread([self.instructions], prompt_ids, self.names, "paid_usd").astype(np.float64)
 
     def part(self, split: str) -> "Part":
         """Return the prompts of one split; training and validation prompts without any answer are left out."""
@@ -128,13 +123,15 @@ class Instructions:
         with atomic_folder(folder) as beside:
             for name, schema in _TABLES.items():
                 contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
+            table_blocks.write_table(self.instructions, beside / _PAIRS, contracts.INSTRUCTIONS)
             write_json(beside / "facts.json", self.facts)
 
     @classmethod
     def read(cls, folder: Path) -> "Instructions":
         """Read what `write` wrote."""
         tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
-        return cls(**tables, facts=json.loads(storage.read(str(folder / "facts.json"))))
+        pairs = table_blocks.read_table(folder / _PAIRS, contracts.INSTRUCTIONS)
+        return cls(instructions=pairs, **tables, facts=json.loads(storage.read(str(folder / "facts.json"))))
 
 
 def build(
@@ -152,22 +149,25 @@ def build(
     """
     test = frozen_test.choose(collection, tasks, questions)
     names = collection.candidates["candidate"].to_pylist()
-    table, prior = cards.build(test, collection.scores, names)
-    pairs = _pairs(collection)
-    counts = Counter(pairs["split"].to_pylist())
+    asked = test.table["prompt_id"].to_pylist()
+    table, prior = cards.build(
+        test, score_matrix.only(collection.blocks("candidate", "prompt_id", "score"), asked), names
+    )
+    # Only what was measured is told, so that other instructions are those of earlier versions.
+    measured = paid.is_known(collection)
+    pairs = _pairs(collection, measured)
+    counts = _counted(pairs["split"])
     if not counts[splits.TRAIN] or not counts[splits.VALIDATION]:
         raise InputError(
             f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and "
             f"{counts[splits.VALIDATION]} validation pairs, too few to train a router; collect more prompts"
         )
-    # Only what was measured is told, so that other instructions are those of earlier versions.
-    measured = paid.is_known(collection.scores)
     facts = {
         "data_digest": collection.digest(),
         "sources": list(collection.sources),
         "story": test.story,
         "prior_questions": prior.questions,
-        "tokens_out": costs.mean_tokens_out(collection.scores, names),
+        "tokens_out": paid.mean_tokens_out(collection),
         "summary": validation.summary(collection),
         "cores": prompt_sets.cores(collection),
         "ran": _ran(collection),
@@ -177,52 +177,59 @@ def build(
     return Instructions(pairs, collection.prompts, collection.candidates, test.table, table, facts)
 
 
-def _paid(collection: Collection) -> pa.Array:
-    """Return what each score's answer cost in USD, null where that is not known."""
-    ids, names = collection.prompts["prompt_id"].to_pylist(), collection.candidates["candidate"].to_pylist()
-    known = paid.paid(collection, ids)
-    row, column = ({name: i for i, name in enumerate(order)} for order in (ids, names))
-    pairs = zip(collection.scores["prompt_id"].to_pylist(), collection.scores["candidate"].to_pylist(), strict=True)
-    return pa.array([float(known[row[one], column[name]]) for one, name in pairs], pa.float64(), from_pandas=True)
-
-
 def _ran(collection: Collection) -> dict[str, float]:
     """Return on which share of all prompts each candidate was run, in [0, 1]."""
     prompts = max(collection.prompts.num_rows, 1)
-    counts = Counter(collection.scores["candidate"].to_pylist())
+    counts: Counter[str] = Counter()
+    for block in collection.blocks("candidate"):
+        counts.update(_counted(block["candidate"]))
     return {name: min(counts[name] / prompts, 1.0) for name in collection.candidates["candidate"].to_pylist()}
 
 
-def _pairs(collection: Collection) -> pa.Table:
-    stems = dict(
-        zip(
-            collection.prompts["prompt_id"].to_pylist(),
-            splits.assign(collection.prompts["stem_digest"].to_pylist()),
-            strict=True,
-        )
-    )
-    ids = collection.scores["prompt_id"].combine_chunks().dictionary_encode()
-    split = pa.array([str(stems[prompt_id]) for prompt_id in ids.dictionary.to_pylist()], pa.string()).take(ids.indices)
-    scores = collection.scores
-    table = pa.table(
-        {
-            "candidate": scores["candidate"],
-            "prompt_id": scores["prompt_id"],
-            "target": pc.cast(scores["score"], pa.float32()),
-            "weight": pa.array(np.ones(scores.num_rows, dtype=np.float32)),
-            "split": split,
+def _pairs(collection: Collection, measured: bool) -> pa.Table:
+    """Return the instructions; their texts are dictionary columns, block by block."""
+    ids = collection.prompts["prompt_id"].to_pylist()
+    names = collection.candidates["candidate"].to_pylist()
+    kinds = [splits.TRAIN, splits.VALIDATION, splits.TEST]
+    split_of = np.asarray([kinds.index(one) for one in splits.assign(collection.prompts["stem_digest"].to_pylist())])
+    costs_of = paid.paid(collection, ids) if measured else None
+    schema = table_blocks.with_dictionaries(contracts.INSTRUCTIONS)
+    pairs = [schema.empty_table()]
+    for block in collection.blocks("candidate", "prompt_id", "score"):
+        prompt = score_matrix.positions(block["prompt_id"], ids)
+        stranger = np.flatnonzero(prompt < 0)
+        if len(stranger):
+            raise KeyError(block["prompt_id"][int(stranger[0])].as_py())
+        split = split_of[prompt]
+        cost = costs_of[prompt, score_matrix.positions(block["candidate"], names)] if costs_of is not None else None
+        n = block.num_rows
+        table = {
+            "candidate": block["candidate"],
+            "prompt_id": block["prompt_id"],
+            "target": pc.cast(block["score"], pa.float32()),
+            "weight": pa.array(np.ones(n, dtype=np.float32)),
+            "split": pa.DictionaryArray.from_arrays(pa.array(split, pa.int32()), pa.array(kinds)),
+            "paid_usd": pa.nulls(n, pa.float64()) if cost is None else pa.array(cost, pa.float64(), from_pandas=True),
         }
-    )
-    if paid.is_known(scores):
-        table = table.append_column("paid_usd", _paid(collection))
-    table = table.filter(pc.not_equal(table["split"], splits.TEST))
-    return contracts.conform(table.combine_chunks(), contracts.INSTRUCTIONS)
+        kept = pa.table(table, schema=schema).filter(pa.array(split != kinds.index(splits.TEST)))
+        pairs.append(table_blocks.narrowed(kept))
+    return pa.concat_tables(pairs).unify_dictionaries()
+
+
+def _counted(column: pa.ChunkedArray) -> Counter[str]:
+    """Return how often each text stands in a column."""
+    found: Counter[str] = Counter()
+    for chunk in column.chunks:
+        coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
+        times = np.bincount(coded.indices.to_numpy(zero_copy_only=False), minlength=len(coded.dictionary))
+        found.update({name: int(n) for name, n in zip(coded.dictionary.to_pylist(), times, strict=True) if n})
+    return found
 
 
 def preview(instructions: Instructions, examples: int = 3) -> str:
     """Return Markdown with sizes, class balance and a few rendered instructions."""
     pairs = instructions.instructions
-    split = pairs["split"].to_pylist()
+    split = _counted(pairs["split"])
     targets = pairs["target"].to_numpy()
     positive = float((targets > 0.5).mean())
     texts = dict(zip(instructions.prompts["prompt_id"].to_pylist(), _rendered(instructions.prompts), strict=True))
@@ -230,7 +237,7 @@ def preview(instructions: Instructions, examples: int = 3) -> str:
     shrunken = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
     lines = [
         f"**{len(pairs):,} capability instructions** of {len(instructions.names)} candidates: "
-        f"{split.count(splits.TRAIN):,} train, {split.count(splits.VALIDATION):,} validation; {positive:.0%} positive.",
+        f"{split[splits.TRAIN]:,} train, {split[splits.VALIDATION]:,} validation; {positive:.0%} positive.",
         "",
         f"Aptitude test `{instructions.test.version}`: {instructions.test.story}.",
         "",

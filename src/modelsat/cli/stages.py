@@ -33,8 +33,8 @@ def collect(
 
     found, page = collection.collect(scores), into.with_name(f"{into.name}.html")
     collected.write(found, page)
-    if not found.scores.num_rows:
-        silent = sources.without_scores(found.sources, found.scores, found.rejects, found.notes)
+    if not found.rows:
+        silent = sources.without_scores(found.sources, [], found.rejects, found.notes)
         raise InputError(f"no score could be read, {str(page)!r} shows all that was found; {'; '.join(silent)}")
     found.write(into)
     typer.echo(json.dumps(found.counts()) if as_json else collected.sentence(found))

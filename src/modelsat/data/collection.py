@@ -4,25 +4,29 @@
 """
 
 import json
+import shutil
 import tempfile
+import weakref
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import contracts, measures, readers, repeated_scores
+from modelsat.data import collection_digest, contracts, measures, readers, repeated_scores, short_scores, table_blocks
 from modelsat.data.readers.harvest import EmptyAnswers, Harvest, reject, rejects_table
 from modelsat.data.remarks import Remark
+from modelsat.data.short_scores import ScoreBooks
 from modelsat.data.sources import without_scores
 from modelsat.errors import InputError
 from modelsat.io import atomic, storage
-from modelsat.text import rendering
 
+_SCORES = "scores.parquet"
 _TABLES = {
-    "scores": contracts.SCORES,
     "prompts": contracts.PROMPTS,
     "candidates": contracts.CANDIDATES,
     "rejects": contracts.REJECTS,
@@ -54,16 +58,32 @@ class Collection:
     empty_answers: tuple[EmptyAnswers, ...] = ()
 
     @property
+    def rows(self) -> int:
+        """Return how many scores there are."""
+        return int(self.scores.num_rows)
+
+    def blocks(self, *columns: str) -> Iterator[pa.Table]:
+        """Return some columns of the scores, block by block; texts are dictionary columns.
+
+        Who goes through millions of rows goes through these: `scores` has them all at once.
+        """
+        kinds = table_blocks.with_dictionaries(contracts.SCORES)
+        wanted = pa.schema([kinds.field(name) for name in columns])
+        taken = self.scores.select(list(columns))
+        for start in range(0, self.rows, table_blocks.BLOCK):
+            yield table_blocks.encoded(taken.slice(start, table_blocks.BLOCK), wanted)
+
+    @property
     def rejected_share(self) -> float:
         """Rejected rows as a share of all rows in [0, 1]; 1 where a whole file could not be read."""
         if self.rejects.num_rows and self.rejects["source_row"].null_count:
             return 1.0
-        return self.rejects.num_rows / max(1, self.rejects.num_rows + self.scores.num_rows)
+        return self.rejects.num_rows / max(1, self.rejects.num_rows + self.rows)
 
     def counts(self) -> dict[str, int]:
         """Return how many scores, prompts, candidates, benchmarks and rejected rows there are."""
         return {
-            "scores": self.scores.num_rows,
+            "scores": self.rows,
             "prompts": self.prompts.num_rows,
             "candidates": self.candidates.num_rows,
             "benchmarks": len(pc.unique(self.prompts["benchmark"])),
@@ -72,20 +92,14 @@ class Collection:
 
     def digest(self) -> str:
         """Return a digest of what was collected, independent of when and from which paths."""
-        # Where nothing was paid, digests are those of versions that knew no money.
-        paid = ["cost_usd", "tokens_in", "tokens_out"] if measures.any_money(self.scores) else []
-        content = self.scores.select(["candidate", "prompt_id", "metric", "score", *paid])
-        rows = zip(*(content[name].to_pylist() for name in content.column_names), strict=True)
-        prompts = zip(self.prompts["prompt_id"].to_pylist(), self.prompts["stem_digest"].to_pylist(), strict=True)
-        return rendering.digest(
-            json.dumps([sorted(rows, key=_in_order), sorted(prompts), sorted(self.candidates["candidate"].to_pylist())])
-        )
+        return collection_digest.of(self.blocks, self.prompts, self.candidates["candidate"].to_pylist())
 
     def write(self, folder: Path) -> None:
         """Write the tables into `folder`, completely or not at all."""
         with atomic.atomic_folder(folder) as beside:
             for name, schema in _TABLES.items():
                 contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
+            self._write_scores(beside / _SCORES)
             atomic.write_json(
                 beside / "collection.json",
                 {
@@ -96,14 +110,69 @@ class Collection:
                 },
             )
 
+    def _write_scores(self, path: Path) -> None:
+        contracts.write(self.scores, path, contracts.SCORES)
+
     @classmethod
     def read(cls, folder: Path) -> "Collection":
-        """Read what `write` wrote."""
+        """Open what `write` wrote; the scores are read when they are asked for."""
         facts = json.loads(storage.read(str(folder / "collection.json")))
         tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
         empty = tuple(EmptyAnswers(**entry) for entry in facts.get("empty_answers", []))
         texts = {name: tuple(facts[name]) for name in ("sources", "notes", "licences")}
-        return cls(**tables, **texts, empty_answers=empty)
+        return StoredCollection.of(folder / _SCORES, **tables, **texts, empty_answers=empty)
+
+
+class StoredCollection(Collection):
+    """A collection whose scores are in a file until somebody asks for all of them."""
+
+    _path: Path | None = None
+
+    @classmethod
+    def of(cls, path: Path, **others: Any) -> "StoredCollection":
+        """Return a collection.
+
+        Args:
+            path: Parquet file with its scores, which has to stay as long as the collection is in use.
+            others: All other attributes.
+
+        Raises:
+            InputError: The file is absent or holds no scores.
+        """
+        found = cls(scores=None, **others)
+        del found.__dict__["scores"]
+        found.__dict__.update(_path=path, _rows=table_blocks.count(path, contracts.SCORES))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        names = [one.name for one in fields(Collection)]
+        return isinstance(other, Collection) and all(getattr(self, name) == getattr(other, name) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "scores":
+            raise AttributeError(f"a collection has no {name!r}")
+        self.__dict__["scores"] = contracts.read(str(self._path), contracts.SCORES)
+        return self.__dict__["scores"]
+
+    @property
+    def rows(self) -> int:
+        """Return how many scores there are."""
+        return super().rows if self._path is None else int(self.__dict__["_rows"])
+
+    def blocks(self, *columns: str) -> Iterator[pa.Table]:
+        """Return some columns of the scores, block by block; texts are dictionary columns."""
+        if self._path is None:
+            return super().blocks(*columns)
+        return table_blocks.read(self._path, contracts.SCORES, columns)
+
+    def _write_scores(self, path: Path) -> None:
+        if self._path is None:
+            super()._write_scores(path)
+        else:
+            with atomic.atomic_file(path) as beside:
+                shutil.copyfile(self._path, beside)
 
 
 def collect(uris: Sequence[str]) -> Collection:
@@ -119,26 +188,36 @@ def collect(uris: Sequence[str]) -> Collection:
     if not uris:
         raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
     uris = [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
-    harvests = []
     with tempfile.TemporaryDirectory(prefix="modelsat-collect-") as scratch:
-        for i, uri in enumerate(uris):
-            into = Path(scratch) / str(i)
-            into.mkdir()
-            harvests += readers.read(uri, storage.snapshot(uri, into))
-    merged = merge(harvests, uris)
-    silent = without_scores(uris, merged.scores, merged.rejects, merged.notes)
-    return replace(merged, notes=(*merged.notes, *map(Remark.SOURCE_WITHOUT_SCORES.of, silent)))
+        return merge(_harvested(uris, Path(scratch)), uris)
 
 
-def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collection:
-    """Merge harvests; contradictions are reported."""
-    notes = [note for harvest in harvests for note in harvest.notes]
-    rejects = [harvest.rejects for harvest in harvests]
-    prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in harvests])
-    scores, disbelieved = measures.believed(pa.concat_tables([harvest.scores for harvest in harvests]))
-    settled = repeated_scores.settle(scores)
-    candidates, contradictions = _merge_candidates([harvest.candidates for harvest in harvests])
-    with_scores = set(pc.unique(settled.scores["candidate"]).to_pylist())
+def _harvested(uris: Sequence[str], scratch: Path) -> Iterator[Harvest]:
+    for i, uri in enumerate(uris):
+        into = scratch / str(i)
+        into.mkdir()
+        yield from readers.read(uri, storage.snapshot(uri, into))
+
+
+def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collection:
+    """Merge harvests; contradictions are reported.
+
+    Args:
+        harvests: Taken one by one; the scores of each are kept in short.
+        sources: Where they come from; one that gave no score is named.
+    """
+    books, parts, rest = ScoreBooks(), [], []
+    for harvest in harvests:
+        parts.append(short_scores.shorten(harvest.scores, books))
+        rest.append(replace(harvest, scores=contracts.SCORES.empty_table()))
+    scores, disbelieved = measures.believed(short_scores.joined(parts), books)
+    del parts
+    settled = repeated_scores.settle(scores, books)
+    del scores
+    prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in rest])
+    candidates, contradictions = _merge_candidates([harvest.candidates for harvest in rest])
+    with_scores = {books.candidates.values[i] for i in np.unique(settled.scores.candidate[settled.order])}
+    notes = [note for harvest in rest for note in harvest.notes]
     for name in candidates["candidate"].to_pylist():
         if name not in with_scores:
             notes.append(
@@ -147,22 +226,28 @@ def merge(harvests: Sequence[Harvest], sources: Sequence[str] = ()) -> Collectio
                     "scores, so it is left out; add its results or remove its row"
                 )
             )
-    known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
-    return Collection(
-        settled.scores,
-        prompts,
-        candidates.filter(known),
-        pa.concat_tables([*rejects, rejects_table(prompt_rejects), rejects_table(settled.rejects)]),
-        tuple(sources),
-        tuple(notes + disbelieved + settled.notes + contradictions),
-        tuple(dict.fromkeys(line for harvest in harvests for line in harvest.licences)),
-        tuple(entry for harvest in harvests for entry in harvest.empty_answers),
+    notes += disbelieved + settled.notes + contradictions
+    rejects = pa.concat_tables(
+        [*(harvest.rejects for harvest in rest), rejects_table(prompt_rejects), rejects_table(settled.rejects)]
     )
-
-
-def _in_order(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Return what a row is sorted by, with -1 where a measure is missing."""
-    return tuple(-1 if value is None else value for value in row)
+    uris = books.column("source_uri")
+    files = [uris[i] for i in np.unique(settled.scores.origin[settled.order])]
+    notes += map(Remark.SOURCE_WITHOUT_SCORES.of, without_scores(sources, files, rejects, notes))
+    scratch = Path(tempfile.mkdtemp(prefix="modelsat-scores-"))
+    table_blocks.write(short_scores.blocks(settled.scores, books, settled.order), scratch / _SCORES, contracts.SCORES)
+    known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
+    found = StoredCollection.of(
+        scratch / _SCORES,
+        prompts=prompts,
+        candidates=candidates.filter(known),
+        rejects=rejects,
+        sources=tuple(sources),
+        notes=tuple(notes),
+        licences=tuple(dict.fromkeys(line for harvest in rest for line in harvest.licences)),
+        empty_answers=tuple(entry for harvest in rest for entry in harvest.empty_answers),
+    )
+    weakref.finalize(found, shutil.rmtree, scratch, ignore_errors=True)
+    return found
 
 
 def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, object]]]:

@@ -1,8 +1,9 @@
 """The data contract as expectations: one suite per table, each with its remedies and limits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelsat.data.collection import Collection
+from modelsat.data import suspects
 from modelsat.data.expectations import WARNING, Rule
 
 
@@ -27,28 +28,39 @@ class ValidationLimits:
     most_times_list: float = 100.0
 
 
-def scores(collection: Collection) -> list[Rule]:
-    """Return the expectations about every score."""
-    prompts = collection.prompts["prompt_id"].to_pylist()
-    candidates = collection.candidates["candidate"].to_pylist()
+def some_scores() -> list[Rule]:
+    """Return the expectation about the number of scores."""
     return [
         Rule(
             "There are scores",
             "ExpectTableRowCountToBeBetween",
             {"min_value": 1, "max_value": 10**9},
             "collect some results",
-        ),
+        )
+    ]
+
+
+def scores(prompts: Sequence[str], candidates: Sequence[str]) -> list[Rule]:
+    """Return the expectations about every score.
+
+    Args:
+        prompts: Ids of the known prompts, as far as they are among the scores to judge.
+        candidates: Names of the known candidates, likewise.
+    """
+    return [
         Rule(
             "Every score is a number",
             "ExpectColumnValuesToNotBeNull",
             {"column": "score"},
             "remove the row where a candidate was not run",
+            suspect=suspects.NO_NUMBER,
         ),
         Rule(
             "Every score lies in [0, 1]",
             "ExpectColumnValuesToBeBetween",
             {"column": "score", "min_value": 0, "max_value": 1},
             "rescale percentages and points to [0, 1] before upload, or name a file of percentages scores_percent.csv",
+            suspect=suspects.OUT_OF_RANGE,
         ),
         Rule(
             "Every score names its candidate",
@@ -64,19 +76,34 @@ def scores(collection: Collection) -> list[Rule]:
             "ExpectColumnValuesToBeInSet",
             {"column": "prompt_id", "value_set": prompts},
             "add the prompt to the prompts table or remove its scores",
+            suspect=suspects.UNKNOWN_PROMPT,
         ),
         Rule(
             "Every score's candidate is known",
             "ExpectColumnValuesToBeInSet",
             {"column": "candidate", "value_set": candidates},
             "add the candidate to the models table",
+            suspect=suspects.UNKNOWN_CANDIDATE,
         ),
         Rule(
             "A candidate has one score per prompt",
             "ExpectCompoundColumnsToBeUnique",
             {"column_list": ["candidate", "prompt_id"]},
             "keep one of the rows, or one metric of the benchmark",
+            suspect=suspects.TWICE,
         ),
+    ]
+
+
+def some_prompts() -> list[Rule]:
+    """Return the expectation about the number of prompts."""
+    return [
+        Rule(
+            "There are prompts",
+            "ExpectTableRowCountToBeBetween",
+            {"min_value": 1, "max_value": 10**9},
+            "add the prompts table",
+        )
     ]
 
 
@@ -84,22 +111,18 @@ def prompts(limits: ValidationLimits) -> list[Rule]:
     """Return the expectations about every prompt."""
     return [
         Rule(
-            "There are prompts",
-            "ExpectTableRowCountToBeBetween",
-            {"min_value": 1, "max_value": 10**9},
-            "add the prompts table",
-        ),
-        Rule(
             "Every prompt stands once",
             "ExpectColumnValuesToBeUnique",
             {"column": "prompt_id"},
             "give each prompt its own id",
+            suspect=suspects.TWICE,
         ),
         Rule(
             "Every prompt has a text",
             "ExpectColumnValuesToBeBetween",
             {"column": "characters", "min_value": 1},
             "add the text",
+            suspect=suspects.EMPTY,
         ),
         Rule(
             f"No prompt is longer than {limits.longest_prompt:,} characters",
@@ -107,6 +130,7 @@ def prompts(limits: ValidationLimits) -> list[Rule]:
             {"column": "characters", "max_value": limits.longest_prompt},
             "the router reads only a part of it; shorten it or leave it out if that misleads",
             WARNING,
+            suspects.LONG,
         ),
     ]
 

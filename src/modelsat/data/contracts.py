@@ -4,6 +4,8 @@ A table's schema carries its name and version, so that a reader of another versi
 Missing values are null, never 0: a candidate that was not run on a prompt has no row.
 """
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -213,9 +215,13 @@ def from_rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
 def write(table: pa.Table, path: Path | str, schema: pa.Schema) -> None:
     """Write `table` as Parquet after checking it against `schema`."""
     checked = conform(table, schema)
-    empty = [name for name in _LATER & set(schema.names) if checked[name].null_count == checked.num_rows]
     with atomic_file(path) as beside:
-        pq.write_table(checked.drop_columns(empty), beside, compression="zstd", write_page_checksum=True)
+        pq.write_table(checked.drop_columns(empty_later(checked)), beside, compression="zstd", write_page_checksum=True)
+
+
+def empty_later(table: pa.Table) -> list[str]:
+    """Return the columns that came with later versions and hold nothing, which no file needs."""
+    return [name for name in table.column_names if name in _LATER and table[name].null_count == table.num_rows]
 
 
 def write_plain(table: pa.Table, path: Path | str) -> None:
@@ -230,13 +236,39 @@ def read(path: Path | str, schema: pa.Schema) -> pa.Table:
     Raises:
         InputError: The file is absent, is not Parquet, or holds another table or version.
     """
-    try:
+    with naming_faults(path, schema):
         table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    check_name(path, table.schema, schema)
+    return conform(table, schema)
+
+
+@contextlib.contextmanager
+def naming_faults(path: Path | str, schema: pa.Schema) -> Iterator[None]:
+    """Turn what Arrow raises on a table at `path` into sentences.
+
+    Raises:
+        InputError: The file is absent or is not Parquet.
+    """
+    try:
+        yield
     except FileNotFoundError as error:
         raise InputError(f"{str(path)!r} does not exist; run the step that writes {_name(schema)!r}") from error
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{str(path)!r} is not a readable Parquet file ({error}); write it again") from error
-    metadata = table.schema.metadata or {}
+
+
+def check_name(path: Path | str, found: pa.Schema, schema: pa.Schema) -> None:
+    """Check that a file holds the table of a contract.
+
+    Args:
+        path: Of the file.
+        found: Its schema.
+        schema: Of the contract.
+
+    Raises:
+        InputError: It holds another table or version.
+    """
+    metadata = found.metadata or {}
     expected = schema.metadata
     for key in (b"modelsat_table", b"modelsat_version"):
         if metadata.get(key) != expected[key]:
@@ -244,7 +276,6 @@ def read(path: Path | str, schema: pa.Schema) -> pa.Table:
                 f"{str(path)!r} has {key.decode()} {(metadata.get(key) or b'none').decode()!r}, "
                 f"expected {expected[key].decode()!r}; write it with this version of modelsat"
             )
-    return conform(table, schema)
 
 
 def _name(schema: pa.Schema) -> str:

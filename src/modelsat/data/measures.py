@@ -4,78 +4,74 @@ A value that cannot be true is left out with a note, and an answer without a val
 becomes cheap.
 """
 
-from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import contracts
 from modelsat.data.remarks import Remark
+from modelsat.data.short_scores import Numbering, ScoreBooks, ShortScores
 
 MOST = {"cost_usd": 1_000.0, "tokens_in": 100_000_000, "tokens_out": 100_000_000, "latency_seconds": 604_800.0}
 """What one answer can take at most: beyond, the unit is wrong (cents, micro-dollars, milliseconds)."""
 _UNITS = {"cost_usd": "US dollars", "latency_seconds": "seconds"}
 
 
-def believed(scores: pa.Table) -> tuple[pa.Table, list[str]]:
-    """Return scores without impossible measures, and a sentence for each candidate and column that had some.
-
-    Args:
-        scores: Table of the contract `SCORES`.
-    """
+def believed(scores: ShortScores, books: ScoreBooks) -> tuple[ShortScores, list[str]]:
+    """Return scores without impossible measures, and a sentence for each candidate and column that had some."""
     notes = []
+    kept = dict(scores.measures)
     for field, most in MOST.items():
-        column = scores[field].combine_chunks()
-        if column.null_count == len(column):
+        if field not in kept:
             continue
+        column = kept[field]
         values = pc.fill_null(pc.cast(column, pa.float64()), 0.0).to_numpy(zero_copy_only=False)
         wrong = ~((values >= 0) & (values <= most))
         if not wrong.any():
             continue
-        for name in sorted(set(scores["candidate"].filter(pa.array(wrong)).to_pylist())):
-            mine = wrong & pc.equal(scores["candidate"], name).to_numpy()
-            first = scores.slice(int(np.flatnonzero(mine)[0]), 1).to_pylist()[0]
+        rows = np.flatnonzero(wrong)
+        numbers, first, counts = np.unique(scores.candidate[rows], return_index=True, return_counts=True)
+        names, uris = books.candidates.values, books.column("source_uri")
+        told = ((names[number], rows[at], n) for number, at, n in zip(numbers, first, counts, strict=True))
+        for name, row, n in sorted(told):
             sentence = (
-                f"{field} of {int(mine.sum()):,} answers of candidate {name!r} is no number from 0 to {most:,.0f} and "
-                f"is left out, such as {first[field]} in {first['source_uri']} row {first['source_row']}; write "
-                f"{_UNITS.get(field, 'tokens')} per answer"
+                f"{field} of {n:,} answers of candidate {name!r} is no number from 0 to {most:,.0f} and "
+                f"is left out, such as {column[row].as_py()} in {uris[scores.origin[row]]} row {scores.row[row]}; "
+                f"write {_UNITS.get(field, 'tokens')} per answer"
             )
             notes.append(Remark.FIGURE_NOT_READ.of(sentence))
-        kept = pc.if_else(pa.array(wrong), pa.scalar(None, column.type), column)
-        scores = scores.set_column(scores.schema.get_field_index(field), contracts.SCORES.field(field), kept)
-    return scores, notes
+        kept[field] = pc.if_else(pa.array(wrong), pa.scalar(None, column.type), column)
+    return replace(scores, measures=kept), notes
 
 
-def completing(rows: Sequence[Mapping[str, object]], kept: int) -> dict[str, object]:
-    """Return the measures that a score lacks and that rows with the same score of the same run's shape have.
+def completed(
+    scores: ShortScores, books: ScoreBooks, rows: np.ndarray, group: np.ndarray, starts: np.ndarray, kept: np.ndarray
+) -> ShortScores:
+    """Return scores that have from their rivals what they lack: with the same score of the same run's shape.
 
     Args:
-        rows: Of the contract `SCORES`, all of one candidate, prompt and metric.
-        kept: Which of them stands.
+        scores: The rows.
+        books: What their numbers stand for.
+        rows: Those that have a rival, group by group.
+        group: Of each of them.
+        starts: Where each group begins.
+        kept: Place among `rows` of the one that stands in each group, -1 for none.
     """
-    found: dict[str, object] = {}
-    for field in MOST:
-        if rows[kept][field] is None:
-            others = (row for row in rows if all(row[name] == rows[kept][name] for name in ("score", "num_fewshot")))
-            value = next((row[field] for row in others if row[field] is not None), None)
-            found |= {} if value is None else {field: value}
-    return found
-
-
-def completed(scores: pa.Table, missing: Mapping[int, Mapping[str, object]]) -> pa.Table:
-    """Return scores with further measures, by row and column."""
-    for field in MOST:
-        mine = {row: values[field] for row, values in missing.items() if field in values}
-        if mine:
-            values = scores[field].to_pylist()
-            for row, value in mine.items():
-                values[row] = value
-            kind = contracts.SCORES.field(field)
-            scores = scores.set_column(scores.schema.get_field_index(field), kind, pa.array(values, kind.type))
-    return scores
-
-
-def any_money(scores: pa.Table) -> bool:
-    """Say whether anything that was paid is known."""
-    return bool(scores["cost_usd"].null_count < scores.num_rows)
+    found = dict(scores.measures)
+    stands = np.maximum(kept, 0)
+    values = scores.score.take(rows)
+    mine = values.take(stands[group])
+    alike = pc.fill_null(pc.equal(values, mine), False).to_numpy(zero_copy_only=False)
+    alike |= pc.and_(pc.is_null(values), pc.is_null(mine)).to_numpy(zero_copy_only=False)
+    examples = Numbering().of(books.column("num_fewshot"))[scores.origin[rows]]
+    alike &= examples == examples[stands[group]]
+    for field, column in found.items():
+        told = pc.is_valid(column.take(rows)).to_numpy(zero_copy_only=False)
+        first = np.minimum.reduceat(np.where(alike & told, np.arange(len(rows)), len(rows)), starts)
+        lacking = (kept >= 0) & ~told[stands] & (first < len(rows))
+        if lacking.any():
+            source = np.arange(len(column))
+            source[rows[kept[lacking]]] = rows[first[lacking]]
+            found[field] = column.take(source)
+    return replace(scores, measures=found)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.data import score_matrix, splits
 from modelsat.data.collection import Collection
@@ -14,9 +15,11 @@ from modelsat.policy import costs
 from modelsat.text.rendering import render_prompt
 
 
-def is_known(scores: pa.Table) -> bool:
-    """Say whether a table of the contract `SCORES` tells anything of what was paid: dollars, or tokens both ways."""
-    told = {name for name in ("cost_usd", "tokens_in", "tokens_out") if scores[name].null_count < scores.num_rows}
+def is_known(collection: Collection) -> bool:
+    """Say whether results tell anything of what was paid: dollars, or tokens both ways."""
+    told: set[str] = set()
+    for block in collection.blocks("cost_usd", "tokens_in", "tokens_out"):
+        told |= {name for name in block.column_names if block[name].null_count < block.num_rows}
     return "cost_usd" in told or {"tokens_in", "tokens_out"} <= told
 
 
@@ -29,12 +32,22 @@ def paid(collection: Collection, prompt_ids: Sequence[str]) -> np.ndarray:
         collection: The results.
         prompt_ids: Row order; columns are the collection's candidates.
     """
-    names = collection.candidates["candidate"].to_pylist()
-    cost, read, written = (
-        _matrix(collection.scores, prompt_ids, names, field) for field in ("cost_usd", "tokens_in", "tokens_out")
-    )
+    cost, read, written = (_matrix(collection, prompt_ids, field) for field in ("cost_usd", "tokens_in", "tokens_out"))
     price_in, price_out = (costs.numbers(collection.candidates[name]) for name in ("price_in", "price_out"))
     return np.asarray(np.where(np.isnan(cost), (read * price_in + written * price_out) / 1e6, cost))
+
+
+def mean_tokens_out(collection: Collection) -> dict[str, float]:
+    """Return each candidate's mean answer length in tokens (`costs.mean_tokens_out`)."""
+    logged = [
+        block.filter(pc.is_valid(block["tokens_out"]))
+        for block in collection.blocks("candidate", "tokens_out")
+        if block["tokens_out"].null_count < block.num_rows
+    ]
+    names = collection.candidates["candidate"].to_pylist()
+    if not logged:
+        return dict.fromkeys(names, costs.DEFAULT_TOKENS_OUT)
+    return costs.mean_tokens_out(pa.concat_tables(logged).unify_dictionaries().combine_chunks(), names)
 
 
 def listed(collection: Collection, rows: np.ndarray) -> np.ndarray:
@@ -46,7 +59,7 @@ def listed(collection: Collection, rows: np.ndarray) -> np.ndarray:
     """
     taken = collection.prompts.take(rows)
     pairs = zip(taken["prompt"].to_pylist(), taken["choices"].to_pylist(), strict=True)
-    tokens_out = costs.mean_tokens_out(collection.scores, collection.candidates["candidate"].to_pylist())
+    tokens_out = mean_tokens_out(collection)
     return costs.expected([render_prompt(*pair) for pair in pairs], collection.candidates, tokens_out)
 
 
@@ -60,7 +73,7 @@ def levels(collection: Collection) -> dict[str, dict[str, float | None]]:
         By candidate with `costs.ENOUGH_PAID` measured answers or more: `usd`, the mean cost of an answer; `over_list`,
         by which factor that is more than the same prompts were expected to cost at list prices, None without those.
     """
-    if not is_known(collection.scores):
+    if not is_known(collection):
         return {}
     ids = collection.prompts["prompt_id"].to_pylist()
     usual = listed(collection, np.arange(len(ids)))
@@ -75,9 +88,12 @@ def levels(collection: Collection) -> dict[str, dict[str, float | None]]:
     return found
 
 
-def _matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str], field: str) -> np.ndarray:
-    if scores[field].null_count == scores.num_rows:
-        return np.full((len(prompt_ids), len(candidates)), np.nan)
-    table = scores.select(["prompt_id", "candidate", field]).rename_columns(["prompt_id", "candidate", "score"])
+def _matrix(collection: Collection, prompt_ids: Sequence[str], field: str) -> np.ndarray:
     # Dollars are small: in float32 they would keep seven digits, which is enough, and sums are made in float64.
-    return score_matrix.matrix(table, prompt_ids, candidates).astype(np.float64)
+    blocks = (
+        block
+        for block in collection.blocks("prompt_id", "candidate", field)
+        if block[field].null_count < block.num_rows
+    )
+    candidates = collection.candidates["candidate"].to_pylist()
+    return score_matrix.spread(blocks, prompt_ids, candidates, field).astype(np.float64)

@@ -20,14 +20,14 @@ def names(collection: Collection, truth: np.ndarray, min_share: float = score_ma
         min_share: Share of a set that its core candidates were run on, in [0, 1].
     """
     roots = sorted(collection.sources) or [""]
-    files = collection.scores["source_uri"].combine_chunks().dictionary_encode()
-    root_of_file = np.asarray([place_of(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
-    root_of_row = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
     ids = collection.prompts["prompt_id"].to_pylist()
-    position = {prompt_id: i for i, prompt_id in enumerate(ids)}
     root = np.full(len(ids), len(roots))
-    rows = np.asarray([position.get(one, -1) for one in collection.scores["prompt_id"].to_pylist()], dtype=np.int64)
-    np.minimum.at(root, rows[rows >= 0], root_of_row[rows >= 0])
+    for block in collection.blocks("source_uri", "prompt_id"):
+        files = block["source_uri"].combine_chunks()
+        root_of_file = np.asarray([place_of(uri, roots) for uri in files.dictionary.to_pylist()], dtype=np.int64)
+        rows = score_matrix.positions(block["prompt_id"], ids)
+        roots_of_rows = root_of_file[files.indices.to_numpy(zero_copy_only=False)]
+        np.minimum.at(root, rows[rows >= 0], roots_of_rows[rows >= 0])
     sets = np.asarray([*roots, "unscored"], dtype=object)[root]
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
     for name in set(sets):
@@ -40,7 +40,8 @@ def names(collection: Collection, truth: np.ndarray, min_share: float = score_ma
 def cores(collection: Collection) -> dict[str, list[str]]:
     """Return the core candidates of every set that has at least two, by the set's name."""
     candidates = collection.candidates["candidate"].to_pylist()
-    truth = score_matrix.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), candidates)
+    blocks = collection.blocks("candidate", "prompt_id", "score")
+    truth = score_matrix.spread(blocks, collection.prompts["prompt_id"].to_pylist(), candidates)
     sets = names(collection, truth)
     found = {}
     for name in np.unique(sets):

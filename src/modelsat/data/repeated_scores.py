@@ -15,24 +15,22 @@ never decides.
 """
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import measures
+from modelsat.data import measures, short_scores
 from modelsat.data.readers.harvest import reject
 from modelsat.data.remarks import Remark
+from modelsat.data.short_scores import ORIGIN, ScoreBooks, ShortScores
 
 SAME_SCORE = 1e-6
 
-_KEY = ["candidate", "prompt_id", "metric"]
 _DATED = "lm-evaluation-harness"
-
-_Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -40,107 +38,198 @@ class SettledScores:
     """Scores without repetition.
 
     Attributes:
-        scores: One row per (candidate, prompt, metric).
+        scores: The rows, some with measures that they had not themselves.
+        order: The rows that stand, one per (candidate, prompt, metric), in the order of these names.
         rejects: Rows in conflict.
         notes: Sentences on what was counted once and what gave way.
     """
 
-    scores: pa.Table
-    rejects: list[_Row]
+    scores: ShortScores
+    order: np.ndarray
+    rejects: list[dict[str, object]]
     notes: list[str]
 
 
-def settle(table: pa.Table) -> SettledScores:
+def settle(scores: ShortScores, books: ScoreBooks) -> SettledScores:
     """Keep one score per (candidate, prompt, metric) by the rule at the top of this module."""
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in [*_KEY, "source_uri", "source_row"]])
-    table = table.take(order)
-    codes = np.column_stack(
-        [table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False) for name in _KEY]
-    )
-    starts = np.flatnonzero(np.r_[True, (codes[1:] != codes[:-1]).any(axis=1)]) if len(codes) else np.array([], int)
-    ends = np.r_[starts[1:], len(codes)]
+    order, starts = _grouped(scores, books)
+    ends = np.r_[starts[1:], len(order)]
     doubled = np.flatnonzero(ends - starts > 1)
-    drop = np.zeros(len(codes), dtype=bool)
-    rejects: list[_Row] = []
-    counts: dict[tuple[str, str, str], int] = defaultdict(int)
-    ranks = _ranks(table) if len(doubled) else []
-    measured: dict[int, dict[str, object]] = {}
-    for group in doubled:
-        rows = table.slice(starts[group], ends[group] - starts[group]).to_pylist()
-        kept, out, superseded = _settle(rows, ranks)
-        for i in set(range(len(rows))) - ({kept} if kept is not None else set()):
-            drop[starts[group] + i] = True
-        rejects += out
-        if kept is not None:
-            measured[int(starts[group] + kept)] = measures.completing(rows, kept)
-            beaten, standing = _origins(rows[superseded], rows[kept]) if superseded is not None else ("", "")
-            counts[str(rows[kept]["candidate"]), beaten, standing] += 1
-    table = measures.completed(table, measured)
-    return SettledScores(table.filter(pa.array(~drop)), rejects, _notes(counts))
+    if not len(doubled):
+        return SettledScores(scores, order, [], [])
+    sizes = (ends - starts)[doubled]
+    bounds = np.r_[0, np.cumsum(sizes)[:-1]]
+    where = np.repeat(starts[doubled] - bounds, sizes) + np.arange(sizes.sum())
+    group = np.repeat(np.arange(len(doubled)), sizes)
+    rows = order[where].astype(np.int64)
+    uris = short_scores.ranks(books.column("source_uri"))
+    rows = rows[np.lexsort((scores.row[rows], uris[scores.origin[rows]], group))]
+    order[where] = rows
+    found = _Doubled(scores, books, rows, group, bounds)
+    standing = found.standing(_criteria(scores, books, rows))
+    kept, beaten = found.kept(standing)
+    stays = np.ones(len(order), dtype=bool)
+    stays[where] = False
+    stays[where[kept[kept >= 0]]] = True
+    counts = _counted(scores, rows, kept, beaten)
+    scores = measures.completed(scores, books, found.rows, found.group, found.starts, kept)
+    return SettledScores(scores, order[stays], found.conflicts(standing, kept), _notes(counts, books))
 
 
-def _ranks(table: pa.Table) -> list[Callable[[_Row], object]]:
-    """Return the criteria in their order: the row of the highest value stands."""
-    shots = table.group_by(["task", "num_fewshot"]).aggregate([("candidate", "count_distinct"), ("score", "count")])
-    usual = {
-        (row["task"], row["num_fewshot"]): (row["candidate_count_distinct"], row["score_count"])
-        for row in shots.to_pylist()
-    }
-    of_file = table.group_by(["candidate", "benchmark", "source_uri"]).aggregate([("score", "count")])
-    sizes = {(row["candidate"], row["benchmark"], row["source_uri"]): row["score_count"] for row in of_file.to_pylist()}
+def _grouped(scores: ShortScores, books: ScoreBooks) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows in the order of candidate, prompt and metric, and where in it each such group begins."""
+    size = len(scores)
+    metric = short_scores.ranks(books.column("metric"))
+    key = short_scores.ranks(books.candidates.values)[scores.candidate]
+    key *= max(len(books.prompts), 1)
+    key += short_scores.ranks(books.prompts.values)[scores.prompt]
+    kinds = int(metric.max(initial=0)) + 1
+    if kinds > 1:
+        key *= kinds
+        key += metric[scores.origin]
+    bits = max(size, 1).bit_length()
+    if int(key.max(initial=0)).bit_length() + bits < 63:
+        # A sort of numbers takes a fraction of the time of one that returns the order.
+        key <<= bits
+        key |= np.arange(size)
+        key.sort()
+        order = (key & ((1 << bits) - 1)).astype(np.int32 if bits < 32 else np.int64)
+        key >>= bits
+    else:
+        order = np.argsort(key, kind="stable")
+        key = key[order]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if size else np.empty(0, dtype=np.int64)
+    return order, starts
 
-    def by_shots(row: _Row) -> object:
-        shots = row["num_fewshot"]
-        return (*usual[row["task"], shots], -int(str(shots)) if shots is not None else -np.inf)
 
+@dataclass(frozen=True)
+class _Criterion:
+    """What decides between rows: the highest value; it does not decide where `told` is False for one of them."""
+
+    values: np.ndarray
+    told: np.ndarray
+
+
+def _criteria(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> list[_Criterion]:
+    """Return the criteria in their order, for the rows that have a rival."""
+    everywhere = np.ones(len(rows), dtype=bool)
+    origin = scores.origin[rows]
+    versions = short_scores.ranks(books.column("harness_version"), _version)
+    dates = short_scores.ranks(books.column("collected_at"))
+    dated = np.asarray([harness == _DATED for harness in books.column("harness")], dtype=bool)
     return [
-        by_shots,
-        lambda row: _version(row["harness_version"]),
-        lambda row: sizes[row["candidate"], row["benchmark"], row["source_uri"]],
-        lambda row: row["collected_at"] if row["harness"] == _DATED else None,
+        _Criterion(_by_shots(scores, books, rows), everywhere),
+        _Criterion(versions[origin], everywhere),
+        _Criterion(_results_in_file(scores, books, rows), everywhere),
+        _Criterion(dates[origin], dated[origin]),
     ]
 
 
-def _settle(
-    rows: Sequence[_Row], ranks: Sequence[Callable[[_Row], object]]
-) -> tuple[int | None, list[_Row], int | None]:
-    """Choose one of several rows with one key: its index or None, rejects, and the index of a row that gave way."""
-    current = list(range(len(rows)))
-    for i, rank in enumerate(ranks):
-        # An older version gives way even where it agrees, so that what stands comes from the newest.
-        if i > 1 and _agree(rows, current):
-            break
-        values = [rank(rows[row]) for row in current]
-        if None not in values:
-            best = max(values)  # type: ignore[type-var]
-            current = [row for row, value in zip(current, values, strict=True) if value == best]
-    if _agree(rows, current):
-        kept = rows[current[0]]
-        beaten = [i for i, row in enumerate(rows) if i not in current and not _same(row["score"], kept["score"])]
-        return current[0], [], beaten[0] if beaten else None
-    where = " and ".join(
-        f"{rows[i]['score']} in {rows[i]['source_uri']} row {rows[i]['source_row']}" for i in current[:3]
+def _by_shots(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> np.ndarray:
+    """Rank rows by how many candidates, then scores, their task has with so many examples, then by fewest examples."""
+    shots, task = books.column("num_fewshot"), _numbered(books.column("task"))
+    kind_of, kinds = _numbered(shots), list(dict.fromkeys(shots))
+    usual = task[scores.place] * len(kinds) + kind_of[scores.origin]
+    codes, found = short_scores.distinct_numbers(usual, (int(task.max(initial=0)) + 1) * len(kinds))
+    _, pairs = short_scores.distinct_numbers(
+        codes * len(books.candidates) + scores.candidate, len(found) * len(books.candidates)
     )
-    reason = (
-        f"candidate {rows[0]['candidate']!r} has different scores for prompt {rows[0]['prompt_id']!r} "
-        f"({where}); keep the right one"
-    )
-    out = [
-        reject(str(rows[i]["source_uri"]), reason, int(str(rows[i]["source_row"])), "score", rows[i]["score"])
-        for i in current
-    ]
-    return None, out, None
+    candidates = np.bincount(pairs // len(books.candidates), minlength=len(found))
+    counted = np.bincount(codes[_is_told(scores)], minlength=len(found))
+    few = [kinds[one % len(kinds)] for one in found.tolist()]
+    fewest = [-np.inf if one is None else -one for one in few]
+    return short_scores.ranks(zip(candidates.tolist(), counted.tolist(), fewest, strict=True))[codes[rows]]
 
 
-def _agree(rows: Sequence[_Row], chosen: Sequence[int]) -> bool:
-    return all(_same(rows[i]["score"], rows[chosen[0]]["score"]) for i in chosen)
+def _results_in_file(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> np.ndarray:
+    """Return how many results the file of each row has of its candidate on its benchmark."""
+    benchmark, uri = _numbered(books.column("benchmark")), _numbered(books.column("source_uri"))
+    places, files = int(benchmark.max(initial=0)) + 1, int(uri.max(initial=0)) + 1
+    numbers = (scores.candidate.astype(np.int64) * places + benchmark[scores.place]) * files + uri[scores.origin]
+    codes, found = short_scores.distinct_numbers(numbers, len(books.candidates) * places * files)
+    return np.bincount(codes[_is_told(scores)], minlength=len(found))[codes[rows]]
 
 
-def _same(a: object, b: object) -> bool:
-    if a is None or b is None:
-        return a is b
-    left, right = float(str(a)), float(str(b))
-    return abs(left - right) <= SAME_SCORE or (left != left and right != right)
+@dataclass(frozen=True)
+class _Doubled:
+    """Rows that have a rival: `rows` group by group, `group` of each, `starts` of the groups."""
+
+    scores: ShortScores
+    books: ScoreBooks
+    rows: np.ndarray
+    group: np.ndarray
+    starts: np.ndarray
+
+    def standing(self, criteria: Iterable[_Criterion]) -> np.ndarray:
+        """Return which rows no criterion excludes."""
+        current = np.ones(len(self.rows), dtype=bool)
+        settled = np.zeros(len(self.starts), dtype=bool)
+        for i, criterion in enumerate(criteria):
+            # An older version gives way even where it agrees, so that what stands comes from the newest.
+            if i > 1:
+                settled |= self._agree(current)
+            undecided = np.logical_or.reduceat(current & ~criterion.told, self.starts)
+            decides = ~(settled | undecided)[self.group]
+            best = np.maximum.reduceat(np.where(current, criterion.values, -1), self.starts)
+            current &= ~decides | (criterion.values == best[self.group])
+        return current
+
+    def kept(self, current: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each group the place of the row that stands, and of one that differs and gave way; -1 for none."""
+        first = self._first(current)
+        kept = np.where(self._agree(current), first, -1)
+        beaten = self._first(~current & ~self._as_first(first))
+        return kept, np.where((kept >= 0) & (beaten < len(self.rows)), beaten, -1)
+
+    def conflicts(self, current: np.ndarray, kept: np.ndarray) -> list[dict[str, object]]:
+        """Return the rows in conflict as rejects."""
+        out = []
+        names, ids, uris = self.books.candidates.values, self.books.prompts.values, self.books.column("source_uri")
+        ends = np.r_[self.starts[1:], len(self.rows)]
+        for group in np.flatnonzero(kept < 0):
+            rows = self.rows[self.starts[group] : ends[group]][current[self.starts[group] : ends[group]]].tolist()
+            told = [
+                (self.scores.score[row].as_py(), uris[self.scores.origin[row]], int(self.scores.row[row]))
+                for row in rows
+            ]
+            where = " and ".join(f"{score} in {uri} row {line}" for score, uri, line in told[:3])
+            reason = (
+                f"candidate {names[self.scores.candidate[rows[0]]]!r} has different scores for prompt "
+                f"{ids[self.scores.prompt[rows[0]]]!r} ({where}); keep the right one"
+            )
+            out += [reject(uri, reason, line, "score", score) for score, uri, line in told]
+        return out
+
+    def _agree(self, current: np.ndarray) -> np.ndarray:
+        return ~np.logical_or.reduceat(current & ~self._as_first(self._first(current)), self.starts)
+
+    def _first(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the place of the first chosen row of each group, beyond all rows where there is none."""
+        return np.minimum.reduceat(np.where(chosen, np.arange(len(self.rows)), len(self.rows)), self.starts)
+
+    def _as_first(self, first: np.ndarray) -> np.ndarray:
+        """Say which rows have the score of their group's row at `first`."""
+        values, null = values_of(self.scores, self.rows)
+        there = np.minimum(first, len(self.rows) - 1)[self.group]
+        with np.errstate(invalid="ignore"):
+            near = np.abs(values - values[there]) <= SAME_SCORE
+        near |= np.isnan(values) & np.isnan(values[there])
+        return (null == null[there]) & (null | near)
+
+
+def values_of(scores: ShortScores, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of rows as float64, and which of them are null."""
+    taken = scores.score.take(rows)
+    return pc.fill_null(taken, 0.0).to_numpy(zero_copy_only=False), pc.is_null(taken).to_numpy(zero_copy_only=False)
+
+
+def _is_told(scores: ShortScores) -> np.ndarray:
+    return pc.is_valid(scores.score).to_numpy(zero_copy_only=False)
+
+
+def _numbered(values: list[Any]) -> np.ndarray:
+    """Return a number for each value, equal ones sharing it, in the order in which they come."""
+    return short_scores.Numbering().of(values).astype(np.int64)
 
 
 def _version(text: object) -> tuple[int, ...]:
@@ -149,44 +238,61 @@ def _version(text: object) -> tuple[int, ...]:
     return tuple(int(number) for number in dotted[0].split(".")) if dotted else ()
 
 
-def _origins(beaten: _Row, kept: _Row) -> tuple[str, str]:
-    """Name two runs by what tells them apart."""
-    if beaten["num_fewshot"] != kept["num_fewshot"]:
-        return _shots(beaten), _shots(kept)
-    if (named := (_named(beaten), _named(kept))) and named[0] != named[1]:
-        return named
-    if beaten["collected_at"] != kept["collected_at"] and kept["harness"] == _DATED:
-        return (
-            f"a run at {beaten['collected_at']:%Y-%m-%d %H:%M:%S}",
-            f"a run at {kept['collected_at']:%Y-%m-%d %H:%M:%S}",
-        )
-    return str(beaten["source_uri"]), str(kept["source_uri"])
+def _counted(
+    scores: ShortScores, rows: np.ndarray, kept: np.ndarray, beaten: np.ndarray
+) -> dict[tuple[int, int, int], int]:
+    """Count prompts by candidate, origin of what gave way (-1 for none) and origin of what stands."""
+    settled = kept >= 0
+    stands = rows[kept[settled]]
+    gave_way = np.where(beaten[settled] >= 0, scores.origin[rows[beaten[settled]]], -1)
+    keys = np.stack([scores.candidate[stands], gave_way, np.where(gave_way >= 0, scores.origin[stands], -1)], axis=1)
+    found, counts = np.unique(keys, axis=0, return_counts=True)
+    return {(a, b, c): n for (a, b, c), n in zip(found.tolist(), counts.tolist(), strict=True)}
 
 
-def _shots(row: _Row) -> str:
-    shots = row["num_fewshot"]
-    return "a run with an unknown number of examples" if shots is None else f"a run with {shots} examples"
-
-
-def _named(row: _Row) -> str:
-    version = row["harness_version"]
-    return f"{row['harness']} {version}" if version else str(row["source_uri"])
-
-
-def _notes(counts: dict[tuple[str, str, str], int]) -> list[str]:
+def _notes(counts: dict[tuple[int, int, int], int], books: ScoreBooks) -> list[str]:
+    names, origins = books.candidates.values, [dict(zip(ORIGIN, one, strict=True)) for one in books.origins.values]
+    told: dict[tuple[str, str, str], int] = {}
+    for (candidate, beaten, kept), n in counts.items():
+        key = (names[candidate], *(_origins(origins[beaten], origins[kept]) if beaten >= 0 else ("", "")))
+        told[key] = told.get(key, 0) + n
     notes = []
-    for (candidate, beaten, kept), n in sorted(counts.items()):
-        if beaten:
+    for (name, older, newer), n in sorted(told.items()):
+        if older:
             notes.append(
                 Remark.SCORES_SUPERSEDED.of(
-                    f"candidate {candidate!r} has scores of {beaten} and of {kept} that differ on {n} prompts; "
-                    f"those of {kept} are used, remove the others to silence this"
+                    f"candidate {name!r} has scores of {older} and of {newer} that differ on {n} prompts; "
+                    f"those of {newer} are used, remove the others to silence this"
                 )
             )
         else:
             notes.append(
                 Remark.SCORE_REPEATED.of(
-                    f"candidate {candidate!r} has the same score twice on {n} prompts; each is counted once"
+                    f"candidate {name!r} has the same score twice on {n} prompts; each is counted once"
                 )
             )
     return notes
+
+
+def _origins(beaten: dict[str, Any], kept: dict[str, Any]) -> tuple[str, str]:
+    """Name two runs by what tells them apart."""
+    if beaten["num_fewshot"] != kept["num_fewshot"]:
+        return _shots(beaten["num_fewshot"]), _shots(kept["num_fewshot"])
+    if (named := (_named(beaten), _named(kept))) and named[0] != named[1]:
+        return named
+    if beaten["collected_at"] != kept["collected_at"] and kept["harness"] == _DATED:
+        return _at(beaten["collected_at"]), _at(kept["collected_at"])
+    return str(beaten["source_uri"]), str(kept["source_uri"])
+
+
+def _shots(shots: int | None) -> str:
+    return "a run with an unknown number of examples" if shots is None else f"a run with {shots} examples"
+
+
+def _named(run: dict[str, Any]) -> str:
+    version = run["harness_version"]
+    return f"{run['harness']} {version}" if version else str(run["source_uri"])
+
+
+def _at(time: datetime) -> str:
+    return f"a run at {time:%Y-%m-%d %H:%M:%S}"

@@ -1,10 +1,12 @@
 """Outcomes as a matrix: one row per prompt, one column per candidate, NaN where a candidate was not run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from modelsat.data import table_blocks
 
 
 def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
@@ -18,13 +20,27 @@ def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str
     Returns:
         float32 array of shape (prompts, candidates) with values in [0, 1] or NaN.
     """
+    return spread([scores], prompt_ids, candidates)
+
+
+def spread(
+    blocks: Iterable[pa.Table], prompt_ids: Sequence[str], candidates: Sequence[str], field: str = "score"
+) -> np.ndarray:
+    """Return what `matrix` returns of scores that come in blocks, or of another column of them."""
     out = np.full((len(prompt_ids), len(candidates)), np.nan, dtype=np.float32)
-    rows = _positions(scores["prompt_id"], prompt_ids)
-    columns = _positions(scores["candidate"], candidates)
-    known = (rows >= 0) & (columns >= 0)
-    values = scores["score"].to_numpy(zero_copy_only=False)
-    out[rows[known], columns[known]] = values[known]
+    for block in blocks:
+        rows = positions(block["prompt_id"], prompt_ids)
+        columns = positions(block["candidate"], candidates)
+        known = (rows >= 0) & (columns >= 0)
+        values = block[field].to_numpy(zero_copy_only=False)
+        out[rows[known], columns[known]] = values[known]
     return out
+
+
+def only(blocks: Iterable[pa.Table], prompt_ids: Sequence[str]) -> pa.Table:
+    """Return the scores on some prompts, of which there are few."""
+    kept = [block.filter(pa.array(positions(block["prompt_id"], prompt_ids) >= 0)) for block in blocks]
+    return pa.concat_tables([table_blocks.decoded(block) for block in kept])
 
 
 CORE_SHARE = 0.95
@@ -38,9 +54,18 @@ def core_candidates(outcomes: np.ndarray, min_share: float = CORE_SHARE) -> np.n
     return np.asarray((~np.isnan(outcomes)).mean(axis=0) >= min_share)
 
 
-def _positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
-    positions = pc.index_in(column, value_set=pa.array(order, pa.string()))
-    return np.asarray(pc.fill_null(positions, -1).to_numpy(), dtype=np.int64)
+def positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
+    """Return the place of each name of a column in an order, -1 where it is not in it."""
+    known = pa.array(order, pa.string())
+    column = column.combine_chunks()
+    if not pa.types.is_dictionary(column.type):
+        return _places(column, known)
+    return _places(column.dictionary, known)[column.indices.to_numpy(zero_copy_only=False)]
+
+
+def _places(names: pa.Array, known: pa.Array) -> np.ndarray:
+    found = pc.fill_null(pc.index_in(names, value_set=known), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.ndarray:

@@ -1,9 +1,8 @@
 """Which source a file came from, and why a source gave no score."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 
 def place_of(uri: str, sources: Sequence[str]) -> int:
@@ -12,16 +11,16 @@ def place_of(uri: str, sources: Sequence[str]) -> int:
     return max(inside, key=lambda i: len(sources[i])) if inside else 0
 
 
-def without_scores(sources: Sequence[str], scores: pa.Table, rejects: pa.Table, notes: Sequence[str]) -> list[str]:
+def without_scores(sources: Sequence[str], files: Iterable[str], rejects: pa.Table, notes: Sequence[str]) -> list[str]:
     """Return a sentence for each source that gave no score: what was found there instead.
 
     Args:
         sources: Folders or `s3://` prefixes.
-        scores: Table of the contract `SCORES`.
+        files: That gave a score.
         rejects: Table of the contract `REJECTS`.
         notes: Remarks on the files.
     """
-    gave = {place_of(uri, sources) for uri in pc.unique(scores["source_uri"]).to_pylist()}
+    gave = {place_of(uri, sources) for uri in files}
     sentences = []
     for i, source in enumerate(sources):
         if i in gave:

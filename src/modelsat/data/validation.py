@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from modelsat.data import contract_suites, expectations, paid
+from modelsat.data import contract_suites, expectations, paid, suspects, tallies
 from modelsat.data.collection import Collection
 from modelsat.data.contract_suites import ValidationLimits
 from modelsat.data.expectations import CRITICAL, WARNING, Check
+from modelsat.data.tallies import Tally
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ def check(
     """
     # The score checks come first, because their rows name the file at fault.
     checks = [_rejected(collection, limits), _answered(collection)]
-    checks += expectations.run(_scores_frame(collection), contract_suites.scores(collection))
-    checks += expectations.run(_prompts_frame(collection), contract_suites.prompts(limits))
-    checks += expectations.run(_candidates_frame(collection, limits), contract_suites.candidates(limits))
+    checks += _score_checks(collection) + _prompt_checks(collection, limits)
+    tallied = tallies.by_benchmark(collection)
+    checks += expectations.run(_candidates_frame(collection, tallied, limits), contract_suites.candidates(limits))
     levels = paid.levels(collection)
     if any(level["over_list"] for level in levels.values()):
         checks += expectations.run(_paid_frame(levels), contract_suites.paid(limits))
-    checks += expectations.run(_benchmarks_frame(collection, limits), contract_suites.benchmarks(limits))
-    drift = _drift_frame(collection, previous or {}, limits)
+    checks += expectations.run(_benchmarks_frame(tallied, limits), contract_suites.benchmarks(limits))
+    drift = _drift_frame(tallied, previous or {}, limits)
     if len(drift):
         checks += expectations.run(drift, contract_suites.drift(limits))
     return ValidationOutcome(tuple(checks))
@@ -82,11 +82,14 @@ def check(
 
 def summary(collection: Collection) -> dict[str, dict[str, list[float]]]:
     """Return [prompts, mean score] by candidate and benchmark, for comparison with a later collection."""
-    grouped = collection.scores.group_by(["candidate", "benchmark"]).aggregate([("score", "mean"), ("score", "count")])
+    return _summary(tallies.by_benchmark(collection))
+
+
+def _summary(tallied: Mapping[tuple[str, str], Tally]) -> dict[str, dict[str, list[float]]]:
     out: dict[str, dict[str, list[float]]] = {}
-    for row in grouped.sort_by([("candidate", "ascending"), ("benchmark", "ascending")]).to_pylist():
-        if row["score_mean"] is not None:
-            out.setdefault(row["candidate"], {})[row["benchmark"]] = [row["score_count"], row["score_mean"]]
+    for (candidate, benchmark), tally in tallied.items():
+        if tally.mean is not None:
+            out.setdefault(candidate, {})[benchmark] = [tally.count, tally.mean]
     return out
 
 
@@ -114,38 +117,58 @@ def _answered(collection: Collection) -> Check:
     )
 
 
-def _scores_frame(collection: Collection) -> Any:
-    columns = ["source_uri", "source_row", "candidate", "prompt_id", "metric", "score"]
-    return collection.scores.select(columns).to_pandas(strings_to_categorical=False)
+def _score_checks(collection: Collection) -> list[Check]:
+    found = suspects.of_scores(collection)
+    frame = found.frame()
+    prompts = set(frame["prompt_id"]) & set(collection.prompts["prompt_id"].to_pylist())
+    candidates = set(frame["candidate"]) & set(collection.candidates["candidate"].to_pylist())
+    rules = contract_suites.scores(sorted(prompts), sorted(candidates))
+    return [
+        *expectations.run(_empty_frame(collection.rows), contract_suites.some_scores()),
+        *expectations.run(frame, rules, found.counts),
+    ]
 
 
-def _prompts_frame(collection: Collection) -> Any:
-    frame = collection.prompts.select(["prompt_id", "prompt"]).to_pandas()
-    frame["characters"] = pc.utf8_length(collection.prompts["prompt"]).to_pandas().to_numpy()
-    return frame
+def _prompt_checks(collection: Collection, limits: ValidationLimits) -> list[Check]:
+    found = suspects.of_prompts(collection.prompts, limits.longest_prompt)
+    return [
+        *expectations.run(_empty_frame(collection.prompts.num_rows), contract_suites.some_prompts()),
+        *expectations.run(found.frame(), contract_suites.prompts(limits), found.counts),
+    ]
 
 
-def _candidates_frame(collection: Collection, limits: ValidationLimits) -> Any:
-    stats = collection.scores.group_by("candidate").aggregate(
-        [("score", "mean"), ("score", "min"), ("score", "max"), ("score", "count"), ("source_uri", "min")]
-    )
+def _empty_frame(rows: int) -> Any:
+    """Return a frame of so many rows that holds nothing else."""
+    return pd.DataFrame(index=pd.RangeIndex(rows))
+
+
+def _candidates_frame(
+    collection: Collection, tallied: Mapping[tuple[str, str], Tally], limits: ValidationLimits
+) -> Any:
     prices, shown = ["price_in", "price_out"], ["source_uri", "candidate", "prompts", "mean_score"]
-    frame = (
-        collection.candidates.select(["candidate", *prices]).join(stats, "candidate").sort_by("candidate").to_pandas()
-    )
+    frame = collection.candidates.select(["candidate", *prices]).sort_by("candidate").to_pandas()
+    stats = _stats(tallies.by_candidate(dict(tallied)))
+    frame = frame.merge(stats, how="left", left_on="candidate", right_index=True)
     levels = paid.levels(collection)
     measured = frame["candidate"].map({name: level["usd"] for name, level in levels.items()}).astype(float)
-    enough = frame["score_count"] >= limits.enough_prompts
+    enough = frame["prompts"] >= limits.enough_prompts
     return frame.assign(
-        source_uri=frame["source_uri_min"],
-        prompts=frame["score_count"],
-        mean_score=frame["score_mean"].round(4),
-        constant=enough & (frame["score_min"] == frame["score_max"]),
-        suspiciously_perfect=enough & (frame["score_mean"] >= limits.perfect_score),
+        mean_score=frame["mean"].round(4),
+        constant=enough & (frame["least"] == frame["most"]),
+        suspiciously_perfect=enough & (frame["mean"] >= limits.perfect_score),
         # Who is known by what was paid needs no list price.
         price=(frame["price_in"] + frame["price_out"]).fillna(measured),
         impossible_price=(frame[prices] < 0).any(axis=1) | np.isinf(frame[prices].astype(float)).any(axis=1),
-    )[[*shown, "constant", "suspiciously_perfect", "price", "impossible_price"]]
+    )[[*shown, "constant", "suspiciously_perfect", "price", "impossible_price"]].reset_index(drop=True)
+
+
+def _stats(tallied: Mapping[Any, Tally]) -> Any:
+    """Return a frame of tallies, indexed by what they are of."""
+    numbers = ("count", "mean", "least", "most")
+    columns = {name: np.asarray([getattr(one, name) for one in tallied.values()], dtype=float) for name in numbers}
+    uris = pd.Series([one.source_uri for one in tallied.values()], dtype=object)
+    frame = pd.DataFrame({"source_uri": uris, **columns}).assign(prompts=columns["count"].astype(np.int64))
+    return frame.set_index(pd.Index(list(tallied), dtype=object, tupleize_cols=False))
 
 
 def _paid_frame(levels: Mapping[str, Mapping[str, float | None]]) -> Any:
@@ -154,24 +177,23 @@ def _paid_frame(levels: Mapping[str, Mapping[str, float | None]]) -> Any:
     return pd.DataFrame([row for row in rows if row["times_list"]])
 
 
-def _benchmarks_frame(collection: Collection, limits: ValidationLimits) -> Any:
+def _benchmarks_frame(tallied: Mapping[tuple[str, str], Tally], limits: ValidationLimits) -> Any:
     """Return a row per candidate and benchmark; a candidate that scores the same everywhere is not shown again."""
-    stats = [("score", "mean"), ("score", "min"), ("score", "max"), ("score", "count"), ("source_uri", "min")]
-    frame = collection.scores.group_by(["candidate", "benchmark"]).aggregate(stats).to_pandas()
-    frame = frame.sort_values(["candidate", "benchmark"], ignore_index=True)
-    same = frame["score_min"] == frame["score_max"]
-    varies = frame.groupby("candidate")["score_mean"].transform("nunique") > 1
+    frame = _stats(tallied).reset_index(drop=True)
+    frame = frame.assign(candidate=[name for name, _ in tallied], benchmark=[name for _, name in tallied])
+    same = frame["least"] == frame["most"]
+    varies = frame.groupby("candidate")["mean"].transform("nunique") > 1
     return frame.assign(
-        source_uri=frame["source_uri_min"],
-        prompts=frame["score_count"],
-        mean_score=frame["score_mean"].round(4),
-        constant=(frame["score_count"] >= limits.enough_prompts) & same & varies,
+        mean_score=frame["mean"].round(4),
+        constant=(frame["prompts"] >= limits.enough_prompts) & same & varies,
     )[["source_uri", "candidate", "benchmark", "prompts", "mean_score", "constant"]]
 
 
-def _drift_frame(collection: Collection, previous: Mapping[str, Any], limits: ValidationLimits) -> Any:
+def _drift_frame(
+    tallied: Mapping[tuple[str, str], Tally], previous: Mapping[str, Any], limits: ValidationLimits
+) -> Any:
     rows = []
-    for candidate, benchmarks in summary(collection).items():
+    for candidate, benchmarks in _summary(tallied).items():
         for benchmark, (n, mean) in benchmarks.items():
             before = previous.get(candidate, {}).get(benchmark)
             if before and min(n, before[0]) >= limits.enough_prompts:

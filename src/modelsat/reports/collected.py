@@ -14,11 +14,11 @@ def sentence(collection: Collection) -> str:
     """Return the collection in one sentence."""
     candidates = collection.candidates.num_rows
     cells = candidates * collection.prompts.num_rows
-    missing = 1 - collection.scores.num_rows / cells if cells else 0.0
+    missing = 1 - collection.rows / cells if cells else 0.0
     lost = collection.rejects.num_rows
     rejected = f", {lost:,} {'row' if lost == 1 else 'rows'} rejected" if lost else ""
     return (
-        f"{collection.scores.num_rows:,} scores of {candidates} candidates on {collection.prompts.num_rows:,} prompts "
+        f"{collection.rows:,} scores of {candidates} candidates on {collection.prompts.num_rows:,} prompts "
         f"({100 * max(missing, 0.0):.0f} % not run){rejected}"
     )
 
@@ -28,7 +28,8 @@ def write(collection: Collection, path: Path | str) -> None:
     names = collection.candidates["candidate"].to_pylist()
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=str)
     columns = [str(name) for name in np.unique(benchmarks)]
-    table = score_matrix.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), names)
+    blocks = collection.blocks("candidate", "prompt_id", "score")
+    table = score_matrix.spread(blocks, collection.prompts["prompt_id"].to_pylist(), names)
     asked = ~np.isnan(table)
     shares = np.asarray([asked[benchmarks == column].mean(axis=0) for column in columns]).T.reshape(
         len(names), len(columns)

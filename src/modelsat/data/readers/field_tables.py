@@ -167,7 +167,7 @@ def _read_llmrouter(table: TableSheet, sheet: AnswerSheet) -> None:
 
 def _measures(table: TableSheet, i: int) -> dict[str, float | None]:
     def first(*names: str) -> float | None:
-        column: list[Any] | None = next((table.columns[name] for name in names if name in table.columns), None)
+        column: Any = next((table.columns[name] for name in names if name in table.columns), None)
         return None if column is None or is_missing(column[i]) else number(column[i])
 
     return {

@@ -6,13 +6,17 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelsat.data.readers import cells
+from modelsat.data.readers.cells import CellsBuilder
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.written_numbers import number
 from modelsat.io.storage import SourceFile
@@ -39,12 +43,12 @@ class TableSheet:
     """A rectangular file: its columns, and the line or row number of each row as a person would count it."""
 
     file: SourceFile
-    columns: dict[str, list[object]]
-    rows: list[int]
+    columns: Mapping[str, Sequence[object]]
+    rows: Sequence[int]
 
     def cells(self, *names: str) -> Iterable[tuple[object, ...]]:
         """Return the cells of these columns row by row; None where a column is absent."""
-        empty: list[object] = [None] * len(self.rows)
+        empty: Sequence[object] = [None] * len(self.rows)
         return zip(*(self.columns.get(name, empty) for name in names), strict=True)
 
 
@@ -64,8 +68,8 @@ def open_sheet(file: SourceFile, known: Iterable[str], log: ReadingLog) -> Table
         if name.endswith(".parquet"):
             sheet = _open_parquet(file, log)
         else:
-            text = _text(file)
-            sheet = _open_json_lines(file, text, log) if "jsonl" in name.split(".") else _open_csv(file, text, log)
+            with _opened(file, newline="\n" if "jsonl" in name.split(".") else "") as text:
+                sheet = _open_json_lines(file, text, log) if "jsonl" in name.split(".") else _open_csv(file, text, log)
     except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error, _TooLargeError) as error:
         log.reject(file.uri, str(error) if isinstance(error, _TooLargeError) else _DAMAGED.format(error))
         return None
@@ -80,16 +84,16 @@ def row_numbers(sheet: TableSheet) -> list[str]:
     first = next(iter(sheet.columns), None)
     return [
         name
-        for name, cells in sheet.columns.items()
+        for name, column in sheet.columns.items()
         if _INDEX.fullmatch(name.lower())
-        or (not name and (name == first or all(cell in (None, "") for cell in cells)))
-        or (name.lower() in _NUMBERED and _counts(cells))
+        or (not name and (name == first or all(cell in (None, "") for cell in column)))
+        or (name.lower() in _NUMBERED and _counts(column))
     ]
 
 
-def _counts(cells: list[object]) -> bool:
+def _counts(column: Sequence[object]) -> bool:
     """Say whether a column counts the rows, from 0 or from 1."""
-    return len(cells) > 2 and any(all(number(cell) == i + start for i, cell in enumerate(cells)) for start in (0, 1))
+    return len(column) > 2 and any(all(number(cell) == i + start for i, cell in enumerate(column)) for start in (0, 1))
 
 
 class _TooLargeError(Exception):
@@ -105,27 +109,28 @@ def _open_parquet(file: SourceFile, log: ReadingLog) -> TableSheet | None:
     size = sum(facts.row_group(i).total_byte_size for i in range(facts.num_row_groups))
     _check_size(max(size, facts.num_rows * facts.num_columns * MOST_BYTES // MOST_CELLS))
     table = pq.read_table(file.path, partitioning=None)
-    columns: dict[str, list[object]] = {}
+    columns: dict[str, Sequence[object]] = {}
     bad: dict[int, str] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
-            columns[name] = column.to_pylist()
+            columns[name] = cells.of_arrow(column)
         except UnicodeDecodeError:
             # Arrow does not look into the bytes of a text.
             column = column.cast(pa.large_binary())
-            columns[name] = column.to_pylist()
         if "binary" in str(column.type):
-            for i, cell in enumerate(columns[name]):
+            texts = column.to_pylist()
+            for i, cell in enumerate(texts):
                 try:
-                    columns[name][i] = _decoded(cell)
+                    texts[i] = _decoded(cell)
                 except UnicodeDecodeError:
                     bad.setdefault(i, name)
+            columns[name] = texts
     if _repeated(file, table.column_names, None, log):
         return TableSheet(file, {}, [])
     for row, name in sorted(bad.items()):
         reason = f"column {name!r} holds bytes that are no UTF-8 text; write it as text"
         log.reject(file.uri, reason, row + 1, name)
-    return _without(TableSheet(file, columns, list(range(1, table.num_rows + 1))), bad)
+    return _without(TableSheet(file, columns, range(1, table.num_rows + 1)), bad)
 
 
 def _decoded(cell: object) -> object:
@@ -144,23 +149,25 @@ def _without(sheet: TableSheet, rows: Iterable[int]) -> TableSheet:
     if not gone:
         return sheet
     kept = [i for i in range(len(sheet.rows)) if i not in gone]
-    columns = {name: [cells[i] for i in kept] for name, cells in sheet.columns.items()}
+    columns: dict[str, Sequence[object]] = {name: [one[i] for i in kept] for name, one in sheet.columns.items()}
     return TableSheet(sheet.file, columns, [sheet.rows[i] for i in kept])
 
 
-def _text(file: SourceFile) -> str:
+def _opened(file: SourceFile, newline: str) -> io.TextIOWrapper:
+    """Open a text whose bytes that are no UTF-8 stand as halves of surrogate pairs."""
     if file.name.lower().endswith(".gz"):
         with gzip.open(file.path) as unpacked:
             _check_size(_unpacked_size(unpacked))
-            unpacked.seek(0)
-            raw = unpacked.read()
+        raw: Any = gzip.open(file.path)  # noqa: SIM115 - closed by the wrapper that is returned
     else:
         _check_size(file.path.stat().st_size)
-        raw = file.path.read_bytes()
-    _check_size(len(raw))
-    if raw.startswith(_UTF_16):
+        raw = file.path.open("rb")
+    start = raw.read(2)
+    raw.seek(0)
+    if start in _UTF_16:
+        raw.close()
         raise _FormatError("the file is UTF-16, as spreadsheets write 'Unicode text'; save it as UTF-8")
-    return raw.decode("utf-8-sig", "surrogateescape")
+    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
 def _unpacked_size(unpacked: gzip.GzipFile) -> int:
@@ -176,9 +183,9 @@ def _check_size(size: int) -> None:
         raise _TooLargeError(f"the file unpacks to more than {MOST_BYTES:,} bytes; split it into smaller files")
 
 
-def _open_csv(file: SourceFile, text: str, log: ReadingLog) -> TableSheet | None:
+def _open_csv(file: SourceFile, text: Iterable[str], log: ReadingLog) -> TableSheet | None:
     csv.field_size_limit(2**30)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(text, strict=True)
     header = [name.strip() for name in next(reader, [])]
     if len(header) == 1:
         for separator, word in _OTHER_SEPARATORS.items():
@@ -186,8 +193,9 @@ def _open_csv(file: SourceFile, text: str, log: ReadingLog) -> TableSheet | None
                 raise _FormatError(f"the file is separated by {word}; save it separated by commas, with decimal points")
     if _repeated(file, header, 1, log):
         return TableSheet(file, {}, [])
-    rows, numbers, first_line = [], [], 2
-    shared: dict[str, str] = {}
+    # A long table repeats each prompt for every model: one copy of a text is enough.
+    columns = [CellsBuilder() for _ in header]
+    numbers, first_line = array("q"), 2
     for row in reader:
         line, first_line = first_line, reader.line_num + 1
         if not row:
@@ -198,16 +206,16 @@ def _open_csv(file: SourceFile, text: str, log: ReadingLog) -> TableSheet | None
         elif any(not _is_unicode(cell) for cell in row):
             log.reject(file.uri, "the row is not UTF-8; save the file as UTF-8", line)
         else:
-            # A long table repeats each prompt for every model: one copy of a text is enough.
-            rows.append([shared.setdefault(cell, cell) for cell in row])
+            for column, cell in zip(columns, row, strict=True):
+                column.add(cell)
             numbers.append(line)
-    return TableSheet(file, {name: [row[i] for row in rows] for i, name in enumerate(header)}, numbers)
+    return TableSheet(file, {name: columns[i].cells() for i, name in enumerate(header)}, numbers)
 
 
-def _open_json_lines(file: SourceFile, text: str, log: ReadingLog) -> TableSheet:
-    rows: list[dict[str, object]] = []
-    numbers: list[int] = []
-    for line, content in enumerate(text.split("\n"), start=1):
+def _open_json_lines(file: SourceFile, text: Iterable[str], log: ReadingLog) -> TableSheet:
+    columns: dict[str, CellsBuilder] = {}
+    numbers = array("q")
+    for line, content in enumerate(text, start=1):
         if not content.strip():
             continue
         try:
@@ -218,14 +226,18 @@ def _open_json_lines(file: SourceFile, text: str, log: ReadingLog) -> TableSheet
         except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
-            rows.append(row)
+            for name, cell in row.items():
+                column = columns.setdefault(name, CellsBuilder())
+                column.fill(len(numbers))
+                column.add(cell)
             numbers.append(line)
         else:
             log.reject(
                 file.uri, "the line is not a JSON object in UTF-8 with each field once; write one object per line", line
             )
-    names = dict.fromkeys(name for row in rows for name in row)
-    return TableSheet(file, {name: [row.get(name) for row in rows] for name in names}, numbers)
+    for column in columns.values():
+        column.fill(len(numbers))
+    return TableSheet(file, {name: column.cells() for name, column in columns.items()}, numbers)
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -251,8 +263,8 @@ def _canonical(sheet: TableSheet, known: set[str], log: ReadingLog) -> TableShee
     """Give known columns their known names."""
     names = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in sheet.columns}
     columns = {
-        (names[name] if names[name] in known and name not in known else name): cells
-        for name, cells in sheet.columns.items()
+        (names[name] if names[name] in known and name not in known else name): column
+        for name, column in sheet.columns.items()
     }
     if len(columns) < len(sheet.columns):
         same = sorted(

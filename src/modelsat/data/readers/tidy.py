@@ -17,11 +17,12 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import contracts
+from modelsat.data import contracts, table_blocks
 from modelsat.data.readers import tidy_long, tidy_measures, tidy_models, tidy_prompts, tidy_scores
 from modelsat.data.readers.harvest import Harvest, ReadingLog, rejects_table
+from modelsat.data.readers.score_columns import HARNESS, METRIC, AnswerLengths
 from modelsat.data.readers.table_files import ENDINGS, TableSheet, open_sheet
-from modelsat.data.readers.tidy_scores import HARNESS, METRIC, AnswerLengths, wide_scores
+from modelsat.data.readers.tidy_scores import wide_scores
 from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
@@ -72,8 +73,8 @@ def read(files: list[SourceFile]) -> Harvest:
     facts, listed = tidy_models.facts_of(sheets["models"], log), tidy_models.listed_in(sheets["models"])
     scores = pa.concat_tables(
         [_scores(sheet, prompts, lengths, listed, log) for sheet in sheets["scores"]]
-        or [contracts.SCORES.empty_table()]
-    )
+        or [table_blocks.with_dictionaries(contracts.SCORES).empty_table()]
+    ).unify_dictionaries()
     for sheet in sheets["scores"]:
         if tidy_long.layout_of(sheet) is None:
             for field, figures in tidy_scores.measures_within(sheet, listed).items():
@@ -121,7 +122,7 @@ def _scores(
         )
     if fault is not None:
         log.reject(sheet.file.uri, fault)
-        return contracts.SCORES.empty_table()
+        return table_blocks.with_dictionaries(contracts.SCORES).empty_table()
     table = wide_scores(sheet, prompts, lengths, listed, scale, log)
     if scale != 1 and table.num_rows and pc.max(table["score"]).as_py() <= 1 / scale:
         log.reject(sheet.file.uri, "the file's name says percentages, but no score is above 1; rename it to scores")

@@ -57,7 +57,7 @@ def measures_in(sheet: TableSheet, names: Sequence[str]) -> dict[str, TableSheet
         sheet: The table of scores, as it was read.
         names: As of `with_scores_alone`.
     """
-    found: dict[str, dict[str, list[object]]] = {}
+    found: dict[str, dict[str, Sequence[object]]] = {}
     for name in _split(sheet, names)[1]:
         field, candidate = _field(name), _base(name, _OTHERS)
         if field and candidate and "prompt_id" in sheet.columns:

@@ -1,19 +1,21 @@
 """Long tables of scores: a row per prompt and candidate, under the column names that people use."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from modelsat.data import contracts
+from modelsat.data import contracts, table_blocks
 from modelsat.data.candidate_names import fault_in_candidate
 from modelsat.data.readers import tidy_measures, tidy_prompts
+from modelsat.data.readers.cells import Numbers, coded
 from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.readers.score_columns import METRIC, AnswerLengths, ScoreColumns, score_table, texts
 from modelsat.data.readers.table_files import TableSheet, row_numbers
 from modelsat.data.readers.tidy_measures import MODEL
 from modelsat.data.readers.tidy_prompts import id_of, text_of
-from modelsat.data.readers.tidy_scores import METRIC, AnswerLengths, ScoreColumns, scaled_scores, score_table
+from modelsat.data.readers.tidy_scores import scaled_scores
 from modelsat.data.written_numbers import number
 
 _SCORE = ("score", "label", "correct", "is_correct", "accuracy", "acc", "performance", "passed", "success", "value")
@@ -63,30 +65,34 @@ def long_scores(
     """Read a table with a row per prompt and candidate."""
     if "prompt_id" not in sheet.columns:
         log.reject(sheet.file.uri, f"the scores have no column prompt_id{_meant(sheet)}; add it")
-        return contracts.SCORES.empty_table()
+        return table_blocks.with_dictionaries(contracts.SCORES).empty_table()
     tidy_prompts.name_unread(sheet, (*tidy_prompts.COLUMNS, *_read(sheet, layout)), log)
-    names = [(text_of(cell) or "").strip() or None for cell in sheet.columns[layout.model]]
-    faults = {name: fault_in_candidate(name) for name in set(names)}
+    names = coded(sheet.columns[layout.model]).map(lambda cell: (text_of(cell) or "").strip() or None)
+    faults = names.map(fault_in_candidate)
+    ids = coded(sheet.columns["prompt_id"]).map(id_of)
     values = scaled_scores(sheet, sheet.columns[layout.score], names, layout.score, scale, log)
-    ids = [id_of(cell) for cell in sheet.columns["prompt_id"]]
-    keep = []
-    for i, (line, name, one) in enumerate(zip(sheet.rows, names, ids, strict=True)):
-        if (fault := faults[name]) is not None:
-            log.reject(sheet.file.uri, fault, line, layout.model, name)
-        elif one is None:
-            log.reject(sheet.file.uri, "the row has no prompt_id; add it", line, "prompt_id")
-        elif not np.isnan(values[i]):
-            keep.append(i)
-    metrics = sheet.columns.get("metric", [METRIC] * len(ids))
-    others: dict[str, list[object]] = {"metric": [text_of(metrics[i]) or METRIC for i in keep]}
+    faulty, without_id = (
+        np.asarray([one is not None for one in faults.distinct], dtype=bool)[faults.codes],
+        np.asarray([one is None for one in ids.distinct], dtype=bool)[ids.codes],
+    )
+    for i in np.flatnonzero(faulty | without_id).tolist():
+        if faulty[i]:
+            log.reject(sheet.file.uri, str(faults[i]), sheet.rows[i], layout.model, names[i])
+        else:
+            log.reject(sheet.file.uri, "the row has no prompt_id; add it", sheet.rows[i], "prompt_id")
+    keep = np.flatnonzero(~(faulty | without_id | np.isnan(values)))
+    others: dict[str, pa.Array] = {}
+    if "metric" in sheet.columns:
+        others["metric"] = texts(coded(sheet.columns["metric"]).map(lambda cell: text_of(cell) or METRIC), keep)
     for field, column in tidy_measures.fields_in(sheet.columns):
-        others[field] = list(tidy_measures.values(sheet, column, field, log, keep))
+        told = tidy_measures.values(sheet, column, field, log, keep.tolist())
+        others[field] = pa.array(told, contracts.SCORES.field(field).type)
     return score_table(
         sheet,
         prompts,
         ScoreColumns(
-            candidates=[str(names[i]) for i in keep],
-            prompt_ids=[str(ids[i]) for i in keep],
+            candidates=texts(names, keep),
+            prompt_ids=texts(ids, keep),
             scores=values[keep],
             rows=np.asarray(sheet.rows, dtype=np.int64)[keep],
             others=others,
@@ -95,8 +101,10 @@ def long_scores(
     )
 
 
-def _is_text(cells: Iterable[object]) -> bool:
-    told = [cell for cell in cells if cell not in (None, "")]
+def _is_text(column: Sequence[object]) -> bool:
+    if isinstance(column, Numbers):
+        return False
+    told = [cell for cell in coded(column).distinct if cell not in (None, "")]
     return bool(told) and all(isinstance(cell, str) for cell in told) and any(number(cell) is None for cell in told)
 
 

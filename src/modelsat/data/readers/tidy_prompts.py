@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -90,7 +91,7 @@ def name_unread(sheet: TableSheet, known: tuple[str, ...], log: ReadingLog) -> N
         log.note(Remark.COLUMN_NOT_READ, f"{sheet.file.uri!r} has columns that are not read: {shown}")
 
 
-def meant(name: str, columns: dict[str, list[object]]) -> str:
+def meant(name: str, columns: Iterable[str]) -> str:
     """Return a remark on the column that may be meant by `name`, empty where none is like it."""
     close = difflib.get_close_matches(name, [column for column in columns if column not in COLUMNS], 1, 0.75)
     return f" (is {close[0]!r} meant?)" if close else ""

@@ -1,0 +1,240 @@
+"""Scores in short: a row has a number for whatever it repeats, and what is repeated stands once.
+
+A row of the contract `SCORES` names its candidate, its prompt and where it comes from in some hundred bytes. Here it
+has a number for its candidate, its prompt, its benchmark and task (its *place*) and all that a run or a file has in
+common (its *origin*), beside its score, its row in the file and what was measured: 32 bytes, and eight a measure.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from modelsat.data import contracts, table_blocks
+from modelsat.data.table_blocks import BLOCK
+
+PLACE = ("benchmark", "task")
+ORIGIN = ("metric", "num_fewshot", "harness", "harness_version", "source_uri", "source_digest", "collected_at")
+MEASURES = ("tokens_in", "tokens_out", "cost_usd", "latency_seconds")
+_FLAGGED = 2**26
+"""Up to so many possible combinations are looked up in a table, more are sorted."""
+
+
+class Numbering:
+    """Gives each distinct value a number, in the order in which values come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @property
+    def values(self) -> list[Any]:
+        """Return the values in the order of their numbers."""
+        return list(self._numbers)
+
+    def of(self, values: Iterable[Hashable]) -> np.ndarray:
+        """Return the numbers of values, int32; a value that is new gets the next number."""
+        known = self._numbers
+        return np.asarray([known.setdefault(value, len(known)) for value in values], dtype=np.int32)
+
+
+@dataclass
+class ScoreBooks:
+    """What numbers stand for, for all scores of one collection: names, prompt ids, places and origins."""
+
+    candidates: Numbering = field(default_factory=Numbering)
+    prompts: Numbering = field(default_factory=Numbering)
+    places: Numbering = field(default_factory=Numbering)
+    origins: Numbering = field(default_factory=Numbering)
+
+    def column(self, name: str) -> list[Any]:
+        """Return a column of the contract `SCORES` by the number of the place or origin that it belongs to."""
+        book, names = (self.places, PLACE) if name in PLACE else (self.origins, ORIGIN)
+        at = names.index(name)
+        return [value[at] for value in book.values]
+
+
+@dataclass
+class ShortScores:
+    """Rows of scores, all arrays of the same length.
+
+    Attributes:
+        candidate: Number of the candidate, int32; so `prompt`, `place` and `origin`.
+        prompt: Of the prompt.
+        place: Of benchmark and task.
+        origin: Of `ORIGIN`.
+        score: float64, null or NaN where the source says so.
+        row: Row in its file, int64.
+        measures: Those of `MEASURES` that any row has.
+    """
+
+    candidate: np.ndarray
+    prompt: np.ndarray
+    place: np.ndarray
+    origin: np.ndarray
+    score: pa.Array
+    row: np.ndarray
+    measures: dict[str, pa.Array]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def shorten(scores: pa.Table, books: ScoreBooks) -> ShortScores:
+    """Return scores in short.
+
+    Args:
+        scores: Table of the contract `SCORES`; its texts may be dictionary columns.
+        books: Get what is new.
+    """
+    candidate, names = _coded(scores["candidate"])
+    prompt, ids = _coded(scores["prompt_id"])
+    return ShortScores(
+        books.candidates.of(names)[candidate],
+        books.prompts.of(ids)[prompt],
+        _combined(scores, PLACE, books.places),
+        _combined(scores, ORIGIN, books.origins),
+        _whole(scores["score"]),
+        _whole(scores["source_row"]).to_numpy(zero_copy_only=False),
+        {name: _whole(scores[name]) for name in MEASURES if scores[name].null_count < scores.num_rows},
+    )
+
+
+def joined(parts: Sequence[ShortScores]) -> ShortScores:
+    """Return the rows of all parts, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+    names = [name for name in MEASURES if any(name in part.measures for part in parts)]
+    kinds = {name: contracts.SCORES.field(name).type for name in names}
+    arrays = (
+        np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
+        for name, dtype in (("candidate", "i4"), ("prompt", "i4"), ("place", "i4"), ("origin", "i4"), ("row", "i8"))
+    )
+    candidate, prompt, place, origin, row = arrays
+    score = pa.concat_arrays([pa.array([], pa.float64()), *(part.score for part in parts)])
+    measures = {
+        name: pa.concat_arrays([part.measures.get(name, pa.nulls(len(part), kinds[name])) for part in parts])
+        for name in names
+    }
+    return ShortScores(candidate, prompt, place, origin, score, row, measures)
+
+
+def blocks(short: ShortScores, books: ScoreBooks, order: np.ndarray) -> Iterator[pa.Table]:
+    """Return rows as tables of the contract `SCORES` whose texts are dictionary columns.
+
+    Args:
+        short: The rows.
+        books: What their numbers stand for.
+        order: Which rows, in which order.
+    """
+    values = {name: pa.array(books.column(name), contracts.SCORES.field(name).type) for name in (*PLACE, *ORIGIN)}
+    values["candidate"] = pa.array(books.candidates.values, pa.string())
+    values["prompt_id"] = pa.array(books.prompts.values, pa.string())
+    schema = table_blocks.with_dictionaries(contracts.SCORES)
+    for start in range(0, len(order), BLOCK):
+        rows = order[start : start + BLOCK]
+        codes = {"candidate": short.candidate[rows], "prompt_id": short.prompt[rows]}
+        codes |= dict.fromkeys(PLACE, short.place[rows]) | dict.fromkeys(ORIGIN, short.origin[rows])
+        taken: dict[str, pa.Array] = {
+            "score": short.score.take(pa.array(rows)),
+            "source_row": pa.array(short.row[rows]),
+        }
+        taken |= {name: column.take(pa.array(rows)) for name, column in short.measures.items()}
+        columns = []
+        for one in schema:
+            if one.name in codes:
+                column = _spelt(codes[one.name], values[one.name])
+                columns.append(column if pa.types.is_dictionary(one.type) else column.dictionary_decode())
+            else:
+                columns.append(
+                    taken.get(one.name, pa.nulls(0, one.type)) if one.name in taken else pa.nulls(len(rows), one.type)
+                )
+        yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _spelt(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+    """Return a dictionary column that has each value once, and only those which occur."""
+    used = np.zeros(len(values), dtype=bool)
+    used[codes] = True
+    known = values.take(pa.array(np.flatnonzero(used))).dictionary_encode()
+    # Several origins can have one value in common; a missing one has no number.
+    numbers = np.zeros(len(values), dtype=np.int32)
+    numbers[used] = known.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = numbers[codes]
+    missing = indices < 0
+    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=missing if missing.any() else None), known.dictionary)
+
+
+def _combined(scores: pa.Table, names: Sequence[str], book: Numbering) -> np.ndarray:
+    """Return the number of each row's values in some columns."""
+    total, sizes, values, parts = 1, [], [], []
+    for name in names:
+        codes, distinct = _coded(scores[name])
+        parts.append(codes)
+        values.append(distinct)
+        sizes.append(max(len(distinct), 1))
+        total *= sizes[-1]
+    if total == 1 and scores.num_rows:
+        return np.broadcast_to(book.of([tuple(column[0] for column in values)]), scores.num_rows).copy()
+    codes = np.zeros(scores.num_rows, dtype=np.int64)
+    held: list[tuple[Any, ...]] = [()]
+    for column, size, distinct in zip(parts, sizes, values, strict=True):
+        if size == 1:
+            held = [(*one, *distinct) for one in held]
+            continue
+        codes, found = distinct_numbers(codes * size + column, len(held) * size)
+        held = [(*held[one // size], distinct[one % size]) for one in found.tolist()]
+    return book.of(held)[codes] if scores.num_rows else np.empty(0, dtype=np.int32)
+
+
+def distinct_numbers(numbers: np.ndarray, bound: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each number its place among the distinct ones, and these, ascending.
+
+    Args:
+        numbers: Whole numbers in [0, bound).
+        bound: Beyond all of them.
+    """
+    if bound > _FLAGGED:
+        found, codes = np.unique(numbers, return_inverse=True)
+        return codes, found
+    used = np.zeros(bound, dtype=bool)
+    used[numbers] = True
+    found = np.flatnonzero(used)
+    places = np.zeros(bound, dtype=np.int64)
+    places[found] = np.arange(len(found))
+    return places[numbers], found
+
+
+def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[Any]]:
+    """Return a column as numbers of its distinct values, null being one, and these values."""
+    whole = _whole(column)
+    if not pa.types.is_dictionary(whole.type):
+        whole = whole.dictionary_encode(null_encoding="encode")
+    values = whole.dictionary.to_pylist()
+    indices = whole.indices
+    if indices.null_count:
+        indices = indices.fill_null(len(values))
+        values = [*values, None]
+    return indices.to_numpy(zero_copy_only=False), values
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks > 1 and pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def ranks(values: Iterable[Any], key: Any = None) -> np.ndarray:
+    """Return the place of each value among all in ascending order; equal ones share it.
+
+    Args:
+        values: Comparable, or made so by `key`.
+        key: Of one value; None takes the value itself.
+    """
+    keys = [value if key is None else key(value) for value in values]
+    place: Mapping[Any, int] = {value: i for i, value in enumerate(sorted(set(keys)))}
+    return np.asarray([place[one] for one in keys], dtype=np.int64)
