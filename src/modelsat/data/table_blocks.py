@@ -108,19 +108,21 @@ def decoded(table: pa.Table) -> pa.Table:
 
 def narrowed(table: pa.Table) -> pa.Table:
     """Return the table with dictionaries of those texts alone that occur in it."""
-    plain = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
-    for name in plain:
-        column = table[name].combine_chunks()
-        codes = column.indices.to_numpy(zero_copy_only=False)
-        used = np.zeros(len(column.dictionary), dtype=bool)
-        used[codes] = True
-        numbers = (np.cumsum(used) - 1).astype(np.int32)
-        kept = column.dictionary.filter(pa.array(used))
-        place = table.column_names.index(name)
-        table = table.set_column(
-            place, table.schema.field(place), pa.DictionaryArray.from_arrays(pa.array(numbers[codes]), kept)
-        )
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(place, field, _narrowed(table[field.name].combine_chunks()))
     return table
+
+
+def _narrowed(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    missing = column.indices.is_null().to_numpy(zero_copy_only=False)
+    codes = column.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    used = np.zeros(len(column.dictionary), dtype=bool)
+    used[codes[~missing]] = True
+    numbers = np.append((np.cumsum(used) - 1).astype(np.int32), np.int32(0))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(numbers[codes], mask=missing if missing.any() else None), column.dictionary.filter(pa.array(used))
+    )
 
 
 def encoded(table: pa.Table, schema: pa.Schema) -> pa.Table:

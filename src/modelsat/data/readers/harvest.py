@@ -33,8 +33,8 @@ class EmptyAnswers:
 class Harvest:
     """Tables of the contracts `SCORES`, `PROMPTS`, `CANDIDATES` and `REJECTS`.
 
-    `notes` are sentences for a person, `licences` what the source says of its licence, `empty_answers` what a
-    candidate did not answer.
+    Texts of `scores` may be in dictionary columns. `notes` are sentences for a person, `licences` what the source says
+    of its licence, `empty_answers` what a candidate did not answer.
     """
 
     scores: pa.Table
