@@ -52,7 +52,7 @@ each_line_up = pytest.mark.parametrize("line_up", LINE_UPS)
 # How often BEREFT loses a rank; `make test-faults` asks for more.
 KILLS = int(os.environ.get("MODELSAT_TRAINING_KILLS", "1"))
 # The first test of all waits for every launch.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)

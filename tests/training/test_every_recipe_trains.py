@@ -31,7 +31,7 @@ SMALL = {"max_tokens": 32, "warm_up": 0.0, "threads": 1}
 SMALL_JOINT = {"entry_layer": 1, "connector_steps": 2, "connector_batch": 64, "epochs": 0.1, "batch": 8}
 SMALL_PAPER = {"card_tokens": 256, "groups": 4, "group": 3, "connector_steps": 1, "steps": 2}
 # The first test waits for the launch.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)

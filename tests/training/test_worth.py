@@ -151,7 +151,7 @@ def ended(work: Path) -> dict[str, Any]:
     return facts["ended"]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["shared", "killed", "whole"])
 def test_training_ends_at_the_first_check_that_it_does_not_pass(folder: Path, name: str) -> None:
     found = ended(folder / name)

@@ -47,7 +47,7 @@ REGROUPED["bfloat16, ZeRO 1, two, one, two ranks"] = {"zero_stage": 1} | ROUNDED
 # Micro-batches round differently in bfloat16, and so do shares.
 TOLERANCE = {"adapters": 1e-5, "whole layers": 1e-5, "bfloat16": 5e-3}
 # The first test waits for every launch.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ RECIPE = {
 }
 STEPS = 7
 # The first test waits for every launch.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True)
