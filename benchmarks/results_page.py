@@ -112,7 +112,7 @@ where that helps on validation prompts. There is one split, the 20 % of the ques
 these figures are not strictly comparable with the folds of other studies.
 
 All tables are from 2026-11-30. Of the default recipe, `auto`, there are zeroeval and specialists; on mmlupro and
-mmlu_helm only the recipe [`light`](../light.md) was run, which reads words and trains nothing ("-light"). Its line
+mmlu_helm only the recipe [`light`](light.md) was run, which reads words and trains nothing ("-light"). Its line
 `modelsat router, auto:best` on the four sets together, 5,268 prompts: +2.07 points [+1.33, +2.79] over the best single
 candidate and +0.51 [+0.04, +0.99] over a stack of kNN and task classifier on the same words; knowing the true category
 gains 1.7. Its default gains +0.97 [+0.09, +1.90].

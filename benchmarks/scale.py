@@ -34,7 +34,7 @@ STAGES = {
     "collect": "from modelsat.steps import collect; collect.run([sys.argv[1]], at / 'scores', at / 'c.html')",
     "validate": "from modelsat.steps import validate; "
     "validate.run(at / 'scores', str(at / 'none'), 0.0, 0.1, at / 'v.html')",
-    "instruct": "from modelsat.steps import instruct; instruct.run(at / 'scores', 50, 1000, at / 'i', at / 'p.md')",
+    "instruct": "from modelsat.steps import instruct; instruct.run(at / 'scores', 50, 1000, at / 'i', at / 'page')",
 }
 CALL = "import sys; from pathlib import Path; at = Path(sys.argv[2]); "
 SQL = """

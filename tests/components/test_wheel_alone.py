@@ -210,4 +210,10 @@ def test_wheel_holds_the_code_and_nothing_else(installed: Installed) -> None:
     assert {name for name in tops if not re.fullmatch(r"modelsat-[\d.]+\.dist-info", name)} == {
         *("modelsat", "components", "pipelines", "training", "serving"),
     }
-    assert {path.suffix for path in files if ".dist-info" not in str(path)} == {".py", ".yaml", ".html", ".typed"}
+    assert {path.suffix for path in files if ".dist-info" not in str(path)} == {
+        ".py",
+        ".yaml",
+        ".html",
+        ".css",
+        ".typed",
+    }

@@ -255,7 +255,7 @@ def test_attackers_move_a_candidate_much_less_than_they_would(
 def test_figures_of_the_page_are_those_that_were_measured(attack: ModuleType) -> None:
     rows = json.loads(attack.INTO.read_text())["rows"]
 
-    assert attack.table(rows) in (BENCHMARKS.parent / "docs" / "onboarding.md").read_text()
+    assert attack.table(rows) in (BENCHMARKS.parent / "docs" / "feedback.md").read_text()
 
 
 def test_honest_clients_are_believed_and_nobody_is_quarantined(attack: ModuleType) -> None:
