@@ -99,6 +99,17 @@ def test_one_answer_to_every_prompt_tells_who_is_the_better() -> None:
     assert score_matrix.levels(table) == pytest.approx([0.75, 0.25], abs=0.01)
 
 
+def test_log_beside_a_benchmark_does_not_move_the_levels_that_the_benchmark_tells() -> None:
+    # On the benchmark ada answers 3 of 4, bob 1 of 4. The log asks ada what is harder: 4 of 10.
+    benchmark = np.tile([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], (100, 1))
+    log = np.column_stack([np.repeat([1.0, 0.0], [160, 240]), np.full(400, NAN)])
+
+    alone, beside = score_matrix.levels(benchmark), score_matrix.levels(np.concatenate([benchmark, log]))
+
+    assert beside[0] - beside[1] == pytest.approx(alone[0] - alone[1], abs=0.02)
+    assert alone[0] - alone[1] == pytest.approx(0.5, abs=0.01)
+
+
 def test_candidate_that_was_never_run_has_the_mean_over_all() -> None:
     assert score_matrix.levels(np.asarray([[1.0, NAN], [0.0, NAN]] * 200))[1] == pytest.approx(0.5, abs=0.01)
 

@@ -68,12 +68,16 @@ def _places(names: pa.Array, known: pa.Array) -> np.ndarray:
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
+_COMPARED = 30
+"""So many answers to prompts that others answered too are enough to tell a candidate's level."""
+
+
 def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.ndarray:
     """Estimate what each candidate would score on average over all prompts, those it was not run on included.
 
-    A score is taken as candidate plus prompt plus noise: a candidate that was spared the hardest prompts is not the
-    better for it. A prompt's ease is a random effect, shrunk by how noisy its answers are; fitted freely, the only
-    answer to a prompt, as in a gateway's log, would tell of the prompt alone and nothing of who gave it.
+    A score is taken as candidate plus prompt: a candidate that was spared the hardest prompts is not the better for it.
+    The only answer to a prompt, as in a gateway's log, cannot tell one from the other. It counts only for candidates
+    that have hardly an answer beside others; such a prompt is then taken to be half as unusual as the answer.
 
     Args:
         outcomes: Scores (prompts, candidates), NaN where not run.
@@ -87,30 +91,16 @@ def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.nda
     right = np.nan_to_num(outcomes).astype(np.float64)
     mean = right.sum() / max(asked.sum(), 1)
     n, per_candidate = asked.sum(axis=1), asked.sum(axis=0)
+    compared = asked[n > 1].sum(axis=0)
+    alone = (n == 1) & asked[:, compared < _COMPARED].any(axis=1)
     prompt, candidate = np.zeros(len(outcomes)), np.zeros(outcomes.shape[1])
     for _ in range(rounds):
-        left = np.where(asked, right - mean - candidate, 0.0)
-        prompt = left.sum(axis=1) / np.maximum(n + _noise_ratio(left, asked), 1e-12)
-        prompt -= prompt.mean() if len(prompt) else 0.0
+        prompt = (right.sum(axis=1) - asked @ candidate - n * mean) / np.maximum(n + alone, 1)
         candidate = (right.sum(axis=0) - prompt @ asked - per_candidate * mean) / (per_candidate + prior)
         if asked.all():
             break
-    return np.asarray(np.clip(mean + candidate, 0.0, 1.0))
-
-
-def _noise_ratio(left: np.ndarray, asked: np.ndarray) -> float:
-    """Return the variance of answers to one prompt over that of the prompts' ease (analysis of variance).
-
-    Args:
-        left: Scores less mean and candidate, (prompts, candidates), 0 where not run.
-        asked: Which were run, of the same shape.
-    """
-    n = asked.sum(axis=1)
-    spread = float((left**2).sum()) / max(float(n.sum()), 1.0)
-    inside = float((left**2).sum() - (left.sum(axis=1) ** 2 / np.maximum(n, 1)).sum())
-    # Where hardly a prompt has two answers, half of the spread is taken as noise.
-    noise = (inside + spread / 2) / (float(np.maximum(n - 1, 0).sum()) + 1.0)
-    return noise / max(spread - noise, 1e-12)
+    usual = mean + (prompt.mean() if len(prompt) else 0.0)
+    return np.asarray(np.clip(usual + candidate, 0.0, 1.0))
 
 
 def filled(outcomes: np.ndarray) -> np.ndarray:
