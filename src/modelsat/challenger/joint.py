@@ -19,7 +19,6 @@ from modelsat.challenger import encoded, member_table, on_surface, records
 from modelsat.challenger.default import DefaultEvidence
 from modelsat.challenger.encoded import EncodedPrompts, Known
 from modelsat.challenger.member_table import MEMBERS
-from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
@@ -131,7 +130,6 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
     Returns:
         Table of the contract `PREDICTIONS`, of the candidates that the written bundle serves.
     """
-    served = [made.bundle.names.index(name) for name in written.names]
     prompts = made.prompts
     test = prompts.parts[splits.TEST]
     # Training read whole prompts; what is judged must be what is served, which reads their cores.
@@ -149,15 +147,7 @@ def predict(made: JointChallenger, written: Bundle) -> pa.Table:
         **on_surface.alone(made.fusion, vectors, tokens),
         STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
-    foreign = {CHALLENGER: made.fusion.foreign(vectors)}
-    cost = made.fusion.expected_cost(vectors, test.texts)
-    costs = {} if cost is None else {CHALLENGER: cost[:, served]}
-    return pa.concat_tables(
-        [
-            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name), costs.get(name))
-            for name, values in rows.items()
-        ]
-    )
+    return on_surface.told(rows, made.bundle, written, made.fusion, test, vectors)
 
 
 def _model_sat(instructions: Instructions, facts: dict[str, Any], work: Path) -> ModelSat:

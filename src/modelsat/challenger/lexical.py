@@ -13,7 +13,6 @@ from modelsat.challenger import member_table, on_surface, records
 from modelsat.challenger.default import DefaultEvidence
 from modelsat.challenger.encoded import EncodedPrompts
 from modelsat.challenger.member_table import MEMBERS
-from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import splits
 from modelsat.errors import InputError
 from modelsat.evaluation.table import CHALLENGER
@@ -112,7 +111,6 @@ def predict(made: LexicalChallenger, written: Bundle) -> pa.Table:
     Returns:
         Table of the contract `PREDICTIONS`, of the candidates that the written bundle serves.
     """
-    served = [made.bundle.names.index(name) for name in written.names]
     prompts, router = made.prompts, made.router
     test, vectors = prompts.parts[splits.TEST], prompts.vectors[splits.TEST]
     tokens = prompts.tokens(test.texts)
@@ -122,15 +120,7 @@ def predict(made: LexicalChallenger, written: Bundle) -> pa.Table:
         **on_surface.alone(router, vectors, tokens),
         WORDS_STACK: simple(prompts.labelled(splits.TEST).vectors).astype(np.float32),
     }
-    foreign = {CHALLENGER: router.foreign(vectors)}
-    cost = router.expected_cost(vectors, test.texts)
-    costs = {} if cost is None else {CHALLENGER: cost[:, served]}
-    return pa.concat_tables(
-        [
-            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name), costs.get(name))
-            for name, values in rows.items()
-        ]
-    )
+    return on_surface.told(rows, made.bundle, written, router, test, vectors)
 
 
 def _read(instructions: Instructions, tokenizer: WordTokenizer, max_tokens: int) -> tuple[EncodedPrompts, Words]:

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 
-from modelsat.aptitude.instructions import Instructions
+from modelsat.aptitude.instructions import Instructions, Part
+from modelsat.bundle.bundle import Bundle
 from modelsat.challenger.encoded import EncodedPrompts, Known
+from modelsat.challenger.predictions import prediction_rows
 from modelsat.data import score_matrix, splits
+from modelsat.evaluation.table import CHALLENGER
 from modelsat.policy.costs import tokens_in
 from modelsat.routers.fusion import cost_head, members
 from modelsat.routers.fusion.cost_head import CostHead
@@ -43,3 +47,33 @@ def alone(router: SurfaceRouter, vectors: np.ndarray, tokens: Sequence[Sequence[
     """Return what each member says that reads prompts, beside a surface on an encoder's states, by its row's name."""
     said = {one.name: one.success_probability for one in router.members_of(vectors, tokens)}
     return {f"{name} alone": said[name] for name in (members.TASKS, members.WORDS) if name in said}
+
+
+def told(
+    rows: dict[str, np.ndarray],
+    made: Bundle,
+    written: Bundle,
+    router: SurfaceRouter,
+    test: Part,
+    vectors: np.ndarray,
+) -> pa.Table:
+    """Return the predictions of held-out prompts as a table of the contract `PREDICTIONS`.
+
+    Args:
+        rows: Success probabilities by the name of a router, (n, m); the challenger's is `CHALLENGER`.
+        made: The bundle with all m candidates.
+        written: As it was written, with its digest; its candidates are kept.
+        router: Says how foreign prompts are and what answers cost.
+        test: The n prompts.
+        vectors: Of these, (n, layers, width).
+    """
+    served = [made.names.index(name) for name in written.names]
+    foreign = {CHALLENGER: router.foreign(vectors)}
+    cost = router.expected_cost(vectors, test.texts)
+    costs = {} if cost is None else {CHALLENGER: cost[:, served]}
+    return pa.concat_tables(
+        [
+            prediction_rows(name, values[:, served], test.ids, written.digest, foreign.get(name), costs.get(name))
+            for name, values in rows.items()
+        ]
+    )

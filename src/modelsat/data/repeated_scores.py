@@ -17,20 +17,16 @@ never decides.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from modelsat.data import measures, short_scores
+from modelsat.data import measures, repeated_notes, short_scores
 from modelsat.data.readers.harvest import reject
-from modelsat.data.remarks import Remark
-from modelsat.data.short_scores import ORIGIN, ScoreBooks, ShortScores
+from modelsat.data.short_scores import ScoreBooks, ShortScores
 
 SAME_SCORE = 1e-6
-
-_DATED = "lm-evaluation-harness"
 
 
 @dataclass(frozen=True)
@@ -71,9 +67,9 @@ def settle(scores: ShortScores, books: ScoreBooks) -> SettledScores:
     stays = np.ones(len(order), dtype=bool)
     stays[where] = False
     stays[where[kept[kept >= 0]]] = True
-    counts = _counted(scores, rows, kept, beaten)
+    counts = repeated_notes.counted(scores, rows, kept, beaten)
     scores = measures.completed(scores, books, found.rows, found.group, found.starts, kept)
-    return SettledScores(scores, order[stays], found.conflicts(standing, kept), _notes(counts, books))
+    return SettledScores(scores, order[stays], found.conflicts(standing, kept), repeated_notes.notes(counts, books))
 
 
 def _grouped(scores: ShortScores, books: ScoreBooks) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +112,7 @@ def _criteria(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> list[
     origin = scores.origin[rows]
     versions = short_scores.ranks(books.column("harness_version"), _version)
     dates = short_scores.ranks(books.column("collected_at"))
-    dated = np.asarray([harness == _DATED for harness in books.column("harness")], dtype=bool)
+    dated = np.asarray([harness == repeated_notes.DATED for harness in books.column("harness")], dtype=bool)
     return [
         _Criterion(_by_shots(scores, books, rows), everywhere),
         _Criterion(versions[origin], everywhere),
@@ -236,63 +232,3 @@ def _version(text: object) -> tuple[int, ...]:
     """Order dotted versions; a commit or nothing is older than any of them."""
     dotted = re.match(r"\d+(\.\d+)+", str(text or ""))
     return tuple(int(number) for number in dotted[0].split(".")) if dotted else ()
-
-
-def _counted(
-    scores: ShortScores, rows: np.ndarray, kept: np.ndarray, beaten: np.ndarray
-) -> dict[tuple[int, int, int], int]:
-    """Count prompts by candidate, origin of what gave way (-1 for none) and origin of what stands."""
-    settled = kept >= 0
-    stands = rows[kept[settled]]
-    gave_way = np.where(beaten[settled] >= 0, scores.origin[rows[beaten[settled]]], -1)
-    keys = np.stack([scores.candidate[stands], gave_way, np.where(gave_way >= 0, scores.origin[stands], -1)], axis=1)
-    found, counts = np.unique(keys, axis=0, return_counts=True)
-    return {(a, b, c): n for (a, b, c), n in zip(found.tolist(), counts.tolist(), strict=True)}
-
-
-def _notes(counts: dict[tuple[int, int, int], int], books: ScoreBooks) -> list[str]:
-    names, origins = books.candidates.values, [dict(zip(ORIGIN, one, strict=True)) for one in books.origins.values]
-    told: dict[tuple[str, str, str], int] = {}
-    for (candidate, beaten, kept), n in counts.items():
-        key = (names[candidate], *(_origins(origins[beaten], origins[kept]) if beaten >= 0 else ("", "")))
-        told[key] = told.get(key, 0) + n
-    notes = []
-    for (name, older, newer), n in sorted(told.items()):
-        if older:
-            notes.append(
-                Remark.SCORES_SUPERSEDED.of(
-                    f"candidate {name!r} has scores of {older} and of {newer} that differ on {n} prompts; "
-                    f"those of {newer} are used, remove the others to silence this"
-                )
-            )
-        else:
-            notes.append(
-                Remark.SCORE_REPEATED.of(
-                    f"candidate {name!r} has the same score twice on {n} prompts; each is counted once"
-                )
-            )
-    return notes
-
-
-def _origins(beaten: dict[str, Any], kept: dict[str, Any]) -> tuple[str, str]:
-    """Name two runs by what tells them apart."""
-    if beaten["num_fewshot"] != kept["num_fewshot"]:
-        return _shots(beaten["num_fewshot"]), _shots(kept["num_fewshot"])
-    if (named := (_named(beaten), _named(kept))) and named[0] != named[1]:
-        return named
-    if beaten["collected_at"] != kept["collected_at"] and kept["harness"] == _DATED:
-        return _at(beaten["collected_at"]), _at(kept["collected_at"])
-    return str(beaten["source_uri"]), str(kept["source_uri"])
-
-
-def _shots(shots: int | None) -> str:
-    return "a run with an unknown number of examples" if shots is None else f"a run with {shots} examples"
-
-
-def _named(run: dict[str, Any]) -> str:
-    version = run["harness_version"]
-    return f"{run['harness']} {version}" if version else str(run["source_uri"])
-
-
-def _at(time: datetime) -> str:
-    return f"a run at {time:%Y-%m-%d %H:%M:%S}"
