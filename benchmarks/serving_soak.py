@@ -1,10 +1,11 @@
 """Memory of endpoint and gateway over many requests with prompts of mixed lengths.
 
-    python benchmarks/serving_soak.py [--minutes 60] [--into FILE]
+    python benchmarks/serving_soak.py [--minutes 60] [--a-second RATE] [--into FILE]
 
-Two clients, one of the endpoint and one of the gateway, ask without a pause; lengths run from a word to some thousand
-(log-uniform, every prompt another one). Resident memory is read every five seconds. The slope is that of a straight
-line through the second half, in MiB per 10,000 requests: the first half fills caches.
+Two clients, one of the endpoint and one of the gateway, ask one question after the other; lengths run from a word to
+some thousand (log-uniform, every prompt another one). The gateway asks the endpoint, whose requests are those of both.
+Resident memory is read every five seconds. The slope is that of a straight line through the second half, in MiB per
+10,000 requests: the first half fills caches.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,18 @@ DEADLINE_SECONDS = 30.0
 """Nothing is refused on a busy machine: only what is read says something of memory."""
 
 
-async def soaked(server: Served, name: str, texts: list[str], seconds: float) -> dict[str, Any]:
-    """Ask one server without a pause; return its curve and what it comes to."""
+async def soaked(
+    server: Served, name: str, texts: list[str], seconds: float, a_second: float, sent: Counter[str]
+) -> dict[str, Any]:
+    """Ask one server, at most so often a second; count what is sent; return its curve and what it comes to."""
     rng = np.random.default_rng(0 if name == "endpoint" else 1)
     words = " ".join(texts).split()
     connections = Connections(f"http://127.0.0.1:{server.port}")
-    until, next_look, answered, others = time.monotonic() + seconds, 0.0, 0, 0
+    began = time.monotonic()
+    until, next_look, others = began + seconds, 0.0, 0
     curve: list[tuple[int, float]] = []
     while time.monotonic() < until:
+        await asyncio.sleep(began + sent[name] / a_second - time.monotonic())
         length = int(np.exp(rng.uniform(0, np.log(LONGEST_WORDS))))
         text = " ".join(words[i] for i in rng.integers(0, len(words), length))
         body = (
@@ -52,14 +58,15 @@ async def soaked(server: Served, name: str, texts: list[str], seconds: float) ->
             else json.dumps({"model": "auto", "messages": [{"role": "user", "content": text}]}).encode()
         )
         told = await connections.ask(body, INFER if name == "endpoint" else CHAT)
-        answered += told.status == 200
+        sent[name] += 1
         others += told.status != 200
         if time.monotonic() > next_look:
-            curve.append((answered + others, round(server.resident_mib, 1)))
+            reached = sent.total() if name == "endpoint" else sent[name]
+            curve.append((reached, round(server.resident_mib, 1)))
             next_look = time.monotonic() + SECONDS_BETWEEN
     half = np.asarray(curve[len(curve) // 2 :], dtype=float)
     figures = {
-        "requests": answered + others,
+        "requests": curve[-1][0],
         "not 200": others,
         "MiB at the start, at half and at the end": [curve[i][1] for i in (0, len(curve) // 2, -1)],
         "MiB per 10,000 requests, second half": round(float(np.polyfit(half[:, 0], half[:, 1], 1)[0]) * 10_000, 2),
@@ -72,6 +79,7 @@ async def soaked(server: Served, name: str, texts: list[str], seconds: float) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--a-second", type=float, default=1e9, help="most requests a second of each client")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment that is measured")
     parser.add_argument("--into", type=Path, help="file for the figures and the curve")
     arguments = parser.parse_args()
@@ -84,8 +92,8 @@ def main() -> None:
         with pair(Path(scratch) / "bundle", made.names, Path(scratch), arguments.python, DEADLINE_SECONDS) as servers:
 
             async def both() -> list[dict[str, Any]]:
-                seconds = 60 * arguments.minutes
-                return await asyncio.gather(*(soaked(one, name, trained, seconds) for name, one in servers.items()))
+                pace = 60 * arguments.minutes, arguments.a_second, Counter[str]()
+                return await asyncio.gather(*(soaked(one, name, trained, *pace) for name, one in servers.items()))
 
             found = dict(zip(servers, asyncio.run(both()), strict=True))
     if arguments.into is not None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from serving import off_loop
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.conversation_digest import conversation_digest
-from serving.gateway.memory import Memory
+from serving.gateway.memory import Answered, Memory
 from serving.gateway.shared_sessions import SharedSessions
 
 _DIGITS = 32
@@ -71,7 +71,7 @@ class Sessions:
             candidate: Who answers.
             ids: Of the answer, under which it may be named later; empty ones are left out.
         """
-        value = f"{self._clock():.0f} {candidate}"
+        value = Answered(candidate, round(self._clock()))
         values = {_of_answer(client, one): value for one in ids if one}
         named = {_of_id(client, chat.conversation): value} if chat.conversation else {}
         if chat.is_long:
@@ -100,40 +100,49 @@ class Sessions:
         task.add_done_callback(self._running.discard)
         return task
 
-    async def _keep_long(self, client: str, chat: ChatRequest, value: str, named: Mapping[str, str]) -> None:
+    async def _keep_long(self, client: str, chat: ChatRequest, value: Answered, named: Mapping[str, Answered]) -> None:
         key = await off_loop.called(True, _of_messages, client, chat.messages)
         self._keep(chat, {key: value}, named)
 
-    def _keep(self, chat: ChatRequest, values: Mapping[str, str], named: Mapping[str, str]) -> None:
+    def _keep(self, chat: ChatRequest, values: Mapping[str, Answered], named: Mapping[str, Answered]) -> None:
         if _last_answer(chat.messages) is not None:
             self._put({**values, **named})
         else:
             # It begins the conversation, or is a side call under its id, which does not take the conversation over.
             self._put(values, if_new=named)
 
-    def _put(self, values: Mapping[str, str], if_new: Mapping[str, str] | None = None) -> None:
+    def _put(self, values: Mapping[str, Answered], if_new: Mapping[str, Answered] | None = None) -> None:
         new = {key: value for key, value in (if_new or {}).items() if self._own.get(key) is None}
         for key, value in {**values, **new}.items():
             self._own.put(key, value)
         if self._shared is not None:
-            self._shared.put(values, if_new)
+            self._shared.put(_as_texts(values), _as_texts(if_new or {}))
 
     async def _look_up(self, client: str, chat: ChatRequest) -> Previous | None:
         keys = await off_loop.called(chat.is_long, _keys, client, chat)
         return await self._ask(keys) if keys else None
 
     async def _ask(self, keys: Sequence[str]) -> Previous | None:
-        told = await self._shared.get(keys) if self._shared is not None else None
+        texts = await self._shared.get(keys) if self._shared is not None else None
+        told = map(_of_text, texts or [None] * len(keys))
         own = [self._own.get(key) for key in keys]
         # What another gateway said later stands in the store alone; what was said while it was away stands here.
-        return self._found([there or here for there, here in zip(told or [None] * len(keys), own, strict=True)])
+        return self._found([there or here for there, here in zip(told, own, strict=True)])
 
-    def _found(self, values: Sequence[str | None]) -> Previous | None:
-        for value in values:
-            at, _, candidate = (value or "").partition(" ")
-            if at.isdecimal() and candidate:
-                return Previous(candidate, max(self._clock() - int(at), 0.0))
-        return None
+    def _found(self, values: Sequence[Answered | None]) -> Previous | None:
+        first = next(filter(None, values), None)
+        return None if first is None else Previous(first.candidate, max(self._clock() - first.at, 0.0))
+
+
+def _as_texts(values: Mapping[str, Answered]) -> dict[str, str]:
+    """Return values as the shared store keeps them."""
+    return {key: f"{value.at} {value.candidate}" for key, value in values.items()}
+
+
+def _of_text(text: str | None) -> Answered | None:
+    """Return what the shared store keeps; None for what is not ours."""
+    at, _, candidate = (text or "").partition(" ")
+    return Answered(candidate, int(at)) if at.isdecimal() and candidate else None
 
 
 def _keys(client: str, chat: ChatRequest) -> list[str]:

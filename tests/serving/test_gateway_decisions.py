@@ -16,7 +16,7 @@ from serving.gateway import catalogue, chat_request, endpoint, turn_costs, upstr
 from serving.gateway.catalogue import CandidateFacts
 from serving.gateway.chat_request import ChatRequest
 from serving.gateway.escalation import Escalation, dearest
-from serving.gateway.memory import Memory
+from serving.gateway.memory import Answered, Memory
 from serving.gateway.sessions import Previous
 from serving.gateway.stickiness import order
 from serving.gateway.turn_costs import History
@@ -263,9 +263,21 @@ def test_metadata_tell_the_gateway_what_the_default_promises() -> None:
 def test_memory_forgets_the_oldest_first() -> None:
     memory = Memory(most=2)
     for text in ("a", "b", "a", "c"):
-        memory.put(text, "strong")
+        memory.put(text, Answered("strong", 7))
 
-    assert [text for text in "abc" if memory.get(text)] == ["a", "c"]
+    assert [memory.get(text) for text in "abc"] == [Answered("strong", 7), None, Answered("strong", 7)]
+
+
+def test_full_memory_keeps_nearly_all_of_its_last_entries_and_none_beyond_its_room() -> None:
+    memory = Memory(most=1600)
+    for i in range(10_000):
+        memory.put(f"{i}", Answered(f"model-{i % 3}", i))
+
+    # 160 rows of 16 places for 1,600 entries: rows are full where chance puts more than 16 of the last ones into them.
+    last = [memory.get(f"{i}") for i in range(8400, 10_000)]
+    assert sum(entry is not None for entry in last) >= 1580
+    assert all(entry in (None, Answered(f"model-{i % 3}", i)) for i, entry in enumerate(last, 8400))
+    assert sum(memory.get(f"{i}") is not None for i in range(10_000)) <= 160 * 16
 
 
 def written(folder: Path, text: str) -> Path:
