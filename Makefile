@@ -18,7 +18,7 @@ ROWS ?= 100000 1000000
 BEFORE ?=
 READY := .venv/.ready
 
-.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving bench-scale versus fuzz soak images sbom test-docker test-cluster compile docs clean
+.PHONY: help run stop test test-faults check bench-quality bench-speed bench-serving bench-scale versus fuzz soak images sbom provenance test-docker test-cluster compile docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,11 +37,12 @@ test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_EVERY_STAGE=1 $(BIN)/python -m pytest tests/training/test_every_recipe_trains.py
 	MODELSAT_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_killed_swaps.py tests/pipelines/test_killed_onboarding.py
 
-check: docs ## Format, lint, types, architecture, links of the docs
+check: docs ## Format, lint, types, architecture, links of the docs, advisories about pins
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python infra/audit.py
 
 docs: $(READY) ## The documentation site, into build/docs
 	@$(BIN)/zensical build --strict
@@ -84,6 +85,10 @@ soak: $(READY) ## Memory of endpoint and gateway over an hour of prompts of mixe
 
 images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in infra/images/build.sh
 	infra/images/build.sh all
+
+provenance: sbom ## Wheel, bills of materials and what they were built from (SLSA 1.0, signed where there is a key), into build
+	@rm -rf build/wheel && $(BIN)/pip wheel -q --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	@$(BIN)/python infra/provenance.py build/provenance.json build/wheel/*.whl build/sbom/*.json
 
 sbom: $(READY) ## Software bills of materials (CycloneDX) of the wheel and the images' Python packages, into build/sbom
 	$(BIN)/python infra/sbom.py build/sbom

@@ -47,6 +47,22 @@ def opened(uri: str, with_router: bool = True) -> Iterator[Bundle]:
 
 
 @contextmanager
+def fetched(uri: str) -> Iterator[tuple[Path, str]]:
+    """Yield the folder of a verified bundle and its digest, without reading it.
+
+    Args:
+        uri: As of `opened`.
+
+    Raises:
+        InputError: As of `opened`.
+        ServiceError: As of `opened`.
+    """
+    with tempfile.TemporaryDirectory(prefix="modelsat-bundle-") as scratch:
+        folder = _fetch(uri, Path(scratch))
+        yield folder, bundle.verify(folder, uri)
+
+
+@contextmanager
 def opened_champion(champion: ChampionReference, with_router: bool = True) -> Iterator[Bundle]:
     """Yield the bundle of a champion.
 

@@ -18,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     app.command(name="compile")(compile_pipelines)
     app.command()(submit)
+    app.command()(pack)
 
 
 def compile_pipelines(
@@ -44,6 +45,22 @@ def compile_pipelines(
     for name, path in wanted.items():
         local.compile_to(path, _pipeline(name))
         typer.echo(f"wrote {path}")
+
+
+def pack(
+    bundle: Annotated[str, typer.Argument(help="Folder of the bundle, s3://... or models:/name@alias of MLflow.")],
+    into: Annotated[Path, typer.Argument(help="Folder of the OCI layout to write.")],
+    tag: Annotated[str, typer.Option(help="Name of the image within the layout.")] = "latest",
+) -> None:
+    """Write a bundle as a container image without a base, for a registry and KServe's oci:// storage.
+
+    Example: modelsat pack models:/modelsat-router@champion router-image
+    """
+    from modelsat.bundle import oci_image
+
+    digest = oci_image.write(bundle, into, tag)
+    typer.echo(f"wrote {into}, image {digest}")
+    typer.echo(f"next: skopeo copy --all --preserve-digests oci:{into}:{tag} docker://REGISTRY/NAME:{tag}")
 
 
 def submit(

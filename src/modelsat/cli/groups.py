@@ -17,7 +17,7 @@ GROUPS = {
     "Training and evaluation": ("prove", "instruct", "evaluate"),
     "Serve": ("route", "explain", "serve", "gateway"),
     "Models": ("catalogue", "measure", "ask", "onboard", "watch", "releases", "webhooks"),
-    "Cluster": ("compile", "submit", "reconcile", "rollback"),
+    "Cluster": ("compile", "submit", "pack", "reconcile", "rollback"),
 }
 _HELPS = frozenset({"--help", "--version", "--show-completion", "--install-completion"})
 
