@@ -38,7 +38,7 @@ def leaves(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 ROOT: Any = get_command(app)
 VERBS: dict[str, Any] = dict(leaves(ROOT))
-WRITES = {"run", "stop", "sample", "serve", "gateway", "compile", "submit", "onboard", "watch", "webhooks"} | {
+WRITES = {"run", "stop", "sample", "serve", "gateway", "compile", "pack", "submit", "onboard", "watch", "webhooks"} | {
     "catalogue import"
 }
 """Verbs whose result is what they leave behind; all others read, and programs read their answer."""
