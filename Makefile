@@ -34,6 +34,7 @@ test: check ## Everything CI runs
 
 test-faults: $(READY) ## Faults in numbers too large for `make test`
 	MODELSAT_TRAINING_KILLS=5 $(BIN)/python -m pytest tests/training/test_deepspeed_runs.py
+	MODELSAT_KILLS=10 $(BIN)/python -m pytest tests/components/test_killed_stages.py
 	MODELSAT_EVERY_STAGE=1 $(BIN)/python -m pytest tests/training/test_every_recipe_trains.py
 	MODELSAT_KILLS=50 $(BIN)/python -m pytest --timeout 3600 tests/serving/test_killed_swaps.py tests/pipelines/test_killed_onboarding.py
 
@@ -107,6 +108,10 @@ bench-speed: $(READY) ## What routing and training cost, beside a forward of the
 	$(BIN)/python benchmarks/training_pairs.py
 	$(BIN)/python benchmarks/training_whole.py
 	$(BIN)/python benchmarks/training_speed.py $(if $(wildcard /dev/nvidia0),,--tiny)
+
+bench-scale: $(READY) $(ENGINES)/.ready ## Collecting and validating by the number of scores; ROWS="1000000 10000000", BEFORE=an earlier build's python
+	$(BIN)/python benchmarks/scale.py --rows $(ROWS) --engines $(ENGINES)/bin/python $(if $(BEFORE),--before $(BEFORE))
+	$(BIN)/python benchmarks/results_page.py
 
 compile: $(READY) ## Write the compiled pipelines
 	$(BIN)/modelsat compile

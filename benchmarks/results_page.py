@@ -28,6 +28,7 @@ import prove
 import release_stream
 import results_summary
 import routereval_page
+import scale
 import strangers
 import street_clothes
 import study_pages
@@ -62,6 +63,7 @@ SECTIONS = {
     "one_pass": one_pass.section,
     "training_whole": training_whole.section,
     "training_pairs": training_pairs.section,
+    "scale": scale.section,
     "precision": precision.section,
     "strangers": strangers.section,
     "adaptive_order": adaptive_order.section,

@@ -52,7 +52,7 @@ def test_scores_in_short_come_back_as_they_were() -> None:
     books = ScoreBooks()
     short = short_scores.joined([short_scores.shorten(MIXED.slice(i, 1), books) for i in range(3)])
 
-    (block,) = short_scores.blocks(short, books, short.row.argsort()[[0, 1, 2]])
+    (block,) = short_scores.blocks([(short, short.row.argsort())], books)
 
     assert as_rows(block) == as_rows(MIXED)
 

@@ -529,7 +529,7 @@ def test_folder_that_no_reader_claims_is_refused(tmp_path: Path) -> None:
     (tmp_path / "prompts.csv").write_text(PROMPTS)
 
     with pytest.raises(InputError, match="'uri' holds no benchmark results that modelsat can read"):
-        readers.read("uri", storage.snapshot(str(tmp_path), tmp_path))
+        list(readers.read("uri", storage.snapshot(str(tmp_path), tmp_path)))
 
 
 def test_answer_without_a_length_of_its_own_has_the_mean_of_its_benchmark(read: Read) -> None:

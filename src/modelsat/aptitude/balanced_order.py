@@ -17,6 +17,8 @@ DIFFICULTIES = 10
 """Strata of difficulty, of equally many prompts each."""
 MOST_CANDIDATES = 64
 """Candidates whose outcomes are balanced, spread evenly over levels; more only take time."""
+MOST_MEASURED = 256
+"""Candidates by whom difficulty is measured, spread evenly over mean scores; more take memory and change little."""
 ALMOST_WHOLE = 0.9
 """Share of a beginning's questions that are answered; providers refuse some."""
 _OF_OUTCOMES = 3.0
@@ -30,10 +32,11 @@ def traits(outcomes: np.ndarray, tasks: np.ndarray) -> np.ndarray:
         outcomes: Scores (prompts, candidates) in [0, 1], NaN where not run.
         tasks: Task of each prompt, (prompts,).
     """
+    if outcomes.shape[1] > MOST_MEASURED:
+        outcomes = outcomes[:, np.sort(_spread_over(_means(outcomes), MOST_MEASURED))]
     known = score_matrix.filled(outcomes)
     levels = known.mean(axis=0)
-    taken = np.argsort(levels, kind="stable")
-    taken = taken[np.unique(np.linspace(0, len(taken) - 1, min(len(taken), MOST_CANDIDATES)).round().astype(int))]
+    taken = _spread_over(levels, MOST_CANDIDATES)
     deviations = known[:, taken] - levels[taken]
     deviations *= _OF_OUTCOMES / max(float(deviations.std()), 1e-9)
     place = np.argsort(np.argsort(known.mean(axis=1), kind="stable"), kind="stable")
@@ -76,6 +79,18 @@ def beginning(answered: np.ndarray) -> np.ndarray:
     share = np.cumsum(answered) / np.arange(1, len(answered) + 1)
     whole = np.flatnonzero(share >= ALMOST_WHOLE)
     return np.asarray(answered & (np.arange(len(answered)) <= (whole[-1] if len(whole) else -1)))
+
+
+def _means(outcomes: np.ndarray) -> np.ndarray:
+    """Return the mean score of each candidate, 0 for one that was not run."""
+    asked = ~np.isnan(outcomes)
+    return np.asarray(outcomes.sum(axis=0, where=asked, dtype=np.float64) / np.maximum(asked.sum(axis=0), 1))
+
+
+def _spread_over(levels: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many candidates, evenly spread from the lowest level to the highest, in this order."""
+    order = np.argsort(levels, kind="stable")
+    return order[np.unique(np.linspace(0, len(order) - 1, min(len(order), most)).round().astype(int))]
 
 
 def _membership(groups: np.ndarray) -> np.ndarray:

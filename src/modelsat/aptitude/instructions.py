@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
-from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, table_blocks, validation
+from modelsat.aptitude.pairs import Pairs, counted
+from modelsat.aptitude.pairs import build as build_pairs
+from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, validation
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
@@ -55,7 +56,7 @@ class Instructions:
     """The input of fine-tuning.
 
     Attributes:
-        instructions: Pairs with targets, splits train and validation only.
+        pairs: Pairs with targets, splits train and validation only.
         prompts: Text of all prompts.
         candidates: The candidates.
         aptitude_test: The frozen questions.
@@ -65,12 +66,17 @@ class Instructions:
             `modelsat.data.paid.levels`, where anything was paid.
     """
 
-    instructions: pa.Table
+    pairs: Pairs
     prompts: pa.Table
     candidates: pa.Table
     aptitude_test: pa.Table
     cards: pa.Table
     facts: dict[str, Any]
+
+    @property
+    def instructions(self) -> pa.Table:
+        """Return all pairs at once, as a table of the contract `INSTRUCTIONS` with dictionary columns."""
+        return self.pairs.table()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,11 +90,10 @@ class Instructions:
 
     def counts(self) -> dict[str, int]:
         """Return how many instructions, positives, candidates, tasks and aptitude questions there are."""
-        split = _counted(self.instructions["split"])
         return {
-            "training_instructions": split[splits.TRAIN],
-            "validation_instructions": split[splits.VALIDATION],
-            "positive_instructions": int((self.instructions["target"].to_numpy() > 0.5).sum()),
+            "training_instructions": self.pairs.by_split[splits.TRAIN],
+            "validation_instructions": self.pairs.by_split[splits.VALIDATION],
+            "positive_instructions": self.pairs.positive,
             "candidates": len(self.names),
             "aptitude_tasks": len(self.test.tasks),
             "aptitude_questions": self.aptitude_test.num_rows,
@@ -96,11 +101,14 @@ class Instructions:
 
     def targets(self, prompt_ids: Sequence[str]) -> np.ndarray:
         """Return the targets of prompts, (prompts, candidates), NaN where not run or held out."""
-        return score_matrix.spread([self.instructions], prompt_ids, self.names, "target")
+        return self._spread(prompt_ids, "target")
 
     def paid(self, prompt_ids: Sequence[str]) -> np.ndarray:
         """Return what answers to prompts cost in USD, (prompts, candidates), NaN where not known or held out."""
-        return score_matrix.spread([self.instructions], prompt_ids, self.names, "paid_usd").astype(np.float64)
+        return self._spread(prompt_ids, "paid_usd").astype(np.float64)
+
+    def _spread(self, prompt_ids: Sequence[str], field: str) -> np.ndarray:
+        return score_matrix.spread(self.pairs.blocks("candidate", "prompt_id", field), prompt_ids, self.names, field)
 
     def part(self, split: str) -> "Part":
         """Return the prompts of one split; training and validation prompts without any answer are left out."""
@@ -123,15 +131,14 @@ class Instructions:
         with atomic_folder(folder) as beside:
             for name, schema in _TABLES.items():
                 contracts.write(getattr(self, name), beside / f"{name}.parquet", schema)
-            table_blocks.write_table(self.instructions, beside / _PAIRS, contracts.INSTRUCTIONS)
+            self.pairs.write(beside / _PAIRS)
             write_json(beside / "facts.json", self.facts)
 
     @classmethod
     def read(cls, folder: Path) -> "Instructions":
         """Read what `write` wrote."""
         tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
-        pairs = table_blocks.read_table(folder / _PAIRS, contracts.INSTRUCTIONS)
-        return cls(instructions=pairs, **tables, facts=json.loads(storage.read(str(folder / "facts.json"))))
+        return cls(Pairs(folder / _PAIRS), **tables, facts=json.loads(storage.read(str(folder / "facts.json"))))
 
 
 def build(
@@ -155,8 +162,9 @@ def build(
     )
     # Only what was measured is told, so that other instructions are those of earlier versions.
     measured = paid.is_known(collection)
-    pairs = _pairs(collection, measured)
-    counts = _counted(pairs["split"])
+    costs = paid.paid(collection, collection.prompts["prompt_id"].to_pylist()) if measured else None
+    pairs = build_pairs(collection, costs)
+    counts = pairs.by_split
     if not counts[splits.TRAIN] or not counts[splits.VALIDATION]:
         raise InputError(
             f"{collection.prompts.num_rows} prompts leave {counts[splits.TRAIN]} training and "
@@ -182,56 +190,15 @@ def _ran(collection: Collection) -> dict[str, float]:
     prompts = max(collection.prompts.num_rows, 1)
     counts: Counter[str] = Counter()
     for block in collection.blocks("candidate"):
-        counts.update(_counted(block["candidate"]))
+        counts.update(counted(block["candidate"]))
     return {name: min(counts[name] / prompts, 1.0) for name in collection.candidates["candidate"].to_pylist()}
-
-
-def _pairs(collection: Collection, measured: bool) -> pa.Table:
-    """Return the instructions; their texts are dictionary columns, block by block."""
-    ids = collection.prompts["prompt_id"].to_pylist()
-    names = collection.candidates["candidate"].to_pylist()
-    kinds = [splits.TRAIN, splits.VALIDATION, splits.TEST]
-    split_of = np.asarray([kinds.index(one) for one in splits.assign(collection.prompts["stem_digest"].to_pylist())])
-    costs_of = paid.paid(collection, ids) if measured else None
-    schema = table_blocks.with_dictionaries(contracts.INSTRUCTIONS)
-    pairs = [schema.empty_table()]
-    for block in collection.blocks("candidate", "prompt_id", "score"):
-        prompt = score_matrix.positions(block["prompt_id"], ids)
-        stranger = np.flatnonzero(prompt < 0)
-        if len(stranger):
-            raise KeyError(block["prompt_id"][int(stranger[0])].as_py())
-        split = split_of[prompt]
-        cost = costs_of[prompt, score_matrix.positions(block["candidate"], names)] if costs_of is not None else None
-        n = block.num_rows
-        table = {
-            "candidate": block["candidate"],
-            "prompt_id": block["prompt_id"],
-            "target": pc.cast(block["score"], pa.float32()),
-            "weight": pa.array(np.ones(n, dtype=np.float32)),
-            "split": pa.DictionaryArray.from_arrays(pa.array(split, pa.int32()), pa.array(kinds)),
-            "paid_usd": pa.nulls(n, pa.float64()) if cost is None else pa.array(cost, pa.float64(), from_pandas=True),
-        }
-        kept = pa.table(table, schema=schema).filter(pa.array(split != kinds.index(splits.TEST)))
-        pairs.append(table_blocks.narrowed(kept))
-    return pa.concat_tables(pairs).unify_dictionaries()
-
-
-def _counted(column: pa.ChunkedArray) -> Counter[str]:
-    """Return how often each text stands in a column."""
-    found: Counter[str] = Counter()
-    for chunk in column.chunks:
-        coded = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
-        times = np.bincount(coded.indices.to_numpy(zero_copy_only=False), minlength=len(coded.dictionary))
-        found.update({name: int(n) for name, n in zip(coded.dictionary.to_pylist(), times, strict=True) if n})
-    return found
 
 
 def preview(instructions: Instructions, examples: int = 3) -> str:
     """Return Markdown with sizes, class balance and a few rendered instructions."""
-    pairs = instructions.instructions
-    split = _counted(pairs["split"])
-    targets = pairs["target"].to_numpy()
-    positive = float((targets > 0.5).mean())
+    pairs = instructions.pairs
+    split = pairs.by_split
+    positive = pairs.positive / len(pairs)
     texts = dict(zip(instructions.prompts["prompt_id"].to_pylist(), _rendered(instructions.prompts), strict=True))
     lengths = np.asarray([len(text) for text in texts.values()])
     shrunken = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
@@ -245,8 +212,7 @@ def preview(instructions: Instructions, examples: int = 3) -> str:
         f"longest {lengths.max():,}.",
     ]
     rng = np.random.default_rng(0)
-    for i in rng.choice(len(pairs), min(examples, len(pairs)), replace=False):
-        row = pairs.slice(int(i), 1).to_pylist()[0]
+    for row in pairs.rows(rng.choice(len(pairs), min(examples, len(pairs)), replace=False).tolist()):
         card = cards.text(instructions.test, shrunken[instructions.names.index(row["candidate"])])
         answer = "Yes" if row["target"] > 0.5 else "No"
         prompt = texts[row["prompt_id"]]

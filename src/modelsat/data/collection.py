@@ -5,25 +5,22 @@
 
 import json
 import shutil
-import tempfile
-import weakref
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import collection_digest, contracts, measures, readers, repeated_scores, short_scores, table_blocks
-from modelsat.data.readers.harvest import EmptyAnswers, Harvest, reject, rejects_table
+from modelsat.data import collection_digest, contracts, merged_tables, readers, table_blocks
+from modelsat.data.readers.harvest import EmptyAnswers, Harvest, rejects_table
 from modelsat.data.remarks import Remark
-from modelsat.data.short_scores import ScoreBooks
+from modelsat.data.score_merge import ScoreMerge
 from modelsat.data.sources import without_scores
 from modelsat.errors import InputError
 from modelsat.io import atomic, storage
+from modelsat.io.scratch import ScratchFolder
 
 _SCORES = "scores.parquet"
 _TABLES = {
@@ -120,7 +117,7 @@ class Collection:
         tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
         empty = tuple(EmptyAnswers(**entry) for entry in facts.get("empty_answers", []))
         texts = {name: tuple(facts[name]) for name in ("sources", "notes", "licences")}
-        return StoredCollection.of(folder / _SCORES, **tables, **texts, empty_answers=empty)
+        return StoredCollection.of(folder / _SCORES, None, **tables, **texts, empty_answers=empty)
 
 
 class StoredCollection(Collection):
@@ -129,11 +126,12 @@ class StoredCollection(Collection):
     _path: Path | None = None
 
     @classmethod
-    def of(cls, path: Path, **others: Any) -> "StoredCollection":
+    def of(cls, path: Path, scratch: ScratchFolder | None = None, **others: Any) -> "StoredCollection":
         """Return a collection.
 
         Args:
             path: Parquet file with its scores, which has to stay as long as the collection is in use.
+            scratch: The folder that it lies in, where that is to go with the collection.
             others: All other attributes.
 
         Raises:
@@ -141,7 +139,7 @@ class StoredCollection(Collection):
         """
         found = cls(scores=None, **others)
         del found.__dict__["scores"]
-        found.__dict__.update(_path=path, _rows=table_blocks.count(path, contracts.SCORES))
+        found.__dict__.update(_path=path, _scratch=scratch, _rows=table_blocks.count(path, contracts.SCORES))
         return found
 
     def __eq__(self, other: object) -> bool:
@@ -188,8 +186,8 @@ def collect(uris: Sequence[str]) -> Collection:
     if not uris:
         raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
     uris = [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
-    with tempfile.TemporaryDirectory(prefix="modelsat-collect-") as scratch:
-        return merge(_harvested(uris, Path(scratch)), uris)
+    with ScratchFolder() as scratch:
+        return merge(_harvested(uris, scratch), uris)
 
 
 def _harvested(uris: Sequence[str], scratch: Path) -> Iterator[Harvest]:
@@ -203,20 +201,20 @@ def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collectio
     """Merge harvests; contradictions are reported.
 
     Args:
-        harvests: Taken one by one; the scores of each are kept in short.
+        harvests: Taken one by one; of the scores of each is kept what `ScoreMerge` needs.
         sources: Where they come from; one that gave no score is named.
     """
-    books, parts, rest = ScoreBooks(), [], []
+    scratch, rest = ScratchFolder(), []
+    scores = ScoreMerge(scratch.path)
     for harvest in harvests:
-        parts.append(short_scores.shorten(harvest.scores, books))
+        scores.add(harvest.scores)
         rest.append(replace(harvest, scores=contracts.SCORES.empty_table()))
-    scores, disbelieved = measures.believed(short_scores.joined(parts), books)
-    del parts
-    settled = repeated_scores.settle(scores, books)
-    del scores
-    prompts, prompt_rejects = _merge_prompts([harvest.prompts for harvest in rest])
-    candidates, contradictions = _merge_candidates([harvest.candidates for harvest in rest])
-    with_scores = {books.candidates.values[i] for i in np.unique(settled.scores.candidate[settled.order])}
+        # A reader that yields many goes on with less.
+        del harvest
+    scores.write(scratch.path / _SCORES)
+    prompts, prompt_rejects = merged_tables.prompts([harvest.prompts for harvest in rest])
+    candidates, contradictions = merged_tables.candidates([harvest.candidates for harvest in rest])
+    with_scores = scores.candidates
     notes = [note for harvest in rest for note in harvest.notes]
     for name in candidates["candidate"].to_pylist():
         if name not in with_scores:
@@ -226,18 +224,15 @@ def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collectio
                     "scores, so it is left out; add its results or remove its row"
                 )
             )
-    notes += disbelieved + settled.notes + contradictions
+    notes += scores.notes + contradictions
     rejects = pa.concat_tables(
-        [*(harvest.rejects for harvest in rest), rejects_table(prompt_rejects), rejects_table(settled.rejects)]
+        [*(harvest.rejects for harvest in rest), rejects_table(prompt_rejects), rejects_table(scores.rejects)]
     )
-    uris = books.column("source_uri")
-    files = [uris[i] for i in np.unique(settled.scores.origin[settled.order])]
-    notes += map(Remark.SOURCE_WITHOUT_SCORES.of, without_scores(sources, files, rejects, notes))
-    scratch = Path(tempfile.mkdtemp(prefix="modelsat-scores-"))
-    table_blocks.write(short_scores.blocks(settled.scores, books, settled.order), scratch / _SCORES, contracts.SCORES)
+    notes += map(Remark.SOURCE_WITHOUT_SCORES.of, without_scores(sources, scores.files, rejects, notes))
     known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
-    found = StoredCollection.of(
-        scratch / _SCORES,
+    return StoredCollection.of(
+        scratch.path / _SCORES,
+        scratch,
         prompts=prompts,
         candidates=candidates.filter(known),
         rejects=rejects,
@@ -246,47 +241,3 @@ def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collectio
         licences=tuple(dict.fromkeys(line for harvest in rest for line in harvest.licences)),
         empty_answers=tuple(entry for harvest in rest for entry in harvest.empty_answers),
     )
-    weakref.finalize(found, shutil.rmtree, scratch, ignore_errors=True)
-    return found
-
-
-def _merge_prompts(tables: list[pa.Table]) -> tuple[pa.Table, list[dict[str, object]]]:
-    """Keep one row per prompt id; of two spellings the smaller text, of two questions none."""
-    table = pa.concat_tables(tables)
-    by_text = [("prompt_id", "ascending"), ("stem_digest", "ascending"), ("prompt", "ascending")]
-    table = table.take(pc.sort_indices(table, sort_keys=[*by_text, ("benchmark", "ascending"), ("task", "ascending")]))
-    ids, stems, texts = (table[name].to_pylist() for name in ("prompt_id", "stem_digest", "prompt"))
-    stems_of: dict[str, set[str]] = defaultdict(set)
-    for prompt_id, stem in zip(ids, stems, strict=True):
-        stems_of[prompt_id].add(stem)
-    keep, rejects = [], []
-    for i, prompt_id in enumerate(ids):
-        if len(stems_of[prompt_id]) > 1:
-            reason = f"prompt id {prompt_id!r} names different questions; give each question an id of its own"
-            rejects.append(reject("the prompts tables", reason, i + 1, "prompt", texts[i]))
-        elif i == 0 or ids[i - 1] != prompt_id:
-            keep.append(i)
-    return table.take(pa.array(keep, pa.int64())), rejects
-
-
-def _merge_candidates(tables: list[pa.Table]) -> tuple[pa.Table, list[str]]:
-    """Merge the candidate rows of all sources; a field with contradicting values becomes null."""
-    known: dict[str, dict[str, list[object]]] = defaultdict(lambda: defaultdict(list))
-    for table in tables:
-        for row in table.to_pylist():
-            for name, value in row.items():
-                if value is not None and value not in known[row["candidate"]][name]:
-                    known[row["candidate"]][name].append(value)
-    rows, remarks = [], []
-    for candidate in sorted(known):
-        fields = known[candidate]
-        for name in sorted(name for name, values in fields.items() if len(values) > 1):
-            shown = " and ".join(sorted(map(str, fields[name])))
-            remarks.append(
-                Remark.FACTS_CONTRADICT.of(
-                    f"the sources give candidate {candidate!r} different values of {name} ({shown}), so none is used; "
-                    "correct one of them"
-                )
-            )
-        rows.append({name: values[0] for name, values in fields.items() if len(values) == 1})
-    return contracts.from_rows(rows, contracts.CANDIDATES), remarks

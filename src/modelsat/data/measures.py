@@ -18,9 +18,14 @@ MOST = {"cost_usd": 1_000.0, "tokens_in": 100_000_000, "tokens_out": 100_000_000
 _UNITS = {"cost_usd": "US dollars", "latency_seconds": "seconds"}
 
 
-def believed(scores: ShortScores, books: ScoreBooks) -> tuple[ShortScores, list[str]]:
-    """Return scores without impossible measures, and a sentence for each candidate and column that had some."""
-    notes = []
+def believed(scores: ShortScores, books: ScoreBooks) -> tuple[ShortScores, dict[str, list[str]]]:
+    """Return scores without impossible measures, and by column a sentence for each candidate that had some.
+
+    Args:
+        scores: All rows of some candidates.
+        books: What their numbers stand for.
+    """
+    notes: dict[str, list[str]] = {field: [] for field in MOST}
     kept = dict(scores.measures)
     for field, most in MOST.items():
         if field not in kept:
@@ -40,7 +45,7 @@ def believed(scores: ShortScores, books: ScoreBooks) -> tuple[ShortScores, list[
                 f"is left out, such as {column[row].as_py()} in {uris[scores.origin[row]]} row {scores.row[row]}; "
                 f"write {_UNITS.get(field, 'tokens')} per answer"
             )
-            notes.append(Remark.FIGURE_NOT_READ.of(sentence))
+            notes[field].append(Remark.FIGURE_NOT_READ.of(sentence))
         kept[field] = pc.if_else(pa.array(wrong), pa.scalar(None, column.type), column)
     return replace(scores, measures=kept), notes
 

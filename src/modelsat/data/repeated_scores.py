@@ -14,16 +14,15 @@ A difference that remains is a conflict, and both rows go among the rejects, nam
 never decides.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
 from modelsat.data import measures, repeated_notes, short_scores
 from modelsat.data.readers.harvest import reject
+from modelsat.data.score_ranks import ScoreRanks
 from modelsat.data.short_scores import ScoreBooks, ShortScores
 
 SAME_SCORE = 1e-6
@@ -37,52 +36,55 @@ class SettledScores:
         scores: The rows, some with measures that they had not themselves.
         order: The rows that stand, one per (candidate, prompt, metric), in the order of these names.
         rejects: Rows in conflict.
-        notes: Sentences on what was counted once and what gave way.
+        counts: What was counted once and what gave way, for `repeated_notes.notes`.
     """
 
     scores: ShortScores
     order: np.ndarray
     rejects: list[dict[str, object]]
-    notes: list[str]
+    counts: dict[tuple[int, int, int], int]
 
 
-def settle(scores: ShortScores, books: ScoreBooks) -> SettledScores:
-    """Keep one score per (candidate, prompt, metric) by the rule at the top of this module."""
-    order, starts = _grouped(scores, books)
+def settle(scores: ShortScores, ranks: ScoreRanks) -> SettledScores:
+    """Keep one score per (candidate, prompt, metric) by the rule at the top of this module.
+
+    Args:
+        scores: All rows of some candidates.
+        ranks: Of the whole collection.
+    """
+    order, starts = _grouped(scores, ranks)
     ends = np.r_[starts[1:], len(order)]
     doubled = np.flatnonzero(ends - starts > 1)
     if not len(doubled):
-        return SettledScores(scores, order, [], [])
+        return SettledScores(scores, order, [], {})
     sizes = (ends - starts)[doubled]
     bounds = np.r_[0, np.cumsum(sizes)[:-1]]
     where = np.repeat(starts[doubled] - bounds, sizes) + np.arange(sizes.sum())
     group = np.repeat(np.arange(len(doubled)), sizes)
     rows = order[where].astype(np.int64)
-    uris = short_scores.ranks(books.column("source_uri"))
-    rows = rows[np.lexsort((scores.row[rows], uris[scores.origin[rows]], group))]
+    rows = rows[np.lexsort((scores.row[rows], ranks.uri[scores.origin[rows]], group))]
     order[where] = rows
-    found = _Doubled(scores, books, rows, group, bounds)
-    standing = found.standing(_criteria(scores, books, rows))
+    found = _Doubled(scores, ranks.books, rows, group, bounds)
+    standing = found.standing(_criteria(scores, ranks, rows))
     kept, beaten = found.kept(standing)
     stays = np.ones(len(order), dtype=bool)
     stays[where] = False
     stays[where[kept[kept >= 0]]] = True
     counts = repeated_notes.counted(scores, rows, kept, beaten)
-    scores = measures.completed(scores, books, found.rows, found.group, found.starts, kept)
-    return SettledScores(scores, order[stays], found.conflicts(standing, kept), repeated_notes.notes(counts, books))
+    scores = measures.completed(scores, ranks.books, found.rows, found.group, found.starts, kept)
+    return SettledScores(scores, order[stays], found.conflicts(standing, kept), counts)
 
 
-def _grouped(scores: ShortScores, books: ScoreBooks) -> tuple[np.ndarray, np.ndarray]:
+def _grouped(scores: ShortScores, ranks: ScoreRanks) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows in the order of candidate, prompt and metric, and where in it each such group begins."""
     size = len(scores)
-    metric = short_scores.ranks(books.column("metric"))
-    key = short_scores.ranks(books.candidates.values)[scores.candidate]
-    key *= max(len(books.prompts), 1)
-    key += short_scores.ranks(books.prompts.values)[scores.prompt]
-    kinds = int(metric.max(initial=0)) + 1
+    key = ranks.candidate[scores.candidate]
+    key *= max(len(ranks.prompt), 1)
+    key += ranks.prompt[scores.prompt]
+    kinds = int(ranks.metric.max(initial=0)) + 1
     if kinds > 1:
         key *= kinds
-        key += metric[scores.origin]
+        key += ranks.metric[scores.origin]
     bits = max(size, 1).bit_length()
     if int(key.max(initial=0)).bit_length() + bits < 63:
         # A sort of numbers takes a fraction of the time of one that returns the order.
@@ -106,44 +108,26 @@ class _Criterion:
     told: np.ndarray
 
 
-def _criteria(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> list[_Criterion]:
+def _criteria(scores: ShortScores, ranks: ScoreRanks, rows: np.ndarray) -> list[_Criterion]:
     """Return the criteria in their order, for the rows that have a rival."""
     everywhere = np.ones(len(rows), dtype=bool)
     origin = scores.origin[rows]
-    versions = short_scores.ranks(books.column("harness_version"), _version)
-    dates = short_scores.ranks(books.column("collected_at"))
-    dated = np.asarray([harness == repeated_notes.DATED for harness in books.column("harness")], dtype=bool)
     return [
-        _Criterion(_by_shots(scores, books, rows), everywhere),
-        _Criterion(versions[origin], everywhere),
-        _Criterion(_results_in_file(scores, books, rows), everywhere),
-        _Criterion(dates[origin], dated[origin]),
+        _Criterion(ranks.shots(scores, rows), everywhere),
+        _Criterion(ranks.version[origin], everywhere),
+        _Criterion(_results_in_file(scores, ranks, rows), everywhere),
+        _Criterion(ranks.date[origin], ranks.dated[origin]),
     ]
 
 
-def _by_shots(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> np.ndarray:
-    """Rank rows by how many candidates, then scores, their task has with so many examples, then by fewest examples."""
-    shots, task = books.column("num_fewshot"), _numbered(books.column("task"))
-    kind_of, kinds = _numbered(shots), list(dict.fromkeys(shots))
-    usual = task[scores.place] * len(kinds) + kind_of[scores.origin]
-    codes, found = short_scores.distinct_numbers(usual, (int(task.max(initial=0)) + 1) * len(kinds))
-    _, pairs = short_scores.distinct_numbers(
-        codes * len(books.candidates) + scores.candidate, len(found) * len(books.candidates)
-    )
-    candidates = np.bincount(pairs // len(books.candidates), minlength=len(found))
-    counted = np.bincount(codes[_is_told(scores)], minlength=len(found))
-    few = [kinds[one % len(kinds)] for one in found.tolist()]
-    fewest = [-np.inf if one is None else -one for one in few]
-    return short_scores.ranks(zip(candidates.tolist(), counted.tolist(), fewest, strict=True))[codes[rows]]
-
-
-def _results_in_file(scores: ShortScores, books: ScoreBooks, rows: np.ndarray) -> np.ndarray:
+def _results_in_file(scores: ShortScores, ranks: ScoreRanks, rows: np.ndarray) -> np.ndarray:
     """Return how many results the file of each row has of its candidate on its benchmark."""
-    benchmark, uri = _numbered(books.column("benchmark")), _numbered(books.column("source_uri"))
-    places, files = int(benchmark.max(initial=0)) + 1, int(uri.max(initial=0)) + 1
-    numbers = (scores.candidate.astype(np.int64) * places + benchmark[scores.place]) * files + uri[scores.origin]
-    codes, found = short_scores.distinct_numbers(numbers, len(books.candidates) * places * files)
-    return np.bincount(codes[_is_told(scores)], minlength=len(found))[codes[rows]]
+    benchmark, file = ranks.benchmark, ranks.file
+    places, files = int(benchmark.max(initial=0)) + 1, int(file.max(initial=0)) + 1
+    numbers = (scores.candidate.astype(np.int64) * places + benchmark[scores.place]) * files + file[scores.origin]
+    codes, found = short_scores.distinct_numbers(numbers, len(ranks.candidate) * places * files)
+    told = pc.is_valid(scores.score).to_numpy(zero_copy_only=False)
+    return np.bincount(codes[told], minlength=len(found))[codes[rows]]
 
 
 @dataclass(frozen=True)
@@ -217,18 +201,3 @@ def values_of(scores: ShortScores, rows: np.ndarray) -> tuple[np.ndarray, np.nda
     """Return the scores of rows as float64, and which of them are null."""
     taken = scores.score.take(rows)
     return pc.fill_null(taken, 0.0).to_numpy(zero_copy_only=False), pc.is_null(taken).to_numpy(zero_copy_only=False)
-
-
-def _is_told(scores: ShortScores) -> np.ndarray:
-    return pc.is_valid(scores.score).to_numpy(zero_copy_only=False)
-
-
-def _numbered(values: list[Any]) -> np.ndarray:
-    """Return a number for each value, equal ones sharing it, in the order in which they come."""
-    return short_scores.Numbering().of(values).astype(np.int64)
-
-
-def _version(text: object) -> tuple[int, ...]:
-    """Order dotted versions; a commit or nothing is older than any of them."""
-    dotted = re.match(r"\d+(\.\d+)+", str(text or ""))
-    return tuple(int(number) for number in dotted[0].split(".")) if dotted else ()

@@ -123,40 +123,68 @@ def joined(parts: Sequence[ShortScores]) -> ShortScores:
     return ShortScores(candidate, prompt, place, origin, score, row, measures)
 
 
-def blocks(short: ShortScores, books: ScoreBooks, order: np.ndarray) -> Iterator[pa.Table]:
-    """Return rows as tables of the contract `SCORES` whose texts are dictionary columns.
+def taken(scores: ShortScores, rows: np.ndarray) -> ShortScores:
+    """Return some rows, in the order of `rows`."""
+    places = pa.array(rows)
+    return ShortScores(
+        scores.candidate[rows],
+        scores.prompt[rows],
+        scores.place[rows],
+        scores.origin[rows],
+        scores.score.take(places),
+        scores.row[rows],
+        {name: column.take(places) for name, column in scores.measures.items()},
+    )
+
+
+def blocks(parts: Iterable[tuple[ShortScores, np.ndarray]], books: ScoreBooks) -> Iterator[pa.Table]:
+    """Return rows as tables of the contract `SCORES`, `BLOCK` rows each, whose texts are dictionary columns.
 
     Args:
-        short: The rows.
-        books: What their numbers stand for.
-        order: Which rows, in which order.
+        parts: Rows, with which of them to return in which order.
+        books: What their numbers stand for; everything is in it when the first part comes.
     """
+    spelling: dict[str, pa.Array] = {}
+    waiting: list[ShortScores] = []
+    for short, order in parts:
+        spelling = spelling or _spelling(books)
+        start = 0
+        while start < len(order):
+            rows = order[start : start + BLOCK - sum(map(len, waiting))]
+            waiting.append(taken(short, rows))
+            start += len(rows)
+            if sum(map(len, waiting)) == BLOCK:
+                yield _spelt(joined(waiting), spelling)
+                waiting = []
+        del short, order
+    if waiting:
+        yield _spelt(joined(waiting), spelling)
+
+
+def _spelling(books: ScoreBooks) -> dict[str, pa.Array]:
+    """Return what numbers stand for, by column of the contract."""
     values = {name: pa.array(books.column(name), contracts.SCORES.field(name).type) for name in (*PLACE, *ORIGIN)}
     values["candidate"] = pa.array(books.candidates.values, pa.string())
     values["prompt_id"] = pa.array(books.prompts.values, pa.string())
+    return values
+
+
+def _spelt(short: ShortScores, spelling: Mapping[str, pa.Array]) -> pa.Table:
+    codes = {"candidate": short.candidate, "prompt_id": short.prompt}
+    codes |= dict.fromkeys(PLACE, short.place) | dict.fromkeys(ORIGIN, short.origin)
+    numbers: dict[str, pa.Array] = {"score": short.score, "source_row": pa.array(short.row), **short.measures}
     schema = table_blocks.with_dictionaries(contracts.SCORES)
-    for start in range(0, len(order), BLOCK):
-        rows = order[start : start + BLOCK]
-        codes = {"candidate": short.candidate[rows], "prompt_id": short.prompt[rows]}
-        codes |= dict.fromkeys(PLACE, short.place[rows]) | dict.fromkeys(ORIGIN, short.origin[rows])
-        taken: dict[str, pa.Array] = {
-            "score": short.score.take(pa.array(rows)),
-            "source_row": pa.array(short.row[rows]),
-        }
-        taken |= {name: column.take(pa.array(rows)) for name, column in short.measures.items()}
-        columns = []
-        for one in schema:
-            if one.name in codes:
-                column = _spelt(codes[one.name], values[one.name])
-                columns.append(column if pa.types.is_dictionary(one.type) else column.dictionary_decode())
-            else:
-                columns.append(
-                    taken.get(one.name, pa.nulls(0, one.type)) if one.name in taken else pa.nulls(len(rows), one.type)
-                )
-        yield pa.Table.from_arrays(columns, schema=schema)
+    columns = []
+    for one in schema:
+        if one.name in codes:
+            column = _of_values(codes[one.name], spelling[one.name])
+            columns.append(column if pa.types.is_dictionary(one.type) else column.dictionary_decode())
+        else:
+            columns.append(numbers[one.name] if one.name in numbers else pa.nulls(len(short), one.type))
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _spelt(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
+def _of_values(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
     """Return a dictionary column that has each value once, and only those which occur."""
     used = np.zeros(len(values), dtype=bool)
     used[codes] = True

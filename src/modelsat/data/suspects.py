@@ -5,7 +5,7 @@ and row where they have one.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,11 +67,11 @@ def of_scores(collection: Collection) -> Suspects:
     found = Suspects()
     columns = ("source_uri", "source_row", "candidate", "prompt_id", "metric", "score")
     known = _Known(collection.prompts["prompt_id"]), _Known(collection.candidates["candidate"])
-    keys = np.empty(collection.rows, dtype=np.int64)
+    repeated = _Repeated()
     start = 0
     for block in collection.blocks(*columns):
         ids, names = known[0].numbers(block["prompt_id"]), known[1].numbers(block["candidate"])
-        keys[start : start + len(ids)] = names << _SHIFT | ids
+        repeated.add(names << _SHIFT | ids)
         scores = pc.fill_null(block["score"], np.nan).to_numpy()
         missing = np.isnan(scores)
         kinds = {
@@ -82,7 +82,9 @@ def of_scores(collection: Collection) -> Suspects:
         }
         found.add(block, start, kinds)
         start += len(ids)
-    twice = _repeated(keys)
+    twice = repeated.keys()
+    if twice is None:
+        twice = _repeated(np.concatenate(list(_keys(collection, *known))))
     if len(twice):
         start = 0
         for block in collection.blocks(*columns):
@@ -125,6 +127,32 @@ class _Known:
         if len(strange):
             found[strange] = self.size + self._others.of(column.take(pa.array(strange)).to_pylist())
         return found
+
+
+def _keys(collection: Collection, prompts: _Known, candidates: _Known) -> Iterator[np.ndarray]:
+    for block in collection.blocks("candidate", "prompt_id"):
+        yield candidates.numbers(block["candidate"]) << _SHIFT | prompts.numbers(block["prompt_id"])
+
+
+class _Repeated:
+    """Finds the keys that stand more than once while they pass, as long as they ascend, as those of a merge do."""
+
+    def __init__(self) -> None:
+        self._last = np.empty(0, dtype=np.int64)
+        self._found: list[np.ndarray] = []
+        self._ascend = True
+
+    def add(self, keys: np.ndarray) -> None:
+        """Take the next keys."""
+        known = np.concatenate([self._last, keys])
+        steps = np.diff(known)
+        self._ascend = self._ascend and bool((steps >= 0).all())
+        self._found.append(np.unique(known[1:][steps == 0]))
+        self._last = known[-1:]
+
+    def keys(self) -> np.ndarray | None:
+        """Return the keys, ascending; None where keys did not ascend, so that equal ones may stand far apart."""
+        return np.unique(np.concatenate([self._last[:0], *self._found])) if self._ascend else None
 
 
 def _repeated(keys: np.ndarray) -> np.ndarray:

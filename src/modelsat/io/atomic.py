@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import InputError, ResourceError
+from modelsat.io.scratch import ScratchFolder
 
 DISK_FULL = "the disk is full"
 """How the sentence of a full disk or quota begins, also in a process that has nowhere left to write it to."""
@@ -49,26 +50,26 @@ def atomic_file(path: Path | str, staging: Path | None = None) -> Iterator[Path]
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Yield an empty folder that becomes `path`, replacing what stood there, when the block ends well.
 
+    What killed processes had begun to write for `path` is removed.
+
     Raises:
         ResourceError: The disk or the quota is full; `path` is as it was.
     """
     path = Path(path)
     with naming_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        with naming_full_disk(path):
-            yield beside
-            beside.chmod(0o755)
-            if path.exists():
-                retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-                path.replace(retired / path.name)
-                beside.replace(path)
-                shutil.rmtree(retired, ignore_errors=True)
-            else:
-                beside.replace(path)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        scratch = ScratchFolder(path.parent, f".{path.name}.new.")
+    with scratch as beside, naming_full_disk(path):
+        yield beside
+        beside.chmod(0o755)
+        if path.exists():
+            retired = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+            path.replace(retired / path.name)
+            beside.replace(path)
+            shutil.rmtree(retired, ignore_errors=True)
+        else:
+            beside.replace(path)
+        scratch.keep()
 
 
 def require_writable(path: Path) -> None:

@@ -43,7 +43,8 @@ def write(collection: Collection, path: Path | str) -> None:
                 figures.coverage(names, columns, shares),
             )
         )
-    sections.append(_candidates(collection, table))
+    np.nan_to_num(table, copy=False, nan=0.0)
+    sections.append(_candidates(collection, table, asked))
     if collection.notes:
         sections.append(
             Section("Remarks", rows=[TableRow((note,)) for note in collection.notes], heads=("what was noticed",))
@@ -80,9 +81,15 @@ def rejects(collection: Collection) -> Section:
     )
 
 
-def _candidates(collection: Collection, table: np.ndarray) -> Section:
-    asked = ~np.isnan(table)
-    mean = np.where(asked, table, 0.0).sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
+def _candidates(collection: Collection, scores: np.ndarray, asked: np.ndarray) -> Section:
+    """Return the table of candidates.
+
+    Args:
+        collection: What was collected.
+        scores: Of (prompts, candidates), 0 where not run.
+        asked: Where they were run, (prompts, candidates).
+    """
+    mean = scores.sum(axis=0) / np.maximum(asked.sum(axis=0), 1)
     facts = collection.candidates.to_pylist()
     order = np.argsort(-mean, kind="stable")
     rows = [

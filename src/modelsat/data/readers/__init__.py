@@ -2,12 +2,14 @@
 
 A reader is a module with two functions: `claims(names)` says whether a folder looks like its kind, and
 `read(files)` returns a `Harvest`; one with `SPANS_FOLDERS` gets the files of all its folders at once. What no names
-tell is told by the files' content (`foreign_formats`). A reader keeps what it can read, puts the rest among the rejects
+tell is told by the files' content (`foreign_formats`). A reader that can take a folder file by file has
+`parts(files)`, too, which yields a `Harvest` of each. A reader keeps what it can read, puts the rest among the rejects
 with file, row and reason, and judges nothing else: ranges, coverage and references are the business of
 `modelsat.data.validation`.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from types import ModuleType
 
@@ -21,8 +23,8 @@ READERS: tuple[ModuleType, ...] = (asked, feedback, tidy, lm_eval, routereval)
 __all__ = ["READERS", "Harvest", "read"]
 
 
-def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
-    """Read every folder of a snapshot with the first reader that claims it.
+def read(uri: str, files: list[SourceFile]) -> Iterator[Harvest]:
+    """Read every folder of a snapshot with the first reader that claims it, one harvest after the other.
 
     Raises:
         InputError: No reader claims any folder.
@@ -30,7 +32,7 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
     folders: dict[str, list[SourceFile]] = defaultdict(list)
     for file in files:
         folders[PurePosixPath(file.name).parent.as_posix()].append(file)
-    harvests = []
+    harvests = 0
     together: dict[ModuleType, list[SourceFile]] = defaultdict(list)
     others: list[SourceFile] = []
     for folder in sorted(folders):
@@ -45,10 +47,14 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
         elif getattr(reader, "SPANS_FOLDERS", False):
             together[reader] += folders[folder]
         else:
-            harvests.append(reader.read(folders[folder]))
-    harvests += [reader.read(found) for reader, found in together.items()]
+            harvests += 1
+            yield from reader.parts(folders[folder]) if hasattr(reader, "parts") else [reader.read(folders[folder])]
+    for one, found in together.items():
+        harvests += 1
+        yield one.read(found)
     foreign, unread = foreign_formats.read(others)
-    harvests += foreign
+    harvests += len(foreign)
+    yield from foreign
     if not harvests:
         if unread:
             raise InputError(unread[0] + (f" ({len(unread) - 1} more files are not read)" if unread[1:] else ""))
@@ -59,5 +65,4 @@ def read(uri: str, files: list[SourceFile]) -> list[Harvest]:
             f"gateway, for *_router_dataset.pkl of RouterEval, and for {', '.join(foreign_formats.NAMES)}"
         )
     if unread:
-        harvests.append(foreign_formats.noted(unread))
-    return harvests
+        yield foreign_formats.noted(unread)

@@ -11,7 +11,7 @@ answers cost (`tidy_measures`).
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from modelsat.data import contracts, table_blocks
 from modelsat.data.readers import tidy_long, tidy_measures, tidy_models, tidy_prompts, tidy_scores
+from modelsat.data.readers.file_heads import head_of
 from modelsat.data.readers.harvest import Harvest, ReadingLog, rejects_table
 from modelsat.data.readers.score_columns import HARNESS, METRIC, AnswerLengths
 from modelsat.data.readers.table_files import ENDINGS, TableSheet, open_sheet
@@ -26,7 +27,7 @@ from modelsat.data.readers.tidy_scores import wide_scores
 from modelsat.data.remarks import Remark
 from modelsat.io.storage import SourceFile
 
-__all__ = ["HARNESS", "METRIC", "claims", "read"]
+__all__ = ["HARNESS", "METRIC", "claims", "parts", "read"]
 
 _PARTS = re.compile(
     rf"(prompts|scores|out_chars|usage|models|measures|cost_usd|tokens_in|tokens_out|latency_seconds)[\w.-]*?\.{ENDINGS}",
@@ -55,25 +56,44 @@ def claims(names: Iterable[str]) -> bool:
 
 def read(files: list[SourceFile]) -> Harvest:
     """Read one folder of tidy tables."""
-    log = ReadingLog()
+    (harvest,) = _harvests(files, apart=False)
+    return harvest
+
+
+def parts(files: list[SourceFile]) -> Iterator[Harvest]:
+    """Read one folder of tidy tables, where it can be as a harvest per file of scores and one of the rest."""
+    return _harvests(files, _stand_apart(files))
+
+
+def _harvests(files: list[SourceFile], apart: bool) -> Iterator[Harvest]:
+    opening, log = ReadingLog(), ReadingLog()
     sheets: dict[str, list[TableSheet]] = {part: [] for part in _KNOWN}
     for file in files:
-        match = _PARTS.fullmatch(PurePosixPath(file.name).name)
-        if match:
-            sheet = open_sheet(file, _KNOWN[match[1].lower()], log)
-            if sheet is not None:
-                part = match[1].lower()
-                sheets[part].append(tidy_prompts.with_options(sheet) if part == "prompts" else sheet)
-        else:
-            _name_misspelt(file, log)
+        if _part_of(file) is None:
+            _name_misspelt(file, opening)
+        elif not (apart and _part_of(file) == "scores"):
+            _open(file, sheets, opening)
+    if apart and not sheets["prompts"]:
+        apart = False
+        for file in _named(files, "scores"):
+            _open(file, sheets, opening)
     if not sheets["prompts"]:
         sheets["scores"] = [tidy_prompts.with_ids(sheet) for sheet in sheets["scores"]]
     prompts = _prompts(sheets, log)
     lengths = AnswerLengths(_lengths(sheets["out_chars"]), _mean_lengths(sheets["usage"]))
     facts, listed = tidy_models.facts_of(sheets["models"], log), tidy_models.listed_in(sheets["models"])
+    none = table_blocks.with_dictionaries(contracts.SCORES).empty_table()
+    if apart:
+        for file in _named(files, "scores"):
+            sheet = open_sheet(file, _KNOWN["scores"], opening)
+            if sheet is not None:
+                scores = _scores(sheet, prompts, lengths, listed, log)
+                candidates = tidy_models.candidates_of({}, pc.unique(scores["candidate"]).to_pylist())
+                yield Harvest(scores, contracts.PROMPTS.empty_table(), candidates, rejects_table([]))
+                # The next file is read when this one is no longer there.
+                del sheet, scores
     scores = pa.concat_tables(
-        [_scores(sheet, prompts, lengths, listed, log) for sheet in sheets["scores"]]
-        or [table_blocks.with_dictionaries(contracts.SCORES).empty_table()]
+        [_scores(sheet, prompts, lengths, listed, log) for sheet in sheets["scores"]] or [none]
     ).unify_dictionaries()
     for sheet in sheets["scores"]:
         if tidy_long.layout_of(sheet) is None:
@@ -81,9 +101,32 @@ def read(files: list[SourceFile]) -> Harvest:
                 sheets[field].append(figures)
     scores = tidy_measures.beside(scores, tidy_measures.read(sheets, log), log)
     candidates = tidy_models.candidates_of(facts, pc.unique(scores["candidate"]).to_pylist())
-    return Harvest(
-        scores, prompts, candidates, rejects_table(log.rejects), notes=tuple(log.notes), licences=_licences(files)
-    )
+    rejects, notes = opening.rejects + log.rejects, tuple(dict.fromkeys(opening.notes + log.notes))
+    yield Harvest(scores, prompts, candidates, rejects_table(rejects), notes=notes, licences=_licences(files))
+
+
+def _stand_apart(files: list[SourceFile]) -> bool:
+    """Say whether no file of scores needs another: all are long, prompts stand beside them, and measures do not."""
+    parts = {_part_of(file) for file in files}
+    if "prompts" not in parts or parts & {tidy_measures.LONG, *tidy_measures.FIELDS}:
+        return False
+    return all(tidy_long.is_named_so(head_of(file).columns) for file in _named(files, "scores"))
+
+
+def _open(file: SourceFile, sheets: dict[str, list[TableSheet]], log: ReadingLog) -> None:
+    part = str(_part_of(file))
+    sheet = open_sheet(file, _KNOWN[part], log)
+    if sheet is not None:
+        sheets[part].append(tidy_prompts.with_options(sheet) if part == "prompts" else sheet)
+
+
+def _part_of(file: SourceFile) -> str | None:
+    match = _PARTS.fullmatch(PurePosixPath(file.name).name)
+    return match[1].lower() if match else None
+
+
+def _named(files: list[SourceFile], part: str) -> list[SourceFile]:
+    return [file for file in files if _part_of(file) == part]
 
 
 def _prompts(sheets: dict[str, list[TableSheet]], log: ReadingLog) -> pa.Table:

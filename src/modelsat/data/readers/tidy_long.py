@@ -1,6 +1,7 @@
 """Long tables of scores: a row per prompt and candidate, under the column names that people use."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,12 @@ class LongLayout:
 
     model: str
     score: str
+
+
+def is_named_so(columns: Iterable[str]) -> bool:
+    """Say whether a table with these columns is a long one, as far as names tell."""
+    names = {re.sub(r"[\s-]+", "_", name.strip().lower()) for name in columns}
+    return "prompt_id" in names and not names.isdisjoint(MODEL) and not names.isdisjoint(_SCORE)
 
 
 def layout_of(sheet: TableSheet) -> LongLayout | None:
