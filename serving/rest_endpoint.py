@@ -183,6 +183,7 @@ def described(bundle: Bundle) -> dict[str, Any]:
         "best_single": bundle.best_single,
         "candidates": list(bundle.names),
         **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
+        **({"picture_promise": bundle.defaults.pictures.as_json()} if bundle.defaults.pictures else {}),
     }
     facts = bundle.candidates.select(_FACTS).to_pylist()
     scores = bundle.pool.mean_score.tolist()

@@ -29,6 +29,7 @@ from serving.gateway.feedback import Feedback, GivenAnswer
 from serving.gateway.forwarding import Forwarded, forward
 from serving.gateway.gateway_settings import DEFAULTS, GatewaySettings
 from serving.gateway.passthrough import Passthrough
+from serving.gateway.picture_texts import PictureTexts
 from serving.gateway.protocols import responses
 from serving.gateway.protocols.chat import CHAT
 from serving.gateway.protocols.known import BY_NAME
@@ -60,8 +61,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
         endpoint: Address of the KServe endpoint, such as http://127.0.0.1:8080.
         settings: How to decide and whom to let in.
     """
-    gateway = Gateway(upstreams, endpoint, settings)
-    export = None
+    gateway, export = Gateway(upstreams, endpoint, settings), None
     if settings.traces is not None:
         from serving.gateway.trace_export import TraceExport
 
@@ -73,6 +73,7 @@ def create_app(upstreams: Mapping[str, Upstream], endpoint: str, settings: Gatew
             yield
         await gateway.client.aclose()
         await gateway.decider.sessions.close()
+        await gateway.decider.pictures.close()
         if export is not None:
             await export.close()
 
@@ -136,6 +137,7 @@ class Gateway:
             settings.source,
             Sessions(shared),
             Harness(settings.shapes),
+            PictureTexts(settings.picture_seconds),
         )
         self.health = UpstreamHealth(self.telemetry)
         self.feedback = Feedback(settings.feedback, self.telemetry) if settings.feedback else None

@@ -15,6 +15,7 @@ def of_decision(decision: RoutingDecision) -> dict[str, Any]:
         "reason": decision.reason or None,
         "router_version": decision.router_version or None,
         "foreign": decision.foreign,
+        **({"pictures": decision.pictures} if decision.pictures else {}),
         "order": decision.order,
         "candidates": decision.ranked,
         **({"promise": decision.promise.as_json()} if decision.promise else {}),

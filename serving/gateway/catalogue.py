@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelsat.policy import promise as promises
-from modelsat.policy.promise import Promise
+from modelsat.policy import picture_promise
+from modelsat.policy.picture_promise import Defaults
 from serving.gateway.usage import Prices
 
 
@@ -36,13 +36,13 @@ class ServedCatalogue:
         router_version: Of the bundle; empty where none is known.
         order: Candidates, the best single one first.
         facts: By candidate.
-        promise: What the router's default promises; None for one that promises nothing.
+        defaults: What requests with and without pictures get by default.
     """
 
     router_version: str = ""
     order: tuple[str, ...] = ()
     facts: Mapping[str, CandidateFacts] = field(default_factory=dict)
-    promise: Promise | None = None
+    defaults: Defaults = field(default_factory=Defaults)
 
     @property
     def context_length(self) -> dict[str, float]:
@@ -62,9 +62,7 @@ def read(metadata: Any) -> ServedCatalogue:
     best = parameters.get("best_single")
     order = sorted(names, key=lambda name: (name != best, -(rows.get(name, {}).get("mean_score") or 0.0)))
     facts = {name: _facts(rows.get(name, {})) for name in names}
-    return ServedCatalogue(
-        str(parameters["router_version"]), tuple(order), facts, promises.read(parameters.get("promise"))
-    )
+    return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts, picture_promise.read(parameters))
 
 
 def _facts(row: Mapping[str, Any]) -> CandidateFacts:

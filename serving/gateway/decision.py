@@ -15,13 +15,23 @@ from modelsat.policy.promise import Promise
 from modelsat.text.conversation import awaits_tool, routed_text
 from modelsat.text.harness import KNOWN, Harness
 from serving import off_loop
-from serving.gateway import endpoint, escalation, exploration, failed_answers, needs, stickiness, turn_costs
+from serving.gateway import (
+    endpoint,
+    escalation,
+    exploration,
+    failed_answers,
+    needs,
+    picture_routing,
+    stickiness,
+    turn_costs,
+)
 from serving.gateway.best_single import BestSingle
 from serving.gateway.catalogue import CandidateFacts, ServedCatalogue
 from serving.gateway.chat_request import AUTO, ChatRequest
 from serving.gateway.endpoint import Asking
 from serving.gateway.escalation import Escalation
 from serving.gateway.needs import RequestNeeds
+from serving.gateway.picture_texts import PictureTexts
 from serving.gateway.reach import Reach
 from serving.gateway.sessions import Previous, Sessions
 from serving.gateway.upstreams import Upstream
@@ -51,8 +61,9 @@ class RoutingDecision:
         propensity: With which probability the first one came first, in (0, 1].
         context_length: In tokens, of the candidates of which it is known.
         foreign: How far the prompt is from the training prompts, in [0, 1]; None where the router was not asked.
-        promise: What the router's default promises; None where it promises nothing or was not asked.
+        promise: What the router's default promises for such a request; None where it promises nothing or was not asked.
         text: That the router read; empty where it was not asked.
+        pictures: Whether the text in its pictures was read, of `picture_routing`; empty where that changes nothing.
     """
 
     order: list[str]
@@ -67,6 +78,7 @@ class RoutingDecision:
     foreign: float | None = None
     promise: Promise | None = None
     text: str = field(default="", repr=False)
+    pictures: str = ""
 
 
 class Decider:
@@ -83,6 +95,7 @@ class Decider:
         source: What the file of upstreams is called.
         sessions: Who answered which conversation; by default those of this process alone.
         harness: Tells a person's words from those of an agent's harness.
+        pictures: Reads text in pictures; by default within its usual budget.
     """
 
     def __init__(
@@ -97,7 +110,9 @@ class Decider:
         source: str = "the file of upstreams",
         sessions: Sessions | None = None,
         harness: Harness = KNOWN,
+        pictures: PictureTexts | None = None,
     ) -> None:
+        self.pictures = pictures or PictureTexts()
         self.sessions = sessions or Sessions()
         self.escalation = Escalation(max_premium_share)
         self._client = client
@@ -147,8 +162,10 @@ class Decider:
             # What the first request asks depends on the default's promise and on what candidates can do.
             await self._describe()
         reachable = set(needs.able(sorted(available), needed, self._catalogue.facts)) or available
-        asked = endpoint.parameters(chat.preferences, reachable, self._catalogue.promise, explain)
-        asking = Asking(text, asked, request_id)
+        seen = await picture_routing.of_request(chat, text, needed, self._catalogue, reachable, self.pictures)
+        chat, promised = seen.chat, seen.defaults.of(seen.chat.preferences)
+        asked = endpoint.parameters(chat.preferences, reachable, promised, explain)
+        asking = Asking(seen.text, asked, request_id)
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
@@ -160,10 +177,10 @@ class Decider:
                 raise Refused(503, _NO_UPSTREAM, 60) from None
             raise
         # Where fewer were ranked, means would be over other prompts than those of the rest, and not to be compared.
-        if "available" not in asked:
-            self._best_single.learn(routed)
-        elif reachable == set(self._upstreams):
-            self._best_single.learn(routed, reachable)
+        # With pictures only those that see are ranked, too.
+        learned = reachable if "available" in asked else None
+        if not seen.standing and (learned is None or reachable == set(self._upstreams)):
+            self._best_single.learn(routed, learned)
         if self._catalogue.router_version != routed.router_version:
             await self._describe()
         # Who has no probability does not fulfil what the client asks for.
@@ -174,7 +191,8 @@ class Decider:
         by_name = {row["candidate"]: row for row in ranked}
         ranked = [by_name[name] for name in self._able(list(by_name), needed)]
         waits = awaits_tool(chat.messages, self._harness)
-        wanted = promise.resolved(chat.preferences, self._catalogue.promise)
+        ranked = seen.ordered(ranked)
+        wanted = promise.resolved(chat.preferences, promised)
         last = await looking
         previous = None if last is None else last.candidate
         if last is not None and last.candidate in by_name:
@@ -198,8 +216,9 @@ class Decider:
             propensity=propensity,
             context_length=self._catalogue.context_length,
             foreign=float(routed.ranking.foreign[0]),
-            promise=self._catalogue.promise,
-            text=text,
+            promise=promised,
+            text=seen.text,
+            pictures=seen.standing,
         )
 
     @property
@@ -238,6 +257,8 @@ class Decider:
         described = await endpoint.describe(self._client, self._url, self._deadline_seconds)
         if described.order:
             self._catalogue = described
+            if described.defaults.pictures is not None:
+                self.pictures.warm()
         # Replicas of two versions, or an endpoint that fails, cost a request now and then and never each of them.
         self._describe_after = now + _DESCRIBE_SECONDS
 

@@ -31,6 +31,7 @@ def of_decision(
         "x-modelsat-router-version": decision.router_version,
         "x-modelsat-success-probability": _number(probabilities.get(candidate)),
         "x-modelsat-foreign": _number(decision.foreign),
+        "x-modelsat-pictures": decision.pictures,
         REASON: "; ".join(filter(None, reasons)),
     }
     if milliseconds is not None:

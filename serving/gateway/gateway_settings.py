@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from modelsat.text.harness_shapes import KNOWN, HarnessShapes
-from serving.gateway import conversation_ids
+from serving.gateway import conversation_ids, picture_texts
 from serving.gateway.feedback_settings import FeedbackSettings
 from serving.gateway.stickiness import SWITCH_GAIN
 from serving.gateway.trace_settings import TraceSettings
@@ -30,6 +30,7 @@ class GatewaySettings:
         sessions: Address of the store that several gateways share; empty for none.
         conversation_ids: Headers and fields in which clients name their conversation.
         shapes: What agents' harnesses write into the user's messages.
+        picture_seconds: How long a decision waits for the text in a request's pictures; 0 reads none.
         source: What the file of upstreams is called, in sentences that say where to add something.
     """
 
@@ -45,6 +46,7 @@ class GatewaySettings:
     sessions: str = field(default="", repr=False)
     conversation_ids: tuple[str, ...] = conversation_ids.DEFAULT
     shapes: HarnessShapes = KNOWN
+    picture_seconds: float = picture_texts.SECONDS
     source: str = "the file of upstreams"
 
 

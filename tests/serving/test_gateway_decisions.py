@@ -256,8 +256,8 @@ def test_metadata_tell_the_gateway_what_the_default_promises() -> None:
     promised = Promise("strong", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
     told = {"router_version": "v", "candidates": ["strong"], "promise": promised.as_json()}
 
-    assert catalogue.read({"parameters": told}).promise == promised
-    assert catalogue.read({"parameters": told | {"promise": None}}).promise is None
+    assert catalogue.read({"parameters": told}).defaults.usual == promised
+    assert catalogue.read({"parameters": told | {"promise": None}}).defaults.usual is None
 
 
 def test_memory_forgets_the_oldest_first() -> None:

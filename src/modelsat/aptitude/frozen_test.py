@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 
 from modelsat import feedback
 from modelsat.aptitude import balanced_order
-from modelsat.data import contracts, score_matrix, splits
+from modelsat.data import contracts, routed_texts, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
-from modelsat.text.rendering import digest, render_prompt
+from modelsat.text.rendering import digest
 
 TASKS = 50
 QUESTIONS = 1000
@@ -28,6 +28,7 @@ LARGEST_SHARE = 0.25
 SMALLEST_TASK = 40
 KEYWORDS = 5
 _FAIR = "apt-fair-"
+_GOLD = ("answer", "scorer")
 """Begins the version of a test in balanced order; those before began with `apt-` alone."""
 
 
@@ -120,10 +121,7 @@ def choose(collection: Collection, tasks: int = TASKS, questions: int = QUESTION
         raise InputError(
             f"only {prompts.num_rows} training prompts were collected, too few for an aptitude test; collect at least 8"
         )
-    texts = [
-        render_prompt(prompt, choices)
-        for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
-    ]
+    texts = routed_texts.of(prompts)
     topics = _topics(texts)
     groups, story = _form_tasks(prompts, topics, min(tasks, budget))
     return _freeze(prompts, texts, groups, _outcomes(collection, prompts), topics, budget, story)
@@ -223,6 +221,9 @@ def _freeze(
     story: str,
 ) -> AptitudeTest:
     gold = {name: prompts[name].to_pylist() for name in ("benchmark", "choices", "answer", "scorer")}
+    # The test holds no pictures, so a question that comes with one cannot be asked.
+    without = pc.is_null(prompts["image"]).to_pylist()
+    gold |= {name: [one if bare else None for one, bare in zip(gold[name], without, strict=True)] for name in _GOLD}
     ids, stems = prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist()
     overall = np.asarray(topics.weights.mean(axis=0)).ravel()  # type: ignore[attr-defined]
     named = _named(groups)

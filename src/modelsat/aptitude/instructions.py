@@ -18,7 +18,7 @@ from modelsat.aptitude import cards, frozen_test
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.aptitude.pairs import Pairs, counted
 from modelsat.aptitude.pairs import build as build_pairs
-from modelsat.data import contracts, paid, prompt_sets, score_matrix, splits, validation
+from modelsat.data import contracts, paid, prompt_sets, routed_texts, score_matrix, splits, validation
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.io import storage
@@ -88,6 +88,11 @@ class Instructions:
         """Return the aptitude test."""
         return AptitudeTest(self.aptitude_test, self.facts["story"])
 
+    @property
+    def pictured(self) -> frozenset[str]:
+        """Return the texts of the prompts that come with pictures."""
+        return frozenset(routed_texts.of(self.prompts.filter(self.prompts["image"].is_valid())))
+
     def counts(self) -> dict[str, int]:
         """Return how many instructions, positives, candidates, tasks and aptitude questions there are."""
         return {
@@ -117,10 +122,7 @@ class Instructions:
         ids = prompts["prompt_id"].to_pylist()
         targets = self.targets(ids)
         answered = ~np.isnan(targets).all(axis=1) if split != splits.TEST else np.ones(len(ids), dtype=bool)
-        texts = [
-            rendering.render_prompt(prompt, choices)
-            for prompt, choices in zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
-        ]
+        texts = routed_texts.of(prompts)
         keep = np.flatnonzero(answered)
         pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
         categories = np.asarray([frozen_test.category_of(benchmark, task) for benchmark, task in pairs], dtype=object)
@@ -199,7 +201,7 @@ def preview(instructions: Instructions, examples: int = 3) -> str:
     pairs = instructions.pairs
     split = pairs.by_split
     positive = pairs.positive / len(pairs)
-    texts = dict(zip(instructions.prompts["prompt_id"].to_pylist(), _rendered(instructions.prompts), strict=True))
+    texts = dict(zip(instructions.prompts["prompt_id"].to_pylist(), routed_texts.of(instructions.prompts), strict=True))
     lengths = np.asarray([len(text) for text in texts.values()])
     shrunken = cards.accuracies(instructions.cards, instructions.names, instructions.test.tasks)
     lines = [
@@ -230,8 +232,3 @@ def preview(instructions: Instructions, examples: int = 3) -> str:
             "```",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _rendered(prompts: pa.Table) -> list[str]:
-    pairs = zip(prompts["prompt"].to_pylist(), prompts["choices"].to_pylist(), strict=True)
-    return [rendering.render_prompt(prompt, choices) for prompt, choices in pairs]

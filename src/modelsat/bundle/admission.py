@@ -12,10 +12,9 @@ from modelsat.aptitude import published as published_scores
 from modelsat.aptitude.frozen_test import AptitudeTest
 from modelsat.bundle import seen_prompts
 from modelsat.bundle.bundle import Bundle
-from modelsat.data import score_matrix, splits
+from modelsat.data import routed_texts, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.routers.profile import Profile
-from modelsat.text import rendering
 
 PUBLISHED = "published_levels"
 """In the lineage: mean and variance of the level that published scores made likely, by candidate."""
@@ -155,8 +154,7 @@ def _others(
     if len(rows) > MOST_OTHER_QUESTIONS:
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_OTHER_QUESTIONS, replace=False))
     taken = prompts.take(pa.array(rows))
-    texts = map(rendering.render_prompt, taken["prompt"].to_pylist(), taken["choices"].to_pylist())
-    return taken["prompt_id"].to_pylist(), list(texts), scores[rows]
+    return taken["prompt_id"].to_pylist(), routed_texts.of(taken), scores[rows]
 
 
 def _stems(collection: Collection, ids: Sequence[str]) -> list[str]:

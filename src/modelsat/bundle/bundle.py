@@ -30,8 +30,9 @@ from modelsat.data import contracts
 from modelsat.errors import InputError, ModelsatError
 from modelsat.io import signing, storage
 from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
-from modelsat.policy import choice
-from modelsat.policy import promise as promises
+from modelsat.policy import choice, picture_promise
+from modelsat.policy.picture_promise import Defaults
+from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
 from modelsat.routers.kinds import load_router
 from modelsat.routers.router import Prediction, Progress, Router
@@ -110,14 +111,24 @@ class Bundle:
         return pool.of(self.candidates, self.lineage)
 
     @cached_property
+    def defaults(self) -> Defaults:
+        """Return what requests with and without pictures get by default."""
+        return picture_promise.read(self.lineage)
+
+    @property
     def promise(self) -> Promise | None:
         """Return what the router's default promises; None for a router that promises nothing."""
-        return promises.read(self.lineage.get("promise"))
+        return self.defaults.usual
 
-    @cached_property
+    @property
     def single(self) -> int | None:
         """Return the column of the candidate that the promise names as best single; None where it names none."""
-        named = self.promise.best_single if self.promise else None
+        return self.single_for(Preferences())
+
+    def single_for(self, preferences: Preferences) -> int | None:
+        """Return the column of the best single candidate for a request with these preferences; None likewise."""
+        promised = self.defaults.of(preferences)
+        named = promised.best_single if promised else None
         return self.names.index(named) if named in self.names else None
 
     @property

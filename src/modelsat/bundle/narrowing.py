@@ -25,7 +25,7 @@ def without(bundle: Bundle, names: Names[str]) -> Bundle:
     leaving = pa.array(sorted(gone), pa.string())
     facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k not in gone} for key in _PER_CANDIDATE}
     # The promise was settled on choices among all of them; those that are left may lose more and cost more.
-    facts |= {"promise": {}}
+    facts |= {"promise": {}, "picture_promise": {}}
     trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one not in gone]}
     return replace(
         bundle,

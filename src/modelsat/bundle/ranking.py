@@ -70,7 +70,7 @@ def rank(
         InputError: No candidate is allowed for a prompt, or the budget is too small for all of them.
     """
     pool, size = bundle.pool, tokens_in(texts)
-    preferences = promise.resolved(preferences, bundle.promise)
+    preferences = promise.resolved(preferences, bundle.defaults.of(preferences))
     cost = pool.cost(size, reading.cost_usd)
     allowed = eligible(pool, size, cost, preferences)
     allowed &= ~np.isin(pool.names.astype(str), preferences.failed)
@@ -114,7 +114,7 @@ def _order(bundle: Bundle, probability: np.ndarray, cost: np.ndarray, preference
         uncertainty_margin=margin,
         min_success_probability=preferences.min_success_probability,
         policy=preferences.policy,
-        single=bundle.single,
+        single=bundle.single_for(preferences),
     )
 
 

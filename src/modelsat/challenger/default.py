@@ -1,12 +1,12 @@
 """The default of a challenger: settled on prompts that its probabilities were not fitted to, and kept in its bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from modelsat.bundle.bundle import Bundle
-from modelsat.policy import costs, eligibility, failures, promise
+from modelsat.policy import costs, eligibility, failures, picture_promise, promise
 
 
 @dataclass(frozen=True)
@@ -26,29 +26,33 @@ class DefaultEvidence:
     cost_usd: np.ndarray | None = None
 
 
-def settled(served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence) -> Bundle:
+def settled(
+    served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence, pictured: Set[str] = frozenset()
+) -> Bundle:
     """Return the bundle with what its default promises, if anything, and with what failures tell.
 
     Args:
         served: The bundle of the candidates that are served.
         names: The candidates of the evidence.
         evidence: Of all candidates that training knew.
+        pictured: Texts of prompts that came with pictures.
     """
     columns = [names.index(name) for name in served.names]
     size = costs.tokens_in(evidence.texts)
     predicted = None if evidence.cost_usd is None else evidence.cost_usd[:, columns]
-    found = promise.settle(
-        evidence.probabilities[:, columns],
-        evidence.outcomes[:, columns],
-        served.pool.cost(size, predicted),
-        served.pool.mean_score,
-        served.names,
-        served.router.doubt,
-        eligibility.readable(served.pool.context_length, size),
+    said, outcomes = evidence.probabilities[:, columns], evidence.outcomes[:, columns]
+    cost, readable = served.pool.cost(size, predicted), eligibility.readable(served.pool.context_length, size)
+    means, doubt = served.pool.mean_score, served.router.doubt
+    found = promise.settle(said, outcomes, cost, means, served.names, doubt, readable)
+    seen = np.asarray([text in pictured for text in evidence.texts], dtype=bool)
+    of_pictures = picture_promise.settle(
+        said[seen], outcomes[seen], cost[seen], means, served.names, served.pool.modalities, doubt, readable[seen]
     )
     # What candidates miss together, for requests that say who has failed.
-    learned = failures.learn(evidence.probabilities[:, columns], evidence.outcomes[:, columns])
+    learned = failures.learn(said, outcomes)
     told = {"surprises": failures.as_json(served.names, *learned)}
     if found is not None:
         told |= {"promise": found.as_json()}
+    if of_pictures is not None:
+        told |= {"picture_promise": of_pictures.as_json()}
     return replace(served, lineage=served.lineage | told)

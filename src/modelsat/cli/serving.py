@@ -116,6 +116,10 @@ def gateway(
         Path | None,
         typer.Option(help="YAML file with further words of agents' harnesses, which are not routed on."),
     ] = None,
+    picture_seconds: Annotated[
+        float,
+        typer.Option(min=0, max=30, help="Wait at most this long for the text in a request's pictures; 0: never read."),
+    ] = 1.0,
     most_dearest_share: Annotated[
         float | None, typer.Option(min=0, max=1, hidden=True, help="Old name of --max-premium-share.")
     ] = None,
@@ -139,6 +143,7 @@ def gateway(
         per_minute=per_minute,
         max_premium_share=max_premium_share if most_dearest_share is None else most_dearest_share,
         explore=explore,
+        picture_seconds=picture_seconds,
         shapes=harness_shapes.KNOWN if harness is None else harness_shapes.read(harness),
         feedback=feedback(feedback_log, feedback_text, feedback_days),
         traces=traces(trace, trace_text),

@@ -34,7 +34,10 @@ def of(blocks: Blocks, prompts: pa.Table, candidates: Sequence[str]) -> str:
     paid = any(block["cost_usd"].null_count < block.num_rows for block in blocks("cost_usd"))
     columns = (*_KEY, *_MONEY) if paid else _KEY
     found = _of_rows(blocks(*columns)) or _of_rows([_sorted(blocks(*columns))], are_sorted=True)
-    stems = zip(prompts["prompt_id"].to_pylist(), prompts["stem_digest"].to_pylist(), strict=True)
+    told = ["prompt_id", "stem_digest"]
+    # So are those of prompts without pictures.
+    told += ["image_text"] if prompts["image_text"].null_count < prompts.num_rows else []
+    stems = zip(*(pc.fill_null(prompts[name], "").to_pylist() for name in told), strict=True)
     found.update(f"], {json.dumps(sorted(stems))}, {json.dumps(sorted(candidates))}]".encode())
     return str(found.hexdigest()[:32])
 

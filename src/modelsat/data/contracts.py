@@ -57,8 +57,11 @@ PROMPTS = _schema(
     pa.field("choices", pa.list_(pa.string())),
     pa.field("answer", pa.string()),
     pa.field("scorer", pa.string()),
+    pa.field("image", pa.string()),
+    pa.field("image_text", pa.string()),
 )
-"""One row per prompt; `answer` and `scorer` (letter, number, exact) where the source has them."""
+"""One row per prompt; `answer` and `scorer` (letter, number, exact) where the source has them. `image` is the digest of
+the pictures that come with it, null for a prompt without, `image_text` what was read in them."""
 
 CANDIDATES = _schema(
     "candidates",
@@ -98,7 +101,7 @@ object) names the protocols that its endpoint speaks, each with fields of every 
 object) are headers of every request, none of them secret."""
 
 _LATER = {"price_cached_in", "reasoning", "retires_at", "request_body", "max_tokens", "timeout_seconds"}
-_LATER |= {"paid_usd", "expected_cost_usd", "published", "protocols", "request_headers"}
+_LATER |= {"paid_usd", "expected_cost_usd", "published", "protocols", "request_headers", "image", "image_text"}
 """Columns that came with 0.2.0, written only where they hold something, so that other files stay as they were."""
 
 REJECTS = _schema(

@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelsat.data import score_matrix, splits
+from modelsat.data import routed_texts, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.policy import costs
-from modelsat.text.rendering import render_prompt
 
 
 def is_known(collection: Collection) -> bool:
@@ -57,10 +56,9 @@ def listed(collection: Collection, rows: np.ndarray) -> np.ndarray:
         collection: The results.
         rows: Of its table of prompts.
     """
-    taken = collection.prompts.take(rows)
-    pairs = zip(taken["prompt"].to_pylist(), taken["choices"].to_pylist(), strict=True)
+    texts = routed_texts.of(collection.prompts.take(rows))
     tokens_out = mean_tokens_out(collection)
-    return costs.expected([render_prompt(*pair) for pair in pairs], collection.candidates, tokens_out)
+    return costs.expected(texts, collection.candidates, tokens_out)
 
 
 def levels(collection: Collection) -> dict[str, dict[str, float | None]]:

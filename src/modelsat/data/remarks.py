@@ -35,6 +35,7 @@ class Remark(StrEnum):
     NOT_A_CANDIDATE = "not-a-candidate"
     NOT_AT_RANDOM = "not-at-random"
     NOT_TEXT = "not-text"
+    PICTURES_NOT_READ = "pictures-not-read"
     POOL_LEFT_OUT = "pool-left-out"
     PRICE_UNKNOWN = "price-unknown"
     PROMPTS_SEEN = "prompts-seen"

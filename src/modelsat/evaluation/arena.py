@@ -4,6 +4,9 @@ A set's pool is its core candidates (`modelsat.data.prompt_sets`), and only prom
 count: a candidate cannot look better by skipping what is hard. Where results are taken to be missing at random
 (`patchy`), a prompt's pool are the candidates that were run on it.
 
+A prompt with pictures has the candidates in its pool that are known to read images, if any is: a gateway sends it to no
+other.
+
 Routers choose from the pool of each prompt, or, where the served candidates are named, from all of these on every
 prompt, as they do in front of a user. Of several sources with different candidates, a choice may then fall on one that
 was not run on this prompt: it cannot be judged.
@@ -14,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelsat.data import paid, prompt_sets, score_matrix, splits
+from modelsat.data import paid, prompt_sets, routed_texts, score_matrix, splits
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import patchy
 from modelsat.policy import costs
-from modelsat.text.rendering import render_prompt
+from modelsat.policy.picture_promise import IMAGE
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Arena:
         served: Which candidates routers may choose on every prompt, boolean (m,); None where they choose from `pool`.
         missing_at_random: Whether pools are the candidates that were run on the prompt, as of `patchy`.
         paid: What answers cost as measured, in USD, (n, m), NaN where that is not known; None for nowhere.
+        pictured: Which prompts come with pictures, boolean (n,); None for none.
+        sees: Which candidates may be chosen for those, boolean (m,); None for all.
     """
 
     prompt_ids: list[str]
@@ -55,6 +60,8 @@ class Arena:
     served: np.ndarray | None = None
     missing_at_random: bool = False
     paid: np.ndarray | None = None
+    pictured: np.ndarray | None = None
+    sees: np.ndarray | None = None
 
     @property
     def billed(self) -> np.ndarray:
@@ -64,7 +71,12 @@ class Arena:
     @property
     def routable(self) -> np.ndarray:
         """Return which candidates routers choose from, boolean (n, m); where served, `truth` may have NaN there."""
-        return self.pool if self.served is None else np.tile(self.served, (len(self.pool), 1))
+        if self.served is None:
+            return self.pool
+        every = np.tile(self.served, (len(self.pool), 1))
+        if self.pictured is None or self.sees is None or not (self.served & self.sees).any():
+            return every
+        return every & (self.sees | ~self.pictured[:, None])
 
     @property
     def best_single(self) -> np.ndarray:
@@ -106,6 +118,7 @@ def build(
     sets = prompt_sets.names(collection, truth, share)
     offered = np.ones(len(names), dtype=bool) if served is None else np.isin(names, list(served))
     labels = labels_of(collection)
+    pictured, sees = _pictures(collection)
     pool = np.zeros_like(truth, dtype=bool)
     prior = np.full(truth.shape, np.nan)
     label_prior = np.full(truth.shape, np.nan)
@@ -124,6 +137,8 @@ def build(
                 continue
             usable |= judged
             pool[np.ix_(judged, core)] = ~np.isnan(truth[np.ix_(judged, core)])
+            if (core & sees).any():
+                pool[np.ix_(judged & pictured, ~sees)] = False
             means = training_means(truth[np.ix_(train, core)])
             prior[np.ix_(judged, core)] = means
             label_prior[np.ix_(judged, core)] = label_means(truth[:, core], train, labels, means)[judged]
@@ -148,6 +163,8 @@ def build(
         served=None if served is None else offered,
         missing_at_random=missing_at_random,
         paid=paid.paid(collection, [prompts["prompt_id"][int(i)].as_py() for i in keep]),
+        pictured=pictured[keep] if pictured.any() else None,
+        sees=sees if pictured.any() and sees.any() else None,
     )
 
 
@@ -158,6 +175,12 @@ def _judged_and_learned(
     if folds is None:
         return [(complete, complete & (parts == splits.TRAIN))]
     return [(complete & (folds == fold), complete & (folds != fold)) for fold in range(_FOLDS)]
+
+
+def _pictures(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
+    """Return which prompts come with pictures, (n,), and which candidates are known to read images, (m,)."""
+    pictured = collection.prompts["image"].is_valid().to_numpy(zero_copy_only=False)
+    return pictured, np.asarray([IMAGE in (one or ()) for one in collection.candidates["modalities"].to_pylist()])
 
 
 def labels_of(collection: Collection) -> np.ndarray:
@@ -194,11 +217,7 @@ def label_means(
 
 def texts_of(collection: Collection, rows: np.ndarray) -> list[str]:
     """Return what a router reads of the prompts in the given rows."""
-    taken = collection.prompts.take(rows)
-    return [
-        render_prompt(prompt, choices)
-        for prompt, choices in zip(taken["prompt"].to_pylist(), taken["choices"].to_pylist(), strict=True)
-    ]
+    return routed_texts.of(collection.prompts.take(rows))
 
 
 def costs_of(collection: Collection, rows: np.ndarray) -> np.ndarray:

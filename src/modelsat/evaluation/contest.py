@@ -47,6 +47,7 @@ class Contest:
         foreign: How far each prompt is from the challenger's training prompts, in [0, 1], (n,); None where the
             challenger does not measure it.
         promise: What the challenger's default promises; None where it promises nothing.
+        picture_promise: What it promises for requests with pictures; None where training prompts had none.
         singles: What can be had without reading prompts; None where too little is known.
         members: Who contributes what to the challenger, as its lineage has it; empty for a router without parts.
     """
@@ -62,6 +63,7 @@ class Contest:
     data_digest: str
     foreign: np.ndarray | None = None
     promise: Promise | None = None
+    picture_promise: Promise | None = None
     singles: Singles | None = None
     members: Sequence[Mapping[str, Any]] = ()
 
@@ -83,6 +85,8 @@ class Contest:
         """Say which candidates are withheld, which choices the results cannot judge, and what the default promises."""
         withheld = [f"{served_pool.told(self.withheld, len(self.shares()))}."] if self.withheld else []
         promised = [self.promise.sentence()] if self.promise and self.verdict.outcome is GateOutcome.PROMOTED else []
+        pictures = self.picture_promise if promised else None
+        promised += [f"Of requests with pictures: {pictures.sentence()}"] if pictures else []
         worthless = [self.singles.note()] if self.singles and self.singles.note() else []
         return [*withheld, *_unjudged(self.evaluation), *promised, *worthless]
 
@@ -157,6 +161,7 @@ def run(
         challenger.lineage["data_digest"],
         _foreign(predictions, arena),
         challenger.promise,
+        challenger.defaults.pictures,
         singles.measure(arena, evaluated, tuple(name for name in (CHALLENGER, BEST_END) if name in told)),
         challenger.lineage.get("members", []),
     )

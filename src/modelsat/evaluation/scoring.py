@@ -14,6 +14,7 @@ from modelsat.data.aliases import Roster
 from modelsat.data.collection import Collection
 from modelsat.evaluation.arena import Arena
 from modelsat.policy import costs, eligibility
+from modelsat.policy.picture_promise import IMAGE
 from modelsat.policy.preferences import BEST, Preferences
 from modelsat.policy.promise import resolved
 from modelsat.routers.router import Prediction, Progress
@@ -32,6 +33,7 @@ class ChoiceTerms:
         cost: What it expects answers to cost in USD, (n, m), NaN where unknown; None for what the arena expects.
         preferences: By which it chooses where a request asks for nothing, resolved (`policy.promise`).
         single: As of `modelsat.policy.choice.rank`.
+        pictures: Of prompts with pictures, `preferences` and `single`; None for those of all prompts.
     """
 
     allowed: np.ndarray
@@ -41,11 +43,12 @@ class ChoiceTerms:
     cost: np.ndarray | None = None
     preferences: Preferences = resolved(Preferences(), None)
     single: int | None = None
+    pictures: tuple[Preferences, int | None] | None = None
 
     @property
     def at_its_best(self) -> "ChoiceTerms":
         """Return the terms of `auto:best`, which looks at no cost."""
-        return replace(self, preferences=resolved(Preferences(policy=BEST), None))
+        return replace(self, preferences=resolved(Preferences(policy=BEST), None), pictures=None)
 
 
 class BundleScores(NamedTuple):
@@ -168,9 +171,17 @@ def terms(bundle: Bundle, arena: Arena, candidates: pa.Table, cost_usd: np.ndarr
     allowed[:, into] = arena.routable[:, into] & readable[:, taken]
     mean_score[into] = pool.mean_score[taken]
     margin[into] = bundle.router.doubt[taken]
-    preferences = resolved(Preferences(), bundle.promise)
-    single = next((int(i) for i, column in zip(into, taken, strict=True) if column == bundle.single), None)
-    return ChoiceTerms(allowed, mean_score, margin, cost=expected, preferences=preferences, single=single)
+    place = {int(column): int(i) for i, column in zip(into, taken, strict=True)}
+
+    def asked(asks: Preferences) -> tuple[Preferences, int | None]:
+        single = bundle.single_for(asks)
+        return resolved(asks, bundle.defaults.of(asks)), None if single is None else place.get(single)
+
+    preferences, single = asked(Preferences())
+    pictures = asked(Preferences(modalities=(IMAGE,))) if bundle.defaults.pictures else None
+    return ChoiceTerms(
+        allowed, mean_score, margin, cost=expected, preferences=preferences, single=single, pictures=pictures
+    )
 
 
 def _places(bundle: Bundle, arena: Arena, candidates: pa.Table) -> tuple[np.ndarray, np.ndarray]:

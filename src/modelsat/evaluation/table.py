@@ -19,6 +19,8 @@ from modelsat.statistics import Interval, area_under_curve, bootstrap_means, exp
 CHALLENGER, MODEL_SAT, FUSION = "modelsat router", "Model-SAT alone", "fusion alone"
 BEST_END = "modelsat router, auto:best"
 """The router where its default gives up accuracy for cost: its end of the dial, which looks at no cost."""
+UNREAD_PICTURES = "modelsat router, auto:best, pictures unread"
+"""The same where the text in pictures is left out: what reading them adds is the difference."""
 STACK = "stack of kNN and task classifier"
 BEST_SINGLE, RANDOM, PER_CATEGORY, ORACLE = "best single", "random", "best per category (true label)", "oracle"
 
@@ -164,9 +166,24 @@ def chosen(
         allowed, means, margin = terms.allowed, terms.mean_score, terms.uncertainty_margin
         cost = arena.cost if terms.cost is None else terms.cost
         asked, single = (terms.preferences if cost_weight is None else asked), terms.single
-    weight = asked.cost_weight or 0.0
-    columns = choice.choose(probabilities, allowed, means, cost, weight, margin, policy=asked.policy, single=single)
+    columns = _chosen(probabilities, allowed, means, cost, margin, asked, single)
+    if terms is not None and terms.pictures is not None and cost_weight is None and arena.pictured is not None:
+        seeing = _chosen(probabilities, allowed, means, cost, margin, *terms.pictures)
+        columns = np.where(arena.pictured, seeing, columns)
     return np.where(columns < 0, arena.best_single, columns)
+
+
+def _chosen(
+    probabilities: np.ndarray,
+    allowed: np.ndarray,
+    means: np.ndarray,
+    cost: np.ndarray,
+    margin: np.ndarray | None,
+    asked: Preferences,
+    single: int | None,
+) -> np.ndarray:
+    weight = asked.cost_weight or 0.0
+    return choice.choose(probabilities, allowed, means, cost, weight, margin, policy=asked.policy, single=single)
 
 
 def scores(arena: Arena, columns: np.ndarray, terms: ChoiceTerms | None) -> np.ndarray:

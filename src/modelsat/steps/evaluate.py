@@ -60,7 +60,7 @@ def write_fallback(contest: Contest, challenger_folder: Path, folder: Path) -> N
         cards=challenger.cards,
         answers=challenger.answers,
         # The best single candidate promises nothing against itself.
-        lineage=challenger.lineage | {"reason": contest.verdict.reason, "promise": {}},
+        lineage=challenger.lineage | {"reason": contest.verdict.reason, "promise": {}, "picture_promise": {}},
         attribution=challenger.attribution,
         seen_prompts=challenger.seen_prompts,
     ).write(folder)

@@ -18,7 +18,7 @@ from modelsat.aptitude import frozen_test
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.default_choice import by_default
-from modelsat.challenger import chosen_mix, default, narrowed
+from modelsat.challenger import chosen_mix, default, narrowed, unread_pictures
 from modelsat.cluster import launch_torchrun
 from modelsat.cluster.launch_train_job import launcher
 from modelsat.cluster.train_job import Placement
@@ -155,8 +155,8 @@ def run(
 
     made = challenger.assemble(instructions, facts, work, recipe["settings"])
     served, pool = narrowed.narrow(made, instructions)
-    served = default.settled(served, instructions.names, made.evidence)
-    told = challenger.predict(made, served)
+    served = default.settled(served, instructions.names, made.evidence, instructions.pictured)
+    told = unread_pictures.predicted(challenger.predict(made, served), served, instructions)
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     worth = Worth(**facts.get("ended", {}))

@@ -13,6 +13,7 @@ VERSION = 1
 INQUIRY = "Can this model handle the instruction? Yes or No"
 """The performance inquiry that ends every capability instruction (Model-SAT, section 3)."""
 
+_IN_PICTURES = "Text in the picture: "
 _SHORT_STEM = 40
 
 
@@ -26,6 +27,18 @@ def render_prompt(prompt: str, choices: Sequence[str] | None = None) -> str:
     if not choices:
         return prompt
     return "\n".join([prompt, *(f"{option_letter(i)}. {choice}" for i, choice in enumerate(choices))])
+
+
+def with_picture_text(text: str, picture_text: str | None) -> str:
+    """Return what a router reads of a prompt with pictures: the text in them, then the prompt.
+
+    The question comes last, as routers look for it there.
+
+    Args:
+        text: The rendered prompt.
+        picture_text: Text in its pictures, in one line; None or empty where none was read.
+    """
+    return f"{_IN_PICTURES}{picture_text}\n\n{text}" if picture_text else text
 
 
 def option_letter(index: int) -> str:

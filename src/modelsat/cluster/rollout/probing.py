@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modelsat.cluster.rollout.evidence import Pairs
+from modelsat.data import routed_texts
 from modelsat.data.collection import Collection
 from modelsat.errors import ConflictError, InputError
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.evaluation.verdict import GateOutcome
 from modelsat.io import storage
 from modelsat.io.redirects import open_without_redirects
-from modelsat.text.rendering import render_prompt
 
 MODEL = "router"
 TOKEN = "MODELSAT_ENDPOINT_TOKEN"  # noqa: S105 - the name of a variable
@@ -85,8 +85,8 @@ def probes(scores: Path | None, decisions: Path | None, verdict: str) -> Probes:
     kept = decided.join(whole.select(["prompt_id"]), "prompt_id", join_type="left semi").sort_by("prompt_id")
     if not kept.num_rows:
         return ANY
-    texts = collection.prompts.select(["prompt_id", "prompt", "choices"]).to_pylist()
-    rendered = {row["prompt_id"]: render_prompt(row["prompt"], row["choices"]) for row in texts}
+    ids = collection.prompts["prompt_id"].to_pylist()
+    rendered = dict(zip(ids, routed_texts.of(collection.prompts), strict=True))
     names = (_CHAMPION, CHALLENGER if verdict != GateOutcome.DO_NOT_ROUTE else "")
     columns = [_strings(kept, name) for name in names]
     return Probes(

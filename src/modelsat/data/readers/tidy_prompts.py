@@ -8,14 +8,17 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from modelsat.data import contracts
+from modelsat.data.readers import tidy_pictures
 from modelsat.data.readers.harvest import ReadingLog
 from modelsat.data.readers.options import options_of
 from modelsat.data.readers.table_files import TableSheet, row_numbers
+from modelsat.data.readers.tidy_pictures import PictureColumn
 from modelsat.data.remarks import Remark
 from modelsat.text.blank import is_blank
+from modelsat.text.pictures import PictureError
 from modelsat.text.rendering import digest, stem_digest
 
-COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer")
+COLUMNS = ("prompt_id", "benchmark", "category", "task", "prompt", "choices", "answer", "scorer", tidy_pictures.COLUMN)
 _SERIES = ("abcdefghij", "0123456789", "123456789")
 _OPTION = re.compile(r"(?:(?:option|choice|opt)[_ ]?)?([a-j])|(?:option|choice|opt)[_ ]?([0-9])")
 _REQUIRED = ("benchmark", "prompt")
@@ -33,8 +36,9 @@ def prompts_of(sheets: list[TableSheet], log: ReadingLog) -> pa.Table:
             found = ", ".join(f"{name}{meant(name, sheet.columns)}" for name in sorted(missing))
             log.reject(sheet.file.uri, f"the prompts have no column {found}; add it")
             continue
+        pictures = PictureColumn(sheet, log)
         for line, cells in zip(sheet.rows, sheet.cells(*COLUMNS), strict=True):
-            row = _row(sheet, line, dict(zip(COLUMNS, cells, strict=True)), log)
+            row = _row(pictures, line, dict(zip(COLUMNS, cells, strict=True)))
             if row is not None:
                 rows.append(row)
     return contracts.from_rows(rows, contracts.PROMPTS)
@@ -44,7 +48,7 @@ def with_ids(sheet: TableSheet) -> TableSheet:
     """Return a table that has its prompts' text with ids of its own making, where it has none."""
     if "prompt_id" in sheet.columns or "prompt" not in sheet.columns:
         return sheet
-    names = ("benchmark", "category", "prompt", "choices")
+    names = ("benchmark", "category", "prompt", "choices", tidy_pictures.COLUMN)
     ids: list[object] = [_id(*cells) if cells[2] else None for cells in sheet.cells(*names)]
     return TableSheet(sheet.file, {"prompt_id": ids, **sheet.columns}, sheet.rows)
 
@@ -102,7 +106,8 @@ def _instead(name: str, known: tuple[str, ...]) -> str:
     return f" (is {close[0]!r} meant?)" if close else ""
 
 
-def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog) -> dict[str, object] | None:
+def _row(pictures: PictureColumn, line: int, cells: dict[str, object]) -> dict[str, object] | None:
+    sheet, log = pictures.sheet, pictures.log
     for name in ("prompt_id", "benchmark", "category", "task", "prompt", "answer", "scorer"):
         if isinstance(cells[name], list | tuple | dict):
             reason = f"the {name} is nested; write it as one text"
@@ -121,21 +126,31 @@ def _row(sheet: TableSheet, line: int, cells: dict[str, object], log: ReadingLog
     except ValueError as fault:
         log.reject(sheet.file.uri, f"{_NEEDS}; {fault}", line, "choices", cells["choices"])
         return None
+    try:
+        seen = pictures.pictures_of(cells[tidy_pictures.COLUMN])
+    except PictureError as fault:
+        log.reject(sheet.file.uri, f"the picture {fault}", line, tidy_pictures.COLUMN, cells[tidy_pictures.COLUMN])
+        return None
     task = text_of(cells["category"]) or text_of(cells["task"])
+    stem, named = stem_digest(prompt, options), (benchmark, cells["category"], prompt, cells["choices"])
     return {
-        "prompt_id": id_of(cells["prompt_id"]) or _id(benchmark, cells["category"], prompt, cells["choices"]),
-        "stem_digest": stem_digest(prompt, options),
+        "prompt_id": id_of(cells["prompt_id"]) or _id(*named, cells[tidy_pictures.COLUMN]),
+        # The same words about another picture are another question.
+        "stem_digest": digest(f"{stem}\n{seen.image}") if seen else stem,
         "benchmark": benchmark,
         "task": task or benchmark,
         "prompt": prompt,
         "choices": options,
         "answer": text_of(cells["answer"]),
         "scorer": text_of(cells["scorer"]),
+        "image": seen.image if seen else None,
+        "image_text": seen.image_text if seen else None,
     }
 
 
-def _id(benchmark: object, category: object, prompt: object, choices: object) -> str:
-    return digest(f"{benchmark}\n{category}\n{prompt}\n{choices}")
+def _id(benchmark: object, category: object, prompt: object, choices: object, image: object) -> str:
+    seen = f"\n{image}" if text_of(image) else ""
+    return digest(f"{benchmark}\n{category}\n{prompt}\n{choices}{seen}")
 
 
 def id_of(cell: object) -> str | None:
