@@ -22,8 +22,7 @@ def wrap(
         settings: Of the optimiser.
         universal: Whether the checkpoint it will load is a universal one.
     """
-    # Not before `training.ranks` has named the accelerator.
-    import deepspeed
+    from training.lean_deepspeed import deepspeed
 
     optimizer = torch.optim.AdamW(
         [{"params": group, "lr": 0.0} for group in groups], weight_decay=settings.weight_decay

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-# Read by DeepSpeed as it is imported.
-os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
-
-import deepspeed
-
 from modelsat.errors import InputError
+from training.lean_deepspeed import deepspeed
 from training.optimisation import Optimisation
 
 
