@@ -141,6 +141,42 @@ def test_cost_is_told_before_and_a_budget_that_would_run_dry_is_refused(
     assert f"cost about {both:.4f} USD, more than the budget of 0.01" in refusal(refused)
 
 
+def test_advice_on_a_short_budget_can_be_followed_as_it_stands(tmp_path: Path, write: Callable[..., Path]) -> None:
+    with LlmServer(scholar).running() as server:
+        priced = {"endpoint": server.url, "price_in": 1.0, "price_out": 10.0}
+        catalogue(tmp_path, a=priced, b=priced)
+        short = ("--budget-usd", "0.01", "--dry-run")
+        advice = re.search(r"ask fewer \((--\S+ \d+)\)", refusal(measure(tmp_path, write(QUESTIONS), *short)))
+
+        assert advice is not None
+        assert measure(tmp_path, write(QUESTIONS), *short, *advice[1].split()).exit_code == 0
+
+
+def test_broken_row_of_the_catalogue_stops_nobody_else_and_is_named_at_the_end(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    with LlmServer(scholar).running() as server:
+        catalogue(tmp_path, broken={"endpoint": server.url, "price_in": -1.0}, whole={"endpoint": server.url})
+        done = measure(tmp_path, write(QUESTIONS))
+
+        assert len(server.asked) == len(QUESTIONS)
+    assert "row 1 of catalogue" in done.stderr
+    assert "1 row or file of catalogue" in refusal(done)
+    assert set(collect([str(tmp_path / "out")]).scores["candidate"].to_pylist()) == {"whole"}
+
+
+def test_dry_run_needs_no_key_of_candidates_or_judge(
+    tmp_path: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_JUDGE_API_KEY", raising=False)
+    keyed = {"endpoint": "http://127.0.0.1:9/v1", "api_key_env": "TEST_JUDGE_API_KEY"}
+    catalogue(tmp_path, guide=keyed, judge=keyed)
+    questions = write([{"question": "Tell me of Peru.", "answer": "names Lima", "scorer": "judge"}])
+
+    assert measure(tmp_path, questions, "--judge", "judge", "--dry-run").exit_code == 0
+    assert "TEST_JUDGE_API_KEY is not set" in refusal(measure(tmp_path, questions, "--judge", "judge"))
+
+
 def test_budget_is_that_of_all_candidates_together(tmp_path: Path, write: Callable[..., Path]) -> None:
     with LlmServer(scholar).running() as server:
         catalogue(tmp_path, a={"endpoint": server.url, "price_in": 1.0, "price_out": 10.0}, b={"endpoint": server.url})
@@ -199,6 +235,20 @@ def test_silent_judge_costs_the_answer_that_was_paid_and_is_named(tmp_path: Path
     assert len(judge.asked) == 2 * len(guide.asked)
 
 
+def test_a_few_answers_without_a_verdict_are_left_out_with_the_reason(
+    tmp_path: Path, write: Callable[..., Path]
+) -> None:
+    rows = [{"question": f"Tell me of Peru, part {i}.", "answer": "names Lima", "scorer": "judge"} for i in range(2)]
+    moody = LlmServer(lambda text: "Answer: A" if "part 0" in text else "Hm.\nWell.")
+    with LlmServer(lambda _: "Lima.").running() as guide, moody.running() as judge:
+        catalogue(tmp_path, guide={"endpoint": guide.url}, judge={"endpoint": judge.url})
+        done = measure(tmp_path, write(rows), "--judge", "judge")
+
+    assert done.exit_code == 0, done.output
+    reason = "the last one was answered, but the judge 'judge' said neither A nor B"
+    assert f"1 without an answer, which are left out ({reason})" in done.stdout
+
+
 def test_everything_answered_is_never_asked_again_whatever_the_budget(
     tmp_path: Path, write: Callable[..., Path]
 ) -> None:
@@ -253,9 +303,20 @@ def test_question_that_cannot_be_put_or_scored_is_named_by_file_and_row(
         own_questions.read(str(write([row])))
 
 
-def test_the_same_question_twice_is_refused(write: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match="stands twice"):
-        own_questions.read(str(write([QUESTIONS[2], QUESTIONS[2]])))
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        ({}, {}, "row 3 of '.*questions.jsonl' asks the same as row 1 of '.*questions.jsonl'; keep one of them"),
+        ({"id": "q7"}, {"id": "q7"}, "row 3 of .* has the same id as row 1 of .* \\('q7'\\); give each question an id"),
+    ],
+)
+def test_a_question_that_is_there_twice_is_named_by_both_rows(
+    first: dict[str, str], second: dict[str, str], sentence: str, write: Callable[..., Path]
+) -> None:
+    between = {**QUESTIONS[1], **({"id": "q8"} if first else {})}
+
+    with pytest.raises(InputError, match=sentence):
+        own_questions.read(str(write([{**QUESTIONS[2], **first}, between, {**QUESTIONS[2], **second}])))
 
 
 def test_scorer_is_told_from_options_and_answer(write: Callable[..., Path]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from modelsat.data import contracts
 from modelsat.onboarding.releases import due as releases
-from modelsat.onboarding.releases import ledger, refusals
+from modelsat.onboarding.releases import ledger, listing, refusals
 from modelsat.onboarding.releases.due import ListedCandidates
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.retraining import RetrainingRules
@@ -80,6 +80,20 @@ def test_release_that_the_champion_knows_by_now_has_ended(tmp_path: Path) -> Non
     ending = ledger.ending(store, Release("new").key)
     assert ending is not None
     assert (ending["outcome"], ending["sentence"]) == ("onboarded", "'new' is routed to already")
+
+
+def test_release_that_was_onboarded_by_hand_is_not_listed_as_due(tmp_path: Path) -> None:
+    store = str(tmp_path)
+    announce(store, table({"candidate": "new"}, {"candidate": "later"}, {"candidate": "org/ada", "price_in": 9.0}))
+    by_hand = table({"candidate": "new"}, {"candidate": "ada", "price_in": 9.0, "aliases": ["org/ada"]})
+
+    listed = listing.with_champion(listing.of_ledger(store), by_hand)
+
+    assert {(one.candidate, one.action): one.status for one in listed} == {
+        ("later", "add"): "due",
+        ("new", "add"): "onboarded",
+        ("org/ada", "reprice"): "onboarded",
+    }
 
 
 def test_announcement_by_an_alias_is_the_candidate_of_the_catalogue(tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_source_without_scores_is_named_beside_one_with_scores(write: Callable[.
     assert note.startswith(f"'{bad}' gave no scores: 2 rows or files are rejected, first {bad / 'scores.csv'}: column")
 
 
+def test_source_that_repeats_another_is_said_to_repeat_it(write: Callable[..., Path]) -> None:
+    rows = "prompt_id,ada,bob\np1,1,0\np2,0,1\n"
+    first, copy = str(write("first", rows)), str(write("copy", rows))
+
+    beside, twice = collection.collect([first, copy]), collection.collect([first, first])
+
+    assert [one for one in beside.notes if "gave no scores" in one] == [
+        f"{max(first, copy)!r} gave no scores: all that it holds are in another source too, and counted there "
+        "[source-without-scores]"
+    ]
+    assert [one for one in twice.notes if "gave no scores" in one] == [
+        f"{first!r} gave no scores: it is named twice, and read once [source-without-scores]"
+    ]
+
+
 @pytest.mark.parametrize(
     ("rejects", "notes", "why"),
     [

@@ -62,7 +62,7 @@ def measure(
     from modelsat.reports import asked
 
     own = own_questions.read(questions)
-    rows = _candidates(catalogue, candidate or [], judge)
+    rows, broken = _candidates(catalogue, candidate or [], judge)
     settings = asking.AskingSettings(
         questions=first,
         concurrency=concurrency,
@@ -73,13 +73,14 @@ def measure(
     )
     if labels and not judge:
         raise InputError("--labels tests a judge; name it with --judge")
-    judging = _judge(catalogue, judge, settings) if judge else None
+    judging = _judge(catalogue, judge, settings, needs_key=not dry_run) if judge else None
     planned = measuring.plan(rows, own, into, settings, judging)
     for name, exam in planned.items():
         typer.echo(asked.announced(name, exam), err=True)
     if dry_run:
         if as_json:
             typer.echo(json.dumps({name: asdict(exam) for name, exam in planned.items()}))
+        _require_whole(catalogue, broken)
         return
     agreed = _agreement(judging, labels) if judging is not None and labels else None
     done = measuring.measure(
@@ -101,31 +102,49 @@ def measure(
     if failed:
         names = ", ".join(one.candidate for one in failed)
         raise ServiceError(f"{len(failed)} of {len(done)} candidates were not asked to the end ({names}); run again")
+    _require_whole(catalogue, broken)
 
 
-def _candidates(catalogue: str, wanted: list[str], judge: str) -> list[dict[str, Any]]:
+def _candidates(catalogue: str, wanted: list[str], judge: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rows of those to be asked, and a sentence per row that cannot be used, which stops nobody else."""
     from modelsat.data import catalogue as catalogues
     from modelsat.errors import InputError
 
     if wanted:
-        return [catalogues.row(catalogue, name) for name in dict.fromkeys(wanted)]
-    rows = catalogues.read(catalogue).to_pylist()
+        return [catalogues.row(catalogue, name) for name in dict.fromkeys(wanted)], []
+    table, broken = catalogues.usable(catalogue)
+    rows = table.to_pylist()
     usable = [row for row in rows if row.get("endpoint") and row["candidate"] != judge]
     if not usable:
-        raise InputError(f"no candidate of {catalogue!r} has an endpoint; add one to its row")
+        raise InputError(broken[0] if broken else f"no candidate of {catalogue!r} has an endpoint; add one to its row")
+    for fault in broken:
+        typer.echo(f"{fault}; the row is left out", err=True)
     for row in rows:
         if not row.get("endpoint"):
             typer.echo(f"{row['candidate']} has no endpoint in the catalogue and is left out", err=True)
-    return usable
+    return usable, broken
 
 
-def _judge(catalogue: str, name: str, settings: Any) -> "JudgeModel":
+def _require_whole(catalogue: str, broken: list[str]) -> None:
+    from modelsat.errors import InputError
+
+    if broken:
+        rows = "1 row or file" if len(broken) == 1 else f"{len(broken)} rows or files"
+        raise InputError(
+            f"{rows} of catalogue {catalogue!r} cannot be used; correct them and run again to ask the rest"
+        )
+
+
+def _judge(catalogue: str, name: str, settings: Any, needs_key: bool) -> "JudgeModel":
+    """Return the judge; without its key where it will not be asked."""
     from modelsat.data import catalogue as catalogues
     from modelsat.onboarding.asking import AskingSettings, exam
     from modelsat.onboarding.asking.bill import Prices
     from modelsat.onboarding.asking.judge import JudgeModel
 
     row = catalogues.row(catalogue, name)
+    if not needs_key:
+        row["api_key_env"] = None
     own = AskingSettings(concurrency=settings.concurrency, rate=settings.rate).for_candidate(row)
     return JudgeModel(name, exam.endpoint_of(row, own), own, Prices(row.get("price_in"), row.get("price_out")))
 

@@ -228,7 +228,7 @@ def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collectio
     rejects = pa.concat_tables(
         [*(harvest.rejects for harvest in rest), rejects_table(prompt_rejects), rejects_table(scores.rejects)]
     )
-    notes += map(Remark.SOURCE_WITHOUT_SCORES.of, without_scores(sources, scores.files, rejects, notes))
+    notes += map(Remark.SOURCE_WITHOUT_SCORES.of, without_scores(sources, scores.files, rejects, notes, scores.read))
     known = pc.is_in(candidates["candidate"], value_set=pa.array(sorted(with_scores), pa.string()))
     return StoredCollection.of(
         scratch.path / _SCORES,

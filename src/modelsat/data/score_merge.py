@@ -62,6 +62,11 @@ class ScoreMerge:
         return [uris[number] for number in sorted(self._origins)]
 
     @property
+    def read(self) -> list[str]:
+        """Return the files that hold scores, those that repeat others or gave way included."""
+        return self._books.column("source_uri")
+
+    @property
     def notes(self) -> list[str]:
         """Return sentences on what is not believed, what was counted once and what gave way."""
         disbelieved = [note for said in self._disbelieved.values() for note in said]

@@ -11,16 +11,24 @@ def place_of(uri: str, sources: Sequence[str]) -> int:
     return max(inside, key=lambda i: len(sources[i])) if inside else 0
 
 
-def without_scores(sources: Sequence[str], files: Iterable[str], rejects: pa.Table, notes: Sequence[str]) -> list[str]:
+def without_scores(
+    sources: Sequence[str],
+    files: Iterable[str],
+    rejects: pa.Table,
+    notes: Sequence[str],
+    read: Iterable[str] = (),
+) -> list[str]:
     """Return a sentence for each source that gave no score: what was found there instead.
 
     Args:
         sources: Folders or `s3://` prefixes.
-        files: That gave a score.
+        files: That gave a score which counts.
+        read: That hold scores at all; those of `files`, and files whose scores are in others too.
         rejects: Table of the contract `REJECTS`.
         notes: Remarks on the files.
     """
     gave = {place_of(uri, sources) for uri in files}
+    held = {place_of(uri, sources) for uri in read}
     sentences = []
     for i, source in enumerate(sources):
         if i in gave:
@@ -31,6 +39,10 @@ def without_scores(sources: Sequence[str], files: Iterable[str], rejects: pa.Tab
             first, row = lost[0], lost[0]["source_row"]
             where = f"{first['source_uri']}{'' if row is None else f' row {row}'}: {first['reason']}"
             why = f"{len(lost):,} {'row or file is' if len(lost) == 1 else 'rows or files are'} rejected, first {where}"
+        elif source in sources[:i]:
+            why = "it is named twice, and read once"
+        elif i in held:
+            why = "all that it holds are in another source too, and counted there"
         elif said:
             why = said[0]
         else:

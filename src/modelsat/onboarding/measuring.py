@@ -126,7 +126,7 @@ def _require_budget(plans: Mapping[str, Plan], settings: AskingSettings) -> None
     if needed > settings.budget_usd:
         most = max(planned.questions for planned in plans.values())
         covered = int(most * settings.budget_usd / needed)
-        hint = f"raise it, or ask fewer (--questions {covered})" if covered else "raise it"
+        hint = f"raise it, or ask fewer (--first {covered})" if covered else "raise it"
         raise InputError(
             f"all questions to {len(plans)} candidates cost about {needed:.4f} USD, more than the budget of "
             f"{settings.budget_usd:g}; {hint}"

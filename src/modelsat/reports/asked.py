@@ -22,11 +22,12 @@ def told(report: Mapping[str, Any]) -> str:
     cost = "at an unknown cost" if report["cost_usd"] is None else f"for {report['cost_usd']:.4f} USD"
     if report["cost_usd"] is not None and report["answers_without_cost"]:
         cost += f" and {report['answers_without_cost']} answers of unknown cost"
+    because = f" (the last one {report['last_without_answer']})" if report.get("last_without_answer") else ""
     lines = [
         f"{report['candidate']} answered {report['answered']} of {report['questions']} questions {cost}, "
         f"{report['accuracy']:.1%} of them right",
         f"{report['unreadable']} not readable, which count as wrong; {report['without_answer']} without an answer, "
-        "which are left out",
+        f"which are left out{because}",
     ]
     if report.get("cut_off"):
         lines.append(f"{report['cut_off']} of them were cut off at the longest length; raise max_tokens (--max-tokens)")

@@ -168,17 +168,22 @@ def listing(
         ledger: Of the releases.
         catalogue_uri: Catalogue of candidates; "" lists the ledger alone.
         results: As of `look`.
-        champion_store: Champion records, read where there is a catalogue.
+        champion_store: Champion records; there may be none where there is no catalogue.
 
     Raises:
         InputError: There is no catalogue, or no champion beside it.
     """
     listed = listings.of_ledger(ledger)
     if not catalogue_uri:
-        return listed, []
+        serving = champions.current(champion_store) if champion_store and listed else None
+        if serving is None:
+            return listed, []
+        with opening.opened_champion(serving, with_router=False) as champion:
+            return listings.with_champion(listed, champion.candidates), []
     with opening.opened_champion(champions.required(champion_store), with_router=False) as champion:
         table, faults = catalogue.usable(catalogue_uri)
         candidates = ListedCandidates.of(table, champion.candidates)
+        listed = listings.with_champion(listed, champion.candidates)
     waiting = releases.waiting(candidates, results, has_keys=True)
     announced = releases.of(candidates.without(waiting), catalogue_uri)
     return listings.with_catalogue(listed, ledger, announced, waiting, candidates.rows), faults

@@ -130,6 +130,7 @@ def ask(
             "order": "adaptive" if settings.adaptive else "frozen",
             "questions": len(exam.questions),
             "without_answer": standing.without_answer,
+            **({"last_without_answer": standing.last_fault} if standing.last_fault else {}),
             "is_over_budget": standing.is_over_budget,
             "estimated_usd": estimate.usd,
             "started_at": started_at.isoformat(),

@@ -64,18 +64,19 @@ def read(uri: str) -> OwnQuestions:
         InputError: A file cannot be read, or a question cannot be put or scored; file, row and field are named.
     """
     log, rows = ReadingLog(), []
+    places: dict[str, str] = {}
     for sheet in _sheets(uri, (*tidy_prompts.COLUMNS, *_OTHER_NAMES), log):
         prepared = tidy_prompts.with_options(_with_benchmark(sheet))
         prompts = tidy_prompts.prompts_of([prepared], log).to_pylist()
         _refuse_rejected(uri, log)
-        rows += [_question(sheet, line, row) for line, row in zip(sheet.rows, prompts, strict=True)]
+        for line, row in zip(sheet.rows, prompts, strict=True):
+            question, where = _question(sheet, line, row), f"row {line} of {sheet.file.uri!r}"
+            before = places.setdefault(question["prompt_id"], where)
+            if before != where:
+                raise InputError(f"{where} {_repeats(question, sheet, before)}")
+            rows.append(question)
     if not rows:
         raise InputError(f"{uri!r} holds no questions; give a JSON Lines, CSV or Parquet file with prompt and answer")
-    seen: set[object] = set()
-    for row in rows:
-        if row["prompt_id"] in seen:
-            raise InputError(f"question {row['prompt_id']!r} stands twice in {uri!r}; keep one of them")
-        seen.add(row["prompt_id"])
     version = "own-" + digest("\n".join(f"{r['prompt_id']} {r['text']} {r['answer']} {r['scorer']}" for r in rows))
     test = [{**row, "version": version[:16], "position": position} for position, row in enumerate(rows)]
     return OwnQuestions(contracts.from_rows(test, contracts.APTITUDE_TEST))
@@ -164,6 +165,13 @@ def _question(sheet: TableSheet, line: int, row: dict[str, Any]) -> dict[str, An
         "answer": answer,
         "scorer": scorer,
     }
+
+
+def _repeats(question: dict[str, Any], sheet: TableSheet, before: str) -> str:
+    """Say that a question repeats the one in another row: in an id that the team gave, or in its text."""
+    if "prompt_id" in sheet.columns:
+        return f"has the same id as {before} ({question['prompt_id']!r}); give each question an id of its own"
+    return f"asks the same as {before}; keep one of them"
 
 
 def _fault(answer: str, scorer: str) -> str | None:

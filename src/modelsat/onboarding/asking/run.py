@@ -39,6 +39,7 @@ class AskingProgress:
         without_answer: Questions that the endpoint refused, or on which it failed at every try.
         usd: Spent so far, None where prices or counts are missing.
         is_over_budget: Whether the budget ended the run.
+        last_fault: Why the last question without an answer has none, as the end of a sentence about it; "" before one.
     """
 
     answered: int
@@ -48,6 +49,7 @@ class AskingProgress:
     cut_off: int = 0
     usd: float | None = None
     is_over_budget: bool = False
+    last_fault: str = ""
 
 
 Progress = Callable[[AskingProgress], None]
@@ -170,7 +172,7 @@ class AskingRun:
             )
 
     def _count_without(self, fault: str) -> None:
-        self.standing = replace(self.standing, without_answer=self.standing.without_answer + 1)
+        self.standing = replace(self.standing, without_answer=self.standing.without_answer + 1, last_fault=fault)
         self._progress(self.standing)
         without, planned = self.standing.without_answer, self.standing.planned
         if without > max(FEWEST_WITHOUT_ANSWER, SHARE_WITHOUT_ANSWER * planned):

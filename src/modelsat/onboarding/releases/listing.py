@@ -1,10 +1,13 @@
 """What became of every release: due, waiting, in work, onboarded, refused, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
+from modelsat.data.aliases import Roster
 from modelsat.onboarding.releases import ledger, refusals
 from modelsat.onboarding.releases.ledger import Release
 from modelsat.onboarding.releases.states import ReleaseState
@@ -99,6 +102,30 @@ def with_catalogue(
         elif known.status in (DUE, WAITING):
             found[found.index(known)] = _new(release, WAITING, reason, known)
     return found
+
+
+def with_champion(listed: Sequence[ListedRelease], candidates: pa.Table) -> list[ListedRelease]:
+    """Say of releases that are not worked on whether the router has them by now, as after an onboarding by hand.
+
+    The next look closes those that are open; a refusal stays in the ledger as it was.
+
+    Args:
+        listed: As of `of_ledger`.
+        candidates: The champion's, a table of the contract `CANDIDATES`.
+    """
+    roster = Roster.of(candidates)
+    prices = {row["candidate"]: f"{row['price_in']}/{row['price_out']}" for row in candidates.to_pylist()}
+
+    def is_served(one: ListedRelease) -> bool:
+        name = roster.resolve(one.candidate)
+        if name is None or one.status in (IN_WORK, ledger.ONBOARDED):
+            return False
+        return one.action == "add" or (one.action == "reprice" and one.revision == prices[name])
+
+    return [
+        replace(one, status=ledger.ONBOARDED, reason="the router has it already") if is_served(one) else one
+        for one in listed
+    ]
 
 
 def _new(release: Release, status: str, reason: str, known: ListedRelease | None = None) -> ListedRelease:
