@@ -484,6 +484,15 @@ def test_curves_and_bars_carry_their_names() -> None:
         assert f">{name}</text>" in bars
 
 
+def test_reference_lines_keep_their_names_in_a_crowd_of_candidates() -> None:
+    crowd = [(f"single-{i}", 1.0 + 0.01 * i, 0.6 + 0.001 * i) for i in range(12)]
+    marks = [("random", 1.05, 0.601), ("best single", 1.11, 0.611), ("our router", 1.3, 0.7)]
+
+    plane = figures.cost_accuracy(crowd, marks, ([0.9, 1.3], [0.5, 0.7]))
+
+    assert [name for name, _, _ in marks if f">{name}<" not in plane] == []
+
+
 def test_single_candidate_and_single_point_can_be_drawn() -> None:
     plane = figures.cost_accuracy([("ada", 1.0, 0.5)], [("our router", 1.0, 0.5)], ([1.0], [0.5]))
 

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 _LONGEST_NAME = 40
+_LIFTS = (4, -11)
+"""Where a point's name may stand above its middle, in points."""
+
 INK, ACCENT, MUTED, GOOD, BAD = "#1c2430", "#2563b0", "#9aa5b1", "#2e7d4f", "#b3372f"
 
 
@@ -59,7 +62,7 @@ def cost_accuracy(
     )
     for name, cost, accuracy in marks:
         axes.scatter([cost], [100 * accuracy], s=52, zorder=4, color=ACCENT if "router" in name else INK, marker="D")
-    _label(axes, [*singles, *marks])
+    _label(axes, [*sorted(marks, key=_routers_first), *sorted(singles, key=lambda one: -one[2])])
     axes.set_xlabel("expected cost in USD per 1,000 prompts")
     axes.set_ylabel("accuracy in %")
     axes.legend(frameon=False, loc="lower right")
@@ -116,16 +119,25 @@ def _name(text: str) -> str:
     return short.replace("$", r"\$")
 
 
-def _label(axes: Any, marks: Sequence[tuple[str, float, float]]) -> None:
-    """Name points from high to low, leaving out a name where it would cover another."""
+def _routers_first(mark: tuple[str, float, float]) -> tuple[bool, float]:
+    return "router" not in mark[0], -mark[2]
+
+
+def _label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
+    """Name points in their order, right above or below; a name that would cover another in both places is left out."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
+    points_high = 72 * axes.figure.get_size_inches()[1]
     taken: list[tuple[float, float]] = []
-    for name, x, y in sorted(marks, key=lambda mark: ("router" not in mark[0] and mark in marks, -mark[2])):
-        at = ((x - left) / (right - left), (100 * y - low) / (high - low))
-        if all(abs(at[0] - other[0]) > 0.2 or abs(at[1] - other[1]) > 0.035 for other in taken):
-            axes.annotate(_name(name), (x, 100 * y), xytext=(6, 4), textcoords="offset points", fontsize=8, color=INK)
-            taken.append(at)
+    for name, x, y in points:
+        for lift in _LIFTS:
+            at = ((x - left) / (right - left), (100 * y - low) / (high - low) + lift / points_high)
+            if all(abs(at[0] - other[0]) > 0.2 or abs(at[1] - other[1]) > 0.035 for other in taken):
+                axes.annotate(
+                    _name(name), (x, 100 * y), xytext=(6, lift), textcoords="offset points", fontsize=8, color=INK
+                )
+                taken.append(at)
+                break
 
 
 def _canvas(width: float, height: float) -> tuple[Any, Any]:
