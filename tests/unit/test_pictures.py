@@ -11,14 +11,19 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rapidocr", reason="text in pictures is read where modelsat[images] is installed")
 from PIL import Image, ImageDraw, ImageFont
 
 from modelsat.aptitude import instructions
-from modelsat.data import routed_texts
+from modelsat.bundle.bundle import Bundle
+from modelsat.challenger import unread_pictures
+from modelsat.challenger.predictions import prediction_rows
+from modelsat.data import contracts, routed_texts
 from modelsat.data.collection import Collection, collect
+from modelsat.routers.constant import Constant
 from modelsat.text import picture_text, pictures
 from modelsat.text.picture_text import TextReader
 from modelsat.text.pictures import PictureError
@@ -198,3 +203,19 @@ def test_aptitude_question_with_a_picture_is_never_asked_of_an_endpoint(gather: 
     for row in asked:
         assert (row["answer"], row["scorer"]) == (("a", "exact") if seen[row["prompt_id"]] is None else (None, None))
     assert made.pictured == {f"Text in the picture: {RAIL}\n\nQuestion {i}?" for i in range(0, 60, 2)}
+
+
+def test_predictions_say_what_the_router_makes_of_a_prompt_whose_picture_it_did_not_read(
+    gather: Callable[..., Collection],
+) -> None:
+    """The router says 0.9 and 0.1 of all texts; it said something else of the three prompts with what was read."""
+    collection = gather("signs/rail.png", "", as_uri(drawn("")), *[""] * 57, prompt="Question {}?")
+    made = instructions.build(collection)
+    empty = [contracts.from_rows([], one) for one in (contracts.APTITUDE_TEST, contracts.CARDS)]
+    served = Bundle(Constant(("ada", "bob"), np.asarray([0.9, 0.1])), collection.candidates, *empty, digest="d")
+    told = prediction_rows("modelsat router", np.full((3, 2), 0.5, np.float32), ["0", "1", "2"], "d")
+    both = unread_pictures.predicted(told, served, made).to_pylist()
+
+    assert [row["router"] for row in both[3:]] == ["modelsat router, auto:best, pictures unread"] * 3
+    assert [row["success_probability"] for row in both[3:]] == [pytest.approx([0.9, 0.1]), [0.5, 0.5], [0.5, 0.5]]
+    assert unread_pictures.predicted(told.slice(1), served, made).num_rows == 2
