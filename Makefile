@@ -106,6 +106,7 @@ test-cluster: $(READY) ## Manifests and promotions on a real API server: KUBECON
 bench-speed: $(READY) ## What routing and training cost, beside a forward of the model and beside the paper's way
 	$(BIN)/python benchmarks/one_pass.py
 	$(BIN)/python benchmarks/training_pairs.py
+	$(BIN)/python benchmarks/training_packed.py
 	$(BIN)/python benchmarks/training_whole.py
 	$(BIN)/python benchmarks/training_speed.py $(if $(wildcard /dev/nvidia0),,--tiny)
 

@@ -22,14 +22,13 @@ from threadpoolctl import threadpool_limits
 from modelsat import rivals
 from modelsat.data.collection import collect
 from modelsat.io.atomic import write_json
-from modelsat.rivals.rival import Labelled
 from modelsat.studies import cross_validation, newcomers
 from modelsat.text import embeddings
 
 COUNTS = (0, 20, 64, 250, 1000)
 ALL = 10**9
 WORTHWHILE = 0.007
-RIVALS = (rivals.OURS, "knn", "ridge", "saverouter")
+RIVALS = (rivals.OURS, rivals.MIXED, "knn", "ridge", "saverouter")
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
         name = Path(source).name
         folds = cross_validation.build(collect([source]))
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
-        everything = Labelled(vectors, folds.arena.truth, folds.arena.labels, folds.arena.cost)
+        everything = cross_validation.labelled(folds, vectors)
         parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
         train, validation, test = (everything.take(rows) for rows in parts)
         pools = list(newcomers.matched_pools(train.outcomes.mean(axis=0)))

@@ -2,9 +2,9 @@
 
     python benchmarks/promise.py [--sets NAME ...] [--splits 40]
 
-Probabilities are fusion's of `quality.py`, held out by question and computed once. In each split, 80 % of the prompts
-settle the default as fine-tuning does, the best single candidate is chosen on them, and both answer the other 20 %. The
-figures go to `benchmarks/results/promise.json`.
+Probabilities are those of fusion with its members in `quality.py`, held out by question and computed once. In each
+split, 80 % of the prompts settle the default as fine-tuning does, the best single candidate is chosen on them, and both
+answer the other 20 %. The figures go to `benchmarks/results/promise.json`.
 """
 
 import argparse
@@ -40,7 +40,8 @@ best single candidate; if none is that safe and cheaper, the best single candida
 - "falls back": splits in which the best single candidate answers.
 
 Gain and cost are over five disjoint parts, so that every prompt is judged once: the gain in points, the cost as a
-share of the best single candidate's, at list prices or as measured. Fusion alone, without the network.
+share of the best single candidate's, at list prices or as measured. The router is fusion with its members, as a
+challenger without a network has them.
 """
 
 
@@ -54,7 +55,7 @@ def main() -> None:
         collection = collect([str(DATA / name)])
         folds = cross_validation.build(collection)
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
-        p = scored(name, collection, folds, vectors, rivals.OURS)
+        p = scored(name, collection, folds, vectors, rivals.MIXED)
         rows[name], gain, paid = measured(folds.arena, p, arguments.splits)
         gains.append(gain)
         if rows[name]["falls_back"] < 50:

@@ -32,6 +32,8 @@ import scale
 import strangers
 import street_clothes
 import study_pages
+import together
+import training_packed
 import training_pairs
 import training_whole
 import transfer
@@ -50,6 +52,7 @@ SECTIONS = {
     "batch_budgets": batch_budgets.section,
     "release_stream": release_stream.section,
     "transfer": transfer.section,
+    "together": together.section,
     "zoos": zoos.section,
     "many_candidates": many_candidates.section,
     "routereval": routereval_page.section,
@@ -63,6 +66,7 @@ SECTIONS = {
     "one_pass": one_pass.section,
     "training_whole": training_whole.section,
     "training_pairs": training_pairs.section,
+    "training_packed": training_packed.section,
     "scale": scale.section,
     "precision": precision.section,
     "strangers": strangers.section,

@@ -199,6 +199,11 @@ def conversed(facts: Facts) -> str:
     )
 
 
+def accompanied(facts: Facts) -> str:
+    gains = [(name, one["questions"]["gain"]) for name, one in facts["sets"].items()]
+    return ", ".join(f"{markdown.gain(gain)} points on {name}" for name, gain in gains)
+
+
 def dropped(facts: Facts) -> str:
     return f"{len(facts['ideas'])} ideas, with their figures"
 
@@ -231,6 +236,7 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
         stream,
     ),
     "Another source of prompts": ("What is a router worth on another set of prompts?", "transfer", foreign),
+    "Two collections at once": ("Does a router learn from another collection, too?", "together", accompanied),
     "The paper's zoos, mirrored": ("Among small models, mixed ones, the best?", "zoos", pools),
     "A thousand candidates": ("Does a large choice mislead the router? (simulated)", "many_candidates", thousand),
     "RouterEval's metrics": ("How do routers compare by RouterEval's measures?", "", None),

@@ -30,7 +30,8 @@ def two_topics(n: int, seed: int) -> Labelled:
     vectors = np.eye(2, dtype=np.float32)[topic] + 0.05 * rng.normal(size=(n, 2)).astype(np.float32)
     outcomes = np.column_stack([topic == 0, topic == 0, topic == 1]).astype(np.float32)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return Labelled(unit, outcomes, topic.astype(str), np.ones((n, 3)))
+    words = np.asarray([f"{('river', 'sum')[t]} number {i}" for i, t in enumerate(topic)], dtype=object)
+    return Labelled(unit, outcomes, topic.astype(str), np.ones((n, 3)), words)
 
 
 TRAIN, VALIDATION, TEST = two_topics(400, 0), two_topics(100, 1), two_topics(200, 2)
@@ -54,7 +55,7 @@ def test_draws_are_seeded_and_as_many_as_asked_for() -> None:
     assert newcomers.draw(50, 1000, 0).all()
 
 
-@pytest.mark.parametrize("name", ["knn", "ridge", "saverouter"])
+@pytest.mark.parametrize("name", ["knn", "ridge", "saverouter", rivals.MIXED])
 def test_specialist_that_is_known_gains_its_topic(name: str) -> None:
     trial = Trial(rivals.named(name), TRAIN, VALIDATION, TEST)
 
@@ -68,3 +69,11 @@ def test_newcomer_like_its_peers_gains_nothing() -> None:
     trial = Trial(rivals.named("ridge"), TRAIN, VALIDATION, TEST)
 
     assert trial.beside(twin, 400, 0).mean() == pytest.approx(trial.without(twin).mean(), abs=0.02)
+
+
+def test_mixture_places_a_newcomer_of_few_answers_on_its_surface() -> None:
+    """By 64 answers it is known to be right on the second topic, by none it counts as its peers less a margin."""
+    trial = Trial(rivals.named(rivals.MIXED), TRAIN, VALIDATION, TEST)
+
+    assert trial.beside(POOL, 64, 0).mean() > trial.without(POOL).mean() + 0.3
+    assert trial.beside(POOL, 0, 0).tolist() == trial.without(POOL).tolist()

@@ -91,13 +91,20 @@ def inputs(curriculum: Curriculum, layout: Layout, settings: PaperRecipe, ranks:
         for mine in order.shares(step.rows, ranks.rank, ranks.count, settings.accumulation):
             prompts = drawn.prompts[mine[mine >= 0]]
             scale = len(mine) * ranks.count * settings.accumulation / len(step.rows)
-            yield Batch(_tensors(curriculum, layout, drawn, orders, mine), scale, prompts[prompts != groups.NOBODY])
+            yield Batch(
+                _tensors(curriculum, layout, settings, drawn, orders, mine), scale, prompts[prompts != groups.NOBODY]
+            )
 
     return of_step
 
 
 def _tensors(
-    curriculum: Curriculum, layout: Layout, drawn: Groups, orders: Sequence[np.ndarray], mine: np.ndarray
+    curriculum: Curriculum,
+    layout: Layout,
+    settings: PaperRecipe,
+    drawn: Groups,
+    orders: Sequence[np.ndarray],
+    mine: np.ndarray,
 ) -> tuple[torch.Tensor | None, ...]:
     """Write the groups in `mine` as tensors; group -1 is a filler."""
     filled = np.maximum(mine, 0)
@@ -110,6 +117,11 @@ def _tensors(
     else:
         told, pieces = [layout.slot()] * len(lines), layout.pieces(lines)
     capabilities = [row for row in told for _ in range(prompts.shape[1])]
-    ids, mask = layout.sequences(capabilities, [curriculum.prompts[i] for i in prompts.ravel()])
+    asked = [curriculum.prompts[i] for i in prompts.ravel()]
     cards_read = (None, None, None) if pieces is None else (pieces.ids, pieces.mask, pieces.card)
+    if settings.packing:
+        packed = layout.packed(capabilities, asked, settings.row_tokens)
+        places = (packed.positions, packed.row, packed.first, packed.last)
+        return (packed.ids, None, torch.from_numpy(present), *cards_read, *places)
+    ids, mask = layout.sequences(capabilities, asked)
     return (ids, mask, torch.from_numpy(present), *cards_read)

@@ -17,7 +17,7 @@ from modelsat.aptitude.instructions import Instructions
 from modelsat.io.atomic import atomic_file, write_json
 from modelsat.io.storage import file_digest
 from modelsat.routers.paper.layout import Layout
-from modelsat.routers.paper.network import PaperNetwork, check_lengths, rounded, start
+from modelsat.routers.paper.network import PaperNetwork, check_lengths, check_packing, rounded, start
 from modelsat.routers.paper.router import load_layout
 from modelsat.text.backbone import copy_backbone
 from modelsat.text.encoder import is_causal
@@ -86,7 +86,10 @@ class _Training:
         check_lengths(network, self.layout)
         if self.settings.gradient_checkpointing:
             recompute(network)
-        return network.train().to(self.ranks.device, getattr(torch, self.settings.precision))
+        network = network.train().to(self.ranks.device, getattr(torch, self.settings.precision))
+        if self.settings.packing:
+            check_packing(network, self.layout, self.settings.row_tokens)
+        return network
 
     def stage(
         self, number: int, network: PaperNetwork, steps: Sequence[OptimiserStep], inputs: Inputs

@@ -3,6 +3,7 @@
 import torch
 
 from modelsat.routers.paper.network import PaperNetwork
+from modelsat.routers.paper.packing import Packed
 
 
 def group_loss(scores: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -29,15 +30,22 @@ class GroupObjective(torch.nn.Module):
     def forward(
         self,
         ids: torch.Tensor,
-        mask: torch.Tensor,
+        mask: torch.Tensor | None,
         present: torch.Tensor,
         pieces: torch.Tensor | None,
         pieces_mask: torch.Tensor | None,
         card: torch.Tensor | None,
+        *packed: torch.Tensor,
     ) -> torch.Tensor:
-        """Score g groups of k instructions (g*k, l); cards come as p pieces (p, l), or as text within `ids`."""
+        """Score g groups of k instructions (g*k, l); cards come as p pieces (p, l), or as text within `ids`.
+
+        Without a mask the instructions share rows, and `packed` are the fields of `Packed` behind its ids.
+        """
         soft = None
         if pieces is not None and pieces_mask is not None and card is not None:
             vectors = self.network.represent(pieces, pieces_mask, card, len(present))
             soft = vectors.repeat_interleave(present.shape[1], dim=0)
-        return group_loss(self.network(ids, mask, soft).view(present.shape), present)
+        answers = (
+            self.network.answer_packed(Packed(ids, *packed), soft) if mask is None else self.network(ids, mask, soft)
+        )
+        return group_loss(answers.view(present.shape), present)

@@ -52,6 +52,14 @@ class PaperRecipe(Optimisation):
         "package flash-attn, which takes a GPU and bfloat16; what is learned is the same",
     )
 
+    packing: int = pydantic.Field(
+        0,
+        ge=0,
+        description="tokens of a row in which instructions are laid end to end, each seeing itself alone: less padding "
+        "is computed, and what is learned is the same; for causal language models; flash_attention_2 takes one row, "
+        "however long; 0 pads each instruction to the longest",
+    )
+
     @pydantic.model_validator(mode="after")
     def _flashes_in_bfloat16(self) -> "PaperRecipe":
         if self.attention == "flash_attention_2" and self.precision != "bfloat16":
@@ -69,6 +77,12 @@ class PaperRecipe(Optimisation):
         if self.capability == "text" and self.connector_steps:
             raise ValueError("connector_steps: a card in words has no connector to teach; set it to 0")
         return self
+
+    @property
+    def row_tokens(self) -> int:
+        """Return the most tokens of a packed row; 0 where all instructions share one."""
+        # flash_attention_2 finds the instructions of a single row only, and computes nothing between them.
+        return 0 if self.attention == "flash_attention_2" else self.packing
 
     @property
     def reading(self) -> PaperTokens:

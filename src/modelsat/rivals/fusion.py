@@ -1,11 +1,10 @@
 """Fusion behind the interface of the rivals, for one harness. Candidates with few answers are placed, not fitted."""
 
-import hashlib
-
 import numpy as np
 
 from modelsat.data import score_matrix
 from modelsat.policy import choice
+from modelsat.rivals.remembered import Remembered
 from modelsat.rivals.rival import Labelled, Scorer
 from modelsat.routers.fusion import newcomer, surface
 from modelsat.routers.fusion.newcomer import NewcomerAnswers
@@ -13,10 +12,6 @@ from modelsat.routers.fusion.surface import Surface
 
 KNOWN_SHARE = 0.5
 """A candidate with fewer answers than this share of the largest number is treated as new."""
-
-# The same zoo is fitted for every draw and every number of a newcomer's outcomes.
-_MOST_KEPT = 4
-_KEPT: dict[str, Surface] = {}
 
 
 def fit(train: Labelled, validation: Labelled) -> Scorer:
@@ -34,29 +29,40 @@ def fit_probability(train: Labelled, validation: Labelled) -> Scorer:
     return lambda fresh: fitted.success_probability(fitted.directions(fresh))[:, order]
 
 
+def zoo_and_late(outcomes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of the candidates that are fitted, and of those that are placed, of outcomes (n, m)."""
+    given = (~np.isnan(outcomes)).sum(axis=0)
+    late = np.flatnonzero(given < KNOWN_SHARE * given.max())
+    return np.setdiff1d(np.arange(len(given)), late), late
+
+
+def placed(zoo: Surface, prompts: Labelled, columns: np.ndarray, late: np.ndarray) -> Surface:
+    """Return a surface with late candidates behind its own.
+
+    Args:
+        zoo: The surface of the candidates in `columns`.
+        prompts: With the outcomes of all.
+        columns: As of `zoo_and_late`.
+        late: Likewise.
+    """
+    asked = ~np.isnan(prompts.outcomes[:, late])
+    rows = np.flatnonzero(asked.any(axis=1))
+    fitted = zoo
+    if len(late):
+        features = zoo.features(prompts.vectors[rows])
+        peers = score_matrix.filled(prompts.outcomes[np.ix_(rows, columns)])
+    for i, column in enumerate(late):
+        mine = asked[rows, i]
+        answers = NewcomerAnswers(prompts.outcomes[rows, column][mine], peers[mine], features[mine])
+        fitted = newcomer.place(fitted, answers)
+    return fitted
+
+
 def _placed(train: Labelled, validation: Labelled) -> tuple[Surface, np.ndarray]:
     """Return a surface with all candidates, and each candidate's position on it."""
     known = train.joined(validation)
-    vectors, scores, tasks = known.vectors, known.outcomes, known.tasks
-    given = (~np.isnan(scores)).sum(axis=0)
-    late = np.flatnonzero(given < KNOWN_SHARE * given.max())
-    zoo = np.setdiff1d(np.arange(len(given)), late)
-    fitted = _fitted(vectors, scores[:, zoo], tasks)
-    asked = ~np.isnan(scores[:, late])
-    rows = np.flatnonzero(asked.any(axis=1))
-    if len(late):
-        features, peers = fitted.features(vectors[rows]), score_matrix.filled(scores[np.ix_(rows, zoo)])
-    for i, column in enumerate(late):
-        mine = asked[rows, i]
-        fitted = newcomer.place(fitted, NewcomerAnswers(scores[rows, column][mine], peers[mine], features[mine]))
-    return fitted, np.argsort(np.concatenate([zoo, late]))
+    zoo, late = zoo_and_late(known.outcomes)
+    return placed(_surface(known.of(zoo)), known, zoo, late), np.argsort(np.concatenate([zoo, late]))
 
 
-def _fitted(vectors: np.ndarray, scores: np.ndarray, tasks: np.ndarray) -> Surface:
-    hashed = hashlib.sha256(vectors.tobytes() + scores.tobytes() + "\x00".join(map(str, tasks)).encode())
-    key = hashed.hexdigest()
-    if key not in _KEPT:
-        while len(_KEPT) >= _MOST_KEPT:
-            _KEPT.pop(next(iter(_KEPT)))
-        _KEPT[key] = surface.fit(vectors, scores, tasks)
-    return _KEPT[key]
+_surface = Remembered(lambda prompts: surface.fit(prompts.vectors, prompts.outcomes, prompts.tasks))

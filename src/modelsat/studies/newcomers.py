@@ -11,7 +11,7 @@ import numpy as np
 
 from modelsat.data.score_matrix import levels
 from modelsat.policy import choice
-from modelsat.rivals.rival import Fit, Labelled
+from modelsat.rivals.rival import Labelled, PromptFit
 
 PEERS, MOST_DISTANCE = 4, 0.08
 
@@ -74,7 +74,7 @@ class Trial:
         test: Prompts to route.
     """
 
-    fit: Fit
+    fit: PromptFit
     train: Labelled
     validation: Labelled
     test: Labelled
@@ -82,7 +82,7 @@ class Trial:
     def without(self, pool: NewcomerPool) -> np.ndarray:
         """Return the score of the peer that is chosen on each test prompt by a router that knows no newcomer."""
         others = [i for i in range(self.train.outcomes.shape[1]) if i != pool.newcomer]
-        scores = self.fit(self.train.of(others), self.validation.of(others))(self.test.vectors)
+        scores = self.fit(self.train.of(others), self.validation.of(others))(self.test.vectors, self.test.texts)
         return self._scored(scores[:, [others.index(i) for i in pool.peers]], self.train, pool.peers)
 
     def beside(self, pool: NewcomerPool, count: int, seed: int) -> np.ndarray:
@@ -90,7 +90,7 @@ class Trial:
         train = known_in_part(self.train, pool.newcomer, draw(len(self.train.outcomes), count, seed))
         nowhere = np.zeros(len(self.validation.outcomes), dtype=bool)
         validation = known_in_part(self.validation, pool.newcomer, nowhere)
-        scores = self.fit(train, validation)(self.test.vectors)
+        scores = self.fit(train, validation)(self.test.vectors, self.test.texts)
         return self._scored(scores[:, pool.columns], train, pool.columns)
 
     def _scored(self, scores: np.ndarray, train: Labelled, columns: Sequence[int]) -> np.ndarray:

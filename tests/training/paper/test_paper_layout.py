@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelsat.errors import InputError
-from modelsat.routers.paper.layout import SLOT, Layout, packed
+from modelsat.routers.paper.layout import SLOT, Layout, in_runs
 from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.encoder import load_tokenizer
 from modelsat.text.rendering import INQUIRY, render_card_line
@@ -22,12 +22,12 @@ LINES = [render_card_line(["red"] * 5, i / 20) for i in range(20)]
 
 
 def test_packing_by_hand() -> None:
-    assert packed(["a", "b", "c", "d"], [3, 2, 4, 1], 5) == [["a", "b"], ["c", "d"]]
+    assert in_runs(["a", "b", "c", "d"], [3, 2, 4, 1], 5) == [["a", "b"], ["c", "d"]]
 
 
 def test_line_larger_than_its_budget_is_refused() -> None:
     with pytest.raises(InputError, match=r"'b' takes 6 tokens where 5 are left; raise the recipe's card_tokens"):
-        packed(["a", "b"], [1, 6], 5)
+        in_runs(["a", "b"], [1, 6], 5)
 
 
 def test_causal_instruction_opens_with_its_first_token_and_ends_with_the_inquiry(

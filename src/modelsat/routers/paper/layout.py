@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from modelsat.errors import InputError
+from modelsat.routers.paper import packing
+from modelsat.routers.paper.packing import Packed
 from modelsat.routers.paper.tokens import PaperTokens
 from modelsat.text.prompt_window import shortened, window
 from modelsat.text.rendering import INQUIRY, render_card
@@ -77,7 +79,7 @@ class Layout:
         """Return a card as token ids within the prompt; lines that do not fit, the last ones, are left out."""
         sizes = [len(self._ids(f", {line}")) for line in lines]
         opening = len(self._ids(render_card([]) + _SEPARATOR))
-        return self._ids(render_card(packed(lines, sizes, self.reading.card_tokens - opening)[0]) + _SEPARATOR)
+        return self._ids(render_card(in_runs(lines, sizes, self.reading.card_tokens - opening)[0]) + _SEPARATOR)
 
     def pieces(self, cards: Sequence[Sequence[str]]) -> Pieces:
         """Return what the encoder reads of cards, given as lines in their order."""
@@ -86,7 +88,7 @@ class Layout:
         for i, lines in enumerate(cards):
             listed = [f", {line}" for line in lines]
             sizes = [len(ids) for ids in self._encoder_tokenizer(listed, add_special_tokens=False)["input_ids"]]
-            parts = packed(lines, sizes, self.reading.card_tokens - opening)
+            parts = in_runs(lines, sizes, self.reading.card_tokens - opening)
             texts += [self.reading.encoder_prefix + render_card(part) for part in parts]
             owner += [i] * len(parts)
         batch = self._encoder_tokenizer(texts, padding=True, return_tensors="pt")
@@ -96,21 +98,28 @@ class Layout:
         self, capabilities: Sequence[Sequence[int]], prompts: Sequence[Sequence[int]]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Join capability and prompt, row by row; return token ids and mask (n, l), padded at the right."""
-        rows = [
-            [*self._start, *capability, *prompt, *self._end]
-            for capability, prompt in zip(capabilities, prompts, strict=True)
-        ]
+        rows = self._joined(capabilities, prompts)
         longest = max(len(row) for row in rows)
         ids = torch.tensor([row + [self._padding] * (longest - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
         return ids, mask
+
+    def packed(self, capabilities: Sequence[Sequence[int]], prompts: Sequence[Sequence[int]], most: int) -> Packed:
+        """Join capability and prompt likewise, and lay the instructions into rows of at most `most` tokens, or one."""
+        return packing.pack(self._joined(capabilities, prompts), most, self._padding)
+
+    def _joined(self, capabilities: Sequence[Sequence[int]], prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        return [
+            [*self._start, *capability, *prompt, *self._end]
+            for capability, prompt in zip(capabilities, prompts, strict=True)
+        ]
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
 
-def packed(lines: Sequence[str], sizes: Sequence[int], budget: int) -> list[list[str]]:
+def in_runs(lines: Sequence[str], sizes: Sequence[int], budget: int) -> list[list[str]]:
     """Cut lines, in order, into as few runs as fit a budget each.
 
     Args:

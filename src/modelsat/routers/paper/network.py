@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
 from modelsat.errors import InputError
 from modelsat.routers.paper.layout import SLOT, Layout, Pieces
+from modelsat.routers.paper.packing import Packed
 from modelsat.text.encoder import is_causal, load_language_model
 
 YES, NO = 0, 1
@@ -85,11 +86,30 @@ class PaperNetwork(nn.Module):
         Returns:
             Log-odds of Yes against No, float32 (n,).
         """
+        return self._answered(self._last(ids, mask, soft))
+
+    def answer_packed(self, packed: Packed, soft: torch.Tensor | None = None) -> torch.Tensor:
+        """Answer as `forward` does, from instructions that share rows; the language model has to be causal."""
+        return self._answered(self._last_packed(packed, soft))
+
+    def _last(self, ids: torch.Tensor, mask: torch.Tensor, soft: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the states of the last tokens, (n, d)."""
         states = self.language_model.get_input_embeddings()(ids)
         if soft is not None:
             states = torch.cat([states[:, :SLOT], soft[:, None].to(states.dtype), states[:, SLOT + 1 :]], dim=1)
         hidden = self.language_model(inputs_embeds=states, attention_mask=mask).last_hidden_state
-        answers = self.answer(hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1]).float()
+        return hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1]
+
+    def _last_packed(self, packed: Packed, soft: torch.Tensor | None = None) -> torch.Tensor:
+        states = self.language_model.get_input_embeddings()(packed.ids)
+        if soft is not None:
+            states = states.index_put((packed.row, packed.first + SLOT), soft.to(states.dtype))
+        # With a mask or a cache, transformers takes the positions for those of one text, without a word.
+        hidden = self.language_model(inputs_embeds=states, position_ids=packed.positions, use_cache=False)
+        return hidden.last_hidden_state[packed.row, packed.last]
+
+    def _answered(self, last: torch.Tensor) -> torch.Tensor:
+        answers = self.answer(last).float()
         return answers[:, YES] - answers[:, NO]
 
     def soft_vectors(self, pieces: Pieces) -> torch.Tensor:
@@ -189,6 +209,37 @@ def check_lengths(network: PaperNetwork, layout: Layout) -> None:
                 f"the recipe does not fit the backbone: up to {needed} tokens for a {what} that reads {most}; lower "
                 "card_tokens or max_tokens"
             )
+
+
+@torch.no_grad()
+def check_packing(network: PaperNetwork, layout: Layout, most: int) -> None:
+    """Refuse to pack where a row is too short, or where the language model would mix the instructions of a row.
+
+    Args:
+        network: On the device and in the precision of training.
+        layout: Writes the instructions.
+        most: Tokens of a row; 0 lays all instructions into one.
+
+    Raises:
+        InputError: It is, or it would.
+    """
+    if 0 < most < layout.longest:
+        raise InputError(
+            f"packing: an instruction takes up to {layout.longest} tokens and a row has {most}; raise packing, or set "
+            "it to 0"
+        )
+    device = network.answer.weight.device
+    prompts = layout.prompts(["What is 17 times 23?", "Which word rhymes with river?"])
+    slots = [layout.slot()] * len(prompts)
+    apart = network._last(*(part.to(device) for part in layout.sequences(slots, prompts))).float()
+    packed = network._last_packed(layout.packed(slots, prompts, most).to(device)).float()
+    # Coarse numbers round otherwise in longer rows; an instruction that sees another one is further off than that.
+    allowed = 1e-3 if network.answer.weight.dtype == torch.float32 else 0.05
+    if not ((apart - packed).norm(dim=1) <= allowed * apart.norm(dim=1)).all():
+        kind = network.language_model.config.model_type
+        raise InputError(
+            f"packing: a language model of type {kind} does not keep the instructions of a row apart; set it to 0"
+        )
 
 
 def _bare(folder: Path) -> Any:
