@@ -8,7 +8,7 @@ decides, so that a training that was killed ends where it would have ended.
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,51 +18,15 @@ import torch
 from modelsat.aptitude.instructions import Part
 from modelsat.io import atomic
 from modelsat.routers.fusion import surface
-from modelsat.routers.mixture import asked_of_few, choose_weight, log_loss, rerank
+from modelsat.routers.mixture_gain import FOLDS, Gain, gain
 from training import recipe
 from training.loop import OptimiserStep
 from training.ranks import Ranks
 from training.states import States
 
-LEAST = 0.001
-"""Nats per answer; a smaller gain changes about no choice."""
-FOLDS = 5
 MOST_PROMPTS = 512
 _BATCH = 32
 _FILE = "gains.jsonl"
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What the mixture gains over fusion: log-loss in nats per answer, mean over prompts and its standard error."""
-
-    mean: float
-    error: float
-
-    @property
-    def pays(self) -> bool:
-        """Say whether the gain may be of use: it is within a standard error of what is."""
-        return self.mean + self.error > LEAST
-
-
-def gain(fused: np.ndarray, learned: np.ndarray, truth: np.ndarray) -> Gain:
-    """Measure the mixture, its weight chosen on other prompts than those that it is measured on.
-
-    Args:
-        fused: Probabilities (prompts, m) of fusion, not fitted to these prompts; at least 2 prompts.
-        learned: Those of the network, of the same shape, likewise.
-        truth: Scores of the same shape, NaN where not run.
-    """
-    few = asked_of_few(learned, fused)
-    counts = ~np.isnan(few) & ~np.isnan(truth)
-    fold = np.random.default_rng(0).permutation(len(truth)) % FOLDS
-    gains = np.zeros(len(truth))
-    for number in range(FOLDS):
-        here, there = fold == number, fold != number
-        mixed = rerank(fused[here], few[here], choose_weight(fused[there], few[there], truth[there]))
-        saved = log_loss(fused[here], truth[here]) - log_loss(mixed, truth[here])
-        gains[here] = np.where(counts[here], saved, 0.0).sum(axis=1) / np.maximum(counts[here].sum(axis=1), 1)
-    return Gain(float(gains.mean()), float(gains.std() / np.sqrt(len(gains))))
 
 
 def checks(steps: Sequence[OptimiserStep], count: int) -> frozenset[int]:
@@ -113,14 +77,14 @@ class Worth:
             self._record({"step": step.number + 1} | asdict(found))
             self._ranks.say(
                 f"after step {step.number + 1:,} the network adds {found.mean:+.4f} nats (standard error "
-                f"{found.error:.4f}) to fusion: training {'goes on' if found.pays else 'ends'}"
+                f"{found.error:.4f}) to fusion: training {'goes on' if found.may_pay else 'ends'}"
             )
-        return self._ranks.agree(not found.pays)
+        return self._ranks.agree(not found.may_pay)
 
     def ended(self) -> dict[str, Any]:
         """Return what training came to: steps taken and planned, and what was measured, by step."""
         asked = self._recorded()
-        stopped = asked and not Gain(asked[-1]["mean"], asked[-1]["error"]).pays
+        stopped = asked and not Gain(asked[-1]["mean"], asked[-1]["error"]).may_pay
         return {"steps": asked[-1]["step"] if stopped else self._steps, "planned": self._steps, "checks": asked}
 
     def _record(self, row: dict[str, Any]) -> None:

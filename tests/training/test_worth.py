@@ -12,13 +12,14 @@ import torch
 from modelsat.aptitude.instructions import Instructions, Part
 from modelsat.challenger import joint
 from modelsat.cluster import launch_torchrun
+from modelsat.routers.mixture_gain import LEAST, Gain, gain
 from modelsat.routers.reranked import Reranked
 from training import worth
 from training.loop import OptimiserStep
 from training.ranks import Ranks
 from training.recipe import Recipe
 from training.states import States
-from training.worth import LEAST, Gain, Worth, gain
+from training.worth import Worth
 
 EVEN, SURE = 0.5, 0.9
 RECIPE = {
@@ -49,7 +50,7 @@ def test_network_that_knows_the_outcomes_saves_what_fusion_loses() -> None:
     # All weight is the network's: -log 0.5 becomes -log 0.9 for every answer.
     assert found.mean == pytest.approx(np.log(0.9 / 0.5), abs=1e-6)
     assert found.error == pytest.approx(0.0, abs=1e-9)
-    assert found.pays
+    assert found.may_pay
 
 
 def test_network_that_says_what_fusion_says_adds_nothing() -> None:
@@ -59,7 +60,7 @@ def test_network_that_says_what_fusion_says_adds_nothing() -> None:
     found = gain(fused, fused, truth)
 
     assert (found.mean, found.error) == (pytest.approx(0.0, abs=1e-6), pytest.approx(0.0, abs=1e-6))
-    assert not found.pays
+    assert not found.may_pay
 
 
 def test_weight_is_not_chosen_on_the_prompts_it_is_measured_on() -> None:
@@ -80,11 +81,19 @@ def test_answers_that_were_not_run_do_not_count() -> None:
 
 
 @pytest.mark.parametrize(
+    ("mean", "error", "sure"),
+    [(2.1 * LEAST, LEAST, True), (1.9 * LEAST, LEAST, False), (0.9 * LEAST, 0.0, False)],
+)
+def test_gain_is_sure_where_it_is_of_use_by_more_than_an_error(mean: float, error: float, sure: bool) -> None:
+    assert Gain(mean, error).surely_pays is sure
+
+
+@pytest.mark.parametrize(
     ("mean", "error", "pays"),
     [(2 * LEAST, 0.0, True), (0.5 * LEAST, 0.0, False), (-LEAST, 3 * LEAST, True), (-3 * LEAST, 2 * LEAST, False)],
 )
 def test_training_goes_on_while_the_gain_is_within_an_error_of_use(mean: float, error: float, pays: bool) -> None:
-    assert Gain(mean, error).pays is pays
+    assert Gain(mean, error).may_pay is pays
 
 
 def test_it_is_asked_after_stage_1_and_at_even_distances_in_stage_2() -> None:
@@ -156,7 +165,7 @@ def ended(work: Path) -> dict[str, Any]:
 def test_training_ends_at_the_first_check_that_it_does_not_pass(folder: Path, name: str) -> None:
     found = ended(folder / name)
 
-    passed = [Gain(row["mean"], row["error"]).pays for row in found["checks"]]
+    passed = [Gain(row["mean"], row["error"]).may_pay for row in found["checks"]]
     assert found["checks"][0]["step"] == RECIPE["connector_steps"]
     assert all(passed[:-1])
     assert found["steps"] == (found["planned"] if passed[-1] else found["checks"][-1]["step"])
@@ -174,12 +183,21 @@ def test_after_stage_1_ranks_measure_what_one_measures(folder: Path) -> None:
     assert first["error"] == pytest.approx(alone["error"], abs=1e-4)
 
 
-@pytest.mark.parametrize(("steps", "weight"), [(4, 0.0), (10, 0.5)])
-def test_network_whose_training_ended_early_is_not_served(
-    folder: Path, instructions: Instructions, monkeypatch: pytest.MonkeyPatch, steps: int, weight: float
+SURELY, PERHAPS = Gain(3 * LEAST, LEAST), Gain(3 * LEAST, 3 * LEAST)
+
+
+@pytest.mark.parametrize(("steps", "saved", "weight"), [(4, SURELY, 0.0), (10, SURELY, 0.5), (10, PERHAPS, 0.0)])
+def test_network_is_served_where_all_its_training_paid_and_its_gain_is_no_chance(
+    folder: Path,
+    instructions: Instructions,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+    saved: Gain,
+    weight: float,
 ) -> None:
     # Of few validation prompts some weight fits by chance.
     monkeypatch.setattr(joint, "choose_weight", lambda *_: 0.5)
+    monkeypatch.setattr(joint, "gain", lambda *_: saved)
     facts = launch_torchrun.finished(folder / "whole")
     assert facts is not None
     facts |= {"ended": {"steps": steps, "planned": 10, "checks": []}}
@@ -188,3 +206,6 @@ def test_network_whose_training_ended_early_is_not_served(
 
     assert made.weight == weight
     assert isinstance(made.bundle.router, Reranked) is (weight > 0)
+    # Without a network all prompts with outcomes settle the default; with one, those that it was not trained on.
+    validation, train = (len(instructions.part(split).ids) for split in ("validation", "train"))
+    assert len(made.evidence.texts) == (validation if weight else train + validation)

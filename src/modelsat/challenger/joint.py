@@ -3,6 +3,7 @@
 Predictions are computed here, on the accelerator; the evaluation recomputes a sample of them as a check.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from modelsat.routers.fusion.members import Beside
 from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.fusion.surface import Surface
 from modelsat.routers.mixture import asked_of_few, choose_weight, rerank
+from modelsat.routers.mixture_gain import Gain, gain
 from modelsat.routers.model_sat.capability import CapabilityEncoder
 from modelsat.routers.model_sat.network import Network, Shape
 from modelsat.routers.model_sat.router import LANGUAGE_MODEL, ModelSat
@@ -47,6 +49,7 @@ class JointChallenger:
         model_sat: A part of it.
         fusion: The other part.
         weight: Of Model-SAT, in [0, 1].
+        saved: What it saves beside fusion on validation prompts; None where its training ended early.
         validation: Success probabilities of validation prompts (n, m), from parts that were not fitted to them.
         outcomes: Scores there (n, m), NaN where not run.
         prompts: All prompts with their vectors.
@@ -57,17 +60,28 @@ class JointChallenger:
     model_sat: ModelSat
     fusion: Fusion
     weight: float
+    saved: Gain | None
     validation: np.ndarray
     outcomes: np.ndarray
     prompts: EncodedPrompts
     evidence: DefaultEvidence
 
+    def told(self) -> str:
+        """Say what the network weighs, and what that rests on."""
+        weighs = f"Model-SAT weighs {self.weight:.0%} beside fusion"
+        return weighs if self.saved is None else f"{weighs}, where it saves {self.saved.told()}"
+
+
+def prepare(train: Callable[[], dict[str, Any]], backbone: Path, work: Path) -> dict[str, Any]:  # noqa: ARG001
+    """Train the network and return what training leaves in `trained.json`."""
+    return train()
+
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> JointChallenger:
     """Weigh the trained network against fusion by validation log-loss and calibrate the result on validation prompts.
 
-    A network that does not improve validation log-loss gets weight 0 and is not served, so no compute is spent on it;
-    neither is one whose training ended early.
+    A network that does not surely improve validation log-loss gets weight 0 and is not served, so no compute is spent
+    on it; neither is one whose training ended early.
 
     Args:
         instructions: What the network was trained on.
@@ -86,13 +100,16 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     weights = members.weigh(said, known.targets)
     everywhere = members.mixed(said, weights)
     fused = everywhere[len(everywhere) - len(held_out.ids) :]
-    weight, mixed, learned = 0.0, fused, None
+    weight, mixed, learned, saved = 0.0, fused, None, None
     ended = facts.get("ended", {})
     # Training that ended early has found that the network adds nothing: a weight that fits here would fit by chance.
     if ended.get("steps") == ended.get("planned"):
         learned = model_sat.success_probability(held_out.texts, StepProgress("scoring validation prompts"))
-        weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
-        mixed = rerank(fused, asked_of_few(learned, fused), weight)
+        saved = gain(fused, learned, held_out.targets)
+        # Beside a network fewer prompts can settle the default, so one that may help by chance alone is not served.
+        if saved.surely_pays:
+            weight = choose_weight(fused, asked_of_few(learned, fused), held_out.targets)
+            mixed = rerank(fused, asked_of_few(learned, fused), weight)
     calibration = Calibration(*choose_calibration(mixed, held_out.targets))
     # Weights and calibration are fixed now, so the served router learns from all these prompts.
     fitted = members.fit(known.vectors, worded, known.targets, known.kinds, weights, words)
@@ -117,7 +134,8 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     evidence = DefaultEvidence(
         judged.texts, calibration(expected), judged.targets, fusion.expected_cost(vectors, judged.texts)
     )
-    return JointChallenger(bundle, model_sat, fusion, weight, calibration(mixed), held_out.targets, prompts, evidence)
+    validation = calibration(mixed)
+    return JointChallenger(bundle, model_sat, fusion, weight, saved, validation, held_out.targets, prompts, evidence)
 
 
 def predict(made: JointChallenger, written: Bundle) -> pa.Table:

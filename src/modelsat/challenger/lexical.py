@@ -1,5 +1,6 @@
 """The challenger of the light recipe: an outcome surface on words and its members, without a network to train."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,12 @@ class LexicalChallenger:
     evidence: DefaultEvidence
     weight: float = 0.0
 
+    def told(self) -> str:
+        """Say what was not necessary."""
+        return "fitted to words in closed form, nothing was trained"
 
-def prepare(backbone: Path, work: Path) -> dict[str, Any]:
+
+def prepare(train: Callable[[], dict[str, Any]], backbone: Path, work: Path) -> dict[str, Any]:  # noqa: ARG001
     """Put the tokenizer where `assemble` looks for it, and return the facts that training would leave."""
     copy_backbone(backbone, work / "backbone", weights=False)
     return {"announced": {}}

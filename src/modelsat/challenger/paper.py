@@ -1,5 +1,6 @@
 """The challenger of the paper's mode: the trained network alone, calibrated, and its held-out predictions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,15 @@ class PaperChallenger:
     outcomes: np.ndarray
     evidence: DefaultEvidence
     weight: float = 1.0
+
+    def told(self) -> str:
+        """Say who answers."""
+        return "Model-SAT answers alone"
+
+
+def prepare(train: Callable[[], dict[str, Any]], backbone: Path, work: Path) -> dict[str, Any]:  # noqa: ARG001
+    """Train the network and return what training leaves in `trained.json`."""
+    return train()
 
 
 def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, recipe: dict[str, Any]) -> PaperChallenger:

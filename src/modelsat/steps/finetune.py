@@ -38,8 +38,6 @@ _CHALLENGERS = {
     "lexical": "modelsat.challenger.lexical",
     "paper": "modelsat.challenger.paper",
 }
-_LIGHT = "lexical"
-"""The mode that trains nothing."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +140,12 @@ def run(
     named = (settings.recipe, settings.backbone)
     inputs = (instructions.facts["data_digest"], instructions.test.version, recipe, named, weights)
     work = work_root / digest(repr(inputs))
-    mode = recipe["settings"].get("mode", "joint")
-    challenger = import_module(_CHALLENGERS[mode])
-    if mode == _LIGHT:
-        facts = challenger.prepare(backbone, work)
-    else:
-        facts = launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
+    challenger = import_module(_CHALLENGERS[recipe["settings"].get("mode", "joint")])
+
+    def train() -> dict[str, Any]:
+        return launch(source, backbone, work, settings.recipe, settings.ranks, on_step)
+
+    facts = challenger.prepare(train, backbone, work)
     history = launch_torchrun.history(work)
     # Checkpoints and states served the training that is now complete; they are large.
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
@@ -160,9 +158,9 @@ def run(
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     worth = Worth(**facts.get("ended", {}))
-    beside = {} if mode == _LIGHT else {"weight_of_Model-SAT_beside_fusion": made.weight}
-    trained.write(history, facts["announced"] | beside, page, worth)
+    trained.write(history, facts["announced"] | {"weight_of_Model-SAT": made.weight}, page, worth)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
+    taken = f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, " if history else ""
     return Trained(
         parameters=facts["announced"] | recipe["settings"] | {"aptitude_test": instructions.test.version},
         metrics={
@@ -175,10 +173,7 @@ def run(
         },
         sources=tuple(instructions.facts["sources"]),
         data_digest=instructions.facts["data_digest"],
-        sentence="fitted to words in closed form, nothing was trained" + pool.clause()
-        if mode == _LIGHT
-        else f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, "
-        f"Model-SAT weighs {made.weight:.0%} beside fusion{pool.clause()}",
+        sentence=f"{taken}{made.told()}{pool.clause()}",
     )
 
 
