@@ -2,9 +2,9 @@
 
     python benchmarks/promise.py [--sets NAME ...] [--splits 40]
 
-Probabilities are those of fusion with its members in `quality.py`, held out by question and computed once. In each
-split, 80 % of the prompts settle the default as fine-tuning does, the best single candidate is chosen on them, and both
-answer the other 20 %. The figures go to `benchmarks/results/promise.json`.
+Probabilities are fusion's of `quality.py`, held out by question and computed once. In each split, 80 % of the prompts
+settle the default as fine-tuning does, the best single candidate is chosen on them, and both answer the other 20 %. The
+figures go to `benchmarks/results/promise.json`.
 """
 
 import argparse
@@ -40,8 +40,7 @@ best single candidate; if none is that safe and cheaper, the best single candida
 - "falls back": splits in which the best single candidate answers.
 
 Gain and cost are over five disjoint parts, so that every prompt is judged once: the gain in points, the cost as a
-share of the best single candidate's, at list prices or as measured. The router is fusion with its members, as a
-challenger without a network has them.
+share of the best single candidate's, at list prices or as measured. Fusion alone, without the network.
 """
 
 
@@ -55,7 +54,7 @@ def main() -> None:
         collection = collect([str(DATA / name)])
         folds = cross_validation.build(collection)
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
-        p = scored(name, collection, folds, vectors, rivals.MIXED)
+        p = scored(name, collection, folds, vectors, rivals.OURS)
         rows[name], gain, paid = measured(folds.arena, p, arguments.splits)
         gains.append(gain)
         if rows[name]["falls_back"] < 50:

@@ -2,12 +2,12 @@
 
     python benchmarks/together.py [--sets NAME NAME] [--settings NAME ...]
 
-A router is fitted to the training prompts of one set, alone or together with all prompts of the other set; the
-candidates of both are columns, missing where they were not run. Both then route the same held-out prompts of the one
-set among its own candidates. Prompts of the other set that have a held-out question are left out. `questions` holds
-out questions, `kinds` whole benchmarks; `newcomers` leaves out each candidate, places it by 64 answers and asks how
-well its outcomes on held-out prompts are foretold. The tables go to `benchmarks/results/together.json`; what is there
-already, by the same code, is not measured again.
+Fusion is fitted to the training prompts of one set, alone or together with all prompts of the other set; the candidates
+of both are columns, missing where they were not run. Both then route the same held-out prompts of the one set among its
+own candidates. Prompts of the other set that have a held-out question are left out. `questions` holds out questions,
+`kinds` whole benchmarks; `newcomers` leaves out up to eight candidates, one at a time, places each by 64 answers and
+asks how well its outcomes on held-out prompts are foretold. The tables go to `benchmarks/results/together.json`; what
+is there already, by the same code, is not measured again.
 """
 
 import argparse
@@ -23,9 +23,8 @@ from threadpoolctl import threadpool_limits
 from modelsat.data.collection import Collection, collect
 from modelsat.io.atomic import write_json
 from modelsat.policy import choice
-from modelsat.rivals import fusion, mixture
+from modelsat.rivals import fusion
 from modelsat.rivals.rival import Labelled
-from modelsat.routers.fusion import members
 from modelsat.routers.fusion import surface as surfaces
 from modelsat.routers.mixture import log_loss
 from modelsat.studies import cross_validation, newcomers
@@ -35,18 +34,18 @@ from modelsat.text import embeddings
 INTO = RESULTS.with_name("together.json")
 SETS = ("specialists", "zeroeval")
 SETTINGS = ("questions", "kinds", "newcomers")
-FOLDS, ANSWERS, SEED = 5, 64, 0
+FOLDS, ANSWERS, MOST_NEWCOMERS, SEED = 3, 64, 8, 0
 
 TEXT = """
 ## Two collections at once
 
 Does a router for one set of candidates learn anything from another collection, with other prompts and other
-candidates? Fusion with its members is fitted to the training prompts of one set alone, or together with all prompts of
-the other one, and routes the same held-out prompts of the first among its own candidates. "Questions" holds out
-questions, "kinds" whole benchmarks, in {folds} folds; for "newcomers" each candidate is left out in turn, and placed by
-{answers} answers. What both save over alone is in thousandths of a nat per answer. "Network" is stage 1 of the default
-recipe, which teaches a capability encoder to read cards: one split by question, halves of the benchmarks and of the
-candidates left out in turn (`benchmarks/together_network.py`).
+candidates? Fusion is fitted to the training prompts of one set alone, or together with all prompts of the other one,
+and routes the same held-out prompts of the first among its own candidates. "Questions" holds out questions, "kinds"
+whole benchmarks, in {folds} folds; for "newcomers" candidates (eight, evenly spread) are left out in turn, and placed
+by {answers} answers. What both save over alone is in thousandths of a nat per answer. "Network" is stage 1 of the
+default recipe, which teaches a capability encoder to read cards: one split by question, halves of the benchmarks and of
+the candidates left out in turn (`benchmarks/together_network.py`).
 """
 
 
@@ -71,7 +70,7 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     arguments = parser.parse_args()
     kept = resumed(INTO, {"folds": FOLDS, "answers": ANSWERS})
-    code = fingerprint(mixture.fit, cross_validation)
+    code = fingerprint(fusion.fit, cross_validation)
     for name, beside in (arguments.sets, arguments.sets[::-1]):
         for setting in arguments.settings:
             table = kept.setdefault("sets", {}).setdefault(name, {})
@@ -127,10 +126,8 @@ def routed(both: Both, folds: Folds) -> dict:
     for fold in range(folds.count):
         mine = folds.fold == fold
         for how, known in trained(both, mine, m).items():
-            surface, beside = mixture.fitted(known)
-            tokens = mixture.tokens_of(both.own.texts[mine])
-            told = members.mixed(beside.say(surface, both.own.vectors[mine], tokens), beside.weights)
-            said[how][mine] = told[:, :m]
+            surface = surfaces.fit(known.vectors, known.outcomes, known.tasks)
+            said[how][mine] = surface.success_probability(surface.directions(both.own.vectors[mine]))[:, :m]
     truth, rows = folds.arena.truth, np.arange(n)
     right = {}
     for how, told in said.items():
@@ -148,8 +145,9 @@ def routed(both: Both, folds: Folds) -> dict:
 def placed(both: Both, folds: Folds) -> dict:
     """Return log-loss of newcomers alone and together, and what together saves, over held-out prompts of one fold."""
     m, mine = len(folds.arena.candidates), folds.fold == 0
-    losses = {how: np.empty((mine.sum(), m)) for how in ("alone", "together")}
-    for newcomer in range(m):
+    left_out = np.unique(np.linspace(0, m - 1, min(m, MOST_NEWCOMERS)).round().astype(int))
+    losses = {how: np.empty((mine.sum(), len(left_out))) for how in ("alone", "together")}
+    for place, newcomer in enumerate(left_out):
         for how, known in trained(both, mine, m).items():
             zoo = np.setdiff1d(np.arange(known.outcomes.shape[1]), [newcomer])
             others = known.of(zoo)
@@ -158,11 +156,11 @@ def placed(both: Both, folds: Folds) -> dict:
             asked = np.append(asked, np.zeros(len(known.outcomes) - len(asked), dtype=bool))
             told = fusion.placed(surface, newcomers.known_in_part(known, newcomer, asked), zoo, np.asarray([newcomer]))
             probability = told.success_probability(told.directions(both.own.vectors[mine]))[:, -1]
-            losses[how][:, newcomer] = log_loss(probability, folds.arena.truth[mine, newcomer])
+            losses[how][:, place] = log_loss(probability, folds.arena.truth[mine, newcomer])
     saved = (losses["alone"] - losses["together"]).mean(axis=1)
     return {
         "prompts": int(mine.sum()),
-        "newcomers": m,
+        "newcomers": len(left_out),
         "log_loss": {how: round(float(one.mean()), 4) for how, one in losses.items()},
         "saved": [round(10 * value, 2) for value in markdown.mean_points(saved)],
     }
