@@ -17,6 +17,8 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _STARTS = re.compile(r"Executing task '([\w-]+)'")
 _ENDS = re.compile(r"Task '([\w-]+)' finished with status (\w+)")
 _INPUT = "Got executor_input:"
+_PROGRESS = re.compile(r"[^|%]* [\d,]+/[\d,]+(?: |$)")
+"""How `StepProgress` and the training count; what libraries say of themselves, such as MLflow's registry, does not."""
 _NOT_OURS = re.compile(r"\[|Traceback \(|File \"|warning|\S*Warning: ", re.IGNORECASE)
 """Beginnings of lines that say nothing of a step's progress: loggers, warnings and tracebacks."""
 _WARNING = re.compile(r"\S+:\d+: \w*Warning: ")
@@ -112,7 +114,7 @@ class StepLines(io.TextIOBase):
         now = time.monotonic()
         # Python prints a warning with the line of code that it is about.
         is_quote, self._warned = self._warned, bool(_WARNING.match(line))
-        if name is None or is_quote or self._warned or _NOT_OURS.match(line):
+        if name is None or is_quote or self._warned or _NOT_OURS.match(line) or not _PROGRESS.match(line):
             return
         if self.terminal.isatty():
             self.terminal.write(f"\r\x1b[K{name:<{_WIDTH}} {line[:70]}")

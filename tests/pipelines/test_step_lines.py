@@ -60,6 +60,26 @@ def test_terminal_shows_the_progress_of_a_step_and_no_piece_of_kfps_json(tmp_pat
     assert "it's little" in log
 
 
+def test_lines_in_which_libraries_speak_are_no_progress(tmp_path: Path) -> None:
+    terminal = Terminal()
+    lines = StepLines({"one": "One"}, terminal, tmp_path / "log")
+
+    lines.write("Executing task 'one'\n")
+    lines.write(
+        "    Successfully registered model 'modelsat-router'.\n    Created version '1' of model 'modelsat-router'.\n"
+    )
+    lines.write(
+        "    2026/11/30 20:27:41 INFO mlflow.utils.virtualenv: Installing\n    View run x at: http://127.0.0.1:5/1\n"
+    )
+    lines.write(
+        "    Downloading artifacts:   1%|          | 2/419 [00:00<00:00, 9.3it/s]\n    stage 1 step 2/1,105 loss 4.1\n"
+    )
+    lines.close()
+
+    shown = [text.rstrip() for text in re.split(r"\r\x1b\[K|\n", terminal.getvalue()) if text.strip()]
+    assert shown == [f"{'One':<34} stage 1 step 2/1,105 loss 4.1"]
+
+
 def test_outcome_of_a_step_is_cut_to_a_line_and_addresses_are_no_outcome(tmp_path: Path) -> None:
     terminal = Terminal()
     lines = StepLines({"one": "One", "two": "Two"}, terminal, tmp_path / "log")

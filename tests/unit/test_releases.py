@@ -113,6 +113,18 @@ def test_announcement_without_a_row_waits_for_it(tmp_path: Path) -> None:
     assert due(store, table({"candidate": "ghost"}))[0] == ["add ghost"]
 
 
+def test_row_with_published_scores_alone_waits_and_says_what_can_be_done_at_once() -> None:
+    rows = table({"candidate": "told", "published": '{"MMLU": 0.8}'}, {"candidate": "bare"})
+
+    waiting = releases.waiting(ListedCandidates.of(rows, KNOWN), "", has_keys=True)
+
+    asks = "has neither an endpoint nor results; add one of them"
+    assert waiting == {
+        "told": f"'told' {asks}, or place it by its published scores alone (modelsat onboard told)",
+        "bare": f"'bare' {asks}",
+    }
+
+
 def test_release_is_given_up_after_five_attempts(tmp_path: Path) -> None:
     store, catalogue = str(tmp_path), table({"candidate": "new"})
     announce(store, catalogue)

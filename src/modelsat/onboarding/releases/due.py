@@ -102,6 +102,8 @@ def waiting(listed: ListedCandidates, results: str, has_keys: bool) -> dict[str,
         unset = keys.unset(row) if has_keys else ""
         if not row["endpoint"]:
             notes[name] = f"{name!r} has neither an endpoint nor results; add one of them"
+            if row["published"]:
+                notes[name] += f", or place it by its published scores alone (modelsat onboard {name})"
         elif unset:
             notes[name] = f"{name!r} waits: the environment variable {unset} is not set; it holds its key"
     return notes
