@@ -31,8 +31,10 @@ LIMITS = JsonLimits(most_values=65_536)
 """Of a body: 1,024 prompts with 60 choices each."""
 MOST_STRINGS = 1024
 """Of a binary tensor: as many as a request may hold prompts."""
-MOST_TENSORS, MOST_PARAMETERS, MOST_DIMENSIONS = 64, 64, 8
-"""Inputs, or outputs, of a request; parameters of a request or a tensor; dimensions of a tensor."""
+MOST_TENSORS = 64
+"""Inputs, or outputs, of a request."""
+_MOST_PARTS = {"parameters": 64, "shape": 8}
+"""Entries of a request's or a tensor's own fields."""
 # Codecs that read any bytes in linear time; Python has some that do not.
 _CHARSETS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "iso8859-1", "cp1252")
 # Of Triton's InferParameter; KServe's copy of the message ends before them, so they arrive as unknown fields.
@@ -98,6 +100,10 @@ def from_grpc(message: Any) -> InferRequest:
     Raises:
         InputError: It is malformed.
     """
+    _require_few_tensors(len(message.inputs), "inputs")
+    _require_few_tensors(len(message.outputs), "outputs")
+    for holder in (message, *message.inputs, *message.outputs):
+        _require_few_parts(len(holder.parameters), "parameters", "inputs or outputs")
     raw = message.raw_input_contents
     if raw and len(raw) != len(message.inputs):
         raise InputError(
@@ -107,6 +113,8 @@ def from_grpc(message: Any) -> InferRequest:
     for i, tensor in enumerate(message.inputs):
         parameters = plain_parameters(tensor.parameters)
         _require_no_shared_memory(tensor.name, parameters)
+        # A packed list of numbers is one field of the message, however many it holds.
+        _require_few_parts(len(tensor.shape), "shape", "inputs")
         held = list(tensor.contents.bytes_contents)
         if raw and tensor.contents.ByteSize():
             raise InputError(f"input {tensor.name[:80]!r} has contents beside raw_input_contents; send one of them")
@@ -127,17 +135,26 @@ def _tensors(fields: Any, kind: str) -> list[dict[str, Any]]:
     listed = fields.get(kind) if isinstance(fields, dict) else None
     if not isinstance(listed, list):
         return []
-    if len(listed) > MOST_TENSORS:
-        raise InputError(f"the request has {len(listed)} {kind}; send at most {MOST_TENSORS}")
+    _require_few_tensors(len(listed), kind)
     tensors = [tensor for tensor in listed if isinstance(tensor, dict)]
     for holder in (fields, *tensors):
-        for name, most in (("parameters", MOST_PARAMETERS), ("shape", MOST_DIMENSIONS)):
+        for name in _MOST_PARTS:
             held = holder.get(name)
-            if isinstance(held, dict | list) and len(held) > most:
-                raise InputError(
-                    f"'{name}' of the request or one of its {kind} has {len(held)} entries; at most {most}"
-                )
+            if isinstance(held, dict | list):
+                _require_few_parts(len(held), name, kind)
     return tensors
+
+
+def _require_few_tensors(count: int, kind: str) -> None:
+    if count > MOST_TENSORS:
+        raise InputError(f"the request has {count} {kind}; send at most {MOST_TENSORS}")
+
+
+def _require_few_parts(count: int, name: str, kind: str) -> None:
+    if count > _MOST_PARTS[name]:
+        raise InputError(
+            f"'{name}' of the request or one of its {kind} has {count} entries; at most {_MOST_PARTS[name]}"
+        )
 
 
 def _data(tensor: dict[str, Any]) -> list[Any]:

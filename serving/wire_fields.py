@@ -12,9 +12,12 @@ MOST_FIELDS = 8192
 """Of a request: 1,024 prompts, their shapes, parameters and outputs."""
 _VARINT, _FIXED64, _LENGTH, _GROUP, _FIXED32 = 0, 1, 2, (3, 4), 5
 _Nested = Mapping[int, "_Nested"]
+_PACKED: _Nested = {-1: {}}
+"""A list of numbers in one field, each of which takes a byte at least: the field counts as so many."""
 _PARAMETERS: _Nested = {2: {}}
-INFER_REQUEST: _Nested = {4: _PARAMETERS, 5: {4: _PARAMETERS, 5: {}}, 6: {2: _PARAMETERS}}
-"""Numbers of the fields of `ModelInferRequest` that are messages, and of those within them."""
+_CONTENTS: _Nested = dict.fromkeys((1, 2, 3, 4, 6, 7), _PACKED)
+INFER_REQUEST: _Nested = {4: _PARAMETERS, 5: {3: _PACKED, 4: _PARAMETERS, 5: _CONTENTS}, 6: {2: _PARAMETERS}}
+"""Numbers of the fields of `ModelInferRequest` that are messages or packed lists, and of those within them."""
 
 
 def require_bounded(message: bytes, nested: _Nested = INFER_REQUEST, most: int = MOST_FIELDS) -> None:
@@ -36,14 +39,16 @@ def require_bounded(message: bytes, nested: _Nested = INFER_REQUEST, most: int =
         while at < end:
             fields += 1
             if fields > most:
-                raise Refused(413, f"the request holds more than {most:,} fields; send fewer prompts at once")
+                raise _too_many(most)
             tag, at = _varint(message, at, end)
             number, kind = tag >> 3, tag & 7
             if kind == _VARINT:
                 _, at = _varint(message, at, end)
             elif kind == _LENGTH:
                 size, at = _varint(message, at, end)
-                if number in inner:
+                if inner.get(number) is _PACKED:
+                    fields += size
+                elif number in inner:
                     pending.append((at, min(at + size, end), inner[number]))
                 at += size
             elif kind in (_FIXED64, _FIXED32):
@@ -52,6 +57,12 @@ def require_bounded(message: bytes, nested: _Nested = INFER_REQUEST, most: int =
                 raise unreadable()
         if at > end:
             raise unreadable()
+        if fields > most:
+            raise _too_many(most)
+
+
+def _too_many(most: int) -> Refused:
+    return Refused(413, f"the request holds more than {most:,} fields; send fewer prompts at once")
 
 
 def _varint(message: bytes, at: int, end: int) -> tuple[int, int]:

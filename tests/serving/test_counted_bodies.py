@@ -95,6 +95,40 @@ def test_parts_of_a_request_are_bounded(change: dict[str, Any], said: str) -> No
         tensors.from_rest(json.dumps({"inputs": [PROMPT]} | change).encode(), {}, "router")
 
 
+def grpc_request(shape: list[int], **more: Any) -> Any:
+    contents = messages.InferTensorContents(bytes_contents=[b"What is 2 + 2?"])
+    tensor = {"name": "prompt", "datatype": "BYTES", "shape": shape, "contents": contents}
+    return messages.ModelInferRequest(model_name="router", **({"inputs": [tensor]} | more))
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (grpc_request([1] * 9), "'shape' of the request or one of its inputs has 9 entries; at most 8"),
+        (
+            grpc_request([1], parameters={f"p{i}": messages.InferParameter(int64_param=1) for i in range(65)}),
+            "'parameters' of the request or one of its inputs or outputs has 65 entries; at most 64",
+        ),
+        (grpc_request([1], inputs=[{"name": "prompt"}] * 65), "the request has 65 inputs; send at most 64"),
+        (grpc_request([1], outputs=[{"name": "model"}] * 65), "the request has 65 outputs; send at most 64"),
+    ],
+)
+def test_parts_of_a_request_over_grpc_are_bounded(message: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        tensors.from_grpc(message)
+
+
+def test_numbers_packed_into_one_field_count_one_by_one() -> None:
+    numbers = {"contents": messages.InferTensorContents(int64_contents=[1] * 8181), "name": "prompt", "shape": [1]}
+    few, many = grpc_request([1], inputs=[numbers]), grpc_request([1] * 8181)
+
+    # Beside 8,181 numbers: name of the model, input, its name, its shape (a field and a number), contents, their field.
+    wire_fields.require_bounded(few.SerializeToString(), most=8188)
+    for message, most in ((few, 8187), (many, 8181), (grpc_request([1] * 10_000), wire_fields.MOST_FIELDS)):
+        with pytest.raises(Refused, match="fields; send fewer prompts at once"):
+            wire_fields.require_bounded(message.SerializeToString(), most=most)
+
+
 def test_binary_tensor_is_read_no_further_than_its_1024th_string() -> None:
     assert len(tensors.strings_of(struct.pack("<I", 0) * 1024)) == 1024
     with pytest.raises(InputError, match="holds more than 1024 strings"):
@@ -118,12 +152,12 @@ def question(prompts: int) -> messages.ModelInferRequest:
 
 
 def test_fields_of_a_protocol_buffer_are_counted() -> None:
-    """`model_name` and `inputs`; in the tensor name, datatype, shape and contents; in those each prompt."""
+    """`model_name` and `inputs`; in the tensor name, datatype, shape with its number, and contents; in those each prompt."""
     message = question(100).SerializeToString()
 
-    wire_fields.require_bounded(message, most=106)
-    with pytest.raises(Refused, match="holds more than 105 fields"):
-        wire_fields.require_bounded(message, most=105)
+    wire_fields.require_bounded(message, most=107)
+    with pytest.raises(Refused, match="holds more than 106 fields"):
+        wire_fields.require_bounded(message, most=106)
 
 
 @given(st.binary(max_size=60))
