@@ -152,7 +152,7 @@ def question(prompts: int) -> messages.ModelInferRequest:
 
 
 def test_fields_of_a_protocol_buffer_are_counted() -> None:
-    """`model_name` and `inputs`; in the tensor name, datatype, shape with its number, and contents; in those each prompt."""
+    """`model_name` and `inputs`; in the tensor name, datatype, shape and its number, contents; in those each prompt."""
     message = question(100).SerializeToString()
 
     wire_fields.require_bounded(message, most=107)
