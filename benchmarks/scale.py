@@ -49,9 +49,9 @@ sql.execute("set memory_limit = '1200MB'; set threads = 2; set preserve_insertio
 sql.execute(f"set temp_directory = '{at}/spill'")
 sql.execute(f'''copy (
   select model, prompt_id, any_value(benchmark) benchmark, any_value(category) task, min(score) score,
-         count(distinct score) scores, min(filename) file, min(file_row_number) line
-  from read_parquet('{source}/scores*.parquet', filename = true, file_row_number = true)
-  left join read_parquet('{source}/prompts.parquet') using (prompt_id)
+         count(distinct score) scores, min(scores.filename) file, min(scores.file_row_number) line
+  from read_parquet('{source}/scores*.parquet', filename = true, file_row_number = true) as scores
+  left join read_parquet('{source}/prompts.parquet') as prompts using (prompt_id)
   where not isnan(score) group by model, prompt_id order by model, prompt_id
 ) to '{at}/merged.parquet' (compression zstd)''')
 sql.execute(f"select model, benchmark, avg(score), count(*) from '{at}/merged.parquet' group by all").fetchall()
