@@ -25,6 +25,7 @@ INPUT, INVALID = 2, 3
 @dsl.pipeline(name="retrain")
 def retrain(
     collect_sources: List = ["s3://modelsat/scores"],  # noqa: B006, UP006
+    collect_kept: str = "",
     validate_max_rejected_share: float = 0.0,
     validate_max_drift: float = 0.10,
     instruct_tasks: int = 50,
@@ -53,6 +54,7 @@ def retrain(
 
     Args:
         collect_sources: Folders or s3:// prefixes with benchmark results, as a JSON list.
+        collect_kept: Folder that keeps what sources gave, so that unchanged ones are not read again; empty reads all.
         validate_max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
         validate_max_drift: Largest tolerated change of a candidate's mean since the champion's data, in [0, 1].
         instruct_tasks: Tasks of the aptitude test aimed at.
@@ -105,8 +107,10 @@ def retrain(
     ready = halt(holds=asked.outputs["ready"], sentence=asked.outputs["sentence"], exit_code=INPUT)
     ready.set_display_name("Halt if something is missing").set_caching_options(False)
 
-    collected = collect_scores(sources=collect_sources).after(ready).set_display_name("Collect benchmark scores")
+    collected = collect_scores(sources=collect_sources, kept=collect_kept).after(ready)
+    collected.set_display_name("Collect benchmark scores")
     outside(collected)
+    with_work_volume(collected)
 
     validated = validate_scores(
         scores=collected.outputs["scores"],

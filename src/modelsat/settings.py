@@ -20,6 +20,10 @@ class RetrainSettings(pydantic.BaseModel):
     collect_sources: list[str] = Field(
         ["s3://modelsat/scores"], description="Folders or s3:// prefixes with benchmark results, as a JSON list."
     )
+    collect_kept: str = Field(
+        "",
+        description="Folder that keeps what sources gave, so that unchanged ones are not read again; empty reads all.",
+    )
     validate_max_rejected_share: float = Field(
         0.0, ge=0, le=1, description="Largest tolerated share of rejected rows, in [0, 1]."
     )

@@ -24,13 +24,13 @@ from modelsat.io import storage
 Artifact = Callable[..., Any]
 
 
-def collect(artifact: Artifact, *sources: str) -> tuple[str, dict[str, Any]]:
+def collect(artifact: Artifact, *sources: str, kept: str = "") -> tuple[str, dict[str, Any]]:
     outputs = {
         "scores": artifact(dsl.Dataset, "scores"),
         "report": artifact(dsl.HTML, "collected"),
         "metrics": artifact(dsl.Metrics, "metrics"),
     }
-    return collect_scores.python_func(list(sources), **outputs), outputs
+    return collect_scores.python_func(list(sources), kept=kept, **outputs), outputs
 
 
 def validate(artifact: Artifact, scores: Path, store: Path, **limits: float) -> tuple[bool, str, str, dict[str, float]]:
@@ -66,13 +66,23 @@ def test_collecting_writes_tables_page_and_counts(artifact: Artifact, small_samp
     assert sentence in Path(outputs["report"].path).read_text(encoding="utf-8")
 
 
-def test_collecting_from_s3_gives_the_tables_of_the_folder(
-    artifact: Artifact, small_sample: Path, collected: Path, bucket: str
+def test_collecting_from_s3_gives_the_tables_of_the_folder_and_fetches_them_once(
+    artifact: Artifact,
+    small_sample: Path,
+    collected: Path,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for path in small_sample.iterdir():
         storage.create(f"s3://{bucket}/results/{path.name}", path.read_bytes())
 
-    _, outputs = collect(artifact, f"s3://{bucket}/results")
+    first, _ = collect(artifact, f"s3://{bucket}/results", kept=str(tmp_path / "kept"))
+    monkeypatch.delattr(storage, "snapshot")
+    again, outputs = collect(artifact, f"s3://{bucket}/results", kept=str(tmp_path / "kept"))
+
+    assert "; the first collection here, " in first
+    assert "; the same as the last collection, " in again
 
     from_s3, from_folder = Collection.read(Path(outputs["scores"].path)), Collection.read(collected)
     assert from_s3.digest() == from_folder.digest()

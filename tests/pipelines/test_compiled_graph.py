@@ -205,10 +205,10 @@ def test_only_the_promotion_may_ask_the_endpoint() -> None:
     assert with_token == {"exec-promote-router"}
 
 
-def test_trainings_keep_their_checkpoints_on_a_volume_that_the_check_has_seen() -> None:
+def test_what_is_kept_between_runs_lies_on_a_volume_that_the_check_has_seen() -> None:
     mounted = {name: executor["pvcMount"] for name, executor in ON_CLUSTER.items() if "pvcMount" in executor}
 
-    assert set(mounted) == {"exec-check-prerequisites", "exec-finetune-router"}
+    assert set(mounted) == {"exec-check-prerequisites", "exec-collect-scores", "exec-finetune-router"}
     assert {(one["constant"], one["mountPath"]) for (one,) in mounted.values()} == {("modelsat-work", "/mnt/modelsat")}
 
 

@@ -20,24 +20,32 @@ def add_to(app: typer.Typer) -> None:
 def collect(
     scores: Annotated[list[str], typer.Argument(help="Folders or s3:// prefixes with benchmark results.")],
     into: Annotated[Path, typer.Option(help="Folder to write the collected tables to.")],
+    kept: Annotated[
+        Path | None,
+        typer.Option(help="Folder that keeps what each source gave; those that are unchanged are not read again."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Read and merge benchmark results, and report what was rejected.
 
-    The exit code is 2 if no score could be read; only the page is written then.
+    The exit code is 2 if no score could be read; only the page is written then. With --kept it also prints what changed
+    since the last collection there.
 
     Example: modelsat collect results/ s3://bucket/scores --into collected
     """
-    from modelsat.data import collection, sources
+    from modelsat.data import changes, collection, sources
     from modelsat.reports import collected
 
-    found, page = collection.collect(scores), into.with_name(f"{into.name}.html")
+    found, page = collection.collect(scores, kept), into.with_name(f"{into.name}.html")
     collected.write(found, page)
     if not found.rows:
         silent = sources.without_scores(found.sources, [], found.rejects, found.notes)
         raise InputError(f"no score could be read, {str(page)!r} shows all that was found; {'; '.join(silent)}")
     found.write(into)
+    changed = changes.since(kept / changes.LAST, found) if kept is not None else None
     typer.echo(json.dumps(found.counts()) if as_json else collected.sentence(found))
+    if changed is not None:
+        typer.echo(f"note: {changed}", err=True)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)
 

@@ -9,6 +9,7 @@ from modelsat.errors import InputError
 
 _SHARED = (
     "collect_sources",
+    "collect_kept",
     "train_work_root",
     "register_bundle_store",
     "promote_champion_store",

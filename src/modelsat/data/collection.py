@@ -17,6 +17,7 @@ from modelsat.data import collection_digest, contracts, merged_tables, readers, 
 from modelsat.data.readers.harvest import EmptyAnswers, Harvest, rejects_table
 from modelsat.data.remarks import Remark
 from modelsat.data.score_merge import ScoreMerge
+from modelsat.data.source_store import SourceStore
 from modelsat.data.sources import without_scores
 from modelsat.errors import InputError
 from modelsat.io import atomic, storage
@@ -173,11 +174,12 @@ class StoredCollection(Collection):
                 shutil.copyfile(self._path, beside)
 
 
-def collect(uris: Sequence[str]) -> Collection:
+def collect(uris: Sequence[str], kept: Path | None = None) -> Collection:
     """Read all sources and merge them.
 
     Args:
         uris: Folders or `s3://` prefixes, each in a layout that a reader knows.
+        kept: Folder that keeps what each source gave, so that unchanged ones are not read again; None reads all.
 
     Raises:
         InputError: A source is empty, or no reader recognises it.
@@ -187,14 +189,14 @@ def collect(uris: Sequence[str]) -> Collection:
         raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
     uris = [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
     with ScratchFolder() as scratch:
-        return merge(_harvested(uris, scratch), uris)
+        return merge(_harvested(uris, scratch, SourceStore(kept) if kept is not None else None), uris)
 
 
-def _harvested(uris: Sequence[str], scratch: Path) -> Iterator[Harvest]:
+def _harvested(uris: Sequence[str], scratch: Path, store: SourceStore | None) -> Iterator[Harvest]:
     for i, uri in enumerate(uris):
         into = scratch / str(i)
         into.mkdir()
-        yield from readers.read(uri, storage.snapshot(uri, into))
+        yield from store.read(uri, into) if store else readers.read(uri, storage.snapshot(uri, into))
 
 
 def merge(harvests: Iterable[Harvest], sources: Sequence[str] = ()) -> Collection:

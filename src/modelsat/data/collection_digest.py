@@ -53,7 +53,7 @@ def _of_rows(blocks: Iterable[pa.Table], are_sorted: bool = False) -> Any:
         if not are_sorted and (first <= last or not _ascends(block)):
             return None
         found.update(b", " if last else b"")
-        for piece in _written(block):
+        for piece in written(block):
             found.update(piece)
         last = end
     return found
@@ -83,7 +83,7 @@ def _ranked(column: pa.DictionaryArray) -> np.ndarray:
     return place[column.indices.to_numpy(zero_copy_only=False)]
 
 
-def _written(block: pa.Table) -> Iterator[bytes]:
+def written(block: pa.Table) -> Iterator[bytes]:
     """Return the rows as JSON lists with commas between them, in pieces."""
     for start in range(0, block.num_rows, _PIECE):
         parts = [_as_json(column.combine_chunks()) for column in block.slice(start, _PIECE).columns]

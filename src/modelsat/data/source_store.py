@@ -1,0 +1,80 @@
+"""What each source gave when it was read, kept, so that a source is read again only when it has changed.
+
+An entry has the name of the source, and of what it holds and of the code of the readers. In S3 the objects' names and
+ETags tell what a source holds, so one that is unchanged is not even fetched; elsewhere its files' digests do.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from modelsat.data import contracts, readers, table_blocks
+from modelsat.data.readers.harvest import EmptyAnswers, Harvest
+from modelsat.io import atomic, storage
+from modelsat.io.code_digest import code_digest
+
+_TABLES = {"prompts": contracts.PROMPTS, "candidates": contracts.CANDIDATES, "rejects": contracts.REJECTS}
+
+
+class SourceStore:
+    """A folder with an entry per source."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._code = code_digest(["modelsat.data.readers"])
+
+    def read(self, uri: str, scratch: Path) -> Iterator[Harvest]:
+        """Return what a source gives, as `readers.read` does, from its entry where it is unchanged.
+
+        Args:
+            uri: Of the source.
+            scratch: An empty folder for copies of S3 objects.
+
+        Raises:
+            InputError: No reader claims the source.
+            ServiceError: S3 refused.
+            ResourceError: The disk is full.
+        """
+        files = None if storage.is_s3(uri) else storage.snapshot(uri, scratch)
+        held = storage.fingerprint(uri) if files is None else repr([(file.name, file.digest) for file in files])
+        name = _short(uri)
+        entry = self._folder / f"{name}-{_short(self._code + held)}"
+        if not entry.is_dir():
+            with atomic.atomic_folder(entry) as beside:
+                files = storage.snapshot(uri, scratch) if files is None else files
+                for number, harvest in enumerate(readers.read(uri, files)):
+                    _write(harvest, beside / f"{number:05d}")
+            # What the source held before is of no use any more.
+            for other in self._folder.glob(f"{name}-*"):
+                if other != entry:
+                    shutil.rmtree(other)
+        for part in sorted(entry.iterdir()):
+            yield from _read(part)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _write(harvest: Harvest, folder: Path) -> None:
+    folder.mkdir()
+    table_blocks.write_table(harvest.scores, folder / "scores.parquet", contracts.SCORES)
+    for name, schema in _TABLES.items():
+        contracts.write(getattr(harvest, name), folder / f"{name}.parquet", schema)
+    facts = {"notes": harvest.notes, "licences": harvest.licences, "empty": list(map(asdict, harvest.empty_answers))}
+    atomic.write_json(folder / "harvest.json", facts)
+
+
+def _read(folder: Path) -> Iterator[Harvest]:
+    """Return a harvest in pieces: its scores block by block, and then all else."""
+    nothing = {name: schema.empty_table() for name, schema in _TABLES.items()}
+    for block in table_blocks.read(folder / "scores.parquet", contracts.SCORES, contracts.SCORES.names):
+        yield Harvest(block, **nothing)
+    tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
+    facts = json.loads((folder / "harvest.json").read_text(encoding="utf-8"))
+    empty = tuple(EmptyAnswers(**one) for one in facts["empty"])
+    notes, licences = tuple(facts["notes"]), tuple(facts["licences"])
+    yield Harvest(contracts.SCORES.empty_table(), **tables, notes=notes, licences=licences, empty_answers=empty)
