@@ -206,6 +206,13 @@ def test_network_is_served_where_all_its_training_paid_and_its_gain_is_no_chance
 
     assert made.weight == weight
     assert isinstance(made.bundle.router, Reranked) is (weight > 0)
+    if steps == 10:
+        # Three thousandths with an error of one or of three.
+        weighs, saves = ("50%", "saves") if weight else ("0%", "would save")
+        assert made.told() == (
+            f"Model-SAT weighs {weighs} beside fusion: on validation prompts it {saves} +3.0 thousandths of a nat per "
+            f"answer (standard error {1000 * saved.error:.1f})"
+        )
     # Without a network all prompts with outcomes settle the default; with one, those that it was not trained on.
     validation, train = (len(instructions.part(split).ids) for split in ("validation", "train"))
     assert len(made.evidence.texts) == (validation if weight else train + validation)

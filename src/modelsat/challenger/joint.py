@@ -69,7 +69,10 @@ class JointChallenger:
     def told(self) -> str:
         """Say what the network weighs, and what that rests on."""
         weighs = f"Model-SAT weighs {self.weight:.0%} beside fusion"
-        return weighs if self.saved is None else f"{weighs}, where it saves {self.saved.told()}"
+        if self.saved is None:
+            return weighs
+        saves = "saves" if self.weight > 0 else "would save"
+        return f"{weighs}: on validation prompts it {saves} {self.saved.told()}"
 
 
 def prepare(train: Callable[[], dict[str, Any]], backbone: Path, work: Path) -> dict[str, Any]:  # noqa: ARG001
