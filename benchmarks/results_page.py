@@ -29,6 +29,8 @@ import release_stream
 import results_summary
 import routereval_page
 import scale
+import serving_section
+import soak_picture
 import strangers
 import street_clothes
 import study_pages
@@ -69,6 +71,7 @@ SECTIONS = {
     "training_packed": training_packed.section,
     "scale": scale.section,
     "precision": precision.section,
+    "soak": serving_section.section,
     "strangers": strangers.section,
     "adaptive_order": adaptive_order.section,
     "loss_bound": loss_bound.section,
@@ -77,7 +80,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "results.md"
 STUDIES = ROOT / "docs" / "studies"
-PICTURE = ROOT / "docs" / "img" / "money.svg"
+PICTURES = ROOT / "docs" / "img"
 
 RIVALS = """
 ## Rivals, cross-validated
@@ -172,7 +175,9 @@ def main() -> None:
     pages = study_pages.cut("\n".join(parts))
     study_pages.write(STUDIES, pages)
     write_text(PAGE, results_summary.page(RESULTS, list(pages)))
-    write_text(PICTURE, money_picture.picture(read("money.json")["sets"]))
+    write_text(PICTURES / "money.svg", money_picture.picture(read("money.json")["sets"]))
+    if (RESULTS / "soak.json").is_file():
+        write_text(PICTURES / "soak.svg", soak_picture.picture(serving_section.curves(read("soak.json"))))
     print(f"wrote {PAGE.relative_to(ROOT)} and {len(pages)} pages in {STUDIES.relative_to(ROOT)}")
 
 

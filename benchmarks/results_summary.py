@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import markdown
+import serving_section
 import study_pages
 from versus import page as versus_page
 
@@ -254,6 +255,7 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
     "What routing costs": ("How much work is one decision?", "one_pass", once),
     "What training costs": ("How long does the default recipe train?", "training_whole", trained),
     "Cheaper arithmetic": ("What do bfloat16, int8 and compiling change?", "", None),
+    "Memory over an hour": ("Do endpoint and gateway grow?", "soak", serving_section.finding),
     "The level of a new model": ("How well is a new model's level estimated?", "strangers", levels),
     "Which questions a new model is asked": ("Does an adaptive order save questions?", "adaptive_order", settled),
     "Onboarding by the frozen test": ("Does the printed loss bound hold?", "loss_bound", bounded),

@@ -95,7 +95,7 @@ async def attacked(
     statuses: Counter[tuple[str, int]] = Counter()
 
     async def attack() -> None:
-        statuses.update(await fire(name, server.port, requests=requests, seconds=seconds))
+        statuses.update(await fire(name, server.port, requests=requests, seconds=seconds, grpc_port=server.grpc_port))
 
     told["then"], probes = await while_running(attack(), *watchers)
     took = time.monotonic() - began
@@ -107,7 +107,9 @@ async def attacked(
     bad = {f"{what}: {status}": n for (what, status), n in statuses.items() if status >= 500 and status != 503}
     taken = {when: [one.seconds for one in several if one.status == 200] for when, several in told.items()}
     p99 = {when: float(np.quantile(several, 0.99)) for when, several in taken.items()}
-    unanswered = sum(n for (what, status), n in statuses.items() if not status and what.endswith(("plain", "offers")))
+    unanswered = sum(
+        n for (what, status), n in statuses.items() if not status and what.endswith(("plain", "slow body"))
+    )
     figures = {
         "hostile requests": sum(statuses.values()),
         "a second": round(sum(statuses.values()) / took, 1),

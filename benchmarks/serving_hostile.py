@@ -1,11 +1,13 @@
 """Hostile requests to one server, from a process that yields the processor to everybody else.
 
-    python benchmarks/serving_hostile.py endpoint PORT [--requests 1000] [--seconds 60] [--a-second RATE]
+    python benchmarks/serving_hostile.py endpoint PORT [--grpc-port PORT] [--requests 1000] [--seconds 60]
+        [--a-second RATE]
 
 Bodies with too many elements, inputs, messages, levels and characters, wrong shapes, random bytes, offers of other
-protocols, clients that are slow or leave. Four workers, each with one request at a time. Port 0 stands for a server in
-this process that reads and refuses: what the attack then costs others is the processor time of the attackers. Prints a
-JSON object: how often what was answered with which status.
+protocols, clients that are slow or leave; for the endpoint by both protocols, and over gRPC where its port is named
+(`serving_hostile_grpc.py`). Four workers, each with one request at a time. Port 0 stands for a server in this process
+that reads and refuses: what the attack then costs others is the processor time of the attackers. Prints a JSON object:
+how often what was answered with which status.
 """
 
 import argparse
@@ -20,9 +22,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import serving_hostile_grpc
 from serving_traffic import CHAT, INFER
 
 WORKERS = 4
+PREDICT = "/v1/models/router:predict"
+V1, GRPC = "v1 ", "grpc "
 OFFERS = (
     "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
     "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAA\r\n",
@@ -38,8 +43,8 @@ def chat(content: object, **more: Any) -> dict[str, Any]:
     return {"model": "auto", "messages": [{"role": "user", "content": content}]} | more
 
 
-def bodies(rng: random.Random, server: str) -> dict[str, Callable[[], bytes]]:
-    """Return makers of hostile bodies, by kind."""
+def bodies(rng: random.Random, server: str, has_grpc: bool) -> dict[str, Callable[[], bytes]]:
+    """Return makers of hostile bodies, by kind; the first word of a kind says the protocol, v2 by default."""
 
     def many() -> int:
         return int(10 ** rng.uniform(2, 5.3))
@@ -65,7 +70,17 @@ def bodies(rng: random.Random, server: str) -> dict[str, Callable[[], bytes]]:
             "fields": lambda: sent(chat("x", modelsat={str(i): i for i in range(many())})),
             "kinds": lambda: sent(chat(rng.choice([None, 1, [], {}, [None], [{"type": "text"}]]))),
         }
-    return common | {
+    kinds: list[Any] = [None, 1, [], {}, "\ud800", {"prompt": []}, {"prompt": "x", "choices": {}}]
+    v1: dict[str, Callable[[], bytes]] = {
+        "instances": lambda: sent({"instances": ["x"] * many()}),
+        "objects": lambda: sent({"instances": [{"prompt": "x"}] * many()}),
+        "choices": lambda: sent({"instances": [{"prompt": "x", "choices": ["y"] * many()}]}),
+        "long": lambda: sent({"instances": [text()]}),
+        "parameters": lambda: sent({"instances": ["x"], "parameters": {str(i): i for i in range(many())}}),
+        "kinds": lambda: sent({"instances": rng.choice([kinds, [rng.choice(kinds)], {}, "x"])}),
+        **common,
+    }
+    v2: dict[str, Callable[[], bytes]] = {
         "elements": lambda: sent({"inputs": [tensor(["x"] * many())]}),
         "integers": lambda: sent({"inputs": [tensor(list(range(many())), datatype="INT64")]}),
         "shapes": lambda: sent({"inputs": [tensor(["x"], shape=rng.choice([[], [-1], [2**62], [1] * many(), ["1"]]))]}),
@@ -74,7 +89,10 @@ def bodies(rng: random.Random, server: str) -> dict[str, Callable[[], bytes]]:
         "parameters": lambda: sent({"inputs": [tensor(["x"])], "parameters": {str(i): i for i in range(many())}}),
         "long": lambda: sent({"inputs": [tensor([text()])]}),
         "kinds": lambda: sent({"inputs": [tensor([rng.choice([None, 1, [], {}, "\ud800", 1e308])])]}),
+        **common,
     }
+    over_grpc = serving_hostile_grpc.bodies(rng, many, text) if has_grpc else {}
+    return v2 | {f"{V1}{kind}": maker for kind, maker in v1.items()} | over_grpc
 
 
 async def shoot(port: int, path: str, body: bytes, way: str, rng: random.Random) -> int:
@@ -91,6 +109,11 @@ async def shoot(port: int, path: str, body: bytes, way: str, rng: random.Random)
             writer.write(head[: rng.randrange(len(head))])
             await asyncio.sleep(rng.uniform(0, 3))
             return 0
+        if way == "slow body":
+            for part in (head, body[:1], body[1:2]):
+                writer.write(part)
+                await asyncio.sleep(rng.uniform(0, 1))
+            body, head = body[2:], b""
         writer.write(head + body)
         if way in ("leaves", "breaks off"):
             await asyncio.sleep(rng.uniform(0, 0.05))
@@ -104,21 +127,27 @@ async def shoot(port: int, path: str, body: bytes, way: str, rng: random.Random)
         writer.transport.abort()
 
 
-async def fire(port: int, name: str, requests: int, seconds: float, a_second: float) -> Counter[str]:
+async def fire(
+    port: int, name: str, requests: int, seconds: float, a_second: float, grpc_port: int = 0
+) -> Counter[str]:
     """Send hostile requests, four at a time; return how often what was answered with which status."""
     statuses: Counter[str] = Counter()
-    path = INFER if name == "endpoint" else CHAT
+    usual = INFER if name == "endpoint" else CHAT
     numbers = itertools.count()
     began = time.monotonic()
 
     async def worker(seed: int) -> None:
         rng = random.Random(seed)
-        kinds = bodies(rng, name)
+        kinds = bodies(rng, name, bool(grpc_port))
         while (number := next(numbers)) < requests and time.monotonic() < began + seconds:
             await asyncio.sleep(began + number / a_second - time.monotonic())
             kind = rng.choice(list(kinds))
-            way = rng.choice(["plain"] * 6 + ["offers", "slow head", "leaves", "breaks off"])
-            status = await shoot(port, path, kinds[kind](), way, rng)
+            way = rng.choice(["plain"] * 6 + ["offers", "slow head", "slow body", "leaves", "breaks off"])
+            if kind.startswith(GRPC):
+                status = await serving_hostile_grpc.shoot(grpc_port, kinds[kind](), way, rng)
+            else:
+                path = PREDICT if kind.startswith(V1) else usual
+                status = await shoot(port, path, kinds[kind](), way, rng)
             statuses[f"{kind}, {way}: {status}"] += 1
 
     await asyncio.gather(*(worker(seed) for seed in range(WORKERS)))
@@ -140,7 +169,7 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def attack(arguments: argparse.Namespace) -> Counter[str]:
     wanted = arguments.server, arguments.requests, arguments.seconds, arguments.a_second
     if arguments.port:
-        return await fire(arguments.port, *wanted)
+        return await fire(arguments.port, *wanted, arguments.grpc_port)
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         return await fire(server.sockets[0].getsockname()[1], *wanted)
 
@@ -149,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("server", choices=("endpoint", "gateway"))
     parser.add_argument("port", type=int)
+    parser.add_argument("--grpc-port", type=int, default=0)
     parser.add_argument("--requests", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60, help="after which no further request is sent")
     parser.add_argument("--a-second", type=float, default=1e9, help="most requests a second")

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from local_servers import Upstream
 from starlette.requests import ClientDisconnect
 
-_START_SECONDS = 180.0
+_START_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Served:
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    grpc_port: int = 0
 
     @property
     def resident_mib(self) -> float:
@@ -54,6 +55,7 @@ def pair(
         upstream = stack.enter_context(_upstream())
         rows = "".join(f"  - {{candidate: {name}, base_url: '{upstream}/v1'}}\n" for name in names)
         (scratch / "upstreams.yaml").write_text(f"upstreams:\n{rows}", encoding="utf-8")
+        grpc_port = free_port()
         endpoint = stack.enter_context(
             _running(
                 python,
@@ -62,6 +64,8 @@ def pair(
                 "serve",
                 "--bundle",
                 str(bundle),
+                "--grpc-port",
+                str(grpc_port),
                 "--deadline",
                 str(deadline_seconds),
             )
@@ -80,7 +84,7 @@ def pair(
                 str(10 * deadline_seconds),
             )
         )
-        yield {"endpoint": endpoint, "gateway": gateway}
+        yield {"endpoint": replace(endpoint, grpc_port=grpc_port), "gateway": gateway}
 
 
 class Forgetful(Upstream):

@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--a-second", type=float, default=1e9, help="most requests a second of each client")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environment that is measured")
-    parser.add_argument("--into", type=Path, help="file for the figures and the curve")
+    parser.add_argument(
+        "--into", type=Path, help="file for the figures and the curve, such as benchmarks/results/soak.json"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     encoder = Encoder(default_backbone(), layers=LAYERS)
@@ -97,7 +99,11 @@ def main() -> None:
 
             found = dict(zip(servers, asyncio.run(both()), strict=True))
     if arguments.into is not None:
-        write_json(arguments.into, found | {"load average at the end": round(os.getloadavg()[0], 1)})
+        said = {"minutes": arguments.minutes, "a second": arguments.a_second}
+        before = json.loads(arguments.into.read_text(encoding="utf-8")) if arguments.into.is_file() else {}
+        # Earlier builds stand beside.
+        said["before"] = before.get("before", [])
+        write_json(arguments.into, found | said | {"load average at the end": round(os.getloadavg()[0], 1)})
 
 
 if __name__ == "__main__":

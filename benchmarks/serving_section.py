@@ -1,0 +1,55 @@
+"""The study of endpoint and gateway over many requests: memory over an hour, before and after, and under attack."""
+
+import markdown
+
+SERVERS = ("endpoint", "gateway")
+TEXT = """
+## Memory over an hour
+
+`python benchmarks/serving_soak.py --minutes {minutes:.0f} --a-second {a_second:g}`: prompts of one to 5,000 words
+(log-uniform, every one another), put to the endpoint and to the gateway, which asks the endpoint. Requests of the
+endpoint are those of both. Two shared cores, load average {load} at the end. The slope is that of a straight line
+through the second half; the aim is less than 1 MiB per 10,000 requests.
+
+![Memory of endpoint and gateway over the soak](img/soak.svg)
+"""
+BEFORE = """
+Earlier builds kept a compiled shape for each length of a prompt (endpoint), or three entries for each request, one by
+one, until 150,000 were there (gateway). Their runs were shorter, and counted only the endpoint's own requests.
+"""
+
+
+def section(facts: dict) -> str:
+    """Return the section of the results page, of what `serving_soak.py` stored and of earlier builds beside it."""
+    rows = [_row(name, "this build", facts[name]) for name in SERVERS]
+    rows += [_row(one["server"], f"commit {one['commit']}, {one['minutes']} minutes", one) for one in facts["before"]]
+    heads = [
+        "",
+        "build",
+        "requests",
+        "not 200",
+        "tracebacks",
+        "MiB at the start, at half, at the end",
+        "MiB per 10,000",
+    ]
+    said = TEXT.format(minutes=facts["minutes"], a_second=facts["a second"], load=facts["load average at the end"])
+    return "\n".join([said, markdown.table(heads, rows), BEFORE])
+
+
+def curves(facts: dict) -> dict[str, list[list[float]]]:
+    """Return requests and MiB of each server, as its picture wants them."""
+    return {name: facts[name]["curve: requests, MiB"] for name in SERVERS}
+
+
+def finding(facts: dict) -> str:
+    """Return the finding of the summary."""
+    slopes = {name: facts[name]["MiB per 10,000 requests, second half"] for name in SERVERS}
+    told = ", ".join(f"{name} {slope:+.1f}" for name, slope in slopes.items())
+    return f"MiB per 10,000 requests: {told}; the aim is less than 1"
+
+
+def _row(server: str, build: str, figures: dict) -> list[str]:
+    mib = ", ".join(f"{one:.0f}" for one in figures["MiB at the start, at half and at the end"])
+    slope = f"{figures['MiB per 10,000 requests, second half']:+.1f}"
+    counts = [f"{figures[what]:,}" if what in figures else "" for what in ("requests", "not 200", "tracebacks")]
+    return [server, build, *counts, mib, slope]
