@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 PLANTED, SPECIALIST = "calendar", "planted-specialist"
 RECIPE = """
 max_tokens: 64
-connector_steps: 300
-epochs: 0.5
+connector_steps: 150
+epochs: 0.25
 """
 
 
