@@ -17,7 +17,7 @@ import pytest
 
 from modelsat.bundle import bundle, champions
 from modelsat.bundle.bundle import Bundle
-from modelsat.errors import ConflictError, ModelsatError, ValidationFailed
+from modelsat.errors import ConflictError, ModelsatError, UnsetVariable, ValidationFailed
 from modelsat.onboarding.releases import ledger
 from modelsat.onboarding.releases.ledger import Release
 from pipelines import local, one_candidate
@@ -88,6 +88,22 @@ def machine(
     uri = bundle.publish(tmp_path / "first", str(tmp_path / "bundles"))
     champions.promote(str(tmp_path / "champions"), uri, made.digest, "router/0", "first", "promoted", 0)
     return Machine(tmp_path, scores, mlflow_door.url)
+
+
+def test_onboarding_whose_key_is_not_set_is_refused_before_anything_starts(
+    write_bundle_without: Callable[[str, Path], Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEW_API_KEY", raising=False)
+    made = write_bundle_without(NEW, tmp_path / "first")
+    uri = bundle.publish(tmp_path / "first", str(tmp_path / "bundles"))
+    champions.promote(str(tmp_path / "champions"), uri, made.digest, "router/0", "first", "promoted", 0)
+    catalogue = tmp_path / "catalogue.yaml"
+    catalogue.write_text(f'- {{candidate: {NEW}, api_key_env: NEW_API_KEY, endpoint: "http://localhost:1/v1"}}\n')
+
+    with pytest.raises(UnsetVariable, match="NEW_API_KEY is not set"):
+        one_candidate.run(tmp_path, NEW, {"catalogue": str(catalogue)})
+
+    assert not (tmp_path / "logs").exists()
 
 
 @pytest.mark.slow

@@ -112,7 +112,8 @@ def check_catalogue(uri: CatalogueUri, as_json: AsJson = False) -> None:
             shown = ", ".join([*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])])
             typer.echo(f"without {field}, {_CONSEQUENCES[field]}: {shown}")
     if faults:
-        raise InputError(f"{len(faults)} rows or files of catalogue {uri!r} cannot be used; correct them")
+        told = "1 row or file" if len(faults) == 1 else f"{len(faults)} rows or files"
+        raise InputError(f"{told} of catalogue {uri!r} cannot be used; correct what is named above")
 
 
 def _without(table: "pa.Table", field: str) -> list[str]:

@@ -131,7 +131,7 @@ def _require_whole(catalogue: str, broken: list[str]) -> None:
     if broken:
         rows = "1 row or file" if len(broken) == 1 else f"{len(broken)} rows or files"
         raise InputError(
-            f"{rows} of catalogue {catalogue!r} cannot be used; correct them and run again to ask the rest"
+            f"{rows} of catalogue {catalogue!r} cannot be used; correct what is named above, and run again"
         )
 
 

@@ -128,7 +128,7 @@ def row_beside(uri: str, name: str) -> tuple[dict[str, Any], pa.Table]:
     try:
         return find(table, name), table
     except InputError as error:
-        left_out = f"; {len(faults)} rows or files cannot be used: {faults[0]}" if faults else ""
+        left_out = f"; rows or files that cannot be used: {len(faults)}, the first: {faults[0]}" if faults else ""
         raise InputError(f"{error}{left_out}") from None
 
 

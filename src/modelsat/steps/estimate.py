@@ -38,6 +38,15 @@ class OnboardingEstimate:
         lacking += [] if self.order.facts.get("endpoint") else ["nobody can be asked before its row has an endpoint"]
         return "; ".join([shown.announced(self.order.change.candidate, self.plan), *lacking])
 
+    def require_key(self) -> None:
+        """Refuse to begin what the step that asks would refuse.
+
+        Raises:
+            UnsetVariable: The variable that holds the candidate's key is not set.
+        """
+        if self.unset:
+            keys.required({**self.order.facts, "candidate": self.order.change.candidate})
+
     def facts(self) -> dict[str, Any]:
         """Return what a program reads."""
         told: dict[str, Any] = {
