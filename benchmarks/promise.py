@@ -1,29 +1,47 @@
 """Does the balanced default keep its promise? Settled on a part of a set, it is judged on the rest, many times over.
 
-    python benchmarks/promise.py [--sets NAME ...] [--splits 40]
+    python benchmarks/promise.py [--sets NAME ...] [--splits 40] [--words] [--routers SET=FOLDER ...]
 
-Probabilities are fusion's of `quality.py`, held out by question and computed once. In each split, 80 % of the prompts
-settle the default as fine-tuning does, the best single candidate is chosen on them, and both answer the other 20 %. The
-figures go to `benchmarks/results/promise.json`.
+Probabilities are fusion's of `quality.py`, held out by question and computed once; with `--words` those of the same
+surface on the words of prompts, as the recipe `light` fits it, which needs no encodings. In each split, 80 % of the
+prompts settle the default as fine-tuning does, the best single candidate is chosen on them, and both answer the other
+20 %. The figures go to `benchmarks/results/promise.json`.
 """
 
 import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import markdown
 import numpy as np
+import pyarrow.compute as pc
 from quality import DATA, KEPT, RESULTS, line, scored
+from threadpoolctl import threadpool_limits
 
 from modelsat import rivals
-from modelsat.data.collection import collect
+from modelsat.bundle import bundle
+from modelsat.data import contracts
+from modelsat.data.collection import Collection, collect
+from modelsat.evaluation import arena as arenas
 from modelsat.evaluation.arena import Arena
+from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.atomic import write_json
 from modelsat.policy import choice, costs, promise
 from modelsat.policy.promise import Promise
+from modelsat.rivals.lexical import texts_of
+from modelsat.rivals.rival import Labelled, PromptScorer
 from modelsat.studies import cross_validation
 from modelsat.text import embeddings
+from modelsat.text import words as learned_words
+from modelsat.text.backbone import default_backbone
+from modelsat.text.prompt_window import token_ids
+from modelsat.text.words_reader import WordTokenizer
 
 SETS = ("mmlupro", "mmlu_helm", "zeroeval", "specialists")
 SPLITS, SHARE, PARTS = 40, 0.8, 5
+INTO, WORDS, ROUTERS = RESULTS.with_name("promise.json"), "words", "routers"
 ONE_SIDED = 1.645
 """Standard errors of a one-sided bound of 95 %."""
 
@@ -42,19 +60,42 @@ best single candidate; if none is that safe and cheaper, the best single candida
 Gain and cost are over five disjoint parts, so that every prompt is judged once: the gain in points, the cost as a
 share of the best single candidate's, at list prices or as measured. Fusion alone, without the network.
 """
+WHOLE = """
+Whole routers of the recipe `light`, as the pipeline makes them, on the prompts that were held out from them, {splits}
+splits: four fifths settle the default anew, one fifth judges it. With a quarter of the prompts, fewer weights are safe.
+"""
+ON_WORDS = """
+The same surface on the words of prompts, as the recipe `light` fits it, {splits} splits:
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--splits", type=int, default=SPLITS)
+    parser.add_argument("--words", action="store_true", help="read words, as the recipe light does")
+    parser.add_argument("--routers", nargs="+", default=[], metavar="SET=FOLDER", help="judge whole routers instead")
+    parser.add_argument("--into", type=Path, default=INTO)
     arguments = parser.parse_args()
+    if arguments.routers:
+        facts = _kept(arguments.into)
+        found = facts.setdefault(ROUTERS, {"splits": arguments.splits, "sets": {}})
+        for name, folder in (one.split("=", 1) for one in arguments.routers):
+            arena, p = held_out(collect([str(DATA / name)]), Path(folder))
+            found["sets"][name], _, _ = measured(arena, p, arguments.splits)
+            print(name, found["sets"][name], flush=True)
+            write_json(arguments.into, facts)
+        return
     rows, gains, spent = {}, [], []
     for name in arguments.sets:
         collection = collect([str(DATA / name)])
         folds = cross_validation.build(collection)
-        vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
-        p = scored(name, collection, folds, vectors, rivals.OURS)
+        if arguments.words:
+            with threadpool_limits(1):
+                p = cross_validation.held_out_scores(folds, np.empty((len(folds.fold), 0)), on_words)
+        else:
+            vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
+            p = scored(name, collection, folds, vectors, rivals.OURS)
         rows[name], gain, paid = measured(folds.arena, p, arguments.splits)
         gains.append(gain)
         if rows[name]["falls_back"] < 50:
@@ -65,8 +106,61 @@ def main() -> None:
         together["cost_share"] = round(100 * float(np.mean([one[0].mean() / one[1].mean() for one in spent])), 1)
         together["sets_where_anything_is_saved"] = len(spent)
     facts = {"margin": promise.MARGIN, "splits": arguments.splits, "sets": rows, "together": together}
-    write_json(RESULTS.with_name("promise.json"), facts)
+    # Each of the two readings keeps what the other one measured.
+    into, before = arguments.into, _kept(arguments.into)
+    facts = (
+        before | {WORDS: facts}
+        if arguments.words
+        else facts | {key: before[key] for key in (WORDS, ROUTERS) if key in before}
+    )
+    write_json(into, facts)
     print(section(facts))
+
+
+def _kept(into: Path) -> dict:
+    return json.loads(into.read_text(encoding="utf-8")) if into.is_file() else {}
+
+
+def held_out(collection: Collection, folder: Path) -> tuple[Arena, np.ndarray]:
+    """Return what a whole pipeline's challenger says of the prompts that were held out from it.
+
+    Args:
+        collection: The results that it was made from.
+        folder: With its bundle in `router`, and its `predictions`.
+    """
+    names = bundle.read(folder / "router", with_router=False).names
+    arena = arenas.build(collection, served=names)
+    columns = [arena.candidates.index(name) for name in names]
+    told = contracts.read(folder / "predictions", contracts.PREDICTIONS)
+    told = told.filter(pc.equal(told["router"], CHALLENGER))
+    said = dict(zip(told["prompt_id"].to_pylist(), told["success_probability"].to_pylist(), strict=True))
+    p = np.asarray([said[prompt_id] for prompt_id in arena.prompt_ids], dtype=np.float32)
+    whole = ~np.isnan(arena.truth[:, columns]).any(axis=1)
+    kept = replace(
+        arena,
+        candidates=names,
+        truth=arena.truth[np.ix_(whole, columns)],
+        pool=arena.pool[np.ix_(whole, columns)],
+        cost=arena.cost[np.ix_(whole, columns)],
+        paid=None if arena.paid is None else arena.paid[np.ix_(whole, columns)],
+    )
+    return kept, p[whole]
+
+
+def on_words(train: Labelled, validation: Labelled) -> PromptScorer:
+    """Fit the surface to the words of prompts."""
+    tokenizer = WordTokenizer(default_backbone())
+    tokens = token_ids(tokenizer, texts_of(train.joined(validation)), embeddings.MAX_TOKENS)
+    words = learned_words.learn(tokens)
+
+    def described(part: Labelled) -> Labelled:
+        return replace(part, vectors=vectors(texts_of(part)))
+
+    def vectors(texts: Sequence[str] | np.ndarray) -> np.ndarray:
+        return words(token_ids(tokenizer, list(texts), embeddings.MAX_TOKENS))[:, None]
+
+    scorer = rivals.named(rivals.OURS)(described(train), described(validation))
+    return lambda _, texts=None: scorer(vectors(texts))
 
 
 def measured(arena: Arena, p: np.ndarray, repeats: int) -> tuple[dict, np.ndarray, tuple[np.ndarray, np.ndarray]]:
@@ -117,6 +211,15 @@ def judged(
 
 def section(facts: dict) -> str:
     """Return the part about the promise in Markdown."""
+    head = HEAD.format(margin=100 * facts["margin"], splits=facts["splits"])
+    words = facts.get(WORDS)
+    told = f"{ON_WORDS.format(splits=words['splits'])}\n{_table(words)}" if words else ""
+    whole = facts.get(ROUTERS)
+    told += f"{WHOLE.format(splits=whole['splits'])}\n{_table(whole)}" if whole else ""
+    return f"{head}\n{_table(facts)}{told}"
+
+
+def _table(facts: dict) -> str:
     rows = [
         [
             name,
@@ -140,11 +243,12 @@ def section(facts: dict) -> str:
         "gain",
         "cost",
     ]
+    if "together" not in facts:
+        return f"{markdown.table(heads, rows)}\n"
     together = facts["together"]
     share = f", {together['cost_share']:.0f} % of the cost where anything is saved" if "cost_share" in together else ""
     said = f"\nAll sets together: {markdown.gain(together['gain'])} points{share}.\n"
-    head = HEAD.format(margin=100 * facts["margin"], splits=facts["splits"])
-    return f"{head}\n{markdown.table(heads, rows)}\n{said}"
+    return f"{markdown.table(heads, rows)}\n{said}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ablations
 import adaptive_order
+import agent_shapes
 import batch_budgets
 import calibration
 import long_context
@@ -60,6 +61,7 @@ SECTIONS = {
     "routereval": routereval_page.section,
     "packages": packages_page.section,
     "street_clothes": street_clothes.section,
+    "agent_shapes": agent_shapes.section,
     "wrappers": wrappers.section,
     "long_context": long_context.section,
     "calibration": calibration.section,

@@ -205,6 +205,16 @@ def accompanied(facts: Facts) -> str:
     return ", ".join(f"{markdown.gain(gain)} points on {name}" for name, gain in gains)
 
 
+def dressed(facts: Facts) -> str:
+    flips = {
+        name: max(
+            row["gateway"]["flips"][0] for shape, row in table.items() if shape != "bare" and "follow-up" not in shape
+        )
+        for name, table in facts["sets"].items()
+    }
+    return "; ".join(f"{name}: at most {most:.1f} % of choices flip" for name, most in flips.items())
+
+
 def dropped(facts: Facts) -> str:
     return f"{len(facts['ideas'])} ideas, with their figures"
 
@@ -247,6 +257,7 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
         "street_clothes",
         conversed,
     ),
+    "Agents' shapes": ("And what do agents write around a question?", "agent_shapes", dressed),
     "Unseen wrappers": ("And wrappers in styles that training did not have?", "wrappers", wrapped),
     "Questions behind a long context": ("Is a question found behind 2,000 tokens?", "long_context", contexts),
     "Calibration": ("How far are probabilities from what comes true?", "calibration", calibrated),

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,16 @@ OFFLINE = {
     "LITELLM_LOG": "ERROR",
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
 }
-_START_SECONDS = 180.0
+_START_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process: its address, and its number."""
+
+    url: str
+    pid: int
+
 
 ASKED: dict[str, Any] = {
     "messages": [
@@ -61,10 +71,10 @@ def beside_direct(
     with ExitStack() as stack:
         upstream = stack.enter_context(served(Upstream().app()))
         runner = stack.enter_context(asyncio.Runner())
-        gateway = stack.enter_context(gateway_process(scratch, url, upstream, names))
+        gateway = stack.enter_context(gateway_process(scratch, url, upstream, names)).url
         ways = {"direct": (upstream, names[0]), "named": (gateway, names[0]), "auto": (gateway, "auto")}
         if clients is not None:
-            proxy = stack.enter_context(litellm_process(scratch, upstream, names, clients, gateway))
+            proxy = stack.enter_context(litellm_process(scratch, upstream, names, clients, gateway)).url
             ways |= {"litellm": (proxy, names[0]), "litellm auto": (proxy, "auto")}
         kept = {way: Connections(address) for way, (address, _) in ways.items()}
 
@@ -98,7 +108,7 @@ def with_openai(url: str, names: Sequence[str], scratch: Path, clients: Path) ->
     heard = Upstream()
     with ExitStack() as stack:
         upstream = stack.enter_context(served(heard.app()))
-        gateway = stack.enter_context(gateway_process(scratch, url, upstream, names))
+        gateway = stack.enter_context(gateway_process(scratch, url, upstream, names)).url
         # Who answers `auto` is asked first, so that the direct call may name the same model.
         decision = httpx.post(f"{gateway}/v1/route", json=ASKED, timeout=30).raise_for_status().json()
         command = [str(clients), str(CLIENT), upstream, decision["model"], gateway]
@@ -132,21 +142,39 @@ def _chat(model: str, text: str) -> bytes:
 
 
 @contextmanager
-def gateway_process(scratch: Path, endpoint: str, upstream: str, names: Sequence[str]) -> Iterator[str]:
-    """Run `modelsat gateway` with one upstream behind all candidates; yields its address."""
+def gateway_process(
+    scratch: Path,
+    endpoint: str,
+    upstream: str,
+    names: Sequence[str],
+    python: str = sys.executable,
+    more: Sequence[str] = (),
+    environment: Mapping[str, str] = {},
+) -> Iterator[Server]:
+    """Run `modelsat gateway` with one upstream behind all candidates.
+
+    Args:
+        scratch: Folder for its configuration and its log.
+        endpoint: Address.
+        upstream: Address.
+        names: Candidates.
+        python: Interpreter of the environment whose gateway it is.
+        more: Further options.
+        environment: Further variables.
+    """
     file = scratch / "upstreams.yaml"
     rows = [{"candidate": name, "base_url": f"{upstream}/v1"} for name in names]
     file.write_text(yaml.safe_dump({"upstreams": rows}), encoding="utf-8")
     port = free_port()
     arguments = ["--upstreams", str(file), "--endpoint", endpoint, "--port", str(port)]
-    command = [sys.executable, "-m", "modelsat.cli", "gateway", *arguments]
-    with _running(command, scratch / "gateway.log", port, "/readyz"):
-        yield f"http://127.0.0.1:{port}"
+    command = [python, "-m", "modelsat.cli", "gateway", *arguments, *more]
+    with _running(command, scratch / "gateway.log", port, "/readyz", environment) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextmanager
-def litellm_process(scratch: Path, upstream: str, names: Sequence[str], python: Path, gateway: str) -> Iterator[str]:
-    """Run LiteLLM's proxy with one upstream behind all names, and our hook for `auto`; yields its address."""
+def litellm_process(scratch: Path, upstream: str, names: Sequence[str], python: Path, gateway: str) -> Iterator[Server]:
+    """Run LiteLLM's proxy with one upstream behind all names, and our hook for `auto`."""
     shutil.copy(litellm_hook.__file__, scratch)
     file, port = scratch / "litellm.yaml", free_port()
     parameters = {"api_base": f"{upstream}/v1", "api_key": "none"}
@@ -154,17 +182,18 @@ def litellm_process(scratch: Path, upstream: str, names: Sequence[str], python: 
     settings = {"callbacks": "litellm_hook.hook"}
     file.write_text(yaml.safe_dump({"model_list": models, "litellm_settings": settings}), encoding="utf-8")
     command = [str(python.parent / "litellm"), "--config", str(file), "--host", "127.0.0.1", "--port", str(port)]
-    with _running(command, scratch / "litellm.log", port, "/health/liveliness", {litellm_hook.URL: gateway}):
-        yield f"http://127.0.0.1:{port}"
+    with _running(command, scratch / "litellm.log", port, "/health/liveliness", {litellm_hook.URL: gateway}) as pid:
+        yield Server(f"http://127.0.0.1:{port}", pid)
 
 
 @contextmanager
 def _running(
     command: list[str], log: Path, port: int, probe: str, environment: Mapping[str, str] = {}
-) -> Iterator[None]:
+) -> Iterator[int]:
     with log.open("wb") as out:
+        # From elsewhere, so that the environment's own code is run and not that of this checkout.
         process = subprocess.Popen(
-            command, env=os.environ | OFFLINE | environment, stdout=out, stderr=subprocess.STDOUT
+            command, cwd=log.parent, env=os.environ | OFFLINE | environment, stdout=out, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + _START_SECONDS
@@ -172,7 +201,7 @@ def _running(
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ServiceError(f"{command[0]!r} does not come up:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.2)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()

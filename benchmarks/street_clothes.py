@@ -78,7 +78,7 @@ class Wardrobe:
         self.texts = [arena.texts[i] for i in held_out]
         stems = [bare[arena.prompt_ids[i]] for i in held_out]
         self.asked = sample(self.texts, stems, [arena.texts[i] for i in folds.train(0)])
-        self.vectors: dict[str, np.ndarray] = {}
+        self.vectors: dict[str, np.ndarray] = dict(zip(self.texts, vectors[held_out], strict=True))
 
     def encoded(self, texts: list[str]) -> np.ndarray:
         """Return the vectors of texts, each of which is encoded once."""
