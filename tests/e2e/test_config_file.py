@@ -89,6 +89,7 @@ def test_key_that_no_verb_has_is_an_error_with_similar_names(tmp_path: Path, mon
         ({"watch": {"catalogue": "sk-abcdefgh123"}}, "holds a secret"),
         ({"watch": {"retry": "one"}}, "'retry' in .* has to be a list"),
         ({"watch": {"every": [1]}}, "'every' in .* has to be a single value"),
+        ({"folder": 3}, "'folder' in .* is no file or folder; write its path in quotes"),
         ({"watch": {"every": {"a": 1}}}, "neither text, number nor true or false"),
     ],
 )

@@ -126,6 +126,8 @@ def _value(file: ConfigFile, key: str, value: Any, option: Option) -> Any:
         if isinstance(one, str) and _SECRET_VALUE.search(one):
             raise InputError(f"{key!r} in {_where(file)} holds a secret; give it in an environment variable")
     if option.is_path or _normal(key) in _ADDRESSES:
+        if not all(isinstance(one, str) for one in many):
+            raise InputError(f"{key!r} in {_where(file)} is no file or folder; write its path in quotes")
         many = [_from(file.path.parent, one) for one in many]
     return many if option.is_list else many[0]
 
