@@ -144,6 +144,20 @@ def contexts(facts: Facts) -> str:
     return f"{same} keep their choice; cut in the middle {min(cut):.0f} to {max(cut):.0f} %"
 
 
+def scaled(facts: Facts) -> str:
+    said = []
+    for size in facts["sizes"]:
+        costs = [cost for name, cost in size["costs"].items() if name.startswith("this build")]
+        before = [cost for name, cost in size["costs"].items() if name.startswith("before")]
+        beside = f", before {_cost(before)}" if len(before) == len(costs) else ""
+        said.append(f"{size['rows']:,}: {_cost(costs)}{beside}")
+    return "; ".join(said)
+
+
+def _cost(costs: list[dict]) -> str:
+    return f"{sum(cost['processor'] for cost in costs):.0f} s, {max(cost['gib'] for cost in costs):.1f} GiB"
+
+
 def wrapped(facts: Facts) -> str:
     return "; ".join(
         f"{name}: {one['whole']['flips'][0]:.0f} % of choices flip,"
@@ -265,6 +279,7 @@ STUDIES: dict[str, tuple[str, str, Finding | None]] = {
     "Ideas that did not pay": ("What was tried and left out?", "dropped_ideas", dropped),
     "What routing costs": ("How much work is one decision?", "one_pass", once),
     "What training costs": ("How long does the default recipe train?", "training_whole", trained),
+    "Millions of scores": ("What do millions of scores cost to collect and validate?", "scale", scaled),
     "Cheaper arithmetic": ("What do bfloat16, int8 and compiling change?", "", None),
     "Memory over an hour": ("Do endpoint and gateway grow?", "soak", serving_section.finding),
     "The level of a new model": ("How well is a new model's level estimated?", "strangers", levels),

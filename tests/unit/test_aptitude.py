@@ -332,3 +332,20 @@ def test_beginning_ends_where_more_than_one_in_ten_is_left_out() -> None:
 def test_answers_without_a_beginning_are_no_fair_sample() -> None:
     assert not balanced_order.beginning(np.arange(10) > 4).any()
     assert not balanced_order.beginning(np.zeros(0, dtype=bool)).any()
+
+
+def test_order_by_some_of_many_candidates_is_fair_to_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balanced_order, "MOST_MEASURED", 12)
+    rng = np.random.default_rng(0)
+    chance = 1 / (1 + np.exp(rng.normal(0, 1.5, 800)[:, None] - rng.normal(0, 1, 80)))
+    outcomes = (rng.random(chance.shape) < chance).astype(np.float32)
+
+    traits = balanced_order.traits(outcomes, np.zeros(800, dtype=np.int64))
+    fair = balanced_order.order(traits, 80)
+
+    def error(rows: np.ndarray) -> float:
+        return float(np.abs(outcomes[rows].mean(axis=0) - outcomes.mean(axis=0)).mean())
+
+    # One task, ten strata of difficulty, and the outcomes of those that were measured.
+    assert traits.shape == (800, 1 + 10 + 12)
+    assert error(fair) < np.mean([error(rng.permutation(800)[:80]) for _ in range(50)])

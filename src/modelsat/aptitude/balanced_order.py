@@ -18,7 +18,11 @@ DIFFICULTIES = 10
 MOST_CANDIDATES = 64
 """Candidates whose outcomes are balanced, spread evenly over levels; more only take time."""
 MOST_MEASURED = 256
-"""Candidates by whom difficulty is measured, spread evenly over mean scores; more take memory and change little."""
+"""Candidates by whom difficulty is measured, spread evenly over mean scores; more take memory and tell no more.
+
+With 1,000 simulated candidates on 4,000 prompts, a candidate's mean over the first 50, 100 and 200 questions was 4.5,
+3.2 and 2.2 points off its success on all, as with all measured (4.5, 3.2, 2.3; by chance 5.4, 3.6, 2.6; six draws).
+"""
 ALMOST_WHOLE = 0.9
 """Share of a beginning's questions that are answered; providers refuse some."""
 _OF_OUTCOMES = 3.0
