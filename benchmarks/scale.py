@@ -82,7 +82,7 @@ TEXT = """
 Simulated scores in long tables of Parquet, on a machine with two cores that did other work, too. Each stage is a
 process of its own. "Before" is the build before [scores in columns](adr/0019-scores-in-columns.md). "DuckDB" joins
 prompts, removes repetitions, counts conflicts, sorts, writes and takes the means of groups in plain SQL, and does
-nothing else. Time is processor time in seconds, memory the largest of a process; medians of {rounds}.
+nothing else. Time is processor time in seconds, memory the largest of a process; {runs}.
 """
 FOUND = """
 In the last file of each size were planted two scores in conflict, a score of 7, a NaN and a repeated row; one
@@ -217,8 +217,9 @@ def section(facts: dict) -> str:
         if any(None not in one for one in parts):
             rows.append([f"**{build}, all**", *("–" if None in one else _cell(_total(one)) for one in parts)])
     lost = sorted({name for size in facts["sizes"] for name, found in size["planted"].items() if not found})
+    runs = "one run" if facts["rounds"] == 1 else f"medians of {facts['rounds']} runs"
     found = f"Not found: {', '.join(lost)}." if lost else "At each size all of them were found."
-    return f"{TEXT.format_map(facts)}\n{markdown.table(heads, rows)}\n{FOUND.format(found=found)}"
+    return f"{TEXT.format(runs=runs)}\n{markdown.table(heads, rows)}\n{FOUND.format(found=found)}"
 
 
 def _total(costs: list[dict]) -> dict:
