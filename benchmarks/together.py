@@ -47,10 +47,10 @@ by {answers} answers. What both save over alone is in thousandths of a nat per a
 measured.
 
 On questions of known kinds nothing is gained, and log-loss is worse, probably because what a candidate was not run on
-is taken to be its level, which makes candidates more alike than they are. On unseen kinds of specialists company helps,
-and the best single candidate is still better. Newcomers are known here by prompts of their own set alone,
-while the levels of a surface of both are over all prompts, so they are misjudged; the aptitude test, by which models
-are onboarded, holds questions of both.
+is taken to be its level, which makes candidates more alike than they are. On unseen kinds company makes
+probabilities better on both sets, and choices on one; on both the best single candidate is better still. Newcomers are
+known here by prompts of their own set alone, while the levels of a surface of both are over all prompts, so they are
+misjudged; the aptitude test, by which models are onboarded, holds questions of both.
 """
 
 
@@ -189,13 +189,13 @@ def section(facts: dict) -> str:
                 ]
             )
     heads = [
-        "set and what is held out",
+        "what is held out",
         "prompts",
+        "best single, %",
         "alone, %",
         "together, %",
         "gain in points",
         "log-loss saved",
-        "network",
     ]
     return f"{TEXT.format(**facts)}\n{markdown.table(heads, rows)}\n"
 
