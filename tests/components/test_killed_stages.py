@@ -52,7 +52,7 @@ def run(source: Path, into: Path) -> None:
     score_runs.HELD = 500
     collect.run([str(source)], into / "scores", into / "collected.html")
     validate.run(into / "scores", str(into / "champions"), 0.0, 0.1, into / "validated.html")
-    instruct.run(into / "scores", 5, 50, into / "instructions", into / "preview.md")
+    instruct.run(into / "scores", 5, 50, into / "instructions", into / "preview")
     (into / "seconds").write_text(str(time.monotonic() - start))
 
 
@@ -76,7 +76,7 @@ def told(into: Path) -> dict[str, object]:
     if (into / "instructions").exists():
         instructions = Instructions.read(into / "instructions")
         found["instructions"] = [instructions.counts(), instructions.facts["data_digest"]]
-    for name in ("collected.html", "validated.html", "preview.md"):
+    for name in ("collected.html", "validated.html", "preview"):
         if (into / name).exists():
             found[name] = (into / name).read_text().replace(str(into), "")
     return found
@@ -88,7 +88,7 @@ def test_stages_that_are_killed_leave_nothing_half_written_and_go_on(source: Pat
         (folder / "tmp").mkdir(parents=True)
     assert finished(source, whole)
     seconds, wanted = float((whole / "seconds").read_text()), told(whole)
-    assert list(wanted) == ["scores", "instructions", "collected.html", "validated.html", "preview.md"]
+    assert list(wanted) == ["scores", "instructions", "collected.html", "validated.html", "preview"]
 
     for kill in range(KILLS):
         finished(source, killed, seconds * (kill + 0.5) / KILLS)
