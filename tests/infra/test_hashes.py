@@ -57,6 +57,12 @@ def versions(lines: list[str]) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
+def test_only_what_a_cuda_build_of_torch_needs_is_left_to_it(resolver: ModuleType) -> None:
+    names = ("cuda-toolkit", "nvidia-cublas", "triton", "tritonclient", "cudatoolkit")
+
+    assert [name for name in names if resolver.CUDA.fullmatch(name)] == ["cuda-toolkit", "nvidia-cublas", "triton"]
+
+
 def test_every_pin_of_the_constraints_has_digests_and_nothing_else_is_in_the_environment(pinned: dict) -> None:
     constraints = versions((ROOT / "constraints.txt").read_text(encoding="utf-8").split())
     hashed = versions([pin.line for pin in pinned.values()])

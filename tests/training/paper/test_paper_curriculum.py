@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import torch
 
 from modelsat.aptitude.instructions import Instructions
-from modelsat.data import splits
+from modelsat.aptitude.pairs import Pairs
+from modelsat.data import contracts, splits, table_blocks
 from modelsat.errors import InputError
 from modelsat.routers.paper.layout import Layout
 from training.loop import Batch
@@ -135,11 +137,13 @@ def _cards(instructions: Instructions, test: pa.Table) -> pa.Table:
     return cards.filter(pc.is_in(cards["task"], pc.unique(test["task"])))
 
 
-def test_data_without_any_group_are_refused(instructions: Instructions, layout: Layout) -> None:
+def test_data_without_any_group_are_refused(instructions: Instructions, layout: Layout, tmp_path: Path) -> None:
     table = instructions.instructions
     solved = pa.array(np.ones(table.num_rows, dtype=np.float32))
     place = table.schema.get_field_index("target")
-    easy = replace(instructions, instructions=table.set_column(place, table.schema.field(place), solved))
+    solved_by_all = table.set_column(place, table.schema.field(place), solved)
+    table_blocks.write_table(solved_by_all, tmp_path / "pairs.parquet", contracts.INSTRUCTIONS)
+    easy = replace(instructions, pairs=Pairs(tmp_path / "pairs.parquet"))
 
     with pytest.raises(InputError, match="there is no group to learn from; collect more prompts or candidates"):
         curriculum.prepare(easy, layout)
