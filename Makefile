@@ -136,7 +136,7 @@ $(ENGINES)/.ready: benchmarks/scale-requirements.txt
 # project comes first, since pip would fetch builders of its own choice.
 PINS := .venv/pins
 INSTALL := $(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-compile
-$(READY): pyproject.toml hashes.txt
+$(READY): pyproject.toml hashes.txt infra/images/requirements.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "modelsat needs Python 3.11; set PYTHON to one"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing into .venv, a few minutes the first time"
