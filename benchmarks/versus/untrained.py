@@ -103,7 +103,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     return replace(made, model_sat=Silent(len(instructions.names)))
 
 
-predict = joint.predict
+prepare, predict = joint.prepare, joint.predict
 
 
 def kept(folder: Path, texts: list[str], vectors: np.ndarray) -> None:
