@@ -1,6 +1,5 @@
 """hashes.txt has the digests of every pin, images and environment install from it, and pip takes no other file."""
 
-import importlib.util
 import re
 import runpy
 import subprocess
@@ -35,17 +34,6 @@ torch==4.0 \\
     --hash=sha256:{"5" * 64}
     # via c
 """
-
-
-@pytest.fixture(scope="module")
-def resolver() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("requirements_of_images", ROOT / "infra/images/requirements.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,10 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
 import tarfile
 import tomllib
 from collections.abc import Callable
@@ -50,17 +48,6 @@ def normal(name: str) -> str:
 
 def name_of(requirement: str) -> str:
     return normal(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
-
-
-@pytest.fixture(scope="module")
-def resolver() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("requirements_of_images", IMAGES / "requirements.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    spec.loader.exec_module(module)
-    return module
 
 
 @each_image

@@ -11,6 +11,7 @@ from modelsat.cli import app
 from modelsat.data import changes, collection, readers
 from modelsat.data.collection import Collection
 from modelsat.steps import collect
+from modelsat.text import picture_text
 
 PROMPTS = "prompt_id,benchmark,prompt\np1,b,First?\np2,b,Second?\n"
 
@@ -93,3 +94,15 @@ def test_verb_prints_what_changed_beside_its_result(sources: Sequence[str], tmp_
     shutil.rmtree(tmp_path / "into")
 
     assert "'zoe' is new, the scores of 2 candidates are as before" in run(*sources)
+
+
+def test_sources_are_read_again_once_text_in_pictures_can_be_read(
+    sources: list[str], read: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_text, "is_installed", lambda: False)
+    collection.collect(sources, tmp_path / "kept")
+    monkeypatch.setattr(picture_text, "is_installed", lambda: True)
+    collection.collect(sources, tmp_path / "kept")
+    collection.collect(sources, tmp_path / "kept")
+
+    assert read == ["old", "new", "old", "new"]

@@ -1,7 +1,8 @@
 """What each source gave when it was read, kept, so that a source is read again only when it has changed.
 
-An entry has the name of the source, and of what it holds and of the code of the readers. In S3 the objects' names and
-ETags tell what a source holds, so one that is unchanged is not even fetched; elsewhere its files' digests do.
+An entry has the name of the source, of what it holds, and of how it is read: by which code, and whether text in
+pictures can be read here. In S3 the objects' names and ETags tell what a source holds, so one that is unchanged is not
+even fetched; elsewhere its files' digests do.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from modelsat.data import contracts, readers, table_blocks
 from modelsat.data.readers.harvest import EmptyAnswers, Harvest
 from modelsat.io import atomic, storage
 from modelsat.io.code_digest import code_digest
+from modelsat.text import picture_text
 
 _TABLES = {"prompts": contracts.PROMPTS, "candidates": contracts.CANDIDATES, "rejects": contracts.REJECTS}
 
@@ -24,7 +26,7 @@ class SourceStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._code = code_digest(["modelsat.data.readers"])
+        self._reading = f"{code_digest(['modelsat.data.readers'])} {picture_text.is_installed()} "
 
     def read(self, uri: str, scratch: Path) -> Iterator[Harvest]:
         """Return what a source gives, as `readers.read` does, from its entry where it is unchanged.
@@ -41,7 +43,7 @@ class SourceStore:
         files = None if storage.is_s3(uri) else storage.snapshot(uri, scratch)
         held = storage.fingerprint(uri) if files is None else repr([(file.name, file.digest) for file in files])
         name = _short(uri)
-        entry = self._folder / f"{name}-{_short(self._code + held)}"
+        entry = self._folder / f"{name}-{_short(self._reading + held)}"
         if not entry.is_dir():
             with atomic.atomic_folder(entry) as beside:
                 files = storage.snapshot(uri, scratch) if files is None else files

@@ -158,7 +158,9 @@ def run(
     bundle = _with_expectations(served, told, instructions).write(router)
     contracts.write(_with_digest(told, bundle.digest), predictions, contracts.PREDICTIONS)
     worth = Worth(**facts.get("ended", {}))
-    trained.write(history, facts["announced"] | {"weight_of_Model-SAT": made.weight}, page, worth)
+    # A recipe that trains nothing has no network to weigh.
+    weighed = {"weight_of_Model-SAT": made.weight} if history else {}
+    trained.write(history, facts["announced"] | weighed, page, worth)
     last = history[-1] if history else {"loss": 0.0, "examples_per_second": 0.0, "step": 0}
     taken = f"loss {last['loss']:.3f} after {int(last['step']):,} steps{worth.clause()}, " if history else ""
     return Trained(
