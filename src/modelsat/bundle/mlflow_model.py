@@ -1,13 +1,20 @@
 """The router as an MLflow pyfunc: this file is stored with the model and run by `mlflow models serve`; no pickle.
 
-It imports the public face alone, so a stored copy works with later versions.
+Its package is stored beside it, as one archive. It imports the public face alone, so a stored copy works with later
+versions.
 """
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import mlflow
 
-import modelsat
+_STORED = Path(__file__).parent / "code" / "modelsat.zip"
+if _STORED.is_file():
+    sys.path.insert(0, str(_STORED))
+
+import modelsat  # noqa: E402
 
 
 class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]

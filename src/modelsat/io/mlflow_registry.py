@@ -178,14 +178,19 @@ class MlflowRun:
 
     def _log_model(self, bundle: Path, name: str) -> str:
         mlflow = mlflow_server.library()
-        with mlflow_server.pointed_at(self.tracking_uri), mlflow.start_run(run_id=self.id), warnings.catch_warnings():
+        with (
+            mlflow_server.pointed_at(self.tracking_uri),
+            mlflow.start_run(run_id=self.id),
+            warnings.catch_warnings(),
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             warnings.simplefilter("ignore")
             info = mlflow.pyfunc.log_model(
                 name="router",
                 python_model=str(resources.files("modelsat.bundle").joinpath("mlflow_model.py")),
                 artifacts={"bundle": str(bundle)},
                 signature=stored_model.signature(mlflow),
-                code_paths=[str(resources.files("modelsat"))],
+                code_paths=[str(stored_model.code(Path(scratch)))],
                 pip_requirements=stored_model.requirements(),
                 registered_model_name=name,
             )
