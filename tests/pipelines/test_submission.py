@@ -5,6 +5,7 @@ Tier "contract": the answers come from a few lines below, not from a Kubeflow ba
 
 import contextlib
 import http.server
+import io
 import json
 import re
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from typer.testing import CliRunner
 
+from modelsat import cli
 from modelsat.cli import app
 from modelsat.errors import InputError, ServiceError
 from modelsat.io.notification import send, sentence
@@ -158,6 +161,19 @@ def modelsat(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def modelsat_here(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, where Kubeflow's packages are loaded already."""
+    shown, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr(sys, "argv", ["modelsat", *words])
+        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(said):
+            try:
+                cli.main()
+            except SystemExit as over:
+                return subprocess.CompletedProcess(words, int(over.code or 0), shown.getvalue(), said.getvalue())
+    raise AssertionError("the command line always exits")
+
+
 def test_a_version_is_uploaded_once_and_found_again(backend: tuple[Backend, str], package: Path) -> None:
     kept, host = backend
 
@@ -247,7 +263,7 @@ def test_submit_says_in_one_sentence_what_it_met_instead_of_kubeflow(
     status: int, content_type: str, body: str, headers: dict[str, str], sentence: str
 ) -> None:
     with answering(status, content_type, body, headers) as host:
-        done = modelsat("submit", "--host", host, "--namespace", "profile")
+        done = modelsat_here("submit", "--host", host, "--namespace", "profile")
 
     assert done.returncode == ServiceError.exit_code
     assert (done.stdout, done.stderr.count("\n")) == ("", 1), done.stderr
@@ -266,7 +282,7 @@ def test_submit_says_in_one_sentence_that_nothing_listens() -> None:
 
 @pytest.mark.parametrize("host", ["localhost:8888", "ftp://kubeflow", ""])
 def test_submit_to_what_is_no_address_is_wrong_usage(host: str) -> None:
-    done = modelsat("submit", "--host", host)
+    done = modelsat_here("submit", "--host", host)
 
     assert done.returncode == InputError.exit_code
     assert "write http://HOST:PORT" in done.stderr
@@ -382,7 +398,7 @@ def test_a_value_out_of_its_bounds_is_refused_before_anything_is_sent() -> None:
 def test_defaults_of_each_overlay_pass_the_dry_run(overlay: str) -> None:
     defaults = Path(__file__).parents[2] / "infra" / "overlays" / overlay / "run-defaults.json"
 
-    done = modelsat("submit", "--dry-run", "--defaults", str(defaults))
+    done = modelsat_here("submit", "--dry-run", "--defaults", str(defaults))
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["pipeline"] == "retrain"
@@ -390,7 +406,7 @@ def test_defaults_of_each_overlay_pass_the_dry_run(overlay: str) -> None:
 
 @pytest.mark.parametrize("pipeline", ["retrain", "watch"])
 def test_a_dry_run_refuses_defaults_that_cannot_train(pipeline: str) -> None:
-    done = modelsat("submit", "--dry-run", "--pipeline", pipeline, "--set", "train_recipe=paper")
+    done = modelsat_here("submit", "--dry-run", "--pipeline", pipeline, "--set", "train_recipe=paper")
 
     assert done.returncode == InputError.exit_code
     assert "train_recipe 'paper' needs train_backbone" in done.stderr

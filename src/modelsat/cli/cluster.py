@@ -137,12 +137,13 @@ def submit(
             if "train_recipe" in known:
                 of_training = known & settings.RetrainSettings.model_fields.keys()
                 training_plan.check({key: one for key, one in values.items() if key in of_training})
+            if not dry_run:
+                # Connected only now: what is wrong with the values is said without a server.
+                kubeflow = kubeflow or Kubeflow(login)
             on_cluster.write(made, package, shown)
-            if dry_run:
+            if kubeflow is None:
                 typer.echo(json.dumps({"pipeline": name, **values}))
                 continue
-            # Connected only now: what is wrong with the values is said without a server.
-            kubeflow = kubeflow or Kubeflow(login)
             uploaded = kubeflow.upload(package, name, on_cluster.description(made))
             typer.echo(f"{'uploaded' if uploaded.new else 'there already'}  {uploaded.link}")
             if not upload_only:
