@@ -1,6 +1,6 @@
 """Two controls of collecting, instructing, training and judging: nothing is found in noise, what was planted is found.
 
-Both train the packaged MiniLM on half of the sample, with a short recipe.
+Both train the packaged MiniLM on a part of the sample, with a short recipe.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 PLANTED, SPECIALIST = "calendar", "planted-specialist"
 RECIPE = """
 max_tokens: 64
-connector_steps: 150
+connector_steps: {steps}
 epochs: 0.25
 """
 
@@ -43,11 +43,11 @@ class Judged:
         return np.asarray([label.split("/")[-1] == category for label in self.contest.arena.labels])
 
 
-def judge(folder: Path) -> Judged:
+def judge(folder: Path, steps: int) -> Judged:
     collection = collect([str(folder / "scores")])
     collection.write(folder / "collected")
     build(collection).write(folder / "instructions")
-    (folder / "short.yaml").write_text(RECIPE, encoding="utf-8")
+    (folder / "short.yaml").write_text(RECIPE.format(steps=steps), encoding="utf-8")
     router, predictions, page, work = (folder / name for name in ("router", "predictions", "page.html", "work"))
     settings = finetune.FinetuneSettings(recipe=str(folder / "short.yaml"))
     finetune.run(folder / "instructions", router, predictions, page, work, settings)
@@ -58,9 +58,9 @@ def judge(folder: Path) -> Judged:
 def permuted(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     """The sample with every score column permuted for itself: no prompt tells anything about any candidate."""
     folder = tmp_path_factory.mktemp("permuted")
-    sample.write(folder / "scores", prompts=1200)
+    sample.write(folder / "scores", prompts=800)
     sample.permute_scores(folder / "scores", seed=1)
-    return judge(folder)
+    return judge(folder, 60)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     folder = tmp_path_factory.mktemp("planted")
     sample.write(folder / "scores", prompts=1200)
     sample.plant_specialist(folder / "scores", PLANTED, SPECIALIST)
-    return judge(folder)
+    return judge(folder, 150)
 
 
 def test_nothing_is_found_where_there_is_nothing(permuted: Judged) -> None:

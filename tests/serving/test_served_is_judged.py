@@ -38,7 +38,7 @@ from modelsat.steps import evaluate
 from modelsat.text.encoder import Encoder
 
 NAN = float("nan")
-PROMPTS = 700
+PROMPTS = 400
 """Prompts of a real set that the tests take."""
 
 
