@@ -40,6 +40,7 @@ from serving.gateway.sessions import Sessions
 from serving.gateway.shared_sessions import SharedSessions
 from serving.gateway.telemetry import Telemetry
 from serving.gateway.traces import TracedRoutes
+from serving.gateway.transport import Transport, no_cookies
 from serving.gateway.upstream_health import UpstreamHealth
 from serving.gateway.upstreams import Upstream
 from serving.gateway.usage import Usage, UsageReader, read_along
@@ -120,8 +121,7 @@ class Gateway:
 
     def __init__(self, upstreams: Mapping[str, Upstream], endpoint: str, settings: GatewaySettings) -> None:
         # A redirect is a fault of the upstream: keys and prompts go to the host that the file names.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
-        self.client = httpx.AsyncClient(limits=limits, follow_redirects=False)
+        self.client = httpx.AsyncClient(transport=Transport(), cookies=no_cookies(), follow_redirects=False)
         self.upstreams = upstreams
         self.conversation_ids = settings.conversation_ids
         self.telemetry = Telemetry()
