@@ -20,6 +20,7 @@ from modelsat.io import processes
 from modelsat.io.mlflow_left_runs import WORKER_VARIABLE
 from pipelines.retrain import retrain
 from pipelines.step_lines import StepLines
+from pipelines.step_processes import none_outlives_us
 
 _RAISED = re.compile(r"^modelsat\.errors\.(\w+): (.+)$")
 _HALTED = re.compile(r"^halted with (\d+): (.+)$")
@@ -70,7 +71,7 @@ def run(
         os.environ[WORKER_VARIABLE] = processes.worker()
         local.init(runner=runner, pipeline_root=str(root), raise_on_error=True)
         try:
-            with contextlib.redirect_stdout(lines):
+            with none_outlives_us(), contextlib.redirect_stdout(lines):
                 _for_one_machine(pipeline)(**arguments)
         except RuntimeError as error:
             raise _failure(lines.said, log) from error

@@ -1,8 +1,8 @@
-"""Writes the chart's templates from the overlays: `python infra/chart/write.py`. Needs kubectl.
+"""Writes the chart's templates from the overlays: `python infra/chart/write.py`. Needs kubectl and modelsat.
 
 Each object becomes one template. Its body is what kustomize renders, so chart and overlays send the same; a condition
 says for which overlays and components. Only namespace, images, settings, upstreams, defaults of runs and the route's
-address are values.
+address are values. What `runDefaults` may hold is written into the schema from the settings of the pipeline.
 """
 
 import json
@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from modelsat.settings import RetrainSettings
+
 CHART = Path(__file__).parent
 INFRA = CHART.parent
 OVERLAYS = ("local", "staging", "production")
@@ -26,6 +28,7 @@ COMPONENTS = {
     "monitoring": "monitoring",
     "webhooks": "components/webhooks",
 }
+SCHEMA = "values.schema.json"
 NAMESPACE = "namespace-of-the-release"
 _HEAD = "{{- /* Written by infra/chart/write.py from the overlays; change these. */ -}}\n"
 _MARK = re.compile(r"'?@@(.+?)@@'?")
@@ -34,18 +37,29 @@ Bodies = dict[tuple[str, str], str]
 
 
 def main() -> None:
-    """Write version and templates, and remove those of objects that are no more."""
+    """Write version, schema and templates, and remove those of objects that are no more."""
     chart = CHART / "Chart.yaml"
     lines = chart.read_text(encoding="utf-8")
     chart.write_text(
         re.sub(r"^(version|appVersion): .*$", rf"\1: {version()}", lines, flags=re.MULTILINE), encoding="utf-8"
     )
+    (CHART / SCHEMA).write_text(schema(), encoding="utf-8")
     templates = written()
     for old in (CHART / "templates").glob("*.yaml"):
         if old.name not in templates:
             old.unlink()
     for name, text in templates.items():
         (CHART / "templates" / name).write_text(text, encoding="utf-8")
+
+
+def schema() -> str:
+    """Return the schema of the values, in which `runDefaults` has the parameters of the pipeline's form."""
+    told: dict[str, Any] = json.loads((CHART / SCHEMA).read_text(encoding="utf-8"))
+    form = RetrainSettings.model_json_schema()["properties"]
+    kept = {name: {key: one[key] for key in one if key not in ("title", "default")} for name, one in form.items()}
+    # The names alone say which parameters exist; `additionalProperties` would only say which one does not.
+    told["properties"]["runDefaults"] = {"type": "object", "propertyNames": {"enum": list(kept)}, "properties": kept}
+    return json.dumps(told, indent=2) + "\n"
 
 
 def written() -> dict[str, str]:

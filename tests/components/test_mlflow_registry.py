@@ -20,7 +20,7 @@ import pytest
 from modelsat.bundle import bundle, opening
 from modelsat.bundle.bundle import Bundle
 from modelsat.errors import InputError, ServiceError
-from modelsat.io import mlflow_left_runs, mlflow_registry, processes
+from modelsat.io import mlflow_left_runs, mlflow_registry, processes, stored_model
 from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.text import rendering
 
@@ -290,6 +290,20 @@ def test_stored_model_brings_its_code_and_needs_only_what_is_on_an_index(model: 
     assert chosen
     assert not [line for line in needed if line.startswith("modelsat") or "+" in line or "==" not in line]
     assert {"torch", "transformers", "pyarrow"} <= {line.partition("==")[0] for line in needed}
+
+
+@pytest.mark.parametrize(
+    ("extra", "needs", "spares"),
+    [("torch", {"torch", "transformers", "tokenizers"}, set()), ("light", {"safetensors", "tokenizers"}, {"torch"})],
+)
+def test_router_on_words_needs_no_torch_where_it_is_served(extra: str, needs: set[str], spares: set[str]) -> None:
+    needed = {line.partition("==")[0] for line in stored_model.requirements(extra)}
+
+    assert needs | {"numpy", "pyarrow"} <= needed
+    assert not needed & spares
+    assert not {"torch", "transformers", "safetensors"} & {
+        line.partition("==")[0] for line in stored_model.requirements("")
+    }
 
 
 def test_artifact_without_a_suffix_is_logged_under_a_name_that_mlflow_shows(

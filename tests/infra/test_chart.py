@@ -11,6 +11,9 @@ import pytest
 import yaml
 from rendered import INFRA, Manifest, render, rendered_on
 
+from pipelines.on_cluster import parameters
+from pipelines.retrain import retrain
+
 CHART = INFRA / "chart"
 FOLDERS = {
     "feedback": "components/feedback",
@@ -50,11 +53,12 @@ def by_key(manifests: Sequence[Manifest | None]) -> dict[Key, Manifest]:
 def test_templates_are_what_the_overlays_make_of_them() -> None:
     """Run `python infra/chart/write.py` after a change of the overlays."""
     render("local")  # skips where there is no kubectl
-    script = "import json, write; print(json.dumps(write.written()))"
+    script = "import json, write; print(json.dumps([write.written(), write.schema()]))"
     done = subprocess.run([sys.executable, "-c", script], cwd=CHART, capture_output=True, text=True, check=True)
 
     committed = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "templates").glob("*.yaml")}
-    assert json.loads(done.stdout) == committed
+    schema = (CHART / "values.schema.json").read_text(encoding="utf-8")
+    assert json.loads(done.stdout) == [committed, schema]
 
 
 @pytest.mark.parametrize("overlay", ["local", "staging", "production"])
@@ -138,6 +142,25 @@ def test_helm_s_own_lint_finds_nothing_but_that_the_chart_has_no_icon(overlay: s
 def test_values_that_mean_nothing_are_refused_by_name(values: dict[str, Any], word: str) -> None:
     with pytest.raises(RuntimeError, match=word):
         helm("template", values=values, namespace="modelsat")
+
+
+def test_a_misspelt_default_of_runs_is_refused_with_the_parameters_that_the_form_has() -> None:
+    with pytest.raises(RuntimeError, match="'train_recip'") as refused:
+        helm("template", values={"runDefaults": {"train_recip": "paper"}}, namespace="modelsat")
+
+    form = parameters(retrain)
+    assert "train_recipe" in form
+    assert [name for name in form if f"'{name}'" not in str(refused.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("defaults", "word"), [({"train_ranks": "8"}, "train_ranks"), ({"gate_margin": 1.5}, "gate_margin")]
+)
+def test_a_default_of_runs_that_the_pipeline_would_refuse_is_refused_at_install(
+    defaults: dict[str, Any], word: str
+) -> None:
+    with pytest.raises(RuntimeError, match=word):
+        helm("template", values={"runDefaults": defaults}, namespace="modelsat")
 
 
 def test_chart_has_the_version_and_the_images_of_the_project() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from modelsat.bundle import bundle as bundles
+from modelsat.bundle import settling
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
 from modelsat.errors import InputError
@@ -110,6 +111,13 @@ def test_bundle_routes_explains_and_is_served_without_torch(
     chosen, explained = json.loads(said.stdout.splitlines()[-1])
     assert set(chosen) <= set(bundle.names)
     assert explained == chosen[0]
+    assert bundles.needed_extra(made[0] / "router") == "light"
+
+
+def test_bundle_keeps_on_what_its_default_was_settled(bundle: Bundle) -> None:
+    assert bundle.evidence is not None
+    assert bundle.evidence.names == bundle.names
+    assert settling.settled(bundle).defaults == bundle.defaults
 
 
 def test_router_with_a_language_model_is_refused_by_the_name_of_the_missing_package(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from modelsat.aptitude import frozen_test
-from modelsat.bundle import bundle, champions, opening
+from modelsat.bundle import bundle, champions, manifest, opening
 from modelsat.bundle.bundle import Bundle, Calibration
 from modelsat.data import contracts
 from modelsat.errors import InputError
@@ -64,7 +64,7 @@ def rewrite(folder: Path, **facts: object) -> None:
     path = folder / "bundle.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | facts))
     (folder / "manifest.json").unlink()
-    bundle._write_manifest(folder)
+    manifest.write(folder)
 
 
 def test_written_bundle_is_read_back(made: Bundle, folder: Path) -> None:
@@ -326,7 +326,7 @@ def test_every_flipped_byte_is_refused(made: Bundle, folder: Path) -> None:
 def test_bundle_of_an_earlier_version_has_no_answers(folder: Path) -> None:
     (folder / "aptitude_answers.parquet").unlink()
     (folder / "manifest.json").unlink()
-    bundle._write_manifest(folder)
+    manifest.write(folder)
 
     assert bundle.read(folder).answers.equals(contracts.APTITUDE_ANSWERS.empty_table())
 
@@ -395,7 +395,7 @@ def test_wrong_content_behind_a_right_manifest_is_one_sentence(
     make_bundle({"a": 0.5, "b": 0.6}).write(folder)
     (folder / file).write_bytes(content)
     (folder / "manifest.json").unlink()
-    bundle._write_manifest(folder)
+    manifest.write(folder)
 
     with pytest.raises(InputError, match=r"its content is not usable|is not a readable Parquet file"):
         bundle.read(folder)
@@ -411,7 +411,7 @@ def test_no_field_of_a_bundle_s_facts_is_taken_on_trust(
     facts = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps(facts | {field: value}))
     (folder / "manifest.json").unlink()
-    bundle._write_manifest(folder)
+    manifest.write(folder)
 
     with pytest.raises(InputError, match="bundle"):
         bundle.read(folder)

@@ -288,7 +288,32 @@ def test_judge_that_says_neither_right_nor_wrong_is_named() -> None:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ({"question": "Q?"}, "row 1 of .* has no answer"),
+        (
+            {"text": "Q?", "answer": "x"},
+            r"has no column with the question's text; name it prompt or question \(its columns are 'text', 'answer'\)",
+        ),
+        (
+            {"question": "Q?", "solution": "x"},
+            "no column with the right answer; name it answer or gold or gold_answer or reference",
+        ),
+    ],
+)
+def test_questions_without_a_column_that_is_needed_are_told_every_name_that_it_may_have(
+    row: dict[str, Any], sentence: str, write: Callable[..., Path]
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        own_questions.read(str(write([row])))
+
+
+def test_labels_without_a_column_are_told_its_name(write: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"no column with the reply that was judged; name it reply"):
+        own_questions.read_labels(str(write([{"question": "Q?", "gold": "x", "right": 1}])))
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"question": "Q?", "answer": ""}, "row 1 of .* has no answer"),
         ({"question": " ", "answer": "x"}, "row 1 of .*: a prompt needs a benchmark, a text"),
         ({"question": "Q?", "answer": "x", "scorer": "number"}, "answer is 'x', which is no number"),
         ({"question": "Q?", "answer": "(", "scorer": "regex"}, r"answer is '\(', which is no regular expression"),

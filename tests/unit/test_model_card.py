@@ -68,3 +68,5 @@ def test_kind_is_read_from_the_folder(make_bundle: Callable[..., Bundle], tmp_pa
     made.write(tmp_path / "bundle")
 
     assert bundle.kind(tmp_path / "bundle") == ("selection of constant" if selected else "constant")
+    assert bundle.needed_extra(tmp_path / "bundle") == ""
+    assert bundle.needed_extra(OLD) == "torch"

@@ -217,7 +217,7 @@ def test_new_prices_are_what_a_candidate_is_expected_to_cost_whatever_was_paid(p
 
 
 @pytest.mark.parametrize(("action", "candidate"), [(Action.REPRICE, "ada"), (Action.REMOVE, "bob")])
-def test_promise_goes_with_the_prices_and_candidates_that_it_was_settled_with(
+def test_bundle_of_an_earlier_version_falls_back_on_its_best_single_candidate_and_the_verdict_says_so(
     parent: Bundle, action: Action, candidate: str
 ) -> None:
     promised = Promise("ada", 0.2, 0.003, 0.95, 0.0, 0.0, 0.5, 100)
@@ -228,8 +228,8 @@ def test_promise_goes_with_the_prices_and_candidates_that_it_was_settled_with(
     verdict = shadow.judge(shadow.compare(balanced, made, gathered.nothing(), change), change, 0.0)
 
     assert balanced.promise == promised
-    assert made.promise is None
-    assert "the most probable candidate answers by default until the router is trained again" in verdict.reason
+    assert made.promise == replace(promised, cost_weight=None, cost_share=1.0, prompts=0)
+    assert "; by default (auto) the best single candidate, ada, answers until the router is trained" in verdict.reason
 
 
 def test_catalogue_tells_facts_of_a_newcomer(parent: Bundle, own: Callable[[float], Collection]) -> None:

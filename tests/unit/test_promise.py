@@ -87,9 +87,83 @@ def test_best_single_that_is_the_cheapest_is_the_default() -> None:
     assert found.cost_weight is None
 
 
-@pytest.mark.parametrize("cost", [np.asarray([np.nan, np.nan]), np.asarray([0.0, 0.0])])
-def test_nothing_is_promised_where_no_cost_is_known(cost: np.ndarray) -> None:
+NO_COST = [np.asarray([np.nan, np.nan]), np.asarray([0.0, 0.0])]
+
+
+@pytest.mark.parametrize("cost", NO_COST)
+def test_nothing_is_promised_where_no_cost_is_known_and_no_gain_is_sure(cost: np.ndarray) -> None:
     assert settled(*easy_and_hard(1000), cost=cost) is None
+
+
+def specialists(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities and outcomes: `dear` solves the first 6 of 10, `cheap` the other 4, and it is known."""
+    is_dears = np.arange(n) % 10 < 6
+    outcomes = np.column_stack([~is_dears, is_dears]).astype(float)
+    return np.where(outcomes > 0, 0.95, 0.05), outcomes
+
+
+def test_at_equal_cost_a_sure_gain_is_taken_and_told() -> None:
+    """Choosing for each prompt is right on all, `dear` on 6 of 10: 40 points, with a standard deviation of 0.49."""
+    found = settled(*specialists(1000), cost=np.asarray([0.01, 0.01]))
+
+    assert found is not None
+    assert (found.cost_weight, found.cost_share) == (0.0, 1.0)
+    assert found.gain == pytest.approx(0.4)
+    # One weight alone would lie 1.645 standard errors of 0.0155 below; all are the same choice here.
+    assert found.low == pytest.approx(0.4 - 1.645 * 0.0155, abs=0.004)
+    assert found.sentence() == (
+        "By default (auto) answers cost as much as those of the best single candidate, dear, and gain: +40.0 points on "
+        f"1,000 prompts, at least {100 * found.low:+.1f} with 95 % confidence."
+    )
+
+
+@pytest.mark.parametrize("cost", NO_COST)
+def test_sure_gain_is_promised_where_no_cost_is_known(cost: np.ndarray) -> None:
+    found = settled(*specialists(1000), cost=cost)
+
+    assert found is not None
+    assert (found.cost_weight, found.cost_share, found.priced) == (0.0, 1.0, False)
+    assert found.sentence().startswith(
+        "By default (auto) the most probable candidate answers, as no price is known: against the best single "
+        "candidate, dear, +40.0 points"
+    )
+
+
+def test_of_weights_that_cost_the_same_the_surest_gain_is_taken() -> None:
+    """`cheap` is as good on 990 of 1,000 prompts at a tenth of the cost, and misses ten where it saves a hundredth.
+
+    From a weight of 0.05 / 0.9 on it gets the 990: 10.90 % of the cost, nothing lost. From 0.005 / 0.01 on it gets the
+    ten as well: 10.89 %, a point lost, which a margin of two points would allow.
+    """
+    p, y, cost = np.tile([0.9, 0.95], (1000, 1)), np.ones((1000, 2)), np.tile(COST, (1000, 1))
+    p[:10], y[:10, 0], cost[:10, 0] = (0.895, 0.9), 0.0, 0.0099
+
+    found = promise.settle(p.astype(np.float32), y.astype(np.float32), cost, MEANS, NAMES, margin=0.02)
+
+    assert found is not None
+    assert (found.gain, found.low) == (0.0, 0.0)
+    assert found.cost_share == pytest.approx(0.109)
+
+
+def test_a_gain_within_the_noise_is_no_reason_to_leave_the_best_single_candidate_at_its_cost() -> None:
+    """Of 60 prompts one is gained, none lost: a bound of exactly 0 is no gain."""
+    p, y = np.full((60, 2), 0.9), np.ones((60, 2))
+    p[:, 0], p[0], y[0] = 0.5, (0.9, 0.1), (1.0, 0.0)
+
+    found = settled(p, y, cost=np.asarray([0.01, 0.01]))
+
+    assert found is not None
+    assert found.cost_weight is None
+
+
+def test_costs_that_differ_by_less_than_half_a_percent_are_equal() -> None:
+    """`cheap` costs 0.4 % more, and answers 4 of 10 prompts: 100.16 % of the cost, 40 points gained."""
+    found = settled(*specialists(1000), cost=np.asarray([0.01004, 0.01]))
+
+    assert found is not None
+    assert found.cost_weight == 0.0
+    assert found.cost_share == pytest.approx(1.0016)
+    assert settled(*specialists(1000), cost=np.asarray([0.0103, 0.01])).cost_weight is None  # type: ignore[union-attr]
 
 
 def test_forty_nine_prompts_promise_nothing() -> None:
@@ -146,6 +220,7 @@ def test_share_of_an_unknown_cost_is_not_promised() -> None:
 
 def test_promise_is_read_as_it_was_written_and_older_bundles_have_none() -> None:
     assert promise.read(PROMISED.as_json()) == PROMISED
+    assert promise.read({name: one for name, one in PROMISED.as_json().items() if name != "priced"}) == PROMISED
     assert promise.read(None) is promise.read({}) is None
 
 

@@ -110,7 +110,7 @@ def test_a_log_without_chance_cannot_tell(truth: np.ndarray, prompts: tuple[np.n
     assert all(line.gain is None for line in found.lines)
     assert found.recommended is None
     assert "cannot tell" in printed.sentence(found)
-    assert "--randomised" not in printed.ways_to_tell(found)
+    assert "--randomised would be refused" in printed.ways_to_tell(found)
     assert found.dependence.is_certain
 
 
@@ -120,6 +120,7 @@ def test_models_that_look_drawn_by_chance_are_asked_about(
     found = proof.prove(replace(randomised, propensity=np.full(N, np.nan)), prompts[1])
     assert found.design is Design.NONE
     assert "say so with --randomised" in printed.ways_to_tell(found)
+    assert printed.as_json(found)["ways_to_tell"] == printed.ways_to_tell(found)
 
 
 def test_what_follows_the_prompt_is_not_believed_to_be_randomised(
@@ -154,6 +155,18 @@ def test_prompts_that_all_models_answered_judge_without_probabilities(
     own = truth[np.arange(100, 200), prompts[0][100:200]].mean()
     assert line.value.value == pytest.approx(own, abs=0.08)
     assert found.recommended is not None
+    assert printed.ways_to_tell(found) == ""
+
+
+def test_shared_prompts_that_tell_nothing_are_no_reason_to_keep_silent_about_chance(
+    truth: np.ndarray, prompts: tuple[np.ndarray, Encode]
+) -> None:
+    """240 prompts were put to a first and a second model by chance: half the choices of a policy were not asked."""
+    rows, model = np.repeat(np.arange(240), 2), np.random.default_rng(6).integers(3, size=480)
+    found = proof.prove(log_of(model, truth[rows, model], np.nan, rows), prompts[1])
+
+    assert (found.design, found.recommended) == (Design.SHARED, None)
+    assert "say so with --randomised" in printed.ways_to_tell(found)
 
 
 def test_a_policy_whose_choices_had_no_chance_is_not_told(
@@ -175,6 +188,27 @@ def test_two_models_are_needed(randomised: RequestLog, prompts: tuple[np.ndarray
     alone = randomised.take(randomised.model == "allround")
     with pytest.raises(InputError, match="two are needed"):
         proof.prove(alone, prompts[1])
+
+
+def test_rows_by_model_and_without_times_are_told_what_is_missing(
+    randomised: RequestLog, prompts: tuple[np.ndarray, Encode]
+) -> None:
+    """All answers of one model stand before those of the next: by rows, the earlier half is `adder` and `allround`."""
+    by_model = randomised.take(np.argsort(randomised.model.astype(str), kind="stable"))
+    timeless = replace(by_model, at=np.full(N, np.nan))
+
+    with pytest.raises(InputError, match=r"600 requests have no time, .*: add the times \(column at\)"):
+        proof.prove(timeless, prompts[1])
+    assert proof.prove(by_model, prompts[1]).models == ("adder", "allround", "speller")
+
+
+def test_requests_without_an_outcome_are_counted_where_too_few_are_left(
+    randomised: RequestLog, prompts: tuple[np.ndarray, Encode]
+) -> None:
+    unrated = replace(randomised, outcome=np.where(np.arange(N) < 20, randomised.outcome, np.nan))
+
+    with pytest.raises(InputError, match=r"no model has 30 rated .* and 580 requests without an outcome do not count"):
+        proof.prove(unrated, prompts[1])
 
 
 def test_without_costs_only_value_counts(randomised: RequestLog, prompts: tuple[np.ndarray, Encode]) -> None:

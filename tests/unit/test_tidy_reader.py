@@ -181,6 +181,29 @@ def test_truncated_last_line_is_rejected(read: Read) -> None:
     assert set(cells(harvest)) == {("ada", "p1"), ("bob", "p1")}
 
 
+@pytest.mark.parametrize(
+    ("scores", "named"),
+    [
+        ("prompt_id,ada,bob\np1,1,0\np2,1,0.8", True),
+        ("prompt_id,ada,bob\np1,1,0\np2,1,0.8\n", False),
+        ("prompt_id,ada,bob\r\np1,1,0\r\np2,1,0.8\r\n", False),
+        ('prompt_id,ada,bob\np1,1,0\np2,1,"0.8"', False),
+        # A row that is plainly cut is rejected, and needs no remark.
+        ("prompt_id,ada,bob\np1,1,0\np2,1", False),
+        (gzip.compress(b"prompt_id,ada,bob\np1,1,0\np2,1,0.8"), False),
+    ],
+)
+def test_file_that_ends_within_a_line_is_read_and_its_last_row_named(
+    read: Read, scores: str | bytes, named: bool
+) -> None:
+    """0.8 may be what is left of 0.85; a table need not end with a line break, so only a person can tell."""
+    part = {"scores__csv": scores} if isinstance(scores, str) else {"scores__csv__gz": scores}
+    harvest = read(prompts__csv=PROMPTS, **part)
+
+    remarks = [note for note in harvest.notes if note.endswith("[last-line-open]")]
+    assert ["does not end with a line break" in note and "(line 3)" in note for note in remarks] == [True] * named
+
+
 def test_file_cut_off_within_quotes_is_rejected(read: Read) -> None:
     harvest = read(prompts__csv='prompt_id,benchmark,prompt\np1,b,whole\np2,b,"cut o', scores__csv=SCORES)
 

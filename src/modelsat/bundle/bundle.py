@@ -6,6 +6,7 @@
     cards.parquet           what each candidate did on them, by task
     aptitude_answers.parquet   and question by question, where that is known
     seen_prompts.parquet    digests of the prompts that it learned from
+    default_evidence.parquet   on what its default was settled, without texts, where that is known
     router.safetensors      tensors of the router; encoder/ its backbone and tokenizer
     ATTRIBUTION.md          licences of the data behind it, since question text travels along
     manifest.json           size and SHA-256 of every file, written last; signed where there is a key (`signing`)
@@ -24,22 +25,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from modelsat.bundle import pool
+from modelsat.bundle import kept_evidence, manifest, pool
+from modelsat.bundle.kept_evidence import KeptEvidence
+from modelsat.bundle.manifest import MANIFEST, verify
 from modelsat.bundle.pool import CandidatePool
 from modelsat.data import contracts
 from modelsat.errors import InputError, ModelsatError
-from modelsat.io import signing, storage
-from modelsat.io.atomic import as_json, atomic_folder, write_json, write_text
+from modelsat.io import storage
+from modelsat.io.atomic import atomic_folder, write_json, write_text
 from modelsat.policy import choice, picture_promise
 from modelsat.policy.picture_promise import Defaults
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
+from modelsat.routers import kinds
 from modelsat.routers.kinds import load_router
 from modelsat.routers.router import Prediction, Progress, Router
 from modelsat.text import rendering
 
+__all__ = ["MANIFEST", "Bundle", "Calibration", "kind", "needed_extra", "publish", "read", "verify"]
+
 FORMAT = 1
-MANIFEST = "manifest.json"
 _PROBE = "What is the capital of France?"
 ANSWERS = "aptitude_answers.parquet"
 SEEN = "seen_prompts.parquet"
@@ -73,6 +78,7 @@ class Bundle:
         attribution: Licence lines of the data, Markdown.
         answers: Table of the contract `APTITUDE_ANSWERS`; empty where only the cards are known.
         seen_prompts: Table of the contract `SEEN_PROMPTS`; empty where no record was kept.
+        evidence: On what its default was settled, so that it can be again; None where that was not kept.
         digest: SHA-256 over the manifest; empty before the bundle was written.
     """
 
@@ -85,6 +91,7 @@ class Bundle:
     attribution: str = ""
     answers: pa.Table = field(default_factory=contracts.APTITUDE_ANSWERS.empty_table)
     seen_prompts: pa.Table = field(default_factory=contracts.SEEN_PROMPTS.empty_table)
+    evidence: KeptEvidence | None = None
     digest: str = ""
 
     @property
@@ -149,6 +156,8 @@ class Bundle:
             contracts.write(self.cards, beside / "cards.parquet", contracts.CARDS)
             contracts.write(self.answers, beside / ANSWERS, contracts.APTITUDE_ANSWERS)
             contracts.write(self.seen_prompts, beside / SEEN, contracts.SEEN_PROMPTS)
+            if self.evidence is not None:
+                self.evidence.write(beside)
             write_text(beside / "ATTRIBUTION.md", self.attribution)
             write_json(
                 beside / "bundle.json",
@@ -162,7 +171,7 @@ class Bundle:
                     "lineage": self.lineage,
                 },
             )
-            digest = _write_manifest(beside)
+            digest = manifest.write(beside)
         return replace(self, digest=digest)
 
 
@@ -210,6 +219,7 @@ def _read(folder: Path, with_router: bool, uri: str, digest: str) -> Bundle:
         calibration=Calibration(**facts["calibration"]),
         lineage=facts["lineage"],
         attribution=(folder / "ATTRIBUTION.md").read_text(encoding="utf-8"),
+        evidence=kept_evidence.read(folder),
         digest=digest,
         **told,
     )
@@ -236,43 +246,21 @@ def _saying_what_is_unusable(named: str) -> Iterator[None]:
 
 def kind(folder: Path) -> str:
     """Return the kind of router in a bundle's folder, without loading it; a selection names what it selects from."""
+    outer, inner = _kinds(folder)
+    return outer if outer == inner else f"{outer} of {inner}"
+
+
+def needed_extra(folder: Path) -> str:
+    """Return the optional dependencies of modelsat that the router in a bundle's folder needs; "" for none."""
+    return kinds.needed_extra(_kinds(folder)[1])
+
+
+def _kinds(folder: Path) -> tuple[str, str]:
+    """Return the kind of router in a bundle's folder, and the one that it selects from: the same for most."""
     with _saying_what_is_unusable(str(folder)):
         facts = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
-        inner = facts["settings"].get("kind") if facts["kind"] == "selection" else None
-    return f"selection of {inner}" if inner else str(facts["kind"])
-
-
-def verify(folder: Path, uri: str = "") -> str:
-    """Check every file of a bundle against its manifest and return the bundle's digest.
-
-    Args:
-        folder: Of the bundle.
-        uri: As of `read`.
-
-    Raises:
-        InputError: There is no manifest, a file is absent, changed or not named in it, or its signature is not ours.
-    """
-    named = repr(uri or str(folder))
-    try:
-        raw = (folder / MANIFEST).read_text(encoding="utf-8")
-        manifest = json.loads(raw)
-        files = {str(name): (int(facts["size"]), str(facts["sha256"])) for name, facts in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{named} is no complete router bundle: it has no readable {MANIFEST}") from error
-    digest = _digest(files)
-    signature = manifest.get("signature")
-    if raw != as_json(_manifest(files, signature)):
-        raise InputError(f"{MANIFEST!r} of bundle {named} is not as it was written; fetch the bundle again")
-    signing.check(digest, signature, f"bundle {named}")
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {MANIFEST}
-    for name in sorted(present ^ files.keys()):
-        state = "is missing" if name in files else "does not belong there"
-        raise InputError(f"{name!r} of bundle {named} {state}; fetch the bundle again")
-    for name, (size, sha256) in sorted(files.items()):
-        path = folder / name
-        if path.stat().st_size != size or storage.file_digest(path) != sha256:
-            raise InputError(f"{name!r} of bundle {named} differs from its manifest; fetch the bundle again")
-    return digest
+        outer = str(facts["kind"])
+        return outer, str(facts["settings"].get("kind") or outer) if outer == "selection" else outer
 
 
 def publish(folder: Path, store: str) -> str:
@@ -280,20 +268,3 @@ def publish(folder: Path, store: str) -> str:
     uri = storage.join(store, verify(folder))
     storage.publish_folder(folder, uri, last=MANIFEST)
     return uri
-
-
-def _write_manifest(folder: Path) -> str:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    files = {path.relative_to(folder).as_posix(): (path.stat().st_size, storage.file_digest(path)) for path in paths}
-    digest = _digest(files)
-    write_json(folder / MANIFEST, _manifest(files, signing.sign(digest)))
-    return digest
-
-
-def _manifest(files: dict[str, tuple[int, str]], signature: str | None) -> dict[str, Any]:
-    manifest = {"files": {name: {"size": size, "sha256": sha256} for name, (size, sha256) in files.items()}}
-    return manifest if signature is None else manifest | {"signature": signature}
-
-
-def _digest(files: dict[str, tuple[int, str]]) -> str:
-    return rendering.digest(json.dumps(sorted((name, size, digest) for name, (size, digest) in files.items())))

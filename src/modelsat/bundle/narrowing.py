@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelsat.bundle import settling
 from modelsat.bundle.bundle import Bundle
 from modelsat.routers.selection import Selection
 
@@ -14,7 +15,7 @@ _PER_CANDIDATE = ("mean_score", "summary", "tokens_out", "paid", "surprises", "a
 
 
 def without(bundle: Bundle, names: Names[str]) -> Bundle:
-    """Return the bundle without some of its candidates; everything it says of them goes, and what its default promises.
+    """Return the bundle without some of its candidates and all it says of them, its default settled anew.
 
     Args:
         bundle: The router.
@@ -24,14 +25,15 @@ def without(bundle: Bundle, names: Names[str]) -> Bundle:
     kept = [i for i, name in enumerate(bundle.names) if name not in gone]
     leaving = pa.array(sorted(gone), pa.string())
     facts = {key: {k: v for k, v in bundle.lineage.get(key, {}).items() if k not in gone} for key in _PER_CANDIDATE}
-    # The promise was settled on choices among all of them; those that are left may lose more and cost more.
-    facts |= {"promise": {}, "picture_promise": {}}
     trained = {"trained_on": [one for one in bundle.lineage.get("trained_on", []) if one not in gone]}
-    return replace(
+    narrowed = replace(
         bundle,
         router=Selection.of(bundle.router, kept),
         candidates=bundle.candidates.take(pa.array(np.asarray(kept, dtype=np.int64))),
         cards=bundle.cards.filter(pc.invert(pc.is_in(bundle.cards["candidate"], value_set=leaving))),
         answers=bundle.answers.filter(pc.invert(pc.is_in(bundle.answers["candidate"], value_set=leaving))),
         lineage=bundle.lineage | {key: value for key, value in {**facts, **trained}.items() if key in bundle.lineage},
+        evidence=None if bundle.evidence is None else bundle.evidence.without(gone),
     )
+    # Among all of them it was another choice; those that are left may lose more and cost more.
+    return settling.settled(narrowed)

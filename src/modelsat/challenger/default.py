@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from modelsat.bundle import settling
 from modelsat.bundle.bundle import Bundle
-from modelsat.policy import costs, eligibility, failures, picture_promise, promise
+from modelsat.bundle.kept_evidence import KeptEvidence
+from modelsat.policy import costs, failures
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class DefaultEvidence:
 def settled(
     served: Bundle, names: tuple[str, ...], evidence: DefaultEvidence, pictured: Set[str] = frozenset()
 ) -> Bundle:
-    """Return the bundle with what its default promises, if anything, and with what failures tell.
+    """Return the bundle with what its default promises, if anything, on what that rests, and what failures tell.
 
     Args:
         served: The bundle of the candidates that are served.
@@ -38,21 +40,15 @@ def settled(
         pictured: Texts of prompts that came with pictures.
     """
     columns = [names.index(name) for name in served.names]
-    size = costs.tokens_in(evidence.texts)
-    predicted = None if evidence.cost_usd is None else evidence.cost_usd[:, columns]
     said, outcomes = evidence.probabilities[:, columns], evidence.outcomes[:, columns]
-    cost, readable = served.pool.cost(size, predicted), eligibility.readable(served.pool.context_length, size)
-    means, doubt = served.pool.mean_score, served.router.doubt
-    found = promise.settle(said, outcomes, cost, means, served.names, doubt, readable)
-    seen = np.asarray([text in pictured for text in evidence.texts], dtype=bool)
-    of_pictures = picture_promise.settle(
-        said[seen], outcomes[seen], cost[seen], means, served.names, served.pool.modalities, doubt, readable[seen]
+    expected = np.full(said.shape, np.nan) if evidence.cost_usd is None else evidence.cost_usd[:, columns]
+    kept = KeptEvidence(
+        served.names,
+        costs.tokens_in(evidence.texts).astype(np.float32),
+        np.asarray([text in pictured for text in evidence.texts], dtype=bool),
+        *(table.astype(np.float32) for table in (said, outcomes, expected)),
     )
+    found = settling.settled(replace(served, evidence=kept))
     # What candidates miss together, for requests that say who has failed.
-    learned = failures.learn(said, outcomes)
-    told = {"surprises": failures.as_json(served.names, *learned)}
-    if found is not None:
-        told |= {"promise": found.as_json()}
-    if of_pictures is not None:
-        told |= {"picture_promise": of_pictures.as_json()}
-    return replace(served, lineage=served.lineage | told)
+    surprises = failures.as_json(served.names, *failures.learn(said, outcomes))
+    return replace(found, evidence=kept.sample(), lineage=found.lineage | {"surprises": surprises})

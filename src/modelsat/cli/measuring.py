@@ -62,6 +62,8 @@ def measure(
     from modelsat.reports import asked
 
     own = own_questions.read(questions)
+    for note in own.notes:
+        typer.echo(f"note: {note}", err=True)
     rows, broken = _candidates(catalogue, candidate or [], judge)
     settings = asking.AskingSettings(
         questions=first,

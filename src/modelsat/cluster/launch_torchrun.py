@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modelsat.errors import ConflictError, InputError, ModelsatError, ResourceError
+from modelsat.io import processes
 from modelsat.io.atomic import DISK_FULL
 from modelsat.io.recorded_failure import recorded_failure
 from modelsat.io.storage import file_digest
@@ -57,7 +58,7 @@ def launch(
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
         command += ["-m", "training.finetune", "--instructions", str(instructions), "--backbone", str(backbone)]
         command += ["--work", str(work), "--recipe", recipe]
-        with alone(work):
+        with alone(work), processes.ended_in_order():
             _follow(command, work, on_step)
         trained = finished(work)
     if trained is None:

@@ -6,8 +6,6 @@ started differs.
 
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from modelsat.cluster import launch_torchrun
 from modelsat.cluster.api import Cluster, Objects
 from modelsat.cluster.train_job import GROUP, PLURAL, VERSION, Placement, TrainJobState, job, name_of, state
 from modelsat.errors import ConflictError, ModelsatError
+from modelsat.io import processes
 from modelsat.io.atomic import atomic_folder
 from modelsat.io.recorded_failure import recorded_failure
 
@@ -141,16 +140,8 @@ def _owner() -> dict[str, str] | None:
 @contextmanager
 def _deleted_when_we_end(jobs: Objects, name: str) -> Iterator[None]:
     """Delete the job when this step ends or is cancelled; checkpoints stay, and the next try resumes from them."""
-
-    def cancelled(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    before = None
-    if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, cancelled)
-    try:
-        yield
-    finally:
-        jobs.delete(name)
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+    with processes.ended_in_order():
+        try:
+            yield
+        finally:
+            jobs.delete(name)

@@ -24,6 +24,7 @@ class Remark(StrEnum):
     FIGURE_NOT_READ = "figure-not-read"
     FILE_NOT_READ = "file-not-read"
     FREE_VARIANT = "free-variant"
+    LAST_LINE_OPEN = "last-line-open"
     LIST_GOES_ON = "list-goes-on"
     MEASURES_CONTRADICT = "measures-contradict"
     MEASURES_WITHOUT_SCORE = "measures-without-score"

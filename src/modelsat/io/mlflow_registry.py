@@ -142,7 +142,7 @@ class MlflowRun:
                 self.finish(FAILED if isinstance(error, Exception) else KILLED)
             raise
 
-    def register(self, bundle: Path, name: str, description: str, tags: Mapping[str, str]) -> str:
+    def register(self, bundle: Path, name: str, description: str, tags: Mapping[str, str], extra: str = "torch") -> str:
         """Log a bundle as a model and register it, once per run; it gets the alias `challenger`.
 
         Args:
@@ -150,6 +150,7 @@ class MlflowRun:
             name: Registered name.
             description: The verdict and the model card, Markdown.
             tags: Of the version.
+            extra: The optional dependencies that serving its router needs; "" for none.
 
         Returns:
             The version.
@@ -158,7 +159,7 @@ class MlflowRun:
             version = self._registered(name)
             if version is None:
                 self._drop_unregistered()
-                version = self._log_model(bundle, name)
+                version = self._log_model(bundle, name, extra)
             self.client.update_model_version(name, version, description)
             self.client.update_registered_model(name, description)
             for tag, value in {**tags, RUN_KEY: self.key}.items():
@@ -176,7 +177,7 @@ class MlflowRun:
         for left in self.client.search_logged_models([experiment_id], f"source_run_id = '{self.id}'"):
             self.client.delete_logged_model(left.model_id)
 
-    def _log_model(self, bundle: Path, name: str) -> str:
+    def _log_model(self, bundle: Path, name: str, extra: str) -> str:
         mlflow = mlflow_server.library()
         with (
             mlflow_server.pointed_at(self.tracking_uri),
@@ -191,7 +192,7 @@ class MlflowRun:
                 artifacts={"bundle": str(bundle)},
                 signature=stored_model.signature(mlflow),
                 code_paths=[str(stored_model.code(Path(scratch)))],
-                pip_requirements=stored_model.requirements(),
+                pip_requirements=stored_model.requirements(extra),
                 registered_model_name=name,
             )
         return str(info.registered_model_version)

@@ -1,7 +1,13 @@
-"""Names of processes that outlive them: whether a piece of work that bears one still has its worker."""
+"""Processes: names that outlive them, by which work is known to have lost its worker, and how they are ended."""
 
+import contextlib
 import os
+import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def worker() -> str:
@@ -31,3 +37,28 @@ def _is_alive(name: str) -> bool | None:
         return f"{psutil.Process(int(pid)).create_time():.0f}" == began
     except (psutil.NoSuchProcess, OverflowError):
         return False
+
+
+@contextlib.contextmanager
+def ended_in_order(first: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Raise `SystemExit` in the body on SIGTERM and SIGHUP, so that it cleans up as after any other failure.
+
+    Both would end the process at once otherwise, and its children would go on. A signal that is ignored, as nohup does,
+    stays ignored; outside the main thread nothing changes.
+
+    Args:
+        first: Called before that, with whatever cannot wait.
+    """
+
+    def end(number: int, _: object) -> None:
+        first()
+        raise SystemExit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    ours = [one for one in _ENDING if main and signal.getsignal(one) is not signal.SIG_IGN]
+    before = {one: signal.signal(one, end) for one in ours}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

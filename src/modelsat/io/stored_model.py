@@ -22,17 +22,20 @@ def code(folder: Path) -> Path:
     return archive
 
 
-def requirements() -> list[str]:
+def requirements(extra: str) -> list[str]:
     """Return what the stored code needs, pinned to the versions installed here; all of it can be installed anywhere.
 
     The package itself is on no index: its code travels with the model. A local build such as 2.13.0+cpu is on none
     either, so the public version of it is named.
+
+    Args:
+        extra: The optional dependencies that the router needs, such as torch; "" for none.
     """
     needed = []
     for line in metadata.requires("modelsat") or []:
         named, _, marker = line.partition(";")
         name = _NAME.match(named)
-        if name and (not marker or marker.replace("'", '"').strip() == 'extra == "torch"'):
+        if name and (not marker or marker.replace("'", '"').strip() == f'extra == "{extra}"'):
             needed.append(name[0])
     return [f"{name}=={metadata.version(name).partition('+')[0]}" for name in needed]
 

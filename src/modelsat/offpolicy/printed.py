@@ -117,10 +117,14 @@ def ways_to_tell(proof: Proof) -> str:
     if proof.recommended is not None:
         return ""
     drawn = ""
-    if proof.design is Design.NONE and not proof.dependence.is_certain:
+    if proof.design is not Design.RANDOMISED:
         drawn = (
-            "Similar prompts did not get the same model more often than chance explains: if models were drawn by "
-            "chance whatever the prompt, say so with --randomised. "
+            "Too few requests have the probability of their choice (propensity), and choices follow the prompts, so "
+            "--randomised would be refused. "
+            if proof.dependence.is_certain
+            else "Too few requests have the probability of their choice (propensity). Similar prompts did not get the "
+            "same model more often than chance explains: if models were drawn by chance whatever the prompt, say so "
+            "with --randomised. "
         )
     return (
         f"{drawn}To find out, leave a share of the choices to chance and keep the probabilities: `modelsat gateway "
@@ -154,6 +158,7 @@ def as_json(proof: Proof) -> dict[str, Any]:
         "sentence": sentence(proof),
         "follows_prompts": asdict(proof.dependence),
         "follows_time": asdict(proof.on_time),
+        "ways_to_tell": ways_to_tell(proof),
         "remarks": list(proof.remarks),
     }
 

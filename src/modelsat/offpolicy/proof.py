@@ -129,7 +129,7 @@ def prove(
         remarks.append("requests without a time stand last, in the order of their rows; what is earlier may be wrong")
     cut = round(settings.learn_share * len(rated))
     rows = np.arange(len(rated))
-    models = _models(rated.take(rows[:cut]), rated.take(rows[cut:]))
+    models = _models(rated.take(rows[:cut]), rated.take(rows[cut:]), int((~log.is_rated).sum()))
     texts, place = np.unique(rated.prompt.astype(str), return_inverse=True)
     vectors = encode(texts.tolist())[place]
     column = rated.named(models)
@@ -191,7 +191,17 @@ def prove(
     )
 
 
-def _models(earlier: RequestLog, later: RequestLog) -> tuple[str, ...]:
+def _models(earlier: RequestLog, later: RequestLog, unrated: int) -> tuple[str, ...]:
+    """Return the models that policies choose from.
+
+    Args:
+        earlier: The part that is learned from.
+        later: The part that judges.
+        unrated: Requests in neither, as they have no outcome.
+
+    Raises:
+        InputError: There are fewer than two.
+    """
     counts = [
         dict(zip(*np.unique(part.model.astype(str), return_counts=True), strict=True)) for part in (earlier, later)
     ]
@@ -203,9 +213,19 @@ def _models(earlier: RequestLog, later: RequestLog) -> tuple[str, ...]:
         )
     )
     if len(models) < 2:
+        timeless = int(np.isnan(earlier.at).sum() + np.isnan(later.at).sum())
+        remedy = "so collect more outcomes"
+        if timeless:
+            remedy = (
+                f"and {timeless:,} requests have no time, so that the order of the rows decides what is earlier: add "
+                "the times (column at), or collect more outcomes"
+            )
+        elif unrated:
+            remedy = f"and {unrated:,} requests without an outcome do not count, so collect more outcomes"
         raise InputError(
-            f"{len(models)} models have {LEAST_EARLIER} rated requests or more in the earlier part and {LEAST_LATER} "
-            f"in the later one ({len(earlier):,} and {len(later):,} requests); two are needed, so collect more outcomes"
+            f"{'only one model has' if models else 'no model has'} {LEAST_EARLIER} rated requests or more in the "
+            f"earlier part and {LEAST_LATER} in the later one ({len(earlier):,} and {len(later):,} requests); two are "
+            f"needed, {remedy}"
         )
     return models
 

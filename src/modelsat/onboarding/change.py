@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from modelsat.bundle import admission, narrowing
+from modelsat.bundle import admission, narrowing, settling
 from modelsat.bundle.bundle import Bundle
 from modelsat.data import contracts
 from modelsat.data.aliases import Roster
@@ -119,6 +119,8 @@ def apply(
             | {ANSWERS_AT: bundle.lineage.get(ANSWERS_AT, {}) | places}
             | _admitted(bundle, change),
         )
+        # How much a cost weight weighs depends on the most expensive candidate, which may be the new one.
+        changed = changed if changed.evidence is None else settling.settled(changed)
     elif change.action is Action.REMOVE:
         changed = narrowing.without(bundle, [change.candidate])
     else:
@@ -145,18 +147,16 @@ def _admitted(bundle: Bundle, change: Change) -> dict[str, Any]:
 
 
 def _repriced(bundle: Bundle, name: str, prices: Mapping[str, Any]) -> Bundle:
-    """Return the bundle with new prices of a candidate, without what rested on the old ones.
-
-    That is what was paid for its answers, and the promise of the default, which was settled with their cost.
-    """
+    """Return the bundle with new prices of a candidate, without what was paid before, its default settled anew."""
     paid = {one: level for one, level in bundle.lineage.get("paid", {}).items() if one != name}
-    rested = {"paid": paid, "promise": {}}
-    return replace(
+    repriced = replace(
         bundle,
         router=bundle.router.forgetting_cost(bundle.names.index(name)),
         candidates=_with_facts(bundle.candidates, name, prices),
-        lineage=bundle.lineage | {key: value for key, value in rested.items() if key in bundle.lineage},
+        lineage=bundle.lineage | ({"paid": paid} if "paid" in bundle.lineage else {}),
+        evidence=None if bundle.evidence is None else bundle.evidence.forgetting_cost(name),
     )
+    return settling.settled(repriced)
 
 
 def _with_facts(candidates: pa.Table, name: str, facts: Mapping[str, Any]) -> pa.Table:

@@ -48,7 +48,7 @@ class Shadow:
         basis: What it rests on.
         choices: Per prompt its id and both choices.
         yardsticks: The changed router beside the obvious; None where no candidate came, or nothing is known of it.
-        drops_promise: Whether the champion's default promises something and that of the changed bundle does not.
+        default: What the default of the changed bundle comes to, where that is not what the champion's does.
     """
 
     prompts: int
@@ -61,7 +61,7 @@ class Shadow:
     basis: str
     choices: pa.Table
     yardsticks: Yardsticks | None = None
-    drops_promise: bool = False
+    default: str = ""
 
     def share(self, candidate: str) -> float:
         """Return the share of the prompts that the change brings or takes from a candidate, in [0, 1]."""
@@ -113,7 +113,7 @@ def compare(old: Bundle, new: Bundle, results: Collection, change: Change, rules
         basis=basis,
         choices=pa.table({"prompt_id": ids, "before": names[before], "after": names[after]}),
         yardsticks=_beside_the_obvious(old, new, outcomes, probability, before, after) if adds else None,
-        drops_promise=old.promise is not None and new.promise is None,
+        default=_default(old, new),
     )
 
 
@@ -147,14 +147,21 @@ def judge(shadow: Shadow, change: Change, max_loss: float) -> GateVerdict:
             f"{change.candidate} has new prices, and its expected cost follows them; "
             "choices that ignore cost stay the same"
         )
-    if shadow.drops_promise:
-        reason += (
-            "; the default's promise no longer holds: the most probable candidate answers by default until the router "
-            "is trained again"
-        )
+    if shadow.default:
+        reason += f"; {shadow.default}"
     told = yardsticks.warning(shadow.yardsticks, change.candidate, shadow.share(change.candidate))
     gain = shadow.gain or Interval(0.0, 0.0, 0.0)
     return GateVerdict(outcome, reason, "the champion", gain, None, shadow.scored, told)
+
+
+def _default(old: Bundle, new: Bundle) -> str:
+    """Return what became of the default, "" where it is what it was."""
+    if new.promise == old.promise:
+        return ""
+    if new.promise is None:
+        return "the default promises nothing any more: the most probable candidate answers by default"
+    sentence = new.promise.sentence().removesuffix(".")
+    return sentence[0].lower() + sentence[1:]
 
 
 def _prompts(

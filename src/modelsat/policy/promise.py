@@ -1,9 +1,10 @@
 """The default of a router, `auto`, and what it promises against the best single candidate.
 
 The default is the cost weight of least expected cost at which, with one-sided confidence, no more than a stated margin
-of accuracy is lost against the best single candidate. It is settled on prompts that the router's probabilities were
-not fitted to, by resampling them; where no weight is that safe and cheaper than the best single candidate, that
-candidate answers.
+of accuracy is lost against the best single candidate. Costs that are the same in whole percents of that candidate's
+count as equal, and of equal costs the one of the largest certain gain is taken, which that candidate's is 0: at its own
+cost only a sure gain replaces it. It is settled on prompts that the router's probabilities were not fitted to, by
+resampling them; where no weight is that safe, the best single candidate answers.
 
 The bounds of all weights hold at once (the largest standardised deviation over weights is resampled), so the
 confidence holds for the weight that is taken, however many are tried.
@@ -39,7 +40,9 @@ class Promise:
         gain: Accuracy over the best single candidate on the prompts that settled it.
         low: Its lower confidence bound, which holds for all weights at once.
         cost_share: Expected cost over that of the best single candidate.
-        prompts: How many prompts settled it.
+        prompts: How many prompts settled it; 0 where the best single candidate answers because nothing could be settled
+            after a change.
+        priced: Whether any cost is known; where none is, all candidates count as costing the same.
     """
 
     best_single: str
@@ -50,6 +53,7 @@ class Promise:
     low: float
     cost_share: float
     prompts: int
+    priced: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the promise for a bundle's lineage and for clients, with its sentence."""
@@ -57,17 +61,32 @@ class Promise:
 
     def sentence(self) -> str:
         """Say what the default is and promises."""
-        bound = f"{100 * self.margin:.1f} points with {100 * self.confidence:.0f} % confidence"
+        sure = f"with {100 * self.confidence:.0f} % confidence"
+        bound, ends = f"{100 * self.margin:.1f} points {sure}", "auto:best routes for quality, auto:cheap for cost"
+        figures = f"{100 * self.gain:+.1f} points on {self.prompts:,} prompts, at least {100 * self.low:+.1f}"
+        if self.cost_weight is None and not self.prompts:
+            return (
+                f"By default (auto) the best single candidate, {self.best_single}, answers until the router is trained "
+                f"again: its bundle does not hold what a cheaper choice would be settled on after a change; {ends}."
+            )
         if self.cost_weight is None:
             return (
                 f"By default (auto) the best single candidate, {self.best_single}, answers: on {self.prompts:,} "
-                f"prompts no cheaper choice was sure to lose at most {bound}; auto:best routes for quality, "
-                "auto:cheap for cost."
+                f"prompts no cheaper choice was sure to lose at most {bound}; {ends}."
+            )
+        if not self.priced:
+            return (
+                "By default (auto) the most probable candidate answers, as no price is known: against the best single "
+                f"candidate, {self.best_single}, {figures} {sure}."
+            )
+        if _whole_percents(self.cost_share) == 1:
+            return (
+                "By default (auto) answers cost as much as those of the best single candidate, "
+                f"{self.best_single}, and gain: {figures} {sure}."
             )
         return (
             f"By default (auto) answers cost {100 * self.cost_share:.0f} % of those of the best single candidate, "
-            f"{self.best_single}, and lose at most {bound}: {100 * self.gain:+.1f} points on {self.prompts:,} prompts, "
-            f"at least {100 * self.low:+.1f}."
+            f"{self.best_single}, and lose at most {bound}: {figures}."
         )
 
 
@@ -75,7 +94,8 @@ def read(facts: Mapping[str, Any] | None) -> Promise | None:
     """Read what `Promise.as_json` wrote; None for bundles of earlier versions, which promise nothing."""
     if not facts:
         return None
-    return Promise(**{name: facts[name] for name in Promise.__dataclass_fields__})
+    # Promises of earlier versions do not say whether costs are known: they were made where they are.
+    return Promise(**{name: facts[name] for name in Promise.__dataclass_fields__ if name in facts})
 
 
 def settle(
@@ -92,11 +112,13 @@ def settle(
 ) -> Promise | None:
     """Settle the default of a router; None where nothing can be promised.
 
-    That is where prompts are too few, no cost is known, or the best single candidate's is unknown on some prompt: costs
-    are promised as a share of its.
+    That is where prompts are too few, or where costs are known and the best single candidate's is not on some prompt:
+    they are promised as a share of its. Where no cost is known, only a sure gain of the most probable candidate is
+    promised.
 
     Args:
-        probabilities: Success probabilities (n, m) that were not fitted to these prompts.
+        probabilities: Success probabilities (n, m) that were not fitted to these prompts; -inf for a candidate of which
+            none are known: it is never chosen here, but says like others what the most expensive one costs.
         outcomes: Scores there (n, m), in [0, 1], NaN where not run.
         cost: Expected costs in USD (n, m), NaN where unknown: those count as the most expensive of the prompt.
         mean_score: Of each candidate on training prompts, (m,); the best of them is the best single candidate.
@@ -109,29 +131,43 @@ def settle(
     """
     single = int(np.argmax(mean_score))
     known = ~np.isnan(outcomes[:, single])
-    if known.sum() < ENOUGH or np.isnan(cost[known, single]).any() or not np.nanmax(cost) > 0:
+    priced = bool((cost[known] > 0).any())
+    if known.sum() < ENOUGH or (priced and np.isnan(cost[known, single]).any()):
         return None
     p, y, paid = probabilities[known], outcomes[known], costs.filled(cost[known])
     may = None if allowed is None else allowed[known]
     rows = np.arange(len(p))
-    chosen = [choice.choose(p, may, mean_score, cost[known], weight, uncertainty_margin) for weight in WEIGHTS]
+    weights = WEIGHTS if priced else WEIGHTS[:1]
+    chosen = [choice.choose(p, may, mean_score, cost[known], weight, uncertainty_margin) for weight in weights]
     chosen = [np.where(columns < 0, single, columns) for columns in chosen]
     gains = np.column_stack([y[rows, columns] - y[:, single] for columns in chosen])
     # Where the best single candidate is chosen, the gain is 0 and always judged: the few results that are left would
     # make a weight look safe whose other choices nobody has seen answer.
     judged = np.isnan(gains).mean(axis=0) <= MAX_UNJUDGED
     low = _lower_bounds(np.where(judged, gains, -1.0), confidence, seed)
-    usual = float(paid[:, single].mean())
-    taken: tuple[int, float] | None = None
-    for i, columns in enumerate(chosen):
-        spent = float(paid[rows, columns].mean())
-        if low[i] >= -margin and spent < usual and (taken is None or spent < taken[1]):
-            taken = i, spent
-    if taken is None:
-        return Promise(names[single], None, margin, confidence, 0.0, 0.0, 1.0, len(p))
-    i, spent = taken
+    shares = [_share(float(paid[rows, columns].mean()), float(paid[:, single].mean())) for columns in chosen]
+    # The least cost comes first, then the largest certain gain; the best single candidate's own are 1 and 0.
+    found = min(
+        ((_whole_percents(shares[i]), -float(low[i]), i) for i in range(len(weights)) if low[i] >= -margin),
+        default=(np.inf, 0.0, 0),
+    )
+    if found[:2] >= (1.0, 0.0):
+        return Promise(names[single], None, margin, confidence, 0.0, 0.0, 1.0, len(p)) if priced else None
+    i = found[2]
     gain = float(np.nanmean(gains[:, i]))
-    return Promise(names[single], WEIGHTS[i], margin, confidence, gain, float(low[i]), spent / usual, len(p))
+    return Promise(names[single], weights[i], margin, confidence, gain, float(low[i]), shares[i], len(p), priced)
+
+
+def _share(spent: float, usual: float) -> float:
+    """Return a cost over that of the best single candidate; 1 where both are 0."""
+    if not usual:
+        return np.inf if spent else 1.0
+    return spent / usual
+
+
+def _whole_percents(share: float) -> float:
+    """Return a share of cost as it is compared, and as clients are told it."""
+    return round(share, 2)
 
 
 def _lower_bounds(gains: np.ndarray, confidence: float, seed: int) -> np.ndarray:

@@ -18,6 +18,12 @@ KINDS = {
     "selection": "modelsat.routers.selection:Selection",
 }
 """Named by import path: a kind is imported only when a bundle contains it, because most import torch."""
+_WITHOUT_TORCH = {"constant": "", "lexical": "light"}
+
+
+def needed_extra(kind: str) -> str:
+    """Return the optional dependencies of modelsat that a router of this kind needs; "" where it needs none."""
+    return _WITHOUT_TORCH.get(kind, "torch")
 
 
 def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: dict[str, Any]) -> Router:
@@ -30,7 +36,7 @@ def load_router(folder: Path, kind: str, candidates: tuple[str, ...], settings: 
     except ModuleNotFoundError as error:
         raise InputError(
             f"the {kind} router of bundle {str(folder)!r} needs the package {error.name!r}, which is not installed "
-            "here; install modelsat[torch]"
+            f"here; install modelsat[{needed_extra(kind) or 'torch'}]"
         ) from error
     except (TypeError, KeyError, ValueError, RuntimeError) as error:
         raise InputError(

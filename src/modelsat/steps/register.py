@@ -93,7 +93,7 @@ def register(files: Files, verdict: str, where: RegistrationTarget, run_key: str
         # The result of an onboarding has no table, and so no line of figures.
         served = BEST_SINGLE if verdict == GateOutcome.DO_NOT_ROUTE else result.get("challenger", "")
         card = model_card.markdown(made, CardFacts(bundle.kind(folder), uri, where.model_name, served), result)
-        version = run.register(folder, where.model_name, card, tags)
+        version = run.register(folder, where.model_name, card, tags, bundle.needed_extra(folder))
         run.finish()
     link = f"{where.tracking_uri.rstrip('/')}/#/models/{where.model_name}/versions/{version}"
     page = (

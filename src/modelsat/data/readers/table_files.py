@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from modelsat.data.readers import cells
 from modelsat.data.readers.cells import CellsBuilder
 from modelsat.data.readers.harvest import ReadingLog
+from modelsat.data.remarks import Remark
 from modelsat.data.written_numbers import number
 from modelsat.io.storage import SourceFile
 
@@ -58,7 +59,7 @@ def open_sheet(file: SourceFile, known: Iterable[str], log: ReadingLog) -> Table
     Args:
         file: Parquet, CSV or JSON Lines, the latter two also in gzip.
         known: Columns that have a meaning. They are found in any case and with spaces or hyphens for underscores.
-        log: Receives what cannot be read.
+        log: Receives what cannot be read, and a remark on a file that may be cut.
 
     Returns:
         The table, or None where the file as a whole cannot be read.
@@ -196,19 +197,23 @@ def _open_csv(file: SourceFile, text: Iterable[str], log: ReadingLog) -> TableSh
     # A long table repeats each prompt for every model: one copy of a text is enough.
     columns = [CellsBuilder() for _ in header]
     numbers, first_line = array("q"), 2
+    whole = False
     for row in reader:
         line, first_line = first_line, reader.line_num + 1
         if not row:
             continue
-        if len(row) != len(header):
-            reason = f"the row has {len(row)} of {len(header)} fields; the file may be cut off, copy it again"
-            log.reject(file.uri, reason, line)
-        elif any(not _is_unicode(cell) for cell in row):
-            log.reject(file.uri, "the row is not UTF-8; save the file as UTF-8", line)
-        else:
+        whole = len(row) == len(header) and all(_is_unicode(cell) for cell in row)
+        if whole:
             for column, cell in zip(columns, row, strict=True):
                 column.add(cell)
             numbers.append(line)
+        elif len(row) != len(header):
+            reason = f"the row has {len(row)} of {len(header)} fields; the file may be cut off, copy it again"
+            log.reject(file.uri, reason, line)
+        else:
+            log.reject(file.uri, "the row is not UTF-8; save the file as UTF-8", line)
+    if whole:
+        _note_open_end(file, numbers[-1], log)
     return TableSheet(file, {name: columns[i].cells() for i, name in enumerate(header)}, numbers)
 
 
@@ -249,6 +254,22 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _is_unicode(text: str) -> bool:
     return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def _note_open_end(file: SourceFile, line: int, log: ReadingLog) -> None:
+    """Say that a CSV ends within its last line: that is allowed, and what a copy that broke off looks like, too."""
+    if file.name.lower().endswith(".gz"):
+        return  # a packed file that is not whole cannot be unpacked
+    with file.path.open("rb") as raw:
+        raw.seek(-1, io.SEEK_END)
+        # A closing quote is the end of a field that is whole.
+        is_open = raw.read(1) not in b'\r\n"'
+    if is_open:
+        log.note(
+            Remark.LAST_LINE_OPEN,
+            f"{file.uri!r} does not end with a line break: if it was cut off, its last row (line {line}) is not what "
+            "it was; compare it with its source",
+        )
 
 
 def _repeated(file: SourceFile, names: list[str], line: int | None, log: ReadingLog) -> bool:

@@ -31,6 +31,7 @@ def read(file: SourceFile) -> Gathered:
     for row in log.rejects:
         line = row["source_row"]
         found.reject(str(row["source_uri"]), line if isinstance(line, int) else "whole file", str(row["reason"]))
+    found.notes.extend(log.notes)
     if sheet is None:
         return found
     columns = {field: next((name for name in names if name in sheet.columns), None) for field, names in COLUMNS.items()}

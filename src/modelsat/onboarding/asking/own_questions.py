@@ -28,8 +28,12 @@ _OTHER_NAMES = {
     "gold_answer": "answer",
     "reference": "answer",
 }
+_TEXT, _ANSWER = (
+    (usual, *(other for other, named in _OTHER_NAMES.items() if named == usual)) for usual in ("prompt", "answer")
+)
 _TABLES = (".jsonl", ".csv", ".parquet", ".jsonl.gz", ".csv.gz")
 _LABELS = ("prompt", "answer", "reply", "right")
+_VERDICT = ((("reply",), "the reply that was judged"), (("right",), "the verdict (0 or 1)"))
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,12 @@ class OwnQuestions:
     Attributes:
         aptitude_test: Table of the contract `APTITUDE_TEST`, in the order of the files.
         attribution: Licence lines, Markdown; nobody but the team itself has a say here.
+        notes: Remarks on the files.
     """
 
     aptitude_test: pa.Table
     attribution: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def is_judged(self) -> bool:
@@ -66,6 +72,8 @@ def read(uri: str) -> OwnQuestions:
     log, rows = ReadingLog(), []
     places: dict[str, str] = {}
     for sheet in _sheets(uri, (*tidy_prompts.COLUMNS, *_OTHER_NAMES), log):
+        _require(sheet, _TEXT, "the question's text")
+        _require(sheet, _ANSWER, "the right answer")
         prepared = tidy_prompts.with_options(_with_benchmark(sheet))
         prompts = tidy_prompts.prompts_of([prepared], log).to_pylist()
         _refuse_rejected(uri, log)
@@ -79,7 +87,7 @@ def read(uri: str) -> OwnQuestions:
         raise InputError(f"{uri!r} holds no questions; give a JSON Lines, CSV or Parquet file with prompt and answer")
     version = "own-" + digest("\n".join(f"{r['prompt_id']} {r['text']} {r['answer']} {r['scorer']}" for r in rows))
     test = [{**row, "version": version[:16], "position": position} for position, row in enumerate(rows)]
-    return OwnQuestions(contracts.from_rows(test, contracts.APTITUDE_TEST))
+    return OwnQuestions(contracts.from_rows(test, contracts.APTITUDE_TEST), notes=tuple(log.notes))
 
 
 def read_labels(uri: str) -> list[LabelledAnswer]:
@@ -91,13 +99,15 @@ def read_labels(uri: str) -> list[LabelledAnswer]:
     log, out = ReadingLog(), []
     for sheet in _sheets(uri, (*_LABELS, *_OTHER_NAMES), log):
         _refuse_rejected(uri, log)
+        for names, meaning in ((_TEXT, "the question's text"), (_ANSWER, "the reference"), *_VERDICT):
+            _require(sheet, names, meaning)
         for line, cells in zip(sheet.rows, sheet.cells(*_LABELS), strict=True):
             texts = [tidy_prompts.text_of(cell) for cell in cells[:3]]
             right = number(cells[3])
             empty = [name for name, text in zip(_LABELS, texts, strict=False) if not text or not text.strip()]
             if empty:
                 raise InputError(
-                    f"row {line} of {sheet.file.uri!r} has no {empty[0]}; a labelled answer needs {_LABELS}"
+                    f"row {line} of {sheet.file.uri!r} has no {empty[0]}; a labelled answer needs {', '.join(_LABELS)}"
                 )
             if right not in (0, 1):
                 raise InputError(f"row {line} of {sheet.file.uri!r}: right is {cells[3]!r}; write 0 or 1")
@@ -123,6 +133,16 @@ def _with_usual_names(sheet: TableSheet) -> TableSheet:
         if other in columns and usual not in columns:
             columns[usual] = columns.pop(other)
     return TableSheet(sheet.file, columns, sheet.rows)
+
+
+def _require(sheet: TableSheet, names: Sequence[str], meaning: str) -> None:
+    """Refuse a table without a column that may have any of these names, the usual one first."""
+    if names[0] in sheet.columns or not sheet.rows:
+        return
+    has = ", ".join(map(repr, list(sheet.columns)[:10]))
+    raise InputError(
+        f"{sheet.file.uri!r} has no column with {meaning}; name it {' or '.join(names)} (its columns are {has})"
+    )
 
 
 def _with_benchmark(sheet: TableSheet) -> TableSheet:
