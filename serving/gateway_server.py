@@ -66,6 +66,7 @@ def run(
         timeout_graceful_shutdown=_LAST_STREAMS_SECONDS,
     )
     heap.settle()
+    heap.keep_trimmed()
     address = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/v1"
     many = f"{len(candidates)} {'candidate' if len(candidates) == 1 else 'candidates'}"
     logger.info("%s answers for %s; %s decides for auto", address, many, root)

@@ -89,6 +89,7 @@ def run(settings: ServerSettings, champions: str | None, bundle: str | None) -> 
         load(predictor, bundle)
     elif champions is not None:
         ChampionWatch(predictor, champions).start()
+    heap.keep_trimmed()
     asyncio.run(_serve(settings, predictor, known))
 
 

@@ -93,6 +93,44 @@ def test_large_blocks_end_with_their_mapping_and_threads_share_two_heaps() -> No
         assert heaps <= 1, server
 
 
+HOLES = """
+import ctypes, time
+from pathlib import Path
+from serving import heap
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+heap.bound()
+libc = ctypes.CDLL("libc.so.6")
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+blocks = [libc.malloc(100_000) for _ in range(1000)]
+for block in blocks:
+    ctypes.memset(block, 1, 100_000)
+full = resident_mib()
+for block in blocks[::2]:
+    libc.free(block)
+freed = resident_mib()
+heap.keep_trimmed(0.05)
+until = time.monotonic() + 30
+while resident_mib() > full - 40 and time.monotonic() < until:
+    time.sleep(0.05)
+print(full - freed, full - resident_mib())
+"""
+
+
+@pytest.mark.skipif(not GLIBC, reason="only glibc's heap is trimmed")
+def test_holes_between_blocks_that_stay_are_given_back() -> None:
+    """Of 1,000 blocks of 100,000 bytes every second one is freed; by itself glibc gives nothing back."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", HOLES], env=environment, capture_output=True, check=True)
+
+    by_itself, in_the_end = map(float, done.stdout.split())
+    assert by_itself < 10
+    assert in_the_end >= 40
+
+
 @pytest.fixture
 def _settled_for_this_test_alone() -> Iterator[None]:
     yield
