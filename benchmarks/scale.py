@@ -86,8 +86,8 @@ nothing else. Time is processor time in seconds, memory the largest of a process
 """
 FOUND = """
 In the last file of each size were planted two scores in conflict, a score of 7, a NaN and a repeated row; one
-candidate's mean on a benchmark was taken to have moved by 0.2. The first two have to be named with file and row, the
-repeated row and the drift with their candidate; NaN means "not run", so that prompt must have no score. {found}
+candidate's mean on a benchmark was taken to have moved by 0.2. All have to be named with file and row, the drift with
+the files that moved the mean most; NaN means "not run", so that prompt must have no score. {found}
 """
 
 
@@ -139,13 +139,15 @@ def planted(folder: Path, file: str, first: int) -> dict[str, bool]:
     said = json.loads(subprocess.check_output([sys.executable, "-c", PLANTED, str(folder)], text=True))
     rows = [row for shown in said["checks"].values() for row in shown]
     named = {(Path(row.get("source_uri") or "").name, row.get("source_row")) for row in rows}
-    moved = {(row["candidate"], row["benchmark"]) for row in rows if "change" in row}
+    moved = [row for row in rows if "change" in row]
+    twice = f"'model-003' has the same score twice on 1 prompt, first in {folder / 'source' / file} rows "
     return {
         "conflict": [[file, first], [file, first + 1]] == said["rejects"],
         "score of 7": (file, first + 2) in named,
         "NaN": said["nan"] == 0,
-        "repeated row": any("'model-003' has the same score twice on 1 prompt" in note for note in said["notes"]),
-        "drift": moved == {("model-004", "benchmark-0")},
+        "repeated row": any(f"{twice}{first + 4} and {first + 5};" in note for note in said["notes"]),
+        "drift": [(row["candidate"], row["benchmark"]) for row in moved] == [("model-004", "benchmark-0")]
+        and all(Path(row["source_uri"]).name.startswith("scores-") and row["source_row"] for row in moved),
     }
 
 

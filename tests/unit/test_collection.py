@@ -84,13 +84,28 @@ def write_source(folder: Path, scores: str, prompts: str = PROMPTS_CSV, models: 
 
 
 def test_equal_scores_found_twice_are_one_row_and_counted() -> None:
-    merged = merge([harvest(score(1.0, "x.csv")), harvest(score(1.0, "y.csv"))])
+    merged = merge([harvest(score(1.0, "x.csv", source_row=4)), harvest(score(1.0, "y.csv", source_row=9))])
 
     assert kept(merged) == [("a", "p", 1.0, "x.csv")]
     assert merged.rejects.num_rows == 0
     assert merged.notes == (
-        "candidate 'a' has the same score twice on 1 prompts; each is counted once [score-repeated]",
+        "candidate 'a' has the same score twice on 1 prompt, first in x.csv row 4 and y.csv row 9; each is counted "
+        "once [score-repeated]",
     )
+
+
+def test_first_of_many_scores_found_twice_is_named_whatever_the_order_of_files() -> None:
+    x = harvest(*(score(1.0, "x", prompt_id=name, source_row=row) for row, name in enumerate("rqp", start=1)))
+    y = harvest(*(score(1.0, "y", prompt_id=name, source_row=row) for row, name in enumerate("qr", start=1)))
+    said = "the same score twice on 2 prompts, first in x row 2 and y row 1"
+
+    assert [said in merge(order).notes[0] for order in ([x, y], [y, x])] == [True, True]
+
+
+def test_rows_of_one_file_are_named_together() -> None:
+    merged = merge([harvest(score(1.0, "x", source_row=9), score(1.0, "x", source_row=4))])
+
+    assert "first in x rows 4 and 9; each is counted once" in merged.notes[0]
 
 
 def test_scores_that_differ_by_rounding_are_equal() -> None:
@@ -151,21 +166,22 @@ def test_older_scores_that_differ_are_noted_with_their_versions() -> None:
     merged = merge(
         [
             harvest(score(1.0, "x", "0.4.3"), score(1.0, "x", "0.4.3", prompt_id="q")),
-            harvest(score(0.0, "y", "0.4.2"), score(0.0, "y", "0.4.2", prompt_id="q")),
+            harvest(score(0.0, "y", "0.4.2", source_row=7), score(0.0, "y", "0.4.2", prompt_id="q")),
         ]
     )
 
     assert merged.notes == (
-        "candidate 'a' has scores of by hand 0.4.2 and of by hand 0.4.3 that differ on 2 prompts; those of "
-        "by hand 0.4.3 are used, remove the others to silence this [scores-superseded]",
+        "candidate 'a' has scores of by hand 0.4.2 and of by hand 0.4.3 that differ on 2 prompts, first in x row 1 "
+        "and y row 7; those of by hand 0.4.3 are used, remove the others to silence this [scores-superseded]",
     )
 
 
 def test_older_scores_that_agree_are_the_same_score_twice() -> None:
-    merged = merge([harvest(score(1.0, "x", "0.4.3")), harvest(score(1.0, "y", "0.4.2"))])
+    merged = merge([harvest(score(1.0, "y", "0.4.3")), harvest(score(1.0, "x", "0.4.2"))])
 
     assert merged.notes == (
-        "candidate 'a' has the same score twice on 1 prompts; each is counted once [score-repeated]",
+        "candidate 'a' has the same score twice on 1 prompt, first in y row 1 and x row 1; each is counted once "
+        "[score-repeated]",
     )
 
 

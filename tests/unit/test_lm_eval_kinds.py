@@ -255,7 +255,7 @@ def test_of_two_numbers_of_examples_the_smaller_stands_where_all_have_both(tmp_p
 
     assert sorted(scores_of(merged)) == [0, 1]
     assert merged.rejects.num_rows == 0
-    assert any("a run with 5 examples and of a run with 0 examples that differ on 1 prompts" in n for n in merged.notes)
+    assert any("a run with 5 examples and of a run with 0 examples that differ on 1 prompt," in n for n in merged.notes)
 
 
 def test_of_two_numbers_of_examples_that_of_most_candidates_stands(tmp_path: Path) -> None:

@@ -281,16 +281,28 @@ def test_drift_since_the_champion(clean: Collection, before: list[float], drifte
     assert outcome.passed is not drifted
 
 
-def test_drift_is_told_with_both_means(clean: Collection) -> None:
-    outcome = validation.check(clean, previous={"ada": {"benchmark": [60, 0.5]}})
+def test_drift_is_told_with_both_means_and_the_files_that_moved_them(clean: Collection) -> None:
+    def move(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        mine = [row for row in rows if row["candidate"] == "ada"]
+        for place, row in enumerate(mine):
+            row |= {"source_uri": f"{place // 20}.csv", "source_row": 60 - place}
+            row["score"] = float(place >= 40 or place % 2)
+        return rows
+
+    # The files have means of 0.5, 0.5 and 1: the last one alone moved that of all, by 20 / 60 * (1 - 0.5).
+    outcome = validation.check(with_scores(clean, move), previous={"ada": {"benchmark": [60, 0.5]}})
 
     assert the_broken(outcome).rows[0] == {
+        "source_uri": "2.csv",
+        "source_row": 1,
         "candidate": "ada",
         "benchmark": "benchmark",
         "before": 0.5,
         "now": pytest.approx(2 / 3),
         "change": pytest.approx(1 / 6),
+        "files": "2.csv (mean 1.000 of 20), 0.csv (mean 0.500 of 20), 1.csv (mean 0.500 of 20)",
     }
+    assert "such as 2.csv row 1: candidate 'ada', benchmark 'benchmark', before 0.5" in outcome.sentence()
 
 
 def test_candidates_and_benchmarks_that_are_new_or_gone_do_not_drift(clean: Collection) -> None:

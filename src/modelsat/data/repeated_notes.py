@@ -1,7 +1,7 @@
 """What a user is told of scores that several runs or files give: what was counted once, and what gave way to what."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,19 +12,58 @@ DATED = "lm-evaluation-harness"
 """The harness whose results say when they were run."""
 
 
+class Repetition(NamedTuple):
+    """What was counted once, or gave way, of one candidate.
+
+    Attributes:
+        prompts: On how many prompts.
+        stands: Origin and row of the first score that stands.
+        other: Origin and row of the score beside it.
+    """
+
+    prompts: int
+    stands: tuple[int, int]
+    other: tuple[int, int]
+
+
+Repetitions = dict[tuple[int, int, int], Repetition]
+"""By candidate, origin of what gave way (-1 for none) and origin of what stands instead."""
+
+
 def counted(
-    scores: ShortScores, rows: np.ndarray, kept: np.ndarray, beaten: np.ndarray
-) -> dict[tuple[int, int, int], int]:
-    """Count prompts by candidate, origin of what gave way (-1 for none) and origin of what stands."""
+    scores: ShortScores, rows: np.ndarray, starts: np.ndarray, kept: np.ndarray, beaten: np.ndarray
+) -> Repetitions:
+    """Count prompts on which one of several scores stands.
+
+    Args:
+        scores: Some of a collection's rows.
+        rows: Those that have a rival, group by group.
+        starts: Where in them each group begins.
+        kept: For each group the place in `rows` of what stands, -1 where nothing does.
+        beaten: Likewise of one that differs and gave way.
+    """
     settled = kept >= 0
-    stands = rows[kept[settled]]
-    gave_way = np.where(beaten[settled] >= 0, scores.origin[rows[beaten[settled]]], -1)
-    keys = np.stack([scores.candidate[stands], gave_way, np.where(gave_way >= 0, scores.origin[stands], -1)], axis=1)
-    found, counts = np.unique(keys, axis=0, return_counts=True)
-    return {(a, b, c): n for (a, b, c), n in zip(found.tolist(), counts.tolist(), strict=True)}
+    kept, beaten, starts = kept[settled], beaten[settled], starts[settled]
+    stands = rows[kept]
+    other = rows[np.where(beaten >= 0, beaten, np.where(kept == starts, starts + 1, starts))]
+    gave_way = np.where(beaten >= 0, scores.origin[other], -1)
+    origins = int(scores.origin.max(initial=0)) + 2
+    keys = scores.candidate[stands].astype(np.int64) * origins + gave_way + 1
+    keys = keys * origins + np.where(gave_way >= 0, scores.origin[stands], -1) + 1
+    found, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return {
+        (key // origins**2, key // origins % origins - 1, key % origins - 1): Repetition(
+            count, _place(scores, stands[one]), _place(scores, other[one])
+        )
+        for key, one, count in zip(found.tolist(), first.tolist(), counts.tolist(), strict=True)
+    }
 
 
-def notes(counts: dict[tuple[int, int, int], int], books: ScoreBooks) -> list[str]:
+def _place(scores: ShortScores, row: int) -> tuple[int, int]:
+    return int(scores.origin[row]), int(scores.row[row])
+
+
+def notes(counts: Repetitions, books: ScoreBooks) -> list[str]:
     """Return a sentence per candidate on what was counted once, and on which run gave way to which.
 
     Args:
@@ -32,26 +71,37 @@ def notes(counts: dict[tuple[int, int, int], int], books: ScoreBooks) -> list[st
         books: What the numbers in it stand for.
     """
     names, origins = books.candidates.values, [dict(zip(ORIGIN, one, strict=True)) for one in books.origins.values]
-    told: dict[tuple[str, str, str], int] = {}
-    for (candidate, beaten, kept), n in counts.items():
+    told: dict[tuple[str, str, str], list[Repetition]] = {}
+    for (candidate, beaten, kept), one in counts.items():
         key = (names[candidate], *(_origins(origins[beaten], origins[kept]) if beaten >= 0 else ("", "")))
-        told[key] = told.get(key, 0) + n
+        told.setdefault(key, []).append(one)
     said = []
-    for (name, older, newer), n in sorted(told.items()):
+    for (name, older, newer), found in sorted(told.items()):
+        prompts = sum(one.prompts for one in found)
+        on = f"{prompts:,} {'prompt' if prompts == 1 else 'prompts'}"
+        # Numbers of origins depend on which file was read first.
+        places = [[(origins[one]["source_uri"], row) for one, row in (each.stands, each.other)] for each in found]
+        first = _rows(*min(places))
         if older:
             said.append(
                 Remark.SCORES_SUPERSEDED.of(
-                    f"candidate {name!r} has scores of {older} and of {newer} that differ on {n} prompts; "
+                    f"candidate {name!r} has scores of {older} and of {newer} that differ on {on}, first in {first}; "
                     f"those of {newer} are used, remove the others to silence this"
                 )
             )
         else:
             said.append(
                 Remark.SCORE_REPEATED.of(
-                    f"candidate {name!r} has the same score twice on {n} prompts; each is counted once"
+                    f"candidate {name!r} has the same score twice on {on}, first in {first}; each is counted once"
                 )
             )
     return said
+
+
+def _rows(one: tuple[str, int], other: tuple[str, int]) -> str:
+    if one[0] == other[0]:
+        return f"{one[0]} rows {min(one[1], other[1])} and {max(one[1], other[1])}"
+    return f"{one[0]} row {one[1]} and {other[0]} row {other[1]}"
 
 
 def _origins(beaten: dict[str, Any], kept: dict[str, Any]) -> tuple[str, str]:

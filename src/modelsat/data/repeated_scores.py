@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from modelsat.data import measures, repeated_notes, short_scores
 from modelsat.data.readers.harvest import reject
+from modelsat.data.repeated_notes import Repetitions
 from modelsat.data.score_ranks import ScoreRanks
 from modelsat.data.short_scores import ScoreBooks, ShortScores
 
@@ -42,7 +43,7 @@ class SettledScores:
     scores: ShortScores
     order: np.ndarray
     rejects: list[dict[str, object]]
-    counts: dict[tuple[int, int, int], int]
+    counts: Repetitions
 
 
 def settle(scores: ShortScores, ranks: ScoreRanks) -> SettledScores:
@@ -70,7 +71,7 @@ def settle(scores: ShortScores, ranks: ScoreRanks) -> SettledScores:
     stays = np.ones(len(order), dtype=bool)
     stays[where] = False
     stays[where[kept[kept >= 0]]] = True
-    counts = repeated_notes.counted(scores, rows, kept, beaten)
+    counts = repeated_notes.counted(scores, rows, bounds, kept, beaten)
     scores = measures.completed(scores, ranks.books, found.rows, found.group, found.starts, kept)
     return SettledScores(scores, order[stays], found.conflicts(standing, kept), counts)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelsat.data import contracts, measures, repeated_notes, repeated_scores, short_scores, table_blocks
+from modelsat.data.repeated_notes import Repetitions
 from modelsat.data.score_ranks import ScoreRanks
 from modelsat.data.score_runs import ScoreRuns
 from modelsat.data.short_scores import ScoreBooks, ShortScores
@@ -35,7 +36,7 @@ class ScoreMerge:
         self._candidates: set[int] = set()
         self._origins: set[int] = set()
         self._disbelieved: dict[str, list[str]] = {field: [] for field in measures.MOST}
-        self._counts: dict[tuple[int, int, int], int] = {}
+        self._counts: Repetitions = {}
 
     def add(self, scores: pa.Table) -> None:
         """Take rows of the contract `SCORES`; their texts may be dictionary columns.

@@ -1,8 +1,10 @@
 """What each candidate scored on each benchmark, counted in one pass: number, mean, lowest and highest score."""
 
 from collections import defaultdict
+from collections.abc import Collection as Container
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,3 +81,49 @@ def by_candidate(tallies: dict[tuple[str, str], Tally]) -> dict[str, Tally]:
     for (candidate, _), tally in tallies.items():
         parts[candidate].append(tally)
     return {candidate: Tally.of(parts[candidate]) for candidate in parts}
+
+
+@dataclass(frozen=True)
+class FileTally:
+    """Scores of one candidate on one benchmark that one file gave.
+
+    Attributes:
+        source_uri: The file.
+        first_row: The first of its rows with such a score.
+        count: How many there are, missing ones aside.
+        total: Their sum.
+    """
+
+    source_uri: str
+    first_row: int
+    count: int
+    total: float
+
+
+def by_file(collection: Collection, pairs: Container[tuple[str, str]]) -> dict[tuple[str, str], list[FileTally]]:
+    """Return what each file gave of some candidates on some benchmarks, by (candidate, benchmark)."""
+    names = pa.array(sorted({candidate for candidate, _ in pairs}), pa.string())
+    parts: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {pair: defaultdict(list) for pair in pairs}
+    for block in collection.blocks("candidate", "benchmark", "source_uri", "source_row", "score"):
+        mine = block.filter(pc.is_in(block["candidate"].cast(pa.string()), value_set=names))
+        if not mine.num_rows:
+            continue
+        told = [("source_row", "min"), ("score", "count"), ("score", "sum")]
+        for row in (
+            mine.group_by(["candidate", "benchmark", "source_uri"], use_threads=False).aggregate(told).to_pylist()
+        ):
+            pair = row["candidate"], row["benchmark"]
+            if pair in parts:
+                parts[pair][row["source_uri"]].append(row)
+    return {
+        pair: [
+            FileTally(
+                uri,
+                min(row["source_row_min"] for row in rows),
+                sum(row["score_count"] for row in rows),
+                sum(row["score_sum"] or 0.0 for row in rows),
+            )
+            for uri, rows in sorted(files.items())
+        ]
+        for pair, files in parts.items()
+    }

@@ -1,7 +1,7 @@
 """Validates a collection against the data contract with Great Expectations."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,10 @@ from modelsat.data import contract_suites, expectations, paid, suspects, tallies
 from modelsat.data.collection import Collection
 from modelsat.data.contract_suites import ValidationLimits
 from modelsat.data.expectations import CRITICAL, WARNING, Check
-from modelsat.data.tallies import Tally
+from modelsat.data.tallies import FileTally, Tally
+
+_FILES = 3
+"""So many of the files behind a drift are named."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def check(
     checks += expectations.run(_benchmarks_frame(tallied, limits), contract_suites.benchmarks(limits))
     drift = _drift_frame(tallied, previous or {}, limits)
     if len(drift):
-        checks += expectations.run(drift, contract_suites.drift(limits))
+        checks += [_with_files(check, collection) for check in expectations.run(drift, contract_suites.drift(limits))]
     return ValidationOutcome(tuple(checks))
 
 
@@ -207,6 +210,23 @@ def _drift_frame(
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _with_files(check: Check, collection: Collection) -> Check:
+    """Return the check of drift, each of its rows with the files that its scores come from."""
+    if check.passed:
+        return check
+    found = tallies.by_file(collection, {(row["candidate"], row["benchmark"]) for row in check.rows})
+    return replace(check, rows=tuple(_located(row, found[row["candidate"], row["benchmark"]]) for row in check.rows))
+
+
+def _located(row: Mapping[str, Any], files: Sequence[FileTally]) -> dict[str, Any]:
+    """Return a row of drift with its files; first stands the one that moved the mean most, with its first row."""
+    files = sorted(files, key=lambda one: -abs(one.total - one.count * row["before"]))
+    said = [f"{one.source_uri} (mean {one.total / max(one.count, 1):.3f} of {one.count:,})" for one in files[:_FILES]]
+    more = f" and {len(files) - _FILES} more" if len(files) > _FILES else ""
+    place = {"source_uri": files[0].source_uri, "source_row": files[0].first_row}
+    return {**place, **row, "files": ", ".join(said) + more}
 
 
 def as_table(outcome: ValidationOutcome) -> pa.Table:
