@@ -9,6 +9,7 @@ from components import images
 
 @dsl.component(base_image=images.PIPELINE, install_kfp_package=False)
 def check_prerequisites(
+    collect_shards: int,
     validate_max_rejected_share: float,
     validate_max_drift: float,
     instruct_tasks: int,
@@ -29,11 +30,12 @@ def check_prerequisites(
     work_root: str,
     report: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-) -> NamedTuple("Answer", [("ready", bool), ("sentence", str)]):
+) -> NamedTuple("Answer", [("ready", bool), ("sentence", str), ("shares", list)]):
     """Check the settings, ask results, MLflow, stores and disk for a sign of life, and name all faults at once.
 
     Args:
-        validate_max_rejected_share: Setting of the run, checked against its bounds like the next twelve.
+        collect_shards: Setting of the run, checked against its bounds like the next thirteen.
+        validate_max_rejected_share: Likewise.
         validate_max_drift: Likewise.
         instruct_tasks: Likewise.
         instruct_questions: Likewise.
@@ -55,14 +57,15 @@ def check_prerequisites(
         metrics: Prerequisites that hold and that do not.
 
     Returns:
-        Whether everything is there, and the faults in one sentence.
+        Whether everything is there, the faults in one sentence, and which sources each task has to read.
     """
     from pathlib import Path
 
-    from modelsat.steps import prerequisites
+    from modelsat.steps import collect, prerequisites
 
     # One parameter each: older KFP backends leave pipeline parameters inside a dictionary unresolved.
     bounded = {
+        "collect_shards": collect_shards,
         "validate_max_rejected_share": validate_max_rejected_share,
         "validate_max_drift": validate_max_drift,
         "instruct_tasks": instruct_tasks,
@@ -81,4 +84,4 @@ def check_prerequisites(
     ready, sentence, counts = prerequisites.run(bounded, sources, *services, work_root, Path(report.path))
     for name, value in counts.items():
         metrics.log_metric(name, value)
-    return (ready, sentence)
+    return (ready, sentence, collect.shares(sources, collect_shards) if ready else [])

@@ -87,7 +87,7 @@ def output(tasks: Path, task: str, name: str) -> Path:
 
 
 def _for_one_machine(pipeline: Any) -> Any:
-    """Return the pipeline for one machine.
+    """Return the pipeline for one machine: one step after another.
 
     A second try would meet the same disk and the same files there, and the variables that a step is given name folders
     that only pods have: secrets are in the caller's environment.
@@ -96,6 +96,8 @@ def _for_one_machine(pipeline: Any) -> Any:
     for dag in (single.pipeline_spec.root, *single.pipeline_spec.components.values()):
         for task in dag.dag.tasks.values():
             task.ClearField("retry_policy")
+            if task.WhichOneof("iterator"):
+                task.iterator_policy.parallelism_limit = 1
     for executor in single.pipeline_spec.deployment_spec["executors"].values():
         if "env" in executor["container"]:
             del executor["container"]["env"]
@@ -119,7 +121,7 @@ def _display_names(pipeline: Any) -> dict[str, str]:
     for dag in (pipeline.pipeline_spec.root, *pipeline.pipeline_spec.components.values()):
         for task in dag.dag.tasks.values():
             component = task.component_ref.name.removeprefix("comp-")
-            if not component.startswith(("halt", "condition")):
+            if not component.startswith(("halt", "condition", "for-loop")):
                 names[component] = task.task_info.name
     return names
 

@@ -15,6 +15,7 @@ from components.evaluate_router import evaluate_router
 from components.finetune_router import finetune_router
 from components.halt import halt
 from components.promote_router import promote_router
+from components.read_sources import read_sources
 from components.register_router import register_router
 from components.validate_scores import validate_scores
 from pipelines.resources import modest, on_gpu_nodes, outside, with_endpoint_token, with_work_volume
@@ -26,6 +27,7 @@ INPUT, INVALID = 2, 3
 def retrain(
     collect_sources: List = ["s3://modelsat/scores"],  # noqa: B006, UP006
     collect_kept: str = "",
+    collect_shards: int = 1,
     validate_max_rejected_share: float = 0.0,
     validate_max_drift: float = 0.10,
     instruct_tasks: int = 50,
@@ -55,6 +57,7 @@ def retrain(
     Args:
         collect_sources: Folders or s3:// prefixes with benchmark results, as a JSON list.
         collect_kept: Folder that keeps what sources gave, so that unchanged ones are not read again; empty reads all.
+        collect_shards: Tasks that read the sources side by side, each some of them.
         validate_max_rejected_share: Largest tolerated share of rejected rows, in [0, 1].
         validate_max_drift: Largest tolerated change of a candidate's mean since the champion's data, in [0, 1].
         instruct_tasks: Tasks of the aptitude test aimed at.
@@ -83,6 +86,7 @@ def retrain(
     run_key = dsl.PIPELINE_JOB_ID_PLACEHOLDER
 
     asked = check_prerequisites(
+        collect_shards=collect_shards,
         validate_max_rejected_share=validate_max_rejected_share,
         validate_max_drift=validate_max_drift,
         instruct_tasks=instruct_tasks,
@@ -107,7 +111,14 @@ def retrain(
     ready = halt(holds=asked.outputs["ready"], sentence=asked.outputs["sentence"], exit_code=INPUT)
     ready.set_display_name("Halt if something is missing").set_caching_options(False)
 
-    collected = collect_scores(sources=collect_sources, kept=collect_kept).after(ready)
+    with dsl.ParallelFor(asked.outputs["shares"], name="each share of the sources") as share:
+        read = read_sources(sources=share.sources, kept=collect_kept).after(ready)
+        read.set_display_name("Read benchmark results")
+        outside(read)
+        with_work_volume(read)
+
+    harvests = dsl.Collected(read.outputs["harvest"])
+    collected = collect_scores(sources=collect_sources, kept=collect_kept, harvests=harvests)
     collected.set_display_name("Collect benchmark scores")
     outside(collected)
     with_work_volume(collected)

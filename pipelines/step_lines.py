@@ -37,6 +37,9 @@ class StepLines(io.TextIOBase):
         names: Display name by task name; steps without one are not shown.
         terminal: Where the lines go.
         log: File that receives everything.
+
+    Attributes:
+        said: What the current task has printed, or the first that failed: others of a loop still run behind that.
     """
 
     def __init__(self, names: Mapping[str, str], terminal: TextIO, log: Path) -> None:
@@ -47,7 +50,7 @@ class StepLines(io.TextIOBase):
         self._rest = ""
         self._task = self._ended = ""
         self._input: list[str] | None = None
-        self._warned = False
+        self._warned = self._has_failed = False
         self._began = self._shown = 0.0
 
     def write(self, text: str) -> int:
@@ -72,15 +75,17 @@ class StepLines(io.TextIOBase):
             self._take_input(line)
             return
         if started:
-            self._task, self._began, self.said = started[1], time.monotonic(), []
-            self._ended = ""
+            self._task, self._began, self._ended = started[1], time.monotonic(), ""
+            if not self._has_failed:
+                self.said = []
             self._shown = self._began
         elif ended:
             self._finish(ended[1], ended[2])
             # What follows are its outputs, as KFP prints them.
             self._task, self._ended = "", ended[1] if ended[2] == "SUCCESS" else ""
         elif line and not _STAMP.match(line):
-            self.said.append(line)
+            if not self._has_failed:
+                self.said.append(line)
             self._alive(line)
             self._say(line)
 
@@ -95,6 +100,7 @@ class StepLines(io.TextIOBase):
             self._input = None
 
     def _finish(self, task: str, status: str) -> None:
+        self._has_failed |= status == "FAILURE"
         if task in self.names:
             state = "done" if status == "SUCCESS" else "failed"
             self._print(f"{self.names[task]:<{_WIDTH}} {state:<7} {time.monotonic() - self._began:6.1f} s")

@@ -35,6 +35,8 @@ def watch(
     policy_drift: float = 0.25,
     policy_regret: float = 0.05,
     policy_least_hours: float = 6.0,
+    collect_kept: str = "",
+    collect_shards: int = 1,
     train_recipe: str = "auto",
     register_model_name: str = "modelsat-router",
     register_bundle_store: str = "s3://modelsat/bundles",
@@ -62,6 +64,9 @@ def watch(
         policy_drift: Share of prompts that changed hands since, in [0, 1], that calls for it.
         policy_regret: Accuracy that may be lost to newcomers, in [0, 1], that calls for it.
         policy_least_hours: No training sooner after the last one, in hours.
+        collect_kept: Folder that keeps what a retraining's sources gave, so that unchanged ones are not read again;
+            empty reads all.
+        collect_shards: Tasks that read a retraining's sources side by side, each some of them.
         train_recipe: Training recipe.
         register_model_name: Name of the registered model in MLflow.
         register_bundle_store: Folder or s3:// prefix of router bundles.
@@ -136,6 +141,8 @@ def watch(
     with dsl.If(planned.outputs["Output"] == True, name="training is called for"):  # noqa: E712
         trained = retrain(
             collect_sources=planned.outputs["sources"],
+            collect_kept=collect_kept,
+            collect_shards=collect_shards,
             train_recipe=train_recipe,
             register_model_name=register_model_name,
             register_bundle_store=register_bundle_store,

@@ -80,6 +80,7 @@ def arguments(folder: Path, sources: list[str], recipe: str, ranks: int, trackin
     """Return the parameters of a run that keeps everything below `folder`."""
     return {
         "collect_sources": sources,
+        "collect_kept": str(folder / "kept"),
         "train_recipe": recipe,
         "train_ranks": ranks,
         "train_work_root": str(folder / "work"),

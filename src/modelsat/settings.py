@@ -24,6 +24,7 @@ class RetrainSettings(pydantic.BaseModel):
         "",
         description="Folder that keeps what sources gave, so that unchanged ones are not read again; empty reads all.",
     )
+    collect_shards: int = Field(1, ge=1, description="Tasks that read the sources side by side, each some of them.")
     validate_max_rejected_share: float = Field(
         0.0, ge=0, le=1, description="Largest tolerated share of rejected rows, in [0, 1]."
     )

@@ -16,6 +16,7 @@ from pipelines import whole_loop
 
 STEPS = [
     "Check prerequisites",
+    "Read benchmark results",
     "Collect benchmark scores",
     "Validate scores",
     "Build capability instructions",

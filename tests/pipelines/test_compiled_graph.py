@@ -22,12 +22,15 @@ from pipelines import local
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "pipelines" / "compiled" / "retrain.yaml"
 GRAPH, PLATFORM = list(yaml.safe_load_all(GOLDEN.read_text(encoding="utf-8")))
-TASKS: dict[str, Any] = GRAPH["root"]["dag"]["tasks"] | GRAPH["components"]["comp-condition-1"]["dag"]["tasks"]
-STEPS = {name: task for name, task in TASKS.items() if name != "condition-1"}
+GROUPS = ("for-loop-1", "condition-2")
+TASKS: dict[str, Any] = dict(GRAPH["root"]["dag"]["tasks"])
+for group in GROUPS:
+    TASKS |= GRAPH["components"][f"comp-{group}"]["dag"]["tasks"]
+STEPS = {name: task for name, task in TASKS.items() if name not in GROUPS}
 EXECUTORS: dict[str, Any] = GRAPH["deploymentSpec"]["executors"]
 ON_CLUSTER: dict[str, Any] = PLATFORM["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 OUTSIDE = {
-    *("check-prerequisites", "collect-scores", "validate-scores", "finetune-router", "evaluate-router"),
+    *("check-prerequisites", "read-sources", "collect-scores", "validate-scores", "finetune-router", "evaluate-router"),
     *("register-router", "promote-router"),
 }
 HALTS = {"halt", "halt-2"}
@@ -94,6 +97,7 @@ def test_steps_have_names_in_plain_words() -> None:
     assert {name: task["taskInfo"]["name"] for name, task in STEPS.items()} == {
         "check-prerequisites": "Check prerequisites",
         "halt": "Halt if something is missing",
+        "read-sources": "Read benchmark results",
         "collect-scores": "Collect benchmark scores",
         "validate-scores": "Validate scores",
         "halt-2": "Halt if invalid",
@@ -110,9 +114,10 @@ def test_nothing_costly_starts_before_the_checks() -> None:
         direct = set(TASKS[name].get("dependentTasks", ()))
         return direct | {further for task in direct for further in before(task)}
 
-    assert before("collect-scores") == {"check-prerequisites", "halt"}
+    assert before("for-loop-1") == {"check-prerequisites", "halt"}
+    assert before("collect-scores") == {"check-prerequisites", "halt", "for-loop-1"}
     assert before("finetune-router") >= {"validate-scores", "halt-2", "build-instructions"}
-    assert before("condition-1") >= {"evaluate-router", "register-router"}
+    assert before("condition-2") >= {"evaluate-router", "register-router"}
 
 
 def test_judges_hand_their_verdict_to_a_halt_of_its_own() -> None:
@@ -124,11 +129,22 @@ def test_judges_hand_their_verdict_to_a_halt_of_its_own() -> None:
     assert codes == [2, 3]
 
 
+def test_sources_are_read_by_as_many_tasks_as_there_are_shares_and_merged_by_one() -> None:
+    loop, one = TASKS["for-loop-1"], TASKS["collect-scores"]
+
+    assert loop["inputs"]["parameters"]["pipelinechannel--check-prerequisites-shares"]["taskOutputParameter"] == {
+        "outputParameterKey": "shares",
+        "producerTask": "check-prerequisites",
+    }
+    assert "iteratorPolicy" not in loop
+    assert one["inputs"]["artifacts"]["harvests"]["taskOutputArtifact"]["producerTask"] == "for-loop-1"
+
+
 def test_only_a_new_champion_is_promoted() -> None:
-    condition = TASKS["condition-1"]["triggerPolicy"]["condition"]
+    condition = TASKS["condition-2"]["triggerPolicy"]["condition"]
 
     assert condition == "inputs.parameter_values['pipelinechannel--evaluate-router-Output'] == true"
-    assert set(GRAPH["components"]["comp-condition-1"]["dag"]["tasks"]) == {"promote-router"}
+    assert set(GRAPH["components"]["comp-condition-2"]["dag"]["tasks"]) == {"promote-router"}
 
 
 @pytest.mark.parametrize("name", sorted(OUTSIDE | HALTS))
@@ -208,7 +224,9 @@ def test_only_the_promotion_may_ask_the_endpoint() -> None:
 def test_what_is_kept_between_runs_lies_on_a_volume_that_the_check_has_seen() -> None:
     mounted = {name: executor["pvcMount"] for name, executor in ON_CLUSTER.items() if "pvcMount" in executor}
 
-    assert set(mounted) == {"exec-check-prerequisites", "exec-collect-scores", "exec-finetune-router"}
+    assert set(mounted) == {
+        *("exec-check-prerequisites", "exec-read-sources", "exec-collect-scores", "exec-finetune-router")
+    }
     assert {(one["constant"], one["mountPath"]) for (one,) in mounted.values()} == {("modelsat-work", "/mnt/modelsat")}
 
 

@@ -26,6 +26,7 @@ from kfp.local.orchestrator import task_executor
 
 from modelsat.bundle import bundle, champions
 from modelsat.data import sample
+from modelsat.data.collection import Collection
 from modelsat.errors import InputError, ModelsatError, ServiceError, ValidationFailed
 from pipelines import local
 
@@ -42,6 +43,7 @@ ANY_GAIN = {"gate_margin": 1.0, "gate_saving": 0.0}
 NO_GAIN = {"gate_confidence": 0.999, "gate_margin": 0.0, "gate_saving": 1.0}
 STEPS = [
     "Check prerequisites",
+    "Read benchmark results",
     "Collect benchmark scores",
     "Validate scores",
     "Build capability instructions",
@@ -220,7 +222,7 @@ def test_mlflow_that_dies_before_registration_is_named_with_what_to_do(died: Ran
 
 @pytest.mark.slow
 def test_steps_before_the_failure_are_done_and_their_pages_kept(died: Ran) -> None:
-    assert died.steps() == {**dict.fromkeys(STEPS[:6], "done"), "Register router": "failed"}
+    assert died.steps() == {**dict.fromkeys(STEPS[:7], "done"), "Register router": "failed"}
     assert sorted(path.name for path in (died.folder / "pages").iterdir()) == [
         *("collected.html", "evaluated.html", "trained.html", "validated.html"),
     ]
@@ -339,7 +341,7 @@ def test_outputs_of_three_runs_are_kept_and_no_more(kept: Went, mine: Machine) -
 
 @pytest.fixture(scope="module")
 def halted(scores: Path, tiny_backbone: Path, mlflow_door: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A run on results in which one score is a percentage."""
+    """A run on results in two folders, each read by a task of its own; one score is a percentage."""
     mlflow_door.open()
     folder = tmp_path_factory.mktemp("halted")
     shutil.copytree(scores, folder / "bad")
@@ -348,7 +350,18 @@ def halted(scores: Path, tiny_backbone: Path, mlflow_door: Any, tmp_path_factory
     cells = lines[41].split(",")
     lines[41] = ",".join([cells[0], "85", *cells[2:]])
     path.write_text("\n".join(lines), encoding="utf-8")
-    return machine(folder, [str(folder / "bad")], tiny_backbone, mlflow_door.url).run()
+    (folder / "more").mkdir()
+    (folder / "more" / "prompts.csv").write_text("prompt_id,benchmark,prompt\np,more,What is more?\n")
+    (folder / "more" / "scores.csv").write_text("prompt_id,model,score\np,sim-generalist-large,1\n")
+    sources = [str(folder / "bad"), str(folder / "more")]
+    return machine(folder, sources, tiny_backbone, mlflow_door.url).run(collect_shards=2)
+
+
+def test_sources_that_two_tasks_read_are_merged(halted: Ran) -> None:
+    (collected,) = halted.folder.glob("pipeline/*/*/collect-scores/scores")
+
+    assert halted.shown.count("Read benchmark results") == 2
+    assert Collection.read(collected).counts()["benchmarks"] == 5
 
 
 def test_bad_score_halts_the_run_with_its_file_and_row(halted: Ran) -> None:
@@ -368,7 +381,7 @@ def test_page_of_the_step_that_found_it_is_kept(halted: Ran) -> None:
 
 
 def test_halted_run_spends_nothing_and_leaves_nothing(halted: Ran) -> None:
-    assert halted.steps() == dict.fromkeys(STEPS[:3], "done")
+    assert halted.steps() == dict.fromkeys(STEPS[:4], "done")
     assert halted.slept == []
     assert halted.leftovers() == []
     assert not (halted.folder / "champions").exists()
@@ -404,15 +417,19 @@ def test_run_warns_of_nothing_that_a_user_could_change(missing: Ran) -> None:
 
 @pytest.fixture(scope="module")
 def unreadable(tiny_backbone: Path, mlflow_door: Any, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A run on a folder that holds a file, but no results."""
+    """A run on a folder that holds a file, but no results, beside one that another task reads."""
     mlflow_door.open()
     folder = tmp_path_factory.mktemp("unreadable")
     (folder / "letters").mkdir()
     (folder / "letters" / "letter.txt").write_text("Dear sirs,")
-    return machine(folder, [str(folder / "letters")], tiny_backbone, mlflow_door.url).run()
+    (folder / "more").mkdir()
+    (folder / "more" / "prompts.csv").write_text("prompt_id,benchmark,prompt\np,more,What is more?\n")
+    (folder / "more" / "scores.csv").write_text("prompt_id,model,score\np,someone,1\n")
+    sources = [str(folder / "letters"), str(folder / "more")]
+    return machine(folder, sources, tiny_backbone, mlflow_door.url).run(collect_shards=2)
 
 
-def test_error_of_a_step_keeps_its_class_and_sentence(unreadable: Ran) -> None:
+def test_error_of_a_task_among_several_keeps_its_class_and_sentence(unreadable: Ran) -> None:
     assert isinstance(unreadable.error, InputError), unreadable.error
     assert "letters' holds no benchmark results that modelsat can read" in str(unreadable.error)
 

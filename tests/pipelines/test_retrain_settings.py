@@ -87,7 +87,7 @@ def test_names_begin_with_their_stage_in_the_order_of_the_pipeline() -> None:
         *("collect", "validate", "instruct", "train", "gate", "register", "promote", "mlflow"),
     ]
     assert stages == sorted(stages, key=list(dict.fromkeys(stages)).index)
-    assert len(FIELDS) <= 25
+    assert len(FIELDS) <= 26
 
 
 def test_every_parameter_may_be_left_out() -> None:
@@ -99,6 +99,7 @@ def test_every_parameter_may_be_left_out() -> None:
     [
         {"validate_max_rejected_share": 1.5},
         {"validate_max_drift": -0.1},
+        {"collect_shards": 0},
         {"instruct_tasks": 0},
         {"train_ranks": 0},
         {"gate_confidence": 0.5},

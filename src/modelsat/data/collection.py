@@ -18,8 +18,7 @@ from modelsat.data.readers.harvest import EmptyAnswers, Harvest, rejects_table
 from modelsat.data.remarks import Remark
 from modelsat.data.score_merge import ScoreMerge
 from modelsat.data.source_store import SourceStore
-from modelsat.data.sources import without_scores
-from modelsat.errors import InputError
+from modelsat.data.sources import named, without_scores
 from modelsat.io import atomic, storage
 from modelsat.io.scratch import ScratchFolder
 
@@ -185,9 +184,7 @@ def collect(uris: Sequence[str], kept: Path | None = None) -> Collection:
         InputError: A source is empty, or no reader recognises it.
         ServiceError: S3 refused.
     """
-    if not uris:
-        raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
-    uris = [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
+    uris = named(uris)
     with ScratchFolder() as scratch:
         return merge(_harvested(uris, scratch, SourceStore(kept) if kept is not None else None), uris)
 

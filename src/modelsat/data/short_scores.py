@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelsat.data import contracts, table_blocks
 from modelsat.data.table_blocks import BLOCK
@@ -144,7 +145,7 @@ def blocks(parts: Iterable[tuple[ShortScores, np.ndarray]], books: ScoreBooks) -
         parts: Rows, with which of them to return in which order.
         books: What their numbers stand for; everything is in it when the first part comes.
     """
-    spelling: dict[str, pa.Array] = {}
+    spelling: dict[str, _Spelling] = {}
     waiting: list[ShortScores] = []
     for short, order in parts:
         spelling = spelling or _spelling(books)
@@ -161,15 +162,47 @@ def blocks(parts: Iterable[tuple[ShortScores, np.ndarray]], books: ScoreBooks) -
         yield _spelt(joined(waiting), spelling)
 
 
-def _spelling(books: ScoreBooks) -> dict[str, pa.Array]:
+@dataclass(frozen=True)
+class _Spelling:
+    """What the numbers of a column stand for.
+
+    Attributes:
+        values: Distinct ones, ascending, so that a file does not depend on what was read first.
+        places: By number the place of its value among them, -1 for a missing one; int32.
+    """
+
+    values: pa.Array
+    places: np.ndarray
+
+    @classmethod
+    def of(cls, told: Sequence[Any], kind: pa.DataType) -> "_Spelling":
+        distinct = pa.array(told, kind).dictionary_encode()
+        order = pc.sort_indices(distinct.dictionary).to_numpy()
+        place = np.full(len(order) + 1, -1, dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        numbers = distinct.indices.fill_null(len(order)).to_numpy(zero_copy_only=False)
+        return cls(distinct.dictionary.take(pa.array(order)), place[numbers])
+
+    def column(self, numbers: np.ndarray) -> pa.DictionaryArray:
+        """Return a dictionary column that has each value once, and only those which occur."""
+        places = self.places[numbers]
+        missing = places < 0
+        used = np.zeros(len(self.values) + 1, dtype=bool)
+        used[places] = True
+        used = used[:-1]
+        codes = np.append(np.cumsum(used, dtype=np.int32) - 1, np.int32(0))[places]
+        indices = pa.array(codes, mask=missing if missing.any() else None)
+        return pa.DictionaryArray.from_arrays(indices, self.values.filter(pa.array(used)))
+
+
+def _spelling(books: ScoreBooks) -> dict[str, _Spelling]:
     """Return what numbers stand for, by column of the contract."""
-    values = {name: pa.array(books.column(name), contracts.SCORES.field(name).type) for name in (*PLACE, *ORIGIN)}
-    values["candidate"] = pa.array(books.candidates.values, pa.string())
-    values["prompt_id"] = pa.array(books.prompts.values, pa.string())
-    return values
+    told = {name: books.column(name) for name in (*PLACE, *ORIGIN)}
+    told |= {"candidate": books.candidates.values, "prompt_id": books.prompts.values}
+    return {name: _Spelling.of(values, contracts.SCORES.field(name).type) for name, values in told.items()}
 
 
-def _spelt(short: ShortScores, spelling: Mapping[str, pa.Array]) -> pa.Table:
+def _spelt(short: ShortScores, spelling: Mapping[str, _Spelling]) -> pa.Table:
     codes = {"candidate": short.candidate, "prompt_id": short.prompt}
     codes |= dict.fromkeys(PLACE, short.place) | dict.fromkeys(ORIGIN, short.origin)
     numbers: dict[str, pa.Array] = {"score": short.score, "source_row": pa.array(short.row), **short.measures}
@@ -177,24 +210,11 @@ def _spelt(short: ShortScores, spelling: Mapping[str, pa.Array]) -> pa.Table:
     columns = []
     for one in schema:
         if one.name in codes:
-            column = _of_values(codes[one.name], spelling[one.name])
+            column = spelling[one.name].column(codes[one.name])
             columns.append(column if pa.types.is_dictionary(one.type) else column.dictionary_decode())
         else:
             columns.append(numbers[one.name] if one.name in numbers else pa.nulls(len(short), one.type))
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _of_values(codes: np.ndarray, values: pa.Array) -> pa.DictionaryArray:
-    """Return a dictionary column that has each value once, and only those which occur."""
-    used = np.zeros(len(values), dtype=bool)
-    used[codes] = True
-    known = values.take(pa.array(np.flatnonzero(used))).dictionary_encode()
-    # Several origins can have one value in common; a missing one has no number.
-    numbers = np.zeros(len(values), dtype=np.int32)
-    numbers[used] = known.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    indices = numbers[codes]
-    missing = indices < 0
-    return pa.DictionaryArray.from_arrays(pa.array(indices, mask=missing if missing.any() else None), known.dictionary)
 
 
 def _combined(scores: pa.Table, names: Sequence[str], book: Numbering) -> np.ndarray:

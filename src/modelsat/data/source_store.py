@@ -18,6 +18,7 @@ from modelsat.io import atomic, storage
 from modelsat.io.code_digest import code_digest
 from modelsat.text import picture_text
 
+_SCORES = "scores.parquet"
 _TABLES = {"prompts": contracts.PROMPTS, "candidates": contracts.CANDIDATES, "rejects": contracts.REJECTS}
 
 
@@ -30,6 +31,20 @@ class SourceStore:
 
     def read(self, uri: str, scratch: Path) -> Iterator[Harvest]:
         """Return what a source gives, as `readers.read` does, from its entry where it is unchanged.
+
+        Args:
+            uri: As of `keep`, like the next.
+            scratch: Likewise.
+
+        Raises:
+            InputError: As of `keep`, like the next two.
+            ServiceError: Likewise.
+            ResourceError: Likewise.
+        """
+        return harvests(self.keep(uri, scratch))
+
+    def keep(self, uri: str, scratch: Path) -> Path:
+        """Return the entry of a source, which is read where it has changed or has none.
 
         Args:
             uri: Of the source.
@@ -53,8 +68,22 @@ class SourceStore:
             for other in self._folder.glob(f"{name}-*"):
                 if other != entry:
                     shutil.rmtree(other)
-        for part in sorted(entry.iterdir()):
-            yield from _read(part)
+        return entry
+
+    def held(self, uri: str) -> Path | None:
+        """Return the entry that a source has, whatever the source holds by now; None where it has none."""
+        return next(iter(self._folder.glob(f"{_short(uri)}-*")), None)
+
+
+def harvests(entry: Path) -> Iterator[Harvest]:
+    """Return what an entry holds, as `readers.read` gave it, in smaller pieces."""
+    for part in sorted(entry.iterdir()):
+        yield from _read(part)
+
+
+def rows(entry: Path) -> int:
+    """Return how many scores an entry holds."""
+    return sum(table_blocks.count(part / _SCORES, contracts.SCORES) for part in entry.iterdir())
 
 
 def _short(text: str) -> str:
@@ -63,7 +92,7 @@ def _short(text: str) -> str:
 
 def _write(harvest: Harvest, folder: Path) -> None:
     folder.mkdir()
-    table_blocks.write_table(harvest.scores, folder / "scores.parquet", contracts.SCORES)
+    table_blocks.write_table(harvest.scores, folder / _SCORES, contracts.SCORES)
     for name, schema in _TABLES.items():
         contracts.write(getattr(harvest, name), folder / f"{name}.parquet", schema)
     facts = {"notes": harvest.notes, "licences": harvest.licences, "empty": list(map(asdict, harvest.empty_answers))}
@@ -73,7 +102,7 @@ def _write(harvest: Harvest, folder: Path) -> None:
 def _read(folder: Path) -> Iterator[Harvest]:
     """Return a harvest in pieces: its scores block by block, and then all else."""
     nothing = {name: schema.empty_table() for name, schema in _TABLES.items()}
-    for block in table_blocks.read(folder / "scores.parquet", contracts.SCORES, contracts.SCORES.names):
+    for block in table_blocks.read(folder / _SCORES, contracts.SCORES, contracts.SCORES.names):
         yield Harvest(block, **nothing)
     tables = {name: contracts.read(folder / f"{name}.parquet", schema) for name, schema in _TABLES.items()}
     facts = json.loads((folder / "harvest.json").read_text(encoding="utf-8"))

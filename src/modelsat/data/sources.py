@@ -1,8 +1,23 @@
-"""Which source a file came from, and why a source gave no score."""
+"""How sources are named, which of them a file came from, and why one gave no score."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pyarrow as pa
+
+from modelsat.errors import InputError
+from modelsat.io import storage
+
+
+def named(uris: Sequence[str]) -> list[str]:
+    """Return sources under the names that their files will begin with.
+
+    Raises:
+        InputError: There is none.
+    """
+    if not uris:
+        raise InputError("no sources were given; name at least one folder or s3:// prefix with benchmark results")
+    return [uri if storage.is_s3(uri) else str(Path(uri)) for uri in uris]
 
 
 def place_of(uri: str, sources: Sequence[str]) -> int:
