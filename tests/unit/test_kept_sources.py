@@ -70,11 +70,40 @@ def test_step_says_which_candidates_are_new_changed_and_gone(sources: Sequence[s
     digest = Collection.read(tmp_path / "scores").digest()
     assert run(sources[0]).endswith(f"the same as the last collection, {digest}")
     assert run(*sources).endswith(
-        f"against the last collection, {digest}: 'zoe' is new, the scores of 2 candidates are as before"
+        f"against the last collection, {digest}: 'zoe' is new, the scores of 2 candidates are as before; "
+        "the prompts are as before"
     )
 
     (Path(sources[0]) / "scores.csv").write_text("prompt_id,model,score\np1,ann,0\np2,ann,0\n")
-    assert run(*sources).endswith("'bob' is gone, 'ann' is changed, the scores of 1 candidate are as before")
+    assert "'bob' is gone, 'ann' is changed, the scores of 1 candidate are as before;" in run(*sources)
+
+
+def test_step_and_page_say_which_prompts_and_tasks_are_new_changed_and_gone(
+    sources: Sequence[str], tmp_path: Path
+) -> None:
+    def run(prompts: str) -> str:
+        (Path(sources[0]) / "prompts.csv").write_text("prompt_id,benchmark,category,prompt\n" + prompts)
+        return collect.run(sources[:1], tmp_path / "scores", tmp_path / "page.html", str(tmp_path / "kept"))[0]
+
+    run("p1,b,b,First?\np2,b,sums,Second?\np3,b,old,Third?\np4,b,same,Fourth?\n")
+    said = run("p1,b,b,Another first?\np2,b,sums,Second?\np5,b,new,Fifth?\np6,b,sums,Sixth?\np4,b,same,Fourth?\n")
+
+    assert said.endswith(
+        "the scores of 2 candidates are as before; 2 prompts are new, 1 prompt is gone, 1 prompt is changed; "
+        "of the tasks 'b/new' is new, 'b/old' is gone, 'b', 'b/sums' are changed"
+    )
+    assert "1 prompt is gone" in (tmp_path / "page.html").read_text()
+    assert len(list((tmp_path / "kept").glob("last-collection*"))) == 2
+
+
+def test_collection_before_prompts_were_kept_is_compared_by_its_scores(sources: Sequence[str], tmp_path: Path) -> None:
+    changes.since(tmp_path / "last.json", collection.collect(sources[:1]))
+    for path in tmp_path.glob("last-*.parquet"):
+        path.unlink()
+
+    said = changes.since(tmp_path / "last.json", collection.collect(sources))
+
+    assert said.endswith("'zoe' is new, the scores of 2 candidates are as before")
 
 
 def test_digest_of_a_candidate_does_not_depend_on_the_others(sources: Sequence[str]) -> None:

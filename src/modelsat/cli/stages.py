@@ -37,14 +37,15 @@ def collect(
     from modelsat.reports import collected
 
     found, page = collection.collect(scores, kept), into.with_name(f"{into.name}.html")
-    collected.write(found, page)
     if not found.rows:
+        collected.write(found, page)
         silent = sources.without_scores(found.sources, [], found.rejects, found.notes)
         raise InputError(f"no score could be read, {str(page)!r} shows all that was found; {'; '.join(silent)}")
     found.write(into)
-    changed = changes.since(kept / changes.LAST, found) if kept is not None else None
+    changed = changes.since(kept / changes.LAST, found) if kept is not None else ""
+    collected.write(found, page, changed)
     typer.echo(json.dumps(found.counts()) if as_json else collected.sentence(found))
-    if changed is not None:
+    if changed:
         typer.echo(f"note: {changed}", err=True)
     for note in found.notes:
         typer.echo(f"note: {note}", err=True)

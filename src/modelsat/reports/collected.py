@@ -23,8 +23,14 @@ def sentence(collection: Collection) -> str:
     )
 
 
-def write(collection: Collection, path: Path | str) -> None:
-    """Write the page of the collect step."""
+def write(collection: Collection, path: Path | str, changed: str = "") -> None:
+    """Write the page of the collect step.
+
+    Args:
+        collection: What was collected.
+        path: Of the page.
+        changed: What changed since the last collection; empty where none is known.
+    """
     names = collection.candidates["candidate"].to_pylist()
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=str)
     columns = [str(name) for name in np.unique(benchmarks)]
@@ -35,6 +41,9 @@ def write(collection: Collection, path: Path | str) -> None:
         len(names), len(columns)
     )
     sections = []
+    if changed:
+        rows = [TableRow((part,)) for part in changed.split("; ")]
+        sections.append(Section("Since the last collection", rows=rows, heads=("what changed",)))
     if names and columns:
         sections.append(
             Section(
