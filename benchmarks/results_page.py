@@ -15,6 +15,7 @@ import adaptive_order
 import agent_shapes
 import batch_budgets
 import calibration
+import fitted_prompts
 import long_context
 import loss_bound
 import many_candidates
@@ -72,6 +73,7 @@ SECTIONS = {
     "training_pairs": training_pairs.section,
     "training_packed": training_packed.section,
     "scale": scale.section,
+    "fitted_prompts": fitted_prompts.section,
     "precision": precision.section,
     "soak": serving_section.section,
     "strangers": strangers.section,

@@ -1,6 +1,6 @@
 """Collecting, validating and building instructions by the number of scores, beside an earlier build and plain DuckDB.
 
-    python benchmarks/scale.py [--rows 100000 1000000] [--candidates 50] [--stages collect validate instruct]
+    python benchmarks/scale.py [--rows 100000 1000000] [--candidates 50] [--stages collect validate instruct fit judge]
         [--before PYTHON] [--engines PYTHON] [--rounds 1]
 
 `--before` is the interpreter of another build's environment, `--engines` one that has the packages of
@@ -39,7 +39,13 @@ STAGES = {
     "validate": "from modelsat.steps import validate; "
     "validate.run(at / 'scores', str(at / 'none'), 0.0, 0.1, at / 'v.html')",
     "instruct": "from modelsat.steps import instruct; instruct.run(at / 'scores', 50, 1000, at / 'i', at / 'page')",
+    "fit": "from modelsat.steps import finetune; finetune.run(at / 'i', at / 'router', at / 'predictions', "
+    "at / 't.html', at / 'work', finetune.FinetuneSettings('light'))",
+    "judge": "from modelsat.steps import evaluate; "
+    "evaluate.run(at / 'scores', at / 'router', at / 'predictions', str(at / 'none'))",
 }
+ROWS = ("collect", "validate", "instruct")
+"""Stages that go through all rows; the others are measured where they are asked for."""
 CALL = "import sys; from pathlib import Path; at = Path(sys.argv[2]); "
 SQL = """
 import sys, duckdb
@@ -95,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--candidates", type=int, default=50)
-    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(ROWS))
     parser.add_argument("--before", help="interpreter of an earlier build's environment")
     parser.add_argument("--engines", help="interpreter that has DuckDB")
     parser.add_argument("--rounds", type=int, default=1)
@@ -215,7 +221,7 @@ def section(facts: dict) -> str:
     heads = ["", *(f"{size['rows']:,} scores of {size['candidates']:,} candidates" for size in facts["sizes"])]
     rows = [[name, *(_cell(size["costs"].get(name)) for size in facts["sizes"])] for name in names]
     for build in ("this build", "before"):
-        parts = [[size["costs"].get(f"{build}, {stage}") for stage in STAGES] for size in facts["sizes"]]
+        parts = [[size["costs"].get(f"{build}, {stage}") for stage in ROWS] for size in facts["sizes"]]
         if any(None not in one for one in parts):
             rows.append([f"**{build}, all**", *("–" if None in one else _cell(_total(one)) for one in parts)])
     lost = sorted({name for size in facts["sizes"] for name, found in size["planted"].items() if not found})

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from modelsat.aptitude.instructions import Part
+from modelsat.data import splits
 from modelsat.io import atomic
 from modelsat.routers.fusion import surface
 from modelsat.routers.mixture_gain import FOLDS, Gain, gain
@@ -102,8 +103,8 @@ class Worth:
         return [rows[step] for step in sorted(rows)]
 
     def _fused(self) -> np.ndarray:
-        vectors = self._prompts.unit_means
-        fitted = surface.fit(vectors[: len(self._train.ids)], self._train.targets, self._train.categories)
+        vectors, rows = self._prompts.unit_means, splits.fitted(splits.TRAIN, len(self._train.ids))
+        fitted = surface.fit(vectors[rows], self._train.targets[rows], self._train.categories[rows])
         return fitted.success_probability(fitted.directions(vectors[self._rows]))
 
     def _score(self, engine: Any, from_vectors: bool) -> np.ndarray:

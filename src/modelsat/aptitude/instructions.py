@@ -50,6 +50,11 @@ class Part:
     targets: np.ndarray
     categories: np.ndarray
 
+    def take(self, rows: np.ndarray) -> "Part":
+        """Return some of the prompts."""
+        some = ([values[i] for i in rows] for values in (self.ids, self.texts))
+        return Part(*some, self.targets[rows], self.categories[rows])
+
 
 @dataclass(frozen=True)
 class Instructions:
@@ -127,6 +132,13 @@ class Instructions:
         pairs = zip(prompts["benchmark"].to_pylist(), prompts["task"].to_pylist(), strict=True)
         categories = np.asarray([frozen_test.category_of(benchmark, task) for benchmark, task in pairs], dtype=object)
         return Part([ids[i] for i in keep], [texts[i] for i in keep], targets[keep], categories[keep])
+
+    def fitted(self, split: str, part: "Part") -> np.ndarray:
+        """Return which prompts of a part closed forms are fitted to (`splits.fitted`), the aptitude test's first."""
+        if split not in splits.MOST_FITTED:
+            return np.arange(len(part.ids))
+        asked = set(self.aptitude_test["prompt_id"].to_pylist())
+        return splits.fitted(split, len(part.ids), [i for i, name in enumerate(part.ids) if name in asked])
 
     def write(self, folder: Path) -> None:
         """Write all tables, completely or not at all."""

@@ -36,7 +36,7 @@ class Known:
 
 @dataclass(frozen=True)
 class EncodedPrompts:
-    """All prompts by split.
+    """Prompts by split: held-out ones, and of the others those that closed forms are fitted to (`splits.fitted`).
 
     Attributes:
         parts: Prompts with targets.
@@ -91,9 +91,12 @@ def read(instructions: Instructions, work: Path, layers: int, max_tokens: int) -
     parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
     sizes = [len(part.ids) for part in parts.values()]
     named = thirds(layers)
-    means = np.fromfile(work / "states" / "means.f32", dtype=np.float32).reshape(sum(sizes), len(named), -1)
-    unit = means / np.maximum(np.linalg.norm(means, axis=2, keepdims=True), 1e-12)
-    vectors = dict(zip(parts, np.split(unit, np.cumsum(sizes)[:-1]), strict=True))
+    means = np.memmap(work / "states" / "means.f32", dtype=np.float32, mode="r").reshape(sum(sizes), len(named), -1)
+    vectors = dict(zip(parts, np.split(means, np.cumsum(sizes)[:-1]), strict=True))
+    for split, part in parts.items():
+        rows = instructions.fitted(split, part)
+        parts[split], some = part.take(rows), vectors[split][rows]
+        vectors[split] = some / np.maximum(np.linalg.norm(some, axis=2, keepdims=True), 1e-12)
     ids, stems = (instructions.prompts[column].to_pylist() for column in ("prompt_id", "stem_digest"))
     tokenizer = load_tokenizer(work / "backbone")
     return EncodedPrompts(parts, vectors, named, dict(zip(ids, stems, strict=True)), tokenizer, max_tokens)

@@ -130,7 +130,10 @@ def predict(made: LexicalChallenger, written: Bundle) -> pa.Table:
 
 def _read(instructions: Instructions, tokenizer: WordTokenizer, max_tokens: int) -> tuple[EncodedPrompts, Words]:
     """Return all prompts with the vectors of their words, and what was learned of words without the held-out ones."""
-    parts = {split: instructions.part(split) for split in (splits.TRAIN, splits.VALIDATION, splits.TEST)}
+    parts = {}
+    for split in (splits.TRAIN, splits.VALIDATION, splits.TEST):
+        part = instructions.part(split)
+        parts[split] = part.take(instructions.fitted(split, part))
     tokens = {split: token_ids(tokenizer, part.texts, max_tokens) for split, part in parts.items()}
     words = learned_words.learn(tokens[splits.TRAIN] + tokens[splits.VALIDATION])
     if words is None:

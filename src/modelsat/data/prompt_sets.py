@@ -32,7 +32,7 @@ def names(collection: Collection, truth: np.ndarray, min_share: float = score_ma
     benchmarks = np.asarray(collection.prompts["benchmark"].to_pylist(), dtype=object)
     for name in set(sets):
         rows_of = sets == name
-        if score_matrix.core_candidates(truth[rows_of], min_share).sum() < 2:
+        if score_matrix.core_candidates(truth, min_share, rows_of).sum() < 2:
             sets[rows_of] = [f"{name}:{benchmark}" for benchmark in benchmarks[rows_of]]
     return sets.astype(str)
 
@@ -45,7 +45,7 @@ def cores(collection: Collection) -> dict[str, list[str]]:
     sets = names(collection, truth)
     found = {}
     for name in np.unique(sets):
-        core = np.flatnonzero(score_matrix.core_candidates(truth[sets == name]))
+        core = np.flatnonzero(score_matrix.core_candidates(truth, rows=sets == name))
         if len(core) >= 2:
             found[str(name)] = [candidates[i] for i in core]
     return found

@@ -1,12 +1,15 @@
 """Outcomes as a matrix: one row per prompt, one column per candidate, NaN where a candidate was not run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.data import table_blocks
+
+_AT_ONCE = 2**15
+"""Rows of a matrix that are computed with at once."""
 
 
 def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str]) -> np.ndarray:
@@ -24,11 +27,11 @@ def matrix(scores: pa.Table, prompt_ids: Sequence[str], candidates: Sequence[str
 
 
 def spread(
-    blocks: Iterable[pa.Table], prompt_ids: Sequence[str], candidates: Sequence[str], field: str = "score"
+    tables: Iterable[pa.Table], prompt_ids: Sequence[str], candidates: Sequence[str], field: str = "score"
 ) -> np.ndarray:
-    """Return what `matrix` returns of scores that come in blocks, or of another column of them."""
+    """Return what `matrix` returns of scores that come block by block, or of another column of them."""
     out = np.full((len(prompt_ids), len(candidates)), np.nan, dtype=np.float32)
-    for block in blocks:
+    for block in tables:
         rows = positions(block["prompt_id"], prompt_ids)
         columns = positions(block["candidate"], candidates)
         known = (rows >= 0) & (columns >= 0)
@@ -37,9 +40,14 @@ def spread(
     return out
 
 
-def only(blocks: Iterable[pa.Table], prompt_ids: Sequence[str]) -> pa.Table:
+def blocks(rows: int) -> Iterator[slice]:
+    """Return slices of so many rows, in which float64 of a large matrix does not take eight bytes a cell of it."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, rows, _AT_ONCE))
+
+
+def only(tables: Iterable[pa.Table], prompt_ids: Sequence[str]) -> pa.Table:
     """Return the scores on some prompts, of which there are few."""
-    kept = [block.filter(pa.array(positions(block["prompt_id"], prompt_ids) >= 0)) for block in blocks]
+    kept = [block.filter(pa.array(positions(block["prompt_id"], prompt_ids) >= 0)) for block in tables]
     return pa.concat_tables([table_blocks.decoded(block) for block in kept])
 
 
@@ -47,11 +55,22 @@ CORE_SHARE = 0.95
 """Share of a set's prompts on which a candidate has to be run to be judged there."""
 
 
-def core_candidates(outcomes: np.ndarray, min_share: float = CORE_SHARE) -> np.ndarray:
-    """Return which columns were run on at least `min_share` of the rows, as a boolean array."""
-    if not len(outcomes):
+def core_candidates(outcomes: np.ndarray, min_share: float = CORE_SHARE, rows: np.ndarray | None = None) -> np.ndarray:
+    """Return which columns were run on at least `min_share` of the rows, as a boolean array.
+
+    Args:
+        outcomes: Scores (prompts, candidates), NaN where not run.
+        min_share: In [0, 1].
+        rows: Which rows count, boolean (prompts,); None for all.
+    """
+    size = len(outcomes) if rows is None else int(rows.sum())
+    if not size:
         return np.zeros(outcomes.shape[1], dtype=bool)
-    return np.asarray((~np.isnan(outcomes)).mean(axis=0) >= min_share)
+    run = np.zeros(outcomes.shape[1], dtype=np.int64)
+    for some in blocks(len(outcomes)):
+        part = outcomes[some] if rows is None else outcomes[some][rows[some]]
+        run += (~np.isnan(part)).sum(axis=0)
+    return np.asarray(run / size >= min_share)
 
 
 def positions(column: pa.ChunkedArray, order: Sequence[str]) -> np.ndarray:
@@ -88,15 +107,24 @@ def levels(outcomes: np.ndarray, rounds: int = 30, prior: float = 2.0) -> np.nda
         float64 array (candidates,) in [0, 1].
     """
     asked = ~np.isnan(outcomes)
-    right = np.nan_to_num(outcomes).astype(np.float64)
-    mean = right.sum() / max(asked.sum(), 1)
     n, per_candidate = asked.sum(axis=1), asked.sum(axis=0)
     compared = asked[n > 1].sum(axis=0)
     alone = (n == 1) & asked[:, compared < _COMPARED].any(axis=1)
     prompt, candidate = np.zeros(len(outcomes)), np.zeros(outcomes.shape[1])
+    of_prompt, of_candidate = np.zeros(len(outcomes)), np.zeros(outcomes.shape[1])
+    total = 0.0
+    for some in blocks(len(outcomes)):
+        right = np.nan_to_num(outcomes[some]).astype(np.float64)
+        total, of_prompt[some] = total + right.sum(), right.sum(axis=1)
+        of_candidate += right.sum(axis=0)
+    mean = total / max(asked.sum(), 1)
     for _ in range(rounds):
-        prompt = (right.sum(axis=1) - asked @ candidate - n * mean) / np.maximum(n + alone, 1)
-        candidate = (right.sum(axis=0) - prompt @ asked - per_candidate * mean) / (per_candidate + prior)
+        shared = np.zeros(outcomes.shape[1])
+        for some in blocks(len(outcomes)):
+            unusual = of_prompt[some] - asked[some] @ candidate - n[some] * mean
+            prompt[some] = unusual / np.maximum(n[some] + alone[some], 1)
+            shared += prompt[some] @ asked[some]
+        candidate = (of_candidate - shared - per_candidate * mean) / (per_candidate + prior)
         if asked.all():
             break
     usual = mean + (prompt.mean() if len(prompt) else 0.0)

@@ -5,7 +5,7 @@ ever collected and in every retraining: champion and challenger were never train
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -30,6 +30,27 @@ def assign(stem_digests: Iterable[str]) -> np.ndarray:
     bucket = buckets(stem_digests)
     held_out = np.where(bucket < TEST_SHARE, TEST, VALIDATION)
     return np.where(bucket < TEST_SHARE + VALIDATION_SHARE, held_out, TRAIN)
+
+
+MOST_FITTED = {TRAIN: 2**15, VALIDATION: 2**13}
+"""So many prompts of a split at most are what closed forms are fitted to: they need some ten kilobytes a prompt."""
+
+
+def fitted(split: str, size: int, first: Sequence[int] = ()) -> np.ndarray:
+    """Return which prompts of a split closed forms are fitted to: all, or a random sample of `MOST_FITTED` of them.
+
+    Args:
+        split: `TRAIN` or `VALIDATION`.
+        size: How many prompts it has.
+        first: Places of those that are in every sample, such as the aptitude test's.
+
+    Returns:
+        Their places, ascending, (at most `MOST_FITTED`,).
+    """
+    drawn = np.random.default_rng(0).permutation(size)
+    wanted = np.zeros(size, dtype=bool)
+    wanted[np.asarray(first, dtype=np.int64)] = True
+    return np.sort(np.concatenate([drawn[wanted[drawn]], drawn[~wanted[drawn]]])[: MOST_FITTED[split]])
 
 
 def folds(stem_digests: Iterable[str], k: int, salt: str = "modelsat-fold-1") -> np.ndarray:

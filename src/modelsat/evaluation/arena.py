@@ -111,7 +111,9 @@ def build(
     """
     prompts = collection.prompts
     names = tuple(collection.candidates["candidate"].to_pylist())
-    truth = score_matrix.matrix(collection.scores, prompts["prompt_id"].to_pylist(), names)
+    blocks = collection.blocks("candidate", "prompt_id", "score")
+    truth = score_matrix.spread(blocks, prompts["prompt_id"].to_pylist(), names)
+    missing = np.isnan(truth)
     parts = splits.assign(prompts["stem_digest"].to_pylist())
     folds = splits.folds(prompts["stem_digest"].to_pylist(), _FOLDS) if split is None else None
     share = patchy.MIN_SHARE if missing_at_random else score_matrix.CORE_SHARE
@@ -119,30 +121,34 @@ def build(
     offered = np.ones(len(names), dtype=bool) if served is None else np.isin(names, list(served))
     labels = labels_of(collection)
     pictured, sees = _pictures(collection)
-    pool = np.zeros_like(truth, dtype=bool)
-    prior = np.full(truth.shape, np.nan)
-    label_prior = np.full(truth.shape, np.nan)
+    # Of most prompts only their truth is needed, to learn from.
+    asked = np.ones(len(truth), dtype=bool) if split is None else parts == split
+    place = np.cumsum(asked) - 1
+    pool = np.zeros((int(asked.sum()), len(names)), dtype=bool)
+    prior, label_prior = np.full(pool.shape, np.nan), np.full(pool.shape, np.nan)
     usable = np.zeros(len(truth), dtype=bool)
     for name in np.unique(sets):
         rows = sets == name
-        core = score_matrix.core_candidates(truth[rows], share)
+        core = score_matrix.core_candidates(truth, share, rows)
         if missing_at_random:
             core &= offered
-            counted = rows & ((~np.isnan(truth[:, core])).sum(axis=1) >= 2)
+            counted = rows & ((~missing & core).sum(axis=1) >= 2)
         else:
-            counted = rows & ~np.isnan(truth[:, core]).any(axis=1)
+            counted = rows & ~(missing & core).any(axis=1)
             core &= offered
         for judged, train in _judged_and_learned(counted, parts, folds):
             if core.sum() < 2 or not train.any():
                 continue
+            judged = judged & asked
             usable |= judged
-            pool[np.ix_(judged, core)] = ~np.isnan(truth[np.ix_(judged, core)])
+            pool[np.ix_(place[judged], core)] = ~missing[np.ix_(judged, core)]
             if (core & sees).any():
-                pool[np.ix_(judged & pictured, ~sees)] = False
+                pool[np.ix_(place[judged & pictured], ~sees)] = False
             means = training_means(truth[np.ix_(train, core)])
-            prior[np.ix_(judged, core)] = means
-            label_prior[np.ix_(judged, core)] = label_means(truth[:, core], train, labels, means)[judged]
-    keep = np.flatnonzero(usable if split is None else usable & (parts == split))
+            prior[np.ix_(place[judged], core)] = means
+            known = truth if core.all() else truth[:, core]
+            label_prior[np.ix_(place[judged], core)] = label_means(known, train, labels, means, judged)
+    keep = np.flatnonzero(usable)
     if not len(keep):
         raise InputError(
             f"no {split or 'single'} prompt was answered by at least two candidates that were run on "
@@ -154,11 +160,11 @@ def build(
         texts=texts,
         candidates=names,
         truth=truth[keep],
-        pool=pool[keep],
+        pool=pool[place[keep]],
         sets=sets[keep],
         labels=labels[keep],
-        prior=prior[keep],
-        label_prior=label_prior[keep],
+        prior=prior[place[keep]],
+        label_prior=label_prior[place[keep]],
         cost=costs_of(collection, keep),
         served=None if served is None else offered,
         missing_at_random=missing_at_random,
@@ -195,7 +201,11 @@ def training_means(outcomes: np.ndarray) -> np.ndarray:
 
 
 def label_means(
-    truth: np.ndarray, train: np.ndarray, labels: np.ndarray, overall: np.ndarray | None = None
+    truth: np.ndarray,
+    train: np.ndarray,
+    labels: np.ndarray,
+    overall: np.ndarray | None = None,
+    judged: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return per prompt the mean scores on the training prompts of its label, shrunk to those on all of them.
 
@@ -204,14 +214,16 @@ def label_means(
         train: Which prompts to average over, boolean (n,).
         labels: Label of each prompt (n,).
         overall: What is shrunk to, (candidates,); None for the means over all training prompts.
+        judged: Of which prompts the means are returned, boolean (n,); None for all.
     """
+    judged = np.ones(len(truth), dtype=bool) if judged is None else judged
     mean = training_means(truth[train]) if overall is None else overall
-    out = np.empty(truth.shape)
-    for label in np.unique(labels):
+    out = np.empty((int(judged.sum()), truth.shape[1]))
+    for label in np.unique(labels[judged]):
         same = labels == label
         seen = truth[train & same]
         total, n = np.nansum(seen, axis=0), (~np.isnan(seen)).sum(axis=0)
-        out[same] = (total + _LABEL_PRIOR_PROMPTS * mean) / (n + _LABEL_PRIOR_PROMPTS)
+        out[same[judged]] = (total + _LABEL_PRIOR_PROMPTS * mean) / (n + _LABEL_PRIOR_PROMPTS)
     return out
 
 

@@ -41,7 +41,8 @@ def unanswered(router: str, candidates: Sequence[str]) -> str:
 
 
 def _not_at_random(collection: Collection, arena: Arena) -> list[str]:
-    truth = score_matrix.matrix(collection.scores, collection.prompts["prompt_id"].to_pylist(), arena.candidates)
+    blocks = collection.blocks("candidate", "prompt_id", "score")
+    truth = score_matrix.spread(blocks, collection.prompts["prompt_id"].to_pylist(), arena.candidates)
     sets = prompt_sets.names(collection, truth, patchy.MIN_SHARE)
     remarks = []
     for name in np.unique(arena.sets):

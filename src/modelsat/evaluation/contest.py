@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from modelsat.bundle import opening
 from modelsat.bundle.bundle import Bundle
 from modelsat.bundle.champions import Champion
+from modelsat.data import list_columns
 from modelsat.data.collection import Collection
 from modelsat.errors import InputError
 from modelsat.evaluation import arena as arenas
@@ -114,7 +115,7 @@ def run(
     told = _predictions(predictions, challenger, arena)
     _rescore(challenger, told[CHALLENGER], arena)
     opponent, against = BEST_SINGLE, "best single"
-    cost = _expected_costs(predictions, arena)
+    cost = _expected_costs(predictions, arena, len(challenger.names))
     terms = {CHALLENGER: scoring.terms(challenger, arena, collection.candidates, cost)}
     columns, answers = _columns(challenger.names, arena), {}
     if (columns >= 0).all():
@@ -200,7 +201,7 @@ def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dic
     columns = _columns(challenger.names, arena)
     routers = np.asarray(predictions["router"].to_pylist())
     ids = np.asarray([position.get(prompt_id, -1) for prompt_id in predictions["prompt_id"].to_pylist()])
-    values = np.asarray(predictions["success_probability"].to_pylist(), dtype=np.float32)
+    values = list_columns.matrix(predictions["success_probability"], len(challenger.names))
     told = {}
     for name in dict.fromkeys(routers.tolist()):
         mine = (routers == name) & (ids >= 0)
@@ -222,13 +223,13 @@ def _foreign(predictions: pa.Table, arena: Arena) -> np.ndarray | None:
     return None if None in foreign else np.asarray(foreign, dtype=np.float32)
 
 
-def _expected_costs(predictions: pa.Table, arena: Arena) -> np.ndarray | None:
-    """Return what the challenger expects answers to cost, (n, its candidates); None where it has no cost head."""
+def _expected_costs(predictions: pa.Table, arena: Arena, width: int) -> np.ndarray | None:
+    """Return what the challenger expects answers of its candidates to cost, (n, width); None without a cost head."""
     mine = predictions.filter(pc.equal(predictions["router"], CHALLENGER))
     if mine["expected_cost_usd"].null_count:
         return None
-    known = dict(zip(mine["prompt_id"].to_pylist(), mine["expected_cost_usd"].to_pylist(), strict=True))
-    return np.asarray([known[prompt_id] for prompt_id in arena.prompt_ids], dtype=np.float64)
+    place = {prompt_id: row for row, prompt_id in enumerate(mine["prompt_id"].to_pylist())}
+    return list_columns.matrix(mine["expected_cost_usd"], width)[[place[one] for one in arena.prompt_ids]]
 
 
 def _columns(names: tuple[str, ...], arena: Arena) -> np.ndarray:

@@ -44,12 +44,11 @@ def utilities(
         ServiceError: The annotator fails.
     """
     ids = collection.prompts["prompt_id"].to_pylist()
-    truth = score_matrix.matrix(collection.scores, ids, arena.candidates)
+    truth = score_matrix.spread(collection.blocks("candidate", "prompt_id", "score"), ids, arena.candidates)
     parts = splits.assign(collection.prompts["stem_digest"].to_pylist())
     labels = arenas.labels_of(collection)
     texts = arenas.texts_of(collection, np.arange(len(ids)))
     read = np.asarray(texts, dtype=object)
-    cost = arenas.costs_of(collection, np.arange(len(ids)))
     answered = ~np.isnan(truth).all(axis=1)
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     asked = np.asarray([place[prompt_id] for prompt_id in arena.prompt_ids])
@@ -68,6 +67,7 @@ def utilities(
         rows = np.flatnonzero((parts == split) & answered)
         if not len(rows):
             raise InputError(f"the results hold no {split} prompts to fit {name!r} with; collect more")
-        return Labelled(features[rows], truth[rows], labels[rows], cost[rows], read[rows])
+        rows = rows[splits.fitted(split, len(rows))]
+        return Labelled(features[rows], truth[rows], labels[rows], arenas.costs_of(collection, rows), read[rows])
 
     return fit(labelled(splits.TRAIN), labelled(splits.VALIDATION))(features[asked], read[asked])

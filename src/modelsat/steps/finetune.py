@@ -10,7 +10,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +21,7 @@ from modelsat.challenger import chosen_mix, default, narrowed, unread_pictures
 from modelsat.cluster import launch_torchrun
 from modelsat.cluster.launch_train_job import launcher
 from modelsat.cluster.train_job import Placement
-from modelsat.data import contracts, splits
+from modelsat.data import contracts, list_columns, splits
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.io.mlflow_registry import MlflowRun
 from modelsat.io.storage import file_digest
@@ -184,9 +183,9 @@ def _with_expectations(made: Bundle, told: pa.Table, instructions: Instructions)
     texts = instructions.part(splits.TEST).texts
     readable = eligibility.readable(made.pool.context_length, costs.tokens_in(texts))
     mine = told.filter(pc.equal(told["router"], CHALLENGER))
-    probabilities = np.asarray(mine["success_probability"].to_pylist(), dtype=np.float32).reshape(-1, len(made.names))
+    probabilities = list_columns.matrix(mine["success_probability"], len(made.names))
     predicted = mine["expected_cost_usd"]
-    cost = None if predicted.null_count else np.asarray(predicted.to_pylist(), dtype=np.float64)
+    cost = None if predicted.null_count else list_columns.matrix(predicted, len(made.names))
     chosen = by_default(made, probabilities, costs.tokens_in(texts), readable, cost)
     mix = chosen_mix.shares(chosen, made.names)
     questions = instructions.targets(made.aptitude_test["prompt_id"].to_pylist())

@@ -36,17 +36,17 @@ def fit(features: np.ndarray, targets: np.ndarray) -> Heads:
         targets: (rows, targets), no NaN.
     """
     # In single precision, directions of small variance would be dominated by rounding errors.
-    features, targets = features.astype(np.float64), targets.astype(np.float64)
+    features, targets = features.astype(np.float64, copy=False), targets.astype(np.float64, copy=False)
     centre, mean = features.mean(axis=0), targets.mean(axis=0)
     x, y = features - centre, targets - mean
     squared, directions, left = _decomposed(x)
-    projected = left.T @ y
+    projected, lengths = left.T @ y, left**2
     variance = (y**2).mean(axis=0)
     best, penalties = np.full(targets.shape[1], np.inf), np.zeros(targets.shape[1])
     held_out = np.zeros_like(y)
     for penalty in PENALTIES:
         shrink = squared / (squared + penalty)
-        leverage = left**2 @ shrink + 1 / len(y)
+        leverage = lengths @ shrink + 1 / len(y)
         residual = (y - left @ (shrink[:, None] * projected)) / np.maximum(1 - leverage, 1e-6)[:, None]
         error = (residual**2).mean(axis=0)
         better = error < best

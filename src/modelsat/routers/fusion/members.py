@@ -23,6 +23,7 @@ NAMES = (SURFACE, TASKS, WORDS, LEVELS)
 ASSUMED = (0.25, 0.25, 0.5, 0.0)
 """Weights before any outcome is seen: half for each of the two ways to read a prompt."""
 PARTS = 4
+_AT_ONCE = 2**12
 _PRIOR_PROMPTS = 5.0
 """How many prompts a candidate's level counts for among those of a kind."""
 
@@ -72,7 +73,11 @@ class Beside:
 
 def mixed(said: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the weighted mean of members (k, n, m), the first of which speaks of all and takes what others leave."""
-    return np.tensordot(weights, _complete(said), axes=1).astype(np.float32)
+    out = np.empty(said.shape[1:], dtype=np.float32)
+    for start in range(0, len(out), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        out[some] = np.tensordot(weights, _complete(said[:, some]), axes=1)
+    return out
 
 
 def fit(
@@ -121,8 +126,9 @@ def cross_fitted(
         surface, beside = fit(
             vectors[others], None if worded is None else worded[others], scores[others], kinds[others]
         )
-        found[:, mine] = beside.say_of(surface, vectors[mine], None if worded is None else worded[mine])
-    return _complete(found)
+        said = beside.say_of(surface, vectors[mine], None if worded is None else worded[mine])
+        found[:, mine] = _complete(said)
+    return found
 
 
 def weigh(said: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
+_AT_ONCE = 2**12
 PRIOR_PROMPTS = 100.0
 """How many prompts the weights count for that are assumed before any outcome is seen."""
 
@@ -32,15 +33,24 @@ def fitted(said: np.ndarray, truth: np.ndarray, assumed: Sequence[float]) -> np.
 
 def _moments(said: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean products of the members' contrasts with each other (k, k) and with the outcomes' (k,)."""
+    square, right = np.zeros((len(said), len(said))), np.zeros(len(said))
+    for start in range(0, len(truth), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        contrasts, observed = _contrasts(said[:, some], truth[some])
+        square += contrasts @ contrasts.T
+        right += contrasts @ observed
+    return square / len(truth), right / len(truth)
+
+
+def _contrasts(said: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how candidates differ from a prompt's mean by each member, (k, n * m), and as observed, (n * m,)."""
     asked = ~np.isnan(truth)
     share = asked / np.maximum(asked.sum(axis=1, keepdims=True), 1)
 
     def contrast(values: np.ndarray) -> np.ndarray:
         return np.asarray(np.sqrt(share) * (values - (share * values).sum(axis=1, keepdims=True))).ravel()
 
-    contrasts = np.stack([contrast(one) for one in said])
-    observed = contrast(np.where(asked, truth, 0.0))
-    return contrasts @ contrasts.T / len(truth), contrasts @ observed / len(truth)
+    return np.stack([contrast(one) for one in said]), contrast(np.where(asked, truth, 0.0))
 
 
 def _on_simplex(square: np.ndarray, right: np.ndarray) -> np.ndarray:
