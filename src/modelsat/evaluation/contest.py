@@ -200,17 +200,18 @@ def _predictions(predictions: pa.Table, challenger: Bundle, arena: Arena) -> dic
     position = {prompt_id: i for i, prompt_id in enumerate(arena.prompt_ids)}
     columns = _columns(challenger.names, arena)
     routers = np.asarray(predictions["router"].to_pylist())
-    ids = np.asarray([position.get(prompt_id, -1) for prompt_id in predictions["prompt_id"].to_pylist()])
-    values = list_columns.matrix(predictions["success_probability"], len(challenger.names))
     told = {}
     for name in dict.fromkeys(routers.tolist()):
-        mine = (routers == name) & (ids >= 0)
-        if mine.sum() != len(position):
+        mine = predictions.filter(pa.array(routers == name))
+        ids = np.asarray([position.get(prompt_id, -1) for prompt_id in mine["prompt_id"].to_pylist()])
+        held = ids >= 0
+        if held.sum() != len(position):
             raise InputError(
-                f"router {name!r} predicted {mine.sum()} of {len(position)} held-out prompts; fine-tune again"
+                f"router {name!r} predicted {held.sum()} of {len(position)} held-out prompts; fine-tune again"
             )
+        values = list_columns.matrix(mine["success_probability"], len(challenger.names))
         out = np.zeros(arena.truth.shape, dtype=np.float32)
-        out[np.ix_(ids[mine], columns[columns >= 0])] = values[mine][:, columns >= 0]
+        out[np.ix_(ids[held], columns[columns >= 0])] = values[held][:, columns >= 0]
         told[str(name)] = out
     return told
 
