@@ -52,8 +52,8 @@ class Part:
 
     def take(self, rows: np.ndarray) -> "Part":
         """Return some of the prompts."""
-        some = ([values[i] for i in rows] for values in (self.ids, self.texts))
-        return Part(*some, self.targets[rows], self.categories[rows])
+        ids, texts = [self.ids[i] for i in rows], [self.texts[i] for i in rows]
+        return Part(ids, texts, self.targets[rows], self.categories[rows])
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """What a challenger would choose had it not read the text in pictures: held-out predictions beside its own."""
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle.bundle import Bundle
 from modelsat.challenger.predictions import prediction_rows
-from modelsat.data import routed_texts
+from modelsat.data import list_columns, routed_texts
 from modelsat.evaluation.table import CHALLENGER, UNREAD_PICTURES
 
 
@@ -33,6 +32,6 @@ def predicted(told: pa.Table, served: Bundle, instructions: Instructions) -> pa.
         return told
     place = {prompt_id: i for i, prompt_id in enumerate(ids)}
     rows = [place[prompt_id] for prompt_id in prompts["prompt_id"].to_pylist()]
-    values = np.asarray(mine["success_probability"].to_pylist(), dtype=np.float32)
+    values = list_columns.matrix(mine["success_probability"], len(served.names)).copy()
     values[rows] = served.success_probability(routed_texts.of(prompts, with_pictures=False))
     return pa.concat_tables([told, prediction_rows(UNREAD_PICTURES, values, ids, served.digest)])
