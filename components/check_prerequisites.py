@@ -30,7 +30,7 @@ def check_prerequisites(
     work_root: str,
     report: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-) -> NamedTuple("Answer", [("ready", bool), ("sentence", str), ("shares", list)]):
+) -> NamedTuple("Answer", [("ready", bool), ("sentence", str)]):
     """Check the settings, ask results, MLflow, stores and disk for a sign of life, and name all faults at once.
 
     Args:
@@ -57,11 +57,11 @@ def check_prerequisites(
         metrics: Prerequisites that hold and that do not.
 
     Returns:
-        Whether everything is there, the faults in one sentence, and which sources each task has to read.
+        Whether everything is there, and the faults in one sentence.
     """
     from pathlib import Path
 
-    from modelsat.steps import collect, prerequisites
+    from modelsat.steps import prerequisites
 
     # One parameter each: older KFP backends leave pipeline parameters inside a dictionary unresolved.
     bounded = {
@@ -84,4 +84,4 @@ def check_prerequisites(
     ready, sentence, counts = prerequisites.run(bounded, sources, *services, work_root, Path(report.path))
     for name, value in counts.items():
         metrics.log_metric(name, value)
-    return (ready, sentence, collect.shares(sources, collect_shards) if ready else [])
+    return (ready, sentence)

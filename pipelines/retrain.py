@@ -17,6 +17,7 @@ from components.halt import halt
 from components.promote_router import promote_router
 from components.read_sources import read_sources
 from components.register_router import register_router
+from components.share_sources import share_sources
 from components.validate_scores import validate_scores
 from pipelines.resources import modest, on_gpu_nodes, outside, with_endpoint_token, with_work_volume
 
@@ -111,8 +112,10 @@ def retrain(
     ready = halt(holds=asked.outputs["ready"], sentence=asked.outputs["sentence"], exit_code=INPUT)
     ready.set_display_name("Halt if something is missing").set_caching_options(False)
 
-    with dsl.ParallelFor(asked.outputs["shares"], name="each share of the sources") as share:
-        read = read_sources(sources=share.sources, kept=collect_kept).after(ready)
+    shares = share_sources(sources=collect_sources, shards=collect_shards).after(ready)
+    modest(shares.set_display_name("Share out sources"))
+    with dsl.ParallelFor(shares.output, name="each share") as share:
+        read = read_sources(sources=share.sources, kept=collect_kept)
         read.set_display_name("Read benchmark results")
         outside(read)
         with_work_volume(read)

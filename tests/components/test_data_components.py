@@ -12,6 +12,8 @@ from kfp import dsl
 
 from components.build_instructions import build_instructions
 from components.collect_scores import collect_scores
+from components.read_sources import read_sources
+from components.share_sources import share_sources
 from components.validate_scores import validate_scores
 from modelsat.aptitude.instructions import Instructions
 from modelsat.bundle import champions
@@ -100,6 +102,21 @@ def test_collecting_from_a_folder_and_s3_at_once_counts_what_is_equal_once(
 
     assert sentence.startswith("3,760 scores of 12 candidates on 320 prompts")
     assert "the same score twice" in Path(outputs["report"].path).read_text(encoding="utf-8")
+
+
+def test_results_that_other_tasks_have_read_are_merged_to_the_same_tables(
+    artifact: Artifact, small_sample: Path, collected: Path
+) -> None:
+    (share,) = share_sources.python_func([str(small_sample)], 3)
+    harvest = artifact(dsl.Dataset, "harvest")
+    said = read_sources.python_func(share["sources"], harvest)
+    outputs = [artifact(kind, name) for kind, name in ((dsl.Dataset, "s"), (dsl.HTML, "page"), (dsl.Metrics, "m"))]
+
+    sentence = collect_scores.python_func([str(small_sample)], *outputs, harvests=[harvest])
+
+    assert said == "3,760 scores in 1 source"
+    assert sentence == "3,760 scores of 12 candidates on 320 prompts (2 % not run)"
+    assert Collection.read(Path(outputs[0].path)).digest() == Collection.read(collected).digest()
 
 
 def test_collecting_nothing_leaves_no_output_behind(artifact: Artifact, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pipelines import whole_loop
 
 STEPS = [
     "Check prerequisites",
+    "Share out sources",
     "Read benchmark results",
     "Collect benchmark scores",
     "Validate scores",

@@ -97,6 +97,7 @@ def test_steps_have_names_in_plain_words() -> None:
     assert {name: task["taskInfo"]["name"] for name, task in STEPS.items()} == {
         "check-prerequisites": "Check prerequisites",
         "halt": "Halt if something is missing",
+        "share-sources": "Share out sources",
         "read-sources": "Read benchmark results",
         "collect-scores": "Collect benchmark scores",
         "validate-scores": "Validate scores",
@@ -114,8 +115,8 @@ def test_nothing_costly_starts_before_the_checks() -> None:
         direct = set(TASKS[name].get("dependentTasks", ()))
         return direct | {further for task in direct for further in before(task)}
 
-    assert before("for-loop-1") == {"check-prerequisites", "halt"}
-    assert before("collect-scores") == {"check-prerequisites", "halt", "for-loop-1"}
+    assert before("share-sources") == {"check-prerequisites", "halt"}
+    assert before("collect-scores") == {"check-prerequisites", "halt", "share-sources", "for-loop-1"}
     assert before("finetune-router") >= {"validate-scores", "halt-2", "build-instructions"}
     assert before("condition-2") >= {"evaluate-router", "register-router"}
 
@@ -132,10 +133,7 @@ def test_judges_hand_their_verdict_to_a_halt_of_its_own() -> None:
 def test_sources_are_read_by_as_many_tasks_as_there_are_shares_and_merged_by_one() -> None:
     loop, one = TASKS["for-loop-1"], TASKS["collect-scores"]
 
-    assert loop["inputs"]["parameters"]["pipelinechannel--check-prerequisites-shares"]["taskOutputParameter"] == {
-        "outputParameterKey": "shares",
-        "producerTask": "check-prerequisites",
-    }
+    assert loop["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--share-sources-Output"}
     assert "iteratorPolicy" not in loop
     assert one["inputs"]["artifacts"]["harvests"]["taskOutputArtifact"]["producerTask"] == "for-loop-1"
 
@@ -155,7 +153,7 @@ def test_step_that_looks_outside_is_never_taken_from_the_cache(name: str) -> Non
 def test_step_that_depends_on_its_inputs_alone_may_come_from_the_cache() -> None:
     cached = {name for name, task in STEPS.items() if task["cachingOptions"].get("enableCache")}
 
-    assert cached == STEPS.keys() - OUTSIDE - HALTS == {"build-instructions"}
+    assert cached == STEPS.keys() - OUTSIDE - HALTS == {"share-sources", "build-instructions"}
 
 
 @pytest.mark.parametrize("name", sorted(OUTSIDE))

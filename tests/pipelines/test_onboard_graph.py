@@ -133,7 +133,7 @@ def test_step_that_looks_outside_is_never_taken_from_the_cache() -> None:
 def test_releases_are_onboarded_one_at_a_time_and_then_the_training_is_planned() -> None:
     found = tasks("watch")
 
-    (loop,) = [facts for name, facts in found.items() if name.startswith("for-loop")]
+    (loop,) = [facts for name, facts in graph("watch")["root"]["dag"]["tasks"].items() if name.startswith("for-loop")]
     assert loop["iteratorPolicy"]["parallelismLimit"] == 1
     assert found["plan-retraining"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
     assert found["settle-release"]["dependentTasks"] == ["onboard"]

@@ -43,6 +43,7 @@ ANY_GAIN = {"gate_margin": 1.0, "gate_saving": 0.0}
 NO_GAIN = {"gate_confidence": 0.999, "gate_margin": 0.0, "gate_saving": 1.0}
 STEPS = [
     "Check prerequisites",
+    "Share out sources",
     "Read benchmark results",
     "Collect benchmark scores",
     "Validate scores",
@@ -222,7 +223,7 @@ def test_mlflow_that_dies_before_registration_is_named_with_what_to_do(died: Ran
 
 @pytest.mark.slow
 def test_steps_before_the_failure_are_done_and_their_pages_kept(died: Ran) -> None:
-    assert died.steps() == {**dict.fromkeys(STEPS[:7], "done"), "Register router": "failed"}
+    assert died.steps() == {**dict.fromkeys(STEPS[:8], "done"), "Register router": "failed"}
     assert sorted(path.name for path in (died.folder / "pages").iterdir()) == [
         *("collected.html", "evaluated.html", "trained.html", "validated.html"),
     ]
@@ -381,7 +382,7 @@ def test_page_of_the_step_that_found_it_is_kept(halted: Ran) -> None:
 
 
 def test_halted_run_spends_nothing_and_leaves_nothing(halted: Ran) -> None:
-    assert halted.steps() == dict.fromkeys(STEPS[:4], "done")
+    assert halted.steps() == dict.fromkeys(STEPS[:5], "done")
     assert halted.slept == []
     assert halted.leftovers() == []
     assert not (halted.folder / "champions").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelsat.data import collection, shards, table_blocks
+from modelsat.data import collection, readers, shards, table_blocks
 from modelsat.data.collection import Collection
 from modelsat.data.readers import score_columns
 from modelsat.data.sources import named
@@ -72,7 +72,7 @@ def test_kept_sources_are_not_read_again_by_tasks_of_their_own(
     sources: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = files(apart(sources, 3, tmp_path / "parts", tmp_path / "kept"), tmp_path / "first")
-    monkeypatch.delattr(shards.source_store.readers, "read")
+    monkeypatch.delattr(readers, "read")
 
     assert files(apart(sources, 2, tmp_path / "again", tmp_path / "kept"), tmp_path / "second") == first
 

@@ -302,7 +302,7 @@ def test_drift_is_told_with_both_means_and_the_files_that_moved_them(clean: Coll
         "change": pytest.approx(1 / 6),
         "files": "2.csv (mean 1.000 of 20), 0.csv (mean 0.500 of 20), 1.csv (mean 0.500 of 20)",
     }
-    assert "such as 2.csv row 1: candidate 'ada', benchmark 'benchmark', before 0.5" in outcome.sentence()
+    assert "2.csv row 1: candidate 'ada', benchmark 'benchmark', before 0.5" in outcome.sentence()
 
 
 def test_candidates_and_benchmarks_that_are_new_or_gone_do_not_drift(clean: Collection) -> None:

@@ -5,6 +5,7 @@ pictures can be read here. In S3 the objects' names and ETags tell what a source
 even fetched; elsewhere its files' digests do.
 """
 
+import functools
 import hashlib
 import json
 import shutil
@@ -27,7 +28,6 @@ class SourceStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._reading = f"{code_digest(['modelsat.data.readers'])} {picture_text.is_installed()} "
 
     def read(self, uri: str, scratch: Path) -> Iterator[Harvest]:
         """Return what a source gives, as `readers.read` does, from its entry where it is unchanged.
@@ -57,8 +57,8 @@ class SourceStore:
         """
         files = None if storage.is_s3(uri) else storage.snapshot(uri, scratch)
         held = storage.fingerprint(uri) if files is None else repr([(file.name, file.digest) for file in files])
-        name = _short(uri)
-        entry = self._folder / f"{name}-{_short(self._reading + held)}"
+        name, reading = _short(uri), f"{_code()} {picture_text.is_installed()} "
+        entry = self._folder / f"{name}-{_short(reading + held)}"
         if not entry.is_dir():
             with atomic.atomic_folder(entry) as beside:
                 files = storage.snapshot(uri, scratch) if files is None else files
@@ -73,6 +73,12 @@ class SourceStore:
     def held(self, uri: str) -> Path | None:
         """Return the entry that a source has, whatever the source holds by now; None where it has none."""
         return next(iter(self._folder.glob(f"{_short(uri)}-*")), None)
+
+
+@functools.cache
+def _code() -> str:
+    """Return the digest of the code that reads sources; to follow its imports takes a second."""
+    return code_digest(["modelsat.data.readers"])
 
 
 def harvests(entry: Path) -> Iterator[Harvest]:
