@@ -43,8 +43,16 @@ def statement(artefacts: list[str], commit: Commit | None, builder: str, base_im
     Raises:
         InputError: The checkout differs from its commit or has none, or an artefact is neither file nor image.
     """
-    if commit is None or commit.changed:
-        raise InputError("provenance names a commit, and this checkout is at none or differs from it; commit first")
+    if commit is None:
+        raise InputError(
+            "provenance names a commit, and these files are of none; build in a checkout of the repository"
+        )
+    if commit.changed:
+        shown = ", ".join(commit.changes[:5]) + (", ..." if len(commit.changes) > 5 else "")
+        raise InputError(
+            f"provenance names a commit, and this checkout differs from it ({shown or 'git does not say where'}); "
+            "commit these files, or move what does not belong here away"
+        )
     base = [_image(base_image)] if base_image else []
     return {
         "_type": "https://in-toto.io/Statement/v1",

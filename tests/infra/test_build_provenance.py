@@ -43,9 +43,20 @@ def test_statement_names_artefacts_commit_and_pins_by_digest(wheel: Path) -> Non
     assert told["predicate"]["runDetails"] == {"builder": {"id": "urn:builder"}}
 
 
-@pytest.mark.parametrize("commit", [None, Commit("c" * 40, changed=True)])
-def test_nothing_is_said_of_a_checkout_that_no_commit_describes(commit: Commit | None, wheel: Path) -> None:
-    with pytest.raises(InputError, match="commit first"):
+@pytest.mark.parametrize(
+    ("commit", "sentence"),
+    [
+        (None, "these files are of none; build in a checkout"),
+        (
+            Commit("c" * 40, changed=True, changes=("catalogue.yaml", "measured/")),
+            r"differs from it \(catalogue.yaml, measured/\); commit these files, or move",
+        ),
+    ],
+)
+def test_nothing_is_said_of_a_checkout_that_no_commit_describes(
+    commit: Commit | None, sentence: str, wheel: Path
+) -> None:
+    with pytest.raises(InputError, match=sentence):
         PROVENANCE["statement"]([str(wheel)], commit, "urn:builder")
 
 

@@ -43,7 +43,9 @@ def test_files_of_a_checkout_are_at_its_commit(checkout: Path) -> None:
 def test_changed_or_new_files_are_said_to_differ_and_those_elsewhere_do_not_matter(checkout: Path) -> None:
     (checkout / "results" / "more.csv").write_text("prompt_id,c\n")
 
-    assert commit_of(checkout / "results") == Commit(head(checkout), changed=True)
+    changed = commit_of(checkout / "results")
+    assert changed == Commit(head(checkout), changed=True)
+    assert changed.changes == ("results/more.csv",)
     assert commit_of(checkout / "recipe.yaml") == Commit(head(checkout), changed=False)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _SECONDS = 30
@@ -15,10 +15,12 @@ class Commit:
     Attributes:
         revision: The full hash.
         changed: Whether something among the files is changed, staged or not in Git yet.
+        changes: What that is, as `git status --porcelain` names it below the checkout's top.
     """
 
     revision: str
     changed: bool
+    changes: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         """Return the hash, and that the files differ from it where they do."""
@@ -37,7 +39,10 @@ def commit_of(path: Path | str) -> Commit | None:
     if not tracked or not revision:
         return None
     changes = _git(folder, "status", "--porcelain", "--", name)
-    return Commit(revision.strip(), changes is None or bool(changes.strip()))
+    if changes is None:
+        return Commit(revision.strip(), True)
+    names = tuple(line[3:] for line in changes.splitlines())
+    return Commit(revision.strip(), bool(names), names)
 
 
 def _git(folder: Path, *command: str) -> str | None:
