@@ -99,6 +99,7 @@ def test_outcomes_dealt_anew_recommend_nothing(randomised: RequestLog, prompts: 
     found = proof.prove(dealt, prompts[1])
     assert found.recommended is None
     assert printed.sentence(found).startswith("Keep what you have")
+    assert "let it grow, or leave a larger share to chance" in printed.ways_to_tell(found)
     assert printed.commands(found, "proved/bundle", "c.yaml") == ()
 
 

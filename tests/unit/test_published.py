@@ -183,4 +183,6 @@ def test_estimate_asks_nothing_of_a_candidate_that_cannot_be_asked_and_has_publi
     )
 
     assert found.plan is None
-    assert "no question is asked" in found.sentence()
+    assert found.sentence().endswith(
+        "no question is asked: its row has no endpoint, so its published scores alone place it"
+    )

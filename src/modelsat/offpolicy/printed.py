@@ -116,16 +116,20 @@ def ways_to_tell(proof: Proof) -> str:
     """Return what would make the log tell more; empty where it tells enough."""
     if proof.recommended is not None:
         return ""
-    drawn = ""
-    if proof.design is not Design.RANDOMISED:
-        drawn = (
-            "Too few requests have the probability of their choice (propensity), and choices follow the prompts, so "
-            "--randomised would be refused. "
-            if proof.dependence.is_certain
-            else "Too few requests have the probability of their choice (propensity). Similar prompts did not get the "
-            "same model more often than chance explains: if models were drawn by chance whatever the prompt, say so "
-            "with --randomised. "
+    if proof.design is Design.RANDOMISED:
+        return (
+            "The log has the probabilities of its choices, and too few were left to chance: let it grow, or leave a "
+            "larger share to chance (`modelsat gateway --explore`); or put some prompts to all models (`modelsat "
+            "measure`)."
         )
+    drawn = (
+        "Too few requests have the probability of their choice (propensity), and choices follow the prompts, so "
+        "--randomised would be refused. "
+        if proof.dependence.is_certain
+        else "Too few requests have the probability of their choice (propensity). Similar prompts did not get the same "
+        "model more often than chance explains: if models were drawn by chance whatever the prompt, say so with "
+        "--randomised. "
+    )
     return (
         f"{drawn}To find out, leave a share of the choices to chance and keep the probabilities: `modelsat gateway "
         "--explore 0.1 --feedback-log FOLDER --feedback-text` does both; or put some prompts to all models (`modelsat "

@@ -22,18 +22,21 @@ class OnboardingEstimate:
         order: The change and the champion that it starts from.
         plan: Questions and cost; None where nothing is asked.
         unset: Variable that has to be set before anything can be asked; empty for none.
+        by_published: Whether published scores alone place the candidate.
     """
 
     order: Order
     plan: Plan | None
     unset: str = ""
+    by_published: bool = False
 
     def sentence(self) -> str:
         """Say it in one sentence."""
         if self.order.done:
             return f"nothing to do: {self.order.done}"
         if self.plan is None:
-            return f"{self.order.sentence()}; no question is asked"
+            alone = ": its row has no endpoint, so its published scores alone place it" if self.by_published else ""
+            return f"{self.order.sentence()}; no question is asked{alone}"
         lacking = [f"{self.unset}, which holds the key, is not set"] if self.unset else []
         lacking += [] if self.order.facts.get("endpoint") else ["nobody can be asked before its row has an endpoint"]
         return "; ".join([shown.announced(self.order.change.candidate, self.plan), *lacking])
@@ -93,9 +96,10 @@ def of(
         InputError: There is no champion, no such candidate, or it cannot be asked.
     """
     order = orders.place(candidate, action, catalogue, champion_store)
-    asks = not scores and order.change.action is Action.ADD and not asked.is_known_by_published(order, settings)
-    if order.done or not asks:
-        return OnboardingEstimate(order, None)
+    needs = not order.done and not scores and order.change.action is Action.ADD
+    by_published = needs and asked.is_known_by_published(order, settings)
+    if not needs or by_published:
+        return OnboardingEstimate(order, None, by_published=by_published)
     with opening.opened_champion(order, with_router=False) as parent:
         row = {**order.facts, "candidate": order.change.candidate}
         return OnboardingEstimate(order, asked.plan(parent, order, settings, work), keys.unset(row))

@@ -46,7 +46,11 @@ def read(files: list[SourceFile]) -> Gathered:
     counts = np.unique(joined.votes.givers[joined.votes.by_clients].astype(str), return_counts=True)[1]
     if len(counts):
         most = 100 * counts.max() / len(joined.votes.ids)
-        found.notes.append(f"{len(counts)} clients gave outcomes, one of them {most:.0f} % of all")
+        found.notes.append(
+            f"{len(counts)} clients gave outcomes, one of them {most:.0f} % of all"
+            if len(counts) > 1
+            else f"{most:.0f} % of the outcomes are of one client"
+        )
     return found
 
 
