@@ -135,6 +135,13 @@ def test_price_of_a_newcomer_does_not_dilute_the_cost_weight(router: Bundle, evi
     assert wider.names[default_choice.by_default(wider, easy, size)[0]] == "bob"
 
 
+def test_newcomer_is_expected_to_answer_at_the_usual_length(router: Bundle) -> None:
+    """Others answer in 10 tokens on average: at 1 USD per million it costs 1,010 tokens, and not 200 more."""
+    told = replace(router, lineage=router.lineage | {"tokens_out": {"bob": 5.0, "cyd": 10.0, "ada": 15.0}})
+
+    assert admitted(told, 1.0, 0.5).pool.cost(np.array([TOKENS]))[0, 3] == pytest.approx(1010e-6)
+
+
 def test_newcomer_that_no_evidence_knows_is_not_what_others_are_compared_with(router: Bundle) -> None:
     made = admitted(router, 0.1, 0.99)
 

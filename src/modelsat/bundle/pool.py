@@ -66,12 +66,14 @@ def of(table: pa.Table, lineage: Mapping[str, Any]) -> CandidatePool:
     names = table["candidate"].to_pylist()
     paid_usd, paid_over_list = costs.level_arrays(lineage.get("paid", {}), names)
     tokens_out, mean_score = lineage.get("tokens_out", {}), lineage.get("mean_score", {})
+    # One that came later is expected to answer the same prompts at the usual length of those who have.
+    usual = float(np.mean(list(tokens_out.values()))) if tokens_out else costs.DEFAULT_TOKENS_OUT
     trained_on = frozenset(lineage.get("trained_on", names))
     return CandidatePool(
         names=np.asarray(names, dtype=object),
         price_in=costs.numbers(table["price_in"]),
         price_out=costs.numbers(table["price_out"]),
-        tokens_out=np.asarray([tokens_out.get(name, costs.DEFAULT_TOKENS_OUT) for name in names], dtype=np.float64),
+        tokens_out=np.asarray([tokens_out.get(name, usual) for name in names], dtype=np.float64),
         paid_usd=paid_usd,
         paid_over_list=paid_over_list,
         context_length=costs.numbers(table["context_length"]),
