@@ -23,7 +23,9 @@ from threadpoolctl import threadpool_limits
 from modelsat import rivals
 from modelsat.io.atomic import write_json
 from modelsat.policy import choice as policy
-from modelsat.text.conversation import routed_text
+from modelsat.routers.fusion import surface
+from modelsat.routers.fusion.foreign import scale
+from modelsat.text.conversation import routed_text, routed_texts, stands_alone
 from modelsat.text.harness import Harness
 from modelsat.text.harness_shapes import HarnessShapes
 
@@ -67,6 +69,12 @@ def measured(wardrobe: Wardrobe, before: int, known: Mapping[str, dict]) -> Iter
     """Yield what becomes of the choices in each shape, by each rule, and of the bare prompts."""
     with threadpool_limits(1):
         scorer = rivals.named(rivals.OURS)(wardrobe.train, wardrobe.validation)
+        taught = wardrobe.train.joined(wardrobe.validation)
+        foreign = scale(surface.fit(taught.vectors, taught.outcomes, taught.tasks))
+
+    def gateway(messages: list[dict]) -> str:
+        text, alone = routed_texts(messages)
+        return alone if alone and stands_alone(foreign(wardrobe.encoded([alone]))[0]) else text
 
     def chosen(texts: list[str]) -> np.ndarray:
         return policy.choose(scorer(wardrobe.encoded(texts)), mean_score=wardrobe.prior[: len(texts)])
@@ -92,7 +100,7 @@ def measured(wardrobe: Wardrobe, before: int, known: Mapping[str, dict]) -> Iter
                 costume,
                 {
                     BEFORE: told([routed_text(dress(one), harness=AS_IT_IS) for one in wardrobe.asked[:before]]),
-                    GATEWAY: told([routed_text(dress(one)) for one in wardrobe.asked]),
+                    GATEWAY: told([gateway(dress(one)) for one in wardrobe.asked]),
                 },
             )
 

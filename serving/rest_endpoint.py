@@ -182,6 +182,7 @@ def described(bundle: Bundle) -> dict[str, Any]:
         "router_version": version(bundle),
         "best_single": bundle.best_single,
         "candidates": list(bundle.names),
+        "tells_foreign": bundle.router.tells_foreign,
         **({"promise": bundle.promise.as_json()} if bundle.promise else {}),
         **({"picture_promise": bundle.defaults.pictures.as_json()} if bundle.defaults.pictures else {}),
     }

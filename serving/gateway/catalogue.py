@@ -37,12 +37,14 @@ class ServedCatalogue:
         order: Candidates, the best single one first.
         facts: By candidate.
         defaults: What requests with and without pictures get by default.
+        tells_foreign: Whether the router tells how foreign prompts are to those that it learned from.
     """
 
     router_version: str = ""
     order: tuple[str, ...] = ()
     facts: Mapping[str, CandidateFacts] = field(default_factory=dict)
     defaults: Defaults = field(default_factory=Defaults)
+    tells_foreign: bool = False
 
     @property
     def context_length(self) -> dict[str, float]:
@@ -62,7 +64,9 @@ def read(metadata: Any) -> ServedCatalogue:
     best = parameters.get("best_single")
     order = sorted(names, key=lambda name: (name != best, -(rows.get(name, {}).get("mean_score") or 0.0)))
     facts = {name: _facts(rows.get(name, {})) for name in names}
-    return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts, picture_promise.read(parameters))
+    tells_foreign = parameters.get("tells_foreign") is True
+    defaults = picture_promise.read(parameters)
+    return ServedCatalogue(str(parameters["router_version"]), tuple(order), facts, defaults, tells_foreign)
 
 
 def _facts(row: Mapping[str, Any]) -> CandidateFacts:

@@ -12,7 +12,7 @@ from modelsat.bundle import ranking
 from modelsat.errors import ServiceError
 from modelsat.policy import promise
 from modelsat.policy.promise import Promise
-from modelsat.text.conversation import awaits_tool, routed_text
+from modelsat.text.conversation import awaits_tool, routed_texts
 from modelsat.text.harness import KNOWN, Harness
 from serving import off_loop
 from serving.gateway import (
@@ -150,7 +150,7 @@ class Decider:
         chat = await failed_answers.with_models(chat, client, self.sessions) if chat.failed_of else chat
         available = set(self._reach.allowed(chat))
         looking = self.sessions.previous(client, chat)
-        needed, text = await off_loop.called(chat.is_long, _read, chat, self._harness)
+        needed, text, alone = await off_loop.called(chat.is_long, _read, chat, self._harness)
         if chat.path:
             await self._describe()
             counted = self._fallback(chat, await looking, needed, "the router has not answered yet")
@@ -165,7 +165,8 @@ class Decider:
         seen = await picture_routing.of_request(chat, text, needed, self._catalogue, reachable, self.pictures)
         chat, promised = seen.chat, seen.defaults.of(seen.chat.preferences)
         asked = endpoint.parameters(chat.preferences, reachable, promised, explain)
-        asking = Asking(seen.text, asked, request_id)
+        may_stand_alone = self._catalogue.tells_foreign and not seen.standing
+        asking = Asking(seen.text, asked, request_id, alone if may_stand_alone else "")
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
@@ -196,7 +197,9 @@ class Decider:
         last = await looking
         previous = None if last is None else last.candidate
         if last is not None and last.candidate in by_name:
-            ranked = turn_costs.with_history(ranked, turn_costs.of_request(chat, text), last, self._catalogue.facts)
+            ranked = turn_costs.with_history(
+                ranked, turn_costs.of_request(chat, routed.text), last, self._catalogue.facts
+            )
         order = stickiness.order(ranked, previous, wanted, self._switch_gain, waits)
         outcome = ROUTED if order[0] == ranked[0]["candidate"] else STAYED
         if not waits and not is_trial:
@@ -217,7 +220,7 @@ class Decider:
             context_length=self._catalogue.context_length,
             foreign=float(routed.ranking.foreign[0]),
             promise=promised,
-            text=seen.text,
+            text=routed.text,
             pictures=seen.standing,
         )
 
@@ -288,6 +291,6 @@ class Decider:
         return RoutingDecision(order, FALLBACK, version, reason, context_length=self._catalogue.context_length)
 
 
-def _read(chat: ChatRequest, harness: Harness) -> tuple[RequestNeeds, str]:
-    """Return what a request needs, and what the router is asked."""
-    return needs.of_request(chat), routed_text(chat.messages, harness=harness)
+def _read(chat: ChatRequest, harness: Harness) -> tuple[RequestNeeds, str, str]:
+    """Return what a request needs, what the router is asked, and its newest message if that may stand alone."""
+    return needs.of_request(chat), *routed_texts(chat.messages, harness=harness)

@@ -16,6 +16,7 @@ from modelsat.errors import ServiceError
 from modelsat.policy import promise
 from modelsat.policy.preferences import Preferences
 from modelsat.policy.promise import Promise
+from modelsat.text.conversation import stands_alone
 from serving.gateway import catalogue
 from serving.gateway.catalogue import ServedCatalogue
 from serving.refusal import Refused
@@ -39,11 +40,13 @@ class Routed:
     """What the endpoint answered.
 
     Attributes:
-        ranking: Of one prompt.
+        text: That was read.
+        ranking: Of it.
         router_version: Of the bundle that ranked.
         explanation: Why, where that was asked for.
     """
 
+    text: str
     ranking: Ranking
     router_version: str
     explanation: dict[str, Any] | None = None
@@ -51,10 +54,11 @@ class Routed:
 
 @dataclass(frozen=True)
 class Asking:
-    """What is asked of one text.
+    """What is asked of one request.
 
     Attributes:
         text: As the router reads it.
+        alone: Its newest message, which is read instead where it stands alone; empty for none.
         parameters: Of v2, such as `cost_weight`.
         request_id: Under which the endpoint logs it.
     """
@@ -62,6 +66,7 @@ class Asking:
     text: str
     parameters: dict[str, Any]
     request_id: str = ""
+    alone: str = ""
 
 
 def parameters(
@@ -101,8 +106,9 @@ async def rank(client: httpx.AsyncClient, url: str, asking: Asking, deadline_sec
         ServiceError: The endpoint did not answer in time or not with a ranking; the text is in no message.
         Refused: It finds fault with what the client asks for (400).
     """
+    texts = [asking.alone, asking.text] if asking.alone else [asking.text]
     body = {
-        "inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [asking.text]}],
+        "inputs": [{"name": "prompt", "shape": [len(texts)], "datatype": "BYTES", "data": texts}],
         "parameters": asking.parameters,
     }
     headers = _login() | ({"x-request-id": asking.request_id} if asking.request_id else {})
@@ -118,7 +124,7 @@ async def rank(client: httpx.AsyncClient, url: str, asking: Asking, deadline_sec
     if response.status_code != httpx.codes.OK:
         raise ServiceError(f"router endpoint answered {response.status_code}")
     try:
-        return _read(response.json())
+        return _read(response.json(), texts)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError):
         raise ServiceError("router endpoint answered no ranking") from None
 
@@ -183,17 +189,22 @@ def _sentence(response: httpx.Response) -> str:
         return "the router finds fault with this request and does not say which"
 
 
-def _read(answer: Any) -> Routed:
+def _read(answer: Any, texts: list[str]) -> Routed:
+    """Read the answer for the one text, or for the first of two where that stands alone and else for the second."""
     outputs = {output["name"]: output["data"] for output in answer["outputs"]}
-    candidates = np.asarray([outputs["candidates"]], dtype=object)
-    probability, cost = (
-        np.asarray([outputs[name]], dtype=np.float32) for name in ("success_probability", "expected_cost_usd")
-    )
-    seen = np.asarray([outputs["seen_in_training"]], dtype=bool)
+    row = int(len(texts) > 1 and not stands_alone(outputs["foreign"][0]))
+    taken = slice(row, row + 1)
+
+    def of_candidates(name: str, kind: type) -> np.ndarray:
+        return np.asarray(outputs[name], dtype=kind).reshape(len(texts), -1)[taken]
+
+    candidates = of_candidates("candidates", object)
+    probability, cost = (of_candidates(name, np.float32) for name in ("success_probability", "expected_cost_usd"))
+    seen = of_candidates("seen_in_training", bool)
     if not candidates.shape == probability.shape == cost.shape == seen.shape:
         raise ValueError
-    truncated = np.asarray(outputs["truncated"], dtype=bool)
-    foreign = np.asarray(outputs["foreign"], dtype=np.float32)
-    ranking = Ranking([str(outputs["model"][0])], candidates, probability, cost, seen, truncated, foreign)
-    explained = json.loads(outputs["explanation"][0]) if "explanation" in outputs else None
-    return Routed(ranking, str(answer["parameters"]["router_version"]), explained)
+    truncated = np.asarray(outputs["truncated"][taken], dtype=bool)
+    foreign = np.asarray(outputs["foreign"][taken], dtype=np.float32)
+    ranking = Ranking([str(outputs["model"][row])], candidates, probability, cost, seen, truncated, foreign)
+    explained = json.loads(outputs["explanation"][row]) if "explanation" in outputs else None
+    return Routed(texts[row], ranking, str(answer["parameters"]["router_version"]), explained)

@@ -10,7 +10,7 @@ import pytest
 from modelsat.errors import InputError
 from modelsat.policy.preferences import CHEAPEST, Preferences
 from modelsat.policy.promise import Promise
-from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text
+from modelsat.text.conversation import ENOUGH_CHARACTERS, MOST_CHARACTERS, routed_text, routed_texts, stands_alone
 from serving import tokens
 from serving.gateway import catalogue, chat_request, endpoint, turn_costs, upstreams
 from serving.gateway.catalogue import CandidateFacts
@@ -62,6 +62,14 @@ def test_message_stands_on_its_own_from_a_length_on() -> None:
 
     assert routed_text([first, said("user", "x" * ENOUGH_CHARACTERS)]) == "x" * ENOUGH_CHARACTERS
     assert routed_text([first, said("user", "x" * (ENOUGH_CHARACTERS - 1))]).startswith("Hello.\n")
+
+
+def test_newest_of_several_messages_may_stand_alone() -> None:
+    messages = [said("user", QUESTION), said("assistant", "260 km"), said("user", "Why?")]
+
+    assert routed_texts(messages) == (f"{QUESTION}\nWhy?", "Why?")
+    assert routed_texts(messages[:1]) == (QUESTION, "")
+    assert [stands_alone(foreign) for foreign in (0.0, 0.49, 0.5, 1.0)] == [True, True, False, False]
 
 
 def test_text_parts_count_and_images_do_not() -> None:

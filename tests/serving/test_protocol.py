@@ -416,6 +416,7 @@ def test_metadata_tells_the_version_and_the_best_single(
         "router_version": bundle.digest[:12],
         "best_single": "b",
         "candidates": ["a", "b"],
+        "tells_foreign": False,
     }
     unknown = dict.fromkeys(
         ["context_length", "modalities", "tools", "regions", "price_in", "price_out", "price_cached_in"]

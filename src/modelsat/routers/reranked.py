@@ -59,6 +59,11 @@ class Reranked(Router):
         """Say what fusion says."""
         return self.fusion.predicts_cost
 
+    @property
+    def tells_foreign(self) -> bool:
+        """Say what fusion says."""
+        return self.fusion.tells_foreign
+
     def forgetting_cost(self, column: int) -> "Reranked":
         """Let fusion forget it."""
         return Reranked(self.fusion.forgetting_cost(column), self.model_sat, self.weight)

@@ -117,6 +117,11 @@ class Router(ABC):
         """Say whether `read` tells what answers cost."""
         return False
 
+    @property
+    def tells_foreign(self) -> bool:
+        """Say whether `read` tells how foreign prompts are."""
+        return False
+
     def forgetting_cost(self, column: int) -> "Router":  # noqa: ARG002
         """Return the router without what it learned of what a candidate costs, by column, whose prices have changed."""
         return self

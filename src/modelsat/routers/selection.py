@@ -54,6 +54,11 @@ class Selection(Router):
         """Say what the router says."""
         return self.inner.predicts_cost
 
+    @property
+    def tells_foreign(self) -> bool:
+        """Say what the router says."""
+        return self.inner.tells_foreign
+
     def forgetting_cost(self, column: int) -> "Selection":
         """Let the router forget it."""
         return Selection(self.inner.forgetting_cost(self.columns[column]), self.columns)

@@ -12,6 +12,8 @@ from modelsat.text.harness import KNOWN, Harness, texts_of
 
 ENOUGH_CHARACTERS = 120
 """From this length on a message is taken to stand on its own; a shorter one is read with what the user said before."""
+FAMILIAR = 0.5
+"""A shorter one stands on its own, too, where it is less foreign than this to a router's training prompts."""
 MOST_CHARACTERS = 20_000
 """Beginning and end of a longer text are kept, as routers read them too."""
 MOST_SCANNED = 400_000
@@ -21,6 +23,21 @@ MOST_SCANNED = 400_000
 def routed_text(
     messages: Sequence[Mapping[str, Any]], enough_characters: int = ENOUGH_CHARACTERS, harness: Harness = KNOWN
 ) -> str:
+    """Return what the router is asked about where nothing is known of the newest message; see `routed_texts`."""
+    return routed_texts(messages, enough_characters, harness)[0]
+
+
+def stands_alone(foreign: float) -> bool:
+    """Say whether a message is a question of its own, by how foreign it is to a router's training prompts, in [0, 1].
+
+    "Are you sure?" is like none of them, "What is 17 * 23?" like many, and both are short.
+    """
+    return foreign < FAMILIAR
+
+
+def routed_texts(
+    messages: Sequence[Mapping[str, Any]], enough_characters: int = ENOUGH_CHARACTERS, harness: Harness = KNOWN
+) -> tuple[str, str]:
     """Return what the router is asked about: what people last asked, as many messages of it as make a question.
 
     Greetings, roles and the like around a question stay: the router finds its core (`modelsat.text.core`).
@@ -31,7 +48,8 @@ def routed_text(
         harness: Tells a person's words from those of an agent's harness.
 
     Returns:
-        Newest message last; empty where no person wrote a text.
+        - The text, newest message last; empty where no person wrote a text.
+        - Of several messages the newest alone, to be read instead where it `stands_alone`; of one, nothing.
     """
     asked: list[str] = []
     left = MOST_SCANNED
@@ -46,7 +64,8 @@ def routed_text(
         if left <= 0 or sum(map(len, asked)) >= max(enough_characters, 1):
             break
     # JSON can spell half a surrogate pair, and no tokenizer can read one.
-    return _ends("\n".join(asked).encode("utf-8", "replace").decode("utf-8"), MOST_CHARACTERS)
+    readable = [text.encode("utf-8", "replace").decode("utf-8") for text in asked]
+    return _ends("\n".join(readable), MOST_CHARACTERS), readable[-1] if len(readable) > 1 else ""
 
 
 def awaits_tool(messages: Sequence[Mapping[str, Any]], harness: Harness = KNOWN) -> bool:

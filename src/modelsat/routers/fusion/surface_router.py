@@ -160,6 +160,11 @@ class SurfaceRouter(Router):
         """Say whether there is a cost head."""
         return self.cost_head is not None
 
+    @property
+    def tells_foreign(self) -> bool:
+        """Say that it does, by the scale of its surface."""
+        return True
+
     def forgetting_cost(self, column: int) -> Self:
         """Leave out the candidate's cost head."""
         if self.cost_head is None:
