@@ -1,19 +1,22 @@
-"""What fusion loses where it is fitted to a random sample of the training prompts, as it is on very large sets.
+"""What fusion loses where it is fitted to a sample of the training prompts, as on very large sets, and what it takes.
 
-    python benchmarks/fitted_prompts.py [--sets FOLDER ...]
+    python benchmarks/fitted_prompts.py [--sets FOLDER ...] [--sizes 10240x1000 20480x1000]
 
 On the folds of `quality.py` by question: the paired difference in points from fusion that is fitted to all training
-prompts. The table goes to `benchmarks/results/fitted_prompts.json`; what is there already, by the same code, is not
-measured again.
+prompts. Memory is that of a process which fits and weighs the members without words on simulated outcomes of so many
+prompts and candidates. The table goes to `benchmarks/results/fitted_prompts.json`; what is there already, by the same
+code, is not measured again.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 from markdown import gain, mean_points, table
 from quality import DATA, KEPT, RESULTS
 from records import fingerprint, resumed
+from scale import measured
 from threadpoolctl import threadpool_limits
 
 from modelsat.data import splits
@@ -26,7 +29,7 @@ from modelsat.studies import cross_validation
 from modelsat.text import embeddings
 
 INTO = RESULTS.with_name("fitted_prompts.json")
-SETS = ("mmlupro", "mmlu_helm")
+SETS = ("zeroeval", "specialists", "mmlupro", "mmlu_helm")
 SHARES = (1, 2, 4, 8)
 
 TEXT = """
@@ -38,11 +41,35 @@ with prompts no further than that, and with candidates in proportion. No set her
 measured by sampling smaller ones. Gain of fusion in points, fitted to a part of the training prompts, over fusion
 fitted to all of them, by {folds} folds of questions:
 """
+MEMORY = """
+Half of some 3,000 prompts is no significant loss, fewer are. What half of 80,000 loses is not measured.
+
+Largest memory of a process that cross-fits, weighs and fits the members without words, with simulated outcomes (one
+run): {told}. At the sample's bound, 40,960 prompts, it grows no further with prompts.
+"""
+FIT = """
+import sys
+import numpy as np
+from modelsat.routers.fusion import members
+n, m = map(int, sys.argv[1:])
+rng = np.random.default_rng(0)
+vectors = rng.normal(size=(n, 1, 384)).astype(np.float32)
+kinds = rng.integers(0, 10, n)
+vectors[:, :, :10] += 3 * np.eye(10, dtype=np.float32)[kinds][:, None]
+vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+scores = (rng.random((n, m), dtype=np.float32) < rng.random((10, m), dtype=np.float32)[kinds]).astype(np.float32)
+scores[rng.random((n, m), dtype=np.float32) < 0.02] = np.nan
+said = members.cross_fitted(vectors, None, scores, kinds.astype(str), [str(i) for i in range(n)])
+weights = members.weigh(said, scores)
+members.mixed(said, weights)
+members.fit(vectors, None, scores, kinds.astype(str), weights)
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
+    parser.add_argument("--sizes", nargs="+", default=["10240x1000", "20480x1000"], help="PROMPTSxCANDIDATES")
     parser.add_argument("--into", type=Path, default=INTO)
     arguments = parser.parse_args()
     kept = resumed(arguments.into, {"code": fingerprint(fusion.fit, cross_validation), "shares": list(SHARES)})
@@ -63,6 +90,12 @@ def main() -> None:
         kept["sets"][name] = {"prompts": size, "candidates": len(folds.arena.candidates), "gain": found}
         print(name, kept["sets"][name], flush=True)
         write_json(arguments.into, kept)
+    for size in arguments.sizes:
+        if size not in kept.setdefault("memory", {}):
+            kept["memory"][size] = round(
+                measured([sys.executable, "-W", "ignore", "-c", FIT, *size.split("x")])["gib"], 2
+            )
+            write_json(arguments.into, kept)
     print(section(kept))
 
 
@@ -88,7 +121,10 @@ def section(facts: dict) -> str:
     ]
     most = splits.MOST_FITTED
     text = TEXT.format(train=most[splits.TRAIN], validation=most[splits.VALIDATION], folds=facts["folds"])
-    return f"{text}\n{table(heads, rows)}\n"
+    sizes = [[f"{int(n):,}" for n in size.split("x")] for size in facts["memory"]]
+    told = zip(facts["memory"].values(), sizes, strict=True)
+    memory = "; ".join(f"{gib:.2f} GiB for {n} prompts and {m} candidates" for gib, (n, m) in told)
+    return f"{text}\n{table(heads, rows)}\n{MEMORY.format(told=memory)}"
 
 
 if __name__ == "__main__":
