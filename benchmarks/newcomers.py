@@ -1,6 +1,6 @@
 """Newcomers in strength-matched pools: what a released candidate adds when K of its outcomes are known.
 
-    python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 2]
+    python benchmarks/newcomers.py [--sets FOLDER ...] [--rivals NAME ...] [--draws 2] [--share 1.0]
 
 Every candidate is left out in turn, routers are fitted to all others; its pool are its four nearest in mean accuracy
 within 8 points. Shown is the gain over the same pool without it, and its share of the gain with all labels, over the
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from markdown import mean_points
-from quality import DATA, KEPT, RESULTS, SETS
+from quality import DATA, KEPT, RESULTS, SETS, thinned
 from records import fingerprint, resumed
 from threadpoolctl import threadpool_limits
 
@@ -36,12 +36,13 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[str(DATA / name) for name in SETS])
     parser.add_argument("--rivals", nargs="+", default=list(RIVALS))
     parser.add_argument("--draws", type=int, default=2)
+    parser.add_argument("--share", type=float, default=1.0, help="of the questions of every set, as of quality.py")
     parser.add_argument("--into", type=Path, default=RESULTS.with_name("newcomers.json"))
     arguments = parser.parse_args()
     kept = resumed(arguments.into, {"draws": arguments.draws, "counts": list(COUNTS)})
     for source in arguments.sets:
         name = Path(source).name
-        folds = cross_validation.build(collect([source]))
+        folds = cross_validation.build(thinned(collect([source]), arguments.share))
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors")
         everything = cross_validation.labelled(folds, vectors)
         parts = folds.train(0), folds.validation(0), np.flatnonzero(folds.fold == 0)
@@ -63,17 +64,13 @@ def main() -> None:
 
 def measured(trial: newcomers.Trial, pools: list[newcomers.NewcomerPool], draws: int) -> dict:
     """Return gain and share by K, over the pools where all labels gain more than 0.7 points."""
-    without = [trial.without(pool) for pool in pools]
-    full = [trial.beside(pool, ALL, 0) - alone for pool, alone in zip(pools, without, strict=True)]
+    told = [gained(trial, pool, draws) for pool in pools]
+    full = [by_count[ALL] for by_count in told]
     chosen = [i for i, gains in enumerate(full) if gains.mean() > WORTHWHILE]
     others = [i for i in range(len(pools)) if i not in chosen]
     found = {"worthwhile": len(chosen), "all": over(full, chosen)}
     for count in COUNTS:
-        seeds = range(1 if count == 0 else draws)
-        gains = [
-            np.mean([trial.beside(pool, count, seed) for seed in seeds], axis=0) - alone
-            for pool, alone in zip(pools, without, strict=True)
-        ]
+        gains = [by_count[count] for by_count in told]
         whole = sum(full[i].mean() for i in chosen)
         share = sum(gains[i].mean() for i in chosen) / whole if whole else 0.0
         elsewhere = [gains[i].mean() for i in others]
@@ -83,6 +80,15 @@ def measured(trial: newcomers.Trial, pools: list[newcomers.NewcomerPool], draws:
             "elsewhere": round(100 * float(np.mean(elsewhere)), 2) if elsewhere else 0.0,
             "worst elsewhere": round(100 * float(min(elsewhere, default=0.0)), 2),
         }
+    return found
+
+
+def gained(trial: newcomers.Trial, pool: newcomers.NewcomerPool, draws: int) -> dict[int, np.ndarray]:
+    """Return the gains (test,) over the pool without its newcomer by K; all K below `ALL` share a zoo."""
+    alone, found = trial.without(pool), {}
+    for count in (*COUNTS, ALL):
+        seeds = range(draws if 0 < count < ALL else 1)
+        found[count] = np.mean([trial.beside(pool, count, seed) for seed in seeds], axis=0) - alone
     return found
 
 

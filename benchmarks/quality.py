@@ -9,13 +9,16 @@ tables go to `benchmarks/results/quality.json`, from which `benchmarks/results_p
 import argparse
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from markdown import points
 from threadpoolctl import threadpool_limits
 
 from modelsat import rivals
+from modelsat.data import splits
 from modelsat.data.collection import Collection, collect
 from modelsat.evaluation import table as evaluation
 from modelsat.io.atomic import atomic_file, write_json
@@ -31,6 +34,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).resolve().parent / "results" / "quality.json"
 SIMPLE, TWO_STACK, SEEDS = "stack", "two-stack", 5
 KEPT = Path(__file__).resolve().parents[1] / ".bench"
+_THINNING_SALT = "modelsat-thinned-1"
 
 
 def main() -> None:
@@ -39,13 +43,15 @@ def main() -> None:
     parser.add_argument("--rivals", nargs="+", default=[rivals.OURS, rivals.MIXED, *rivals.NAMES])
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--unseen", action="store_true", help="hold out whole benchmarks or categories")
+    parser.add_argument("--shares", nargs="+", type=float, help="of the questions of each set, always the same ones")
     parser.add_argument("--into", type=Path, default=None)
     arguments = parser.parse_args()
     began = time.monotonic()
     tables, correct = {}, {}
-    for source in arguments.sets:
+    shares = arguments.shares or [1.0] * len(arguments.sets)
+    for source, share in zip(arguments.sets, shares, strict=True):
         name = Path(source).name
-        collection = collect([source])
+        collection = thinned(collect([source]), share)
         folds = cross_validation.build(collection, arguments.folds, arguments.unseen)
         vectors = embeddings.vectors(folds.arena.texts, KEPT / "vectors", progress=line(f"{name}: encoding"))
         scores = {rival: scored(name, collection, folds, vectors, rival) for rival in arguments.rivals}
@@ -58,6 +64,14 @@ def main() -> None:
     into = arguments.into or (RESULTS.with_name("unseen.json") if arguments.unseen else RESULTS)
     write_json(into, {"folds": arguments.folds, "sets": tables, **together})
     print(f"wrote {into} after {time.monotonic() - began:.0f} s")
+
+
+def thinned(collection: Collection, share: float) -> Collection:
+    """Return a collection with about a share of its questions, in (0, 1]; copies of a question stay together."""
+    if share >= 1:
+        return collection
+    kept = splits.buckets(collection.prompts["stem_digest"].to_pylist(), _THINNING_SALT) < share
+    return replace(collection, prompts=collection.prompts.filter(pa.array(kept)))
 
 
 def scored(name: str, collection: Collection, folds: Folds, vectors: np.ndarray, rival: str) -> np.ndarray:
