@@ -1,7 +1,6 @@
 """What stands beside the outcome surface, in a router on a tiny random encoder."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,33 +74,6 @@ def test_router_that_was_saved_says_the_same(router: Fusion, tmp_path: Path) -> 
 
     np.testing.assert_array_equal(back.success_probability(UNSEEN), router.success_probability(UNSEEN))
     assert [one.weight for one in back.members(UNSEEN)] == pytest.approx(WEIGHTS)
-
-
-def test_what_is_left_of_differences_far_away_is_kept_and_was_a_half_in_older_bundles(
-    router: Fusion, tmp_path: Path
-) -> None:
-    flat = Fusion(NAMES, router.encoder, replace(router.surface, flattest=0.25), router.anchors, beside=router.beside)
-    settings = json.loads(json.dumps(flat.save(tmp_path)))
-
-    assert Fusion.load(tmp_path, NAMES, settings).surface.flattest == 0.25
-    del settings["surface"]["flattest"]
-    assert Fusion.load(tmp_path, NAMES, settings).surface.flattest == 0.5
-
-
-@pytest.mark.parametrize("which", ["states", "words"])
-def test_prompt_that_one_reading_finds_far_away_is_far_for_every_member(router: Fusion, which: str) -> None:
-    # No cosine is above 1, so to this surface every prompt is far from all training prompts.
-    never = np.array([2.0, 3.0])
-    surface, beside = replace(router.surface, flattest=0.0), router.beside
-    if which == "states":
-        surface = replace(surface, familiar=never)
-    else:
-        beside = replace(beside, spoken=replace(beside.spoken, familiar=never))
-
-    told = Fusion(NAMES, router.encoder, surface, router.anchors, beside=beside).members(UNSEEN)
-
-    for one in told:
-        np.testing.assert_allclose(one.success_probability, [SCORES.mean(axis=0)] * 3, atol=1e-6)
 
 
 def test_member_without_weight_is_neither_kept_nor_shown(router: Fusion, tmp_path: Path) -> None:

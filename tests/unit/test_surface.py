@@ -228,13 +228,6 @@ def test_far_away_candidates_differ_half_as_much(planted: Surface) -> None:
     np.testing.assert_allclose(planted.directions(elsewhere), surface.FLATTEST * steep.directions(elsewhere), rtol=1e-5)
 
 
-def test_far_away_as_much_is_left_of_differences_as_leaving_kinds_out_has_told(planted: Surface) -> None:
-    elsewhere = np.eye(8, dtype=np.float32)[None, [7]]
-
-    assert not replace(planted, flattest=0.0).directions(elsewhere).any()
-    np.testing.assert_allclose(replace(planted, flattest=1.0).directions(elsewhere), planted.read(elsewhere)[0])
-
-
 def test_surface_flattens_between_its_two_ends(planted: Surface) -> None:
     found = replace(
         planted,

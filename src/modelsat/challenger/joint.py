@@ -24,7 +24,7 @@ from modelsat.data import splits
 from modelsat.evaluation.table import CHALLENGER, FUSION, MODEL_SAT, STACK
 from modelsat.io.progress import StepProgress
 from modelsat.rivals import stack
-from modelsat.routers.fusion import carried, members
+from modelsat.routers.fusion import members
 from modelsat.routers.fusion.members import Beside
 from modelsat.routers.fusion.router import Fusion
 from modelsat.routers.fusion.surface import Surface
@@ -99,8 +99,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
     # What is not fitted to a prompt says what it is worth: every member predicts each prompt without its quarter.
     words = learned_words.learn(known.tokens)
     worded = None if words is None else words(known.tokens)
-    flattest = carried.flattest(known.vectors, worded, known.targets, known.kinds)
-    said = members.cross_fitted(known.vectors, worded, known.targets, known.kinds, known.stems, flattest)
+    said = members.cross_fitted(known.vectors, worded, known.targets, known.kinds, known.stems)
     weights = members.weigh(said, known.targets)
     everywhere = members.mixed(said, weights)
     fused = everywhere[len(everywhere) - len(held_out.ids) :]
@@ -116,7 +115,7 @@ def assemble(instructions: Instructions, facts: dict[str, Any], work: Path, reci
             mixed = rerank(fused, asked_of_few(learned, fused), weight)
     calibration = Calibration(*choose_calibration(mixed, held_out.targets))
     # Weights and calibration are fixed now, so the served router learns from all these prompts.
-    fitted = members.fit(known.vectors, worded, known.targets, known.kinds, weights, words, flattest)
+    fitted = members.fit(known.vectors, worded, known.targets, known.kinds, weights, words)
     fusion = _fusion(instructions, prompts, known, *fitted, work / "backbone")
     shown = member_table.of(members.NAMES, said, weights, known.targets)
     if learned is not None:

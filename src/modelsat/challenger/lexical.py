@@ -18,7 +18,7 @@ from modelsat.data import splits
 from modelsat.errors import InputError
 from modelsat.evaluation.table import CHALLENGER
 from modelsat.rivals import stack
-from modelsat.routers.fusion import carried, members
+from modelsat.routers.fusion import members
 from modelsat.routers.lexical import Lexical
 from modelsat.statistics import choose_calibration
 from modelsat.text import words as learned_words
@@ -79,13 +79,12 @@ def assemble(
     """
     prompts, words = _read(instructions, WordTokenizer(work / "backbone"), recipe["max_tokens"])
     held_out, known = prompts.parts[splits.VALIDATION], prompts.known()
-    flattest = carried.flattest(known.vectors, None, known.targets, known.kinds)
-    said = members.cross_fitted(known.vectors, None, known.targets, known.kinds, known.stems, flattest)
+    said = members.cross_fitted(known.vectors, None, known.targets, known.kinds, known.stems)
     weights = _weights(said, known.targets)
     everywhere = members.mixed(said, weights)
     mixed = everywhere[len(everywhere) - len(held_out.ids) :]
     calibration = Calibration(*choose_calibration(mixed, held_out.targets))
-    surface, beside = members.fit(known.vectors, None, known.targets, known.kinds, weights, flattest=flattest)
+    surface, beside = members.fit(known.vectors, None, known.targets, known.kinds, weights)
     reader = WordsReader(work / "backbone", prompts.max_tokens, words)
     anchors, costs = on_surface.anchors(instructions, prompts, surface), on_surface.costs(instructions, prompts, known)
     router = Lexical(instructions.names, reader, surface, anchors, costs, beside)

@@ -58,17 +58,6 @@ def folds(stem_digests: Iterable[str], k: int, salt: str = "modelsat-fold-1") ->
     return np.floor(buckets(stem_digests, salt) * k).astype(np.int64)
 
 
-def wholes(labels: Sequence[str] | np.ndarray) -> np.ndarray:
-    """Return the whole kind that each prompt is left out with: its benchmark, or its category where there is only one.
-
-    Args:
-        labels: `benchmark/category`, or the benchmark alone where it is its only category, (n,).
-    """
-    categories = np.asarray(labels, dtype=str)
-    benchmarks = np.asarray([label.split("/", 1)[0] for label in categories], dtype=str)
-    return benchmarks if len(np.unique(benchmarks)) > 1 else categories
-
-
 def without_candidates(candidates: Iterable[str], k: int, fold: int, salt: str = "modelsat-zoo-1") -> list[str]:
     """Return the candidates that are left when fold `fold` of `k` is held out as newcomers."""
     names = sorted(set(candidates))

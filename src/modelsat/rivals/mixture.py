@@ -11,7 +11,7 @@ from modelsat.policy import choice
 from modelsat.rivals import fusion, lexical
 from modelsat.rivals.remembered import Remembered
 from modelsat.rivals.rival import Labelled, PromptScorer
-from modelsat.routers.fusion import carried, members
+from modelsat.routers.fusion import members
 from modelsat.routers.fusion.members import Beside
 from modelsat.routers.fusion.surface import Surface
 from modelsat.text import embeddings
@@ -46,10 +46,9 @@ def _fit(known: Labelled) -> tuple[Surface, Beside]:
     tokens = tokens_of(texts)
     words = learned_words.learn(tokens)
     worded = None if words is None else words(tokens)
-    flattest = carried.flattest(known.vectors, worded, known.outcomes, known.tasks)
-    said = members.cross_fitted(known.vectors, worded, known.outcomes, known.tasks, list(texts), flattest)
+    said = members.cross_fitted(known.vectors, worded, known.outcomes, known.tasks, list(texts))
     weights = members.weigh(said, known.outcomes)
-    return members.fit(known.vectors, worded, known.outcomes, known.tasks, weights, words, flattest)
+    return members.fit(known.vectors, worded, known.outcomes, known.tasks, weights, words)
 
 
 fitted = Remembered(_fit)

@@ -92,7 +92,8 @@ def build(collection: Collection, count: int = 5, unseen: bool = False) -> Folds
 
 def _folds_of_kinds(labels: np.ndarray, count: int) -> np.ndarray:
     """Deal whole benchmarks, or categories where there is one benchmark, to folds of about the same size."""
-    kinds = splits.wholes(labels)
+    benchmarks = np.asarray([label.split("/", 1)[0] for label in labels])
+    kinds = benchmarks if len(np.unique(benchmarks)) > 1 else labels
     names, sizes = np.unique(kinds, return_counts=True)
     filled, fold_of = np.zeros(count), {}
     for i in np.argsort(-sizes, kind="stable"):

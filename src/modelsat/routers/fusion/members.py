@@ -4,12 +4,10 @@
 - *Words*: a surface of its own on the words of the prompt (`modelsat.text.words`).
 - *Levels*: each candidate's mean, whatever the prompt; its weight shrinks all differences.
 
-Far from the training prompts all of them flatten, as the surface does. A prompt is as far as the farther of surface and
-words finds it. A member that cannot speak of a candidate, as of one that came after the training, leaves its weight to
-the surface.
+A member that cannot speak of a candidate, as of one that came after the training, leaves its weight to the surface.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,20 +59,14 @@ class Beside:
 
     def say_of(self, surface: Surface, vectors: np.ndarray, worded: np.ndarray | None) -> np.ndarray:
         """Return the same, from the vectors that `words` returns."""
-        directions, kinds, far = surface.read(vectors)
-        spoken, word_directions = self.spoken, None
-        if spoken is not None and worded is not None:
-            word_directions, _, far_in_words = spoken.read(worded)
-            # What only one of the two readings finds near is foreign all the same.
-            far = np.maximum(far, far_in_words)
-        steep = surface.steep(far)
+        directions, kinds, steep = surface.read(vectors)
         known, m = self.by_kind.shape[1], len(surface.means)
         levels = surface.means[:known]
         out = np.full((len(NAMES), len(vectors), m), np.nan, dtype=np.float32)
-        out[0] = surface.success_probability(directions * steep)
+        out[0] = surface.success_probability(directions)
         out[1, :, :known] = levels + steep * (kinds @ self.by_kind - levels)
-        if spoken is not None and word_directions is not None:
-            out[2, :, :known] = spoken.success_probability(word_directions * steep)
+        if self.spoken is not None and worded is not None:
+            out[2, :, :known] = self.spoken.success_probability(self.spoken.directions(worded))
         out[3, :, :known] = levels
         return out
 
@@ -95,7 +87,6 @@ def fit(
     kinds: np.ndarray,
     weights: Sequence[float] | np.ndarray = ASSUMED,
     words: Words | None = None,
-    flattest: float = surfaces.FLATTEST,
 ) -> tuple[Surface, Beside]:
     """Fit a surface and what stands beside it.
 
@@ -106,21 +97,15 @@ def fit(
         kinds: Likewise.
         weights: Of the members (4,). Words of weight 0 are left out.
         words: Reads words in other prompts.
-        flattest: As of `surface.fit`, for all members.
     """
-    found, by_kind = surfaces.fit(vectors, scores, kinds, flattest), _by_kind(scores, kinds)
+    found, by_kind = surfaces.fit(vectors, scores, kinds), _by_kind(scores, kinds)
     if worded is None or not weights[2] > 0:
         return found, Beside(by_kind, None, None, np.asarray(weights))
     return found, Beside(by_kind, words, surfaces.fit(worded, scores, kinds), np.asarray(weights))
 
 
 def cross_fitted(
-    vectors: np.ndarray,
-    worded: np.ndarray | None,
-    scores: np.ndarray,
-    kinds: np.ndarray,
-    groups: Sequence[str] | np.ndarray,
-    flattest: float = surfaces.FLATTEST,
+    vectors: np.ndarray, worded: np.ndarray | None, scores: np.ndarray, kinds: np.ndarray, groups: Sequence[str]
 ) -> np.ndarray:
     """Return what members say of each prompt that were fitted without its part, (4, n, m).
 
@@ -129,41 +114,21 @@ def cross_fitted(
         worded: Likewise.
         scores: Likewise.
         kinds: Likewise.
-        groups: As of `without_parts`.
-        flattest: As of `fit`.
-    """
-    found = np.empty((len(NAMES), *scores.shape), dtype=np.float32)
-    for mine, surface, beside in without_parts(vectors, worded, scores, kinds, groups, flattest):
-        found[:, mine] = _complete(beside.say_of(surface, vectors[mine], None if worded is None else worded[mine]))
-    return found
-
-
-def without_parts(
-    vectors: np.ndarray,
-    worded: np.ndarray | None,
-    scores: np.ndarray,
-    kinds: np.ndarray,
-    groups: Sequence[str] | np.ndarray,
-    flattest: float = surfaces.FLATTEST,
-) -> Iterator[tuple[np.ndarray, Surface, Beside]]:
-    """Yield which prompts are one of up to `PARTS` parts, boolean (n,), and members that were fitted to the others.
-
-    Args:
-        vectors: As of `fit`.
-        worded: Likewise.
-        scores: Likewise.
-        kinds: Likewise.
         groups: Prompts of one group, such as copies of a question, are in one part, (n,).
-        flattest: As of `fit`.
     """
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     part = (np.random.default_rng(0).permutation(int(group.max(initial=0)) + 1) % PARTS)[group]
+    found = np.empty((len(NAMES), *scores.shape), dtype=np.float32)
     for held_out in np.unique(part):
         mine = part == held_out
         # Where all prompts are copies of one question, there are no others.
         others = ~mine if not mine.all() else mine
-        read = None if worded is None else worded[others]
-        yield mine, *fit(vectors[others], read, scores[others], kinds[others], flattest=flattest)
+        surface, beside = fit(
+            vectors[others], None if worded is None else worded[others], scores[others], kinds[others]
+        )
+        said = beside.say_of(surface, vectors[mine], None if worded is None else worded[mine])
+        found[:, mine] = _complete(said)
+    return found
 
 
 def weigh(said: np.ndarray, scores: np.ndarray) -> np.ndarray:

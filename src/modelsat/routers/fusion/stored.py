@@ -10,7 +10,7 @@ from modelsat.routers.fusion.members import Beside
 from modelsat.routers.fusion.surface import Surface
 from modelsat.text.words import Words
 
-_NUMBERS = ("sharpness", "zoo", "flattest")
+_NUMBERS = ("sharpness", "zoo")
 _TENSORS = tuple(field.name for field in fields(Surface) if field.name not in _NUMBERS)
 _SURFACE, _SPOKEN = "surface", "spoken"
 
@@ -24,7 +24,7 @@ def surface_as_tensors(one: Surface, name: str = _SURFACE) -> tuple[Tensors, dic
 
 
 def surface(tensors: Mapping[str, np.ndarray], numbers: Mapping[str, Any], name: str = _SURFACE) -> Surface:
-    """Rebuild a surface; older bundles do not say how flat it gets, which was by half."""
+    """Rebuild a surface."""
     fitted: dict[str, Any] = {field: tensors[f"{name}.{field}"] for field in _TENSORS}
     return Surface(**fitted, **numbers)
 

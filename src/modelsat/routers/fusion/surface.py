@@ -7,10 +7,9 @@ Gaussian kernel on the states of several layers) and the predicted probabilities
 labels of training prompts and are not needed for routing.
 
 Far from the training prompts the surface flattens: differences between candidates shrink from the point where the
-nearest landmarks are further away than for three quarters of the training prompts, to where they are further away than
-for 99 in 100. How much is left of them there, leaving kinds of prompts out tells (`modelsat.routers.fusion.carried`);
-without, a half. So the best single candidate is chosen more often. A prompt is shown as foreign only later
-(`modelsat.routers.fusion.foreign`).
+nearest landmarks are further away than for three quarters of the training prompts, and are halved where they are
+further away than for 99 in 100. So the best single candidate is chosen more often there. A prompt is shown as foreign
+only later (`modelsat.routers.fusion.foreign`).
 """
 
 from collections.abc import Sequence
@@ -24,7 +23,6 @@ from modelsat.routers.fusion import loo_ridge
 LANDMARKS = 1000
 BANDWIDTH = 0.7
 FLATTEST = 0.5
-"""How steep a surface is far from its training prompts, unless something better is known."""
 _NEAREST = 10
 _MOST_DIRECTIONS = 64
 _SHARPNESS = np.geomspace(2, 50, 20)
@@ -49,7 +47,6 @@ class Surface:
         familiar: Similarity to the nearest landmarks below which the surface is flattest, and above which it is not
             flattened.
         zoo: How many candidates it was fitted to, the first ones; newcomers stand behind them.
-        flattest: How steep it is far from the training prompts, where it is 1 near them, at least 0.
     """
 
     centre: np.ndarray
@@ -64,32 +61,25 @@ class Surface:
     doubt: np.ndarray
     familiar: np.ndarray
     zoo: int
-    flattest: float = FLATTEST
 
     def features(self, vectors: np.ndarray) -> np.ndarray:
         """Return similarities to the landmarks and the predicted kind: (n, layers, width) to (n, k + c)."""
         return self._features(self._cosines(vectors))
 
     def directions(self, vectors: np.ndarray) -> np.ndarray:
-        """Predict the directions of prompts from their vectors: (n, layers, width) to (n, r), flattened far away."""
-        directions, _, far = self.read(vectors)
-        return directions * self.steep(far)
+        """Predict the directions of prompts from their vectors: (n, layers, width) to (n, r)."""
+        return self.read(vectors)[0]
 
     def read(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what is read off prompts (n, layers, width).
+        """Return the directions of prompts (n, r), the probability of each kind (n, c), and how steep the surface is.
 
-        Returns:
-            Directions before they are flattened (n, r), the probability of each kind (n, c), and how far the prompt is
-            from the training prompts, from 0 near them to 1, (n, 1).
+        It is steep by 1 near the training prompts and by 0.5 far from them, (n, 1); directions are flattened already.
         """
         cosines = self._cosines(vectors)
         features = self._features(cosines)
-        directions = np.asarray(features @ self.weights + self.intercept)
-        return directions, features[:, len(self.landmarks) :], self._far(cosines)[:, None]
-
-    def steep(self, far: np.ndarray) -> np.ndarray:
-        """Return how steep the surface is where prompts are so far from the training prompts, from 1 to `flattest`."""
-        return np.asarray(1 - (1 - self.flattest) * far)
+        directions = features @ self.weights + self.intercept
+        steep = 1 - (1 - FLATTEST) * self._far(cosines)[:, None]
+        return np.asarray(directions * steep), features[:, len(self.landmarks) :], steep
 
     def similarity(self, vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return the mean cosine over centred layers: (n, layers, width) and (q, layers, width) to (n, q)."""
@@ -120,16 +110,13 @@ class Surface:
         return np.asarray(np.clip((enough - _nearest(cosines)) / max(enough - least, 1e-6), 0.0, 1.0))
 
 
-def fit(
-    vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarray, flattest: float = FLATTEST
-) -> Surface:
+def fit(vectors: np.ndarray, scores: np.ndarray, kinds: Sequence[str] | np.ndarray) -> Surface:
     """Fit a surface.
 
     Args:
         vectors: Unit vectors of the prompts, (n, width), or one per layer, (n, layers, width).
         scores: Scores of the candidates, (n, m), in [0, 1], NaN where not run.
         kinds: Label of each prompt, (n,).
-        flattest: As of `Surface`.
     """
     centre = np.atleast_2d(vectors.mean(axis=0))
     placed = described(vectors, centre)
@@ -168,7 +155,6 @@ def fit(
         doubt=np.zeros(len(means), dtype=np.float32),
         familiar=np.quantile(_nearest(cosines - 2 * np.eye(len(cosines))), (0.01, 0.25)).astype(np.float32),
         zoo=len(means),
-        flattest=flattest,
     )
 
 
