@@ -284,7 +284,9 @@ def test_stored_model_brings_its_code_and_needs_only_what_is_on_an_index(model: 
     # One archive: MLflow's server takes the files of a model one by one.
     (archive,) = (folder / "code").iterdir()
     routed = f"print(modelsat.load({str(folder / 'artifacts' / 'bundle')!r}).route(['Hi']).to_pandas()['model'][0])"
-    stored = f"import sys; sys.path.insert(0, {str(archive)!r}); import modelsat; print(modelsat.__file__); {routed}"
+    # As MLflow does. The process's path is as before, so what it starts later uses what is installed.
+    loaded = f"import runpy, sys; before = list(sys.path); runpy.run_path({str(folder / 'mlflow_model.py')!r})"
+    stored = f"{loaded}; assert sys.path == before; import modelsat; print(modelsat.__file__); {routed}"
     place, chosen = subprocess.run([sys.executable, "-c", stored], capture_output=True, check=True).stdout.split()
     assert place.decode() == str(archive / "modelsat" / "__init__.py")
     assert chosen

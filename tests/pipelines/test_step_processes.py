@@ -24,10 +24,12 @@ time.sleep(60)
 """
 # A service that ran before, and a step that the pipeline waits for as KFP does.
 PIPELINE = f"""
-import subprocess, sys
+import signal, subprocess, sys
 from pathlib import Path
 from pipelines.step_processes import none_outlives_us
 folder = Path(sys.argv[1])
+# Tests that run in the background of a shell ignore it, and what they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 service = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], start_new_session=True, stderr=subprocess.DEVNULL)
 (folder / "service").write_text(str(service.pid))
 with none_outlives_us():
@@ -79,7 +81,7 @@ time.sleep(60)
     seen: list[int] = []
 
     def cancel(row: object) -> None:
-        seen.append(psutil.Process().children()[-1].pid)
+        seen.extend(one.pid for one in psutil.Process().children() if rank in one.cmdline())
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
 

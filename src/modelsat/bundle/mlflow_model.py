@@ -11,10 +11,12 @@ from typing import Any
 import mlflow
 
 _STORED = Path(__file__).parent / "code" / "modelsat.zip"
-if _STORED.is_file():
-    sys.path.insert(0, str(_STORED))
-
-import modelsat  # noqa: E402
+# On the path for this import alone: what the process starts later is no business of a stored model.
+sys.path.insert(0, str(_STORED))
+try:
+    import modelsat
+finally:
+    sys.path.remove(str(_STORED))
 
 
 class RouterModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
