@@ -165,8 +165,9 @@ class Decider:
         seen = await picture_routing.of_request(chat, text, needed, self._catalogue, reachable, self.pictures)
         chat, promised = seen.chat, seen.defaults.of(seen.chat.preferences)
         asked = endpoint.parameters(chat.preferences, reachable, promised, explain)
-        may_stand_alone = self._catalogue.tells_foreign and not seen.standing
-        asking = Asking(seen.text, asked, request_id, alone if may_stand_alone else "")
+        # A budget is for all texts of one asking together.
+        is_alone_asked = self._catalogue.tells_foreign and not seen.standing and chat.preferences.budget_usd is None
+        asking = Asking(seen.text, asked, request_id, alone if is_alone_asked else "")
         try:
             routed = await endpoint.rank(self._client, self._url, asking, self._deadline_seconds)
         except ServiceError as error:
